@@ -28,6 +28,11 @@ static inline uint32_t load_be32(const void *p)
 	return __builtin_bswap32(v);
 }
 
+static inline uint32_t load_le32(const void *p)
+{
+	return __builtin_bswap32(load_be32(p));
+}
+
 static inline uint64_t load_be64(const void *p)
 {
 	uint64_t v;

@@ -19,7 +19,7 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 	}
 }
 
-/* What may begin a session: a SYN (with tcp-loose any segment but a reset), an ICMP query, any packet of a
+/* What may begin a session: a SYN (with tcp-loose any segment but a reset), an INIT, an ICMP query, any packet of a
  * protocol that has no handshake. */
 static enum drop_reason check_beginning(const struct firewall *fw, struct train *t, uint32_t from)
 {
@@ -32,6 +32,8 @@ static enum drop_reason check_beginning(const struct firewall *fw, struct train 
 	if (fw_is_icmp(t->proto) && !fw_is_icmp_query(t))
 		return DROP_NO_SESSION;
 	if (t->proto == IP_TCP && tcp != TCP_SYN && (tcp & TCP_RST || !fw_zone_is_loose(fw, from)))
+		return DROP_NO_SESSION;
+	if (t->proto == IP_SCTP && !fw_sctp_opens(t))
 		return DROP_NO_SESSION;
 	return train_verify_l4(t);
 }
@@ -246,7 +248,6 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	uint32_t from, uint32_t to, const struct rules *rules, const struct ip_addr *nat_addr,
 	uint32_t timeout_s, mono_ns now)
 {
-	bool tcp = t->proto == IP_TCP;
 	uint32_t index;
 	enum drop_reason d = record_new(fw, key, from, rules, nat_addr, now, &index);
 
@@ -270,9 +271,11 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 		s->flags |= FW_SESSION_NAT_INTERFACE;
 	if (rules->inward)
 		s->flags |= FW_SESSION_INWARD;
-	if (tcp && fw_zone_is_loose(fw, from))
+	if (t->proto == IP_SCTP)
+		fw_sctp_begin(s, t);
+	else if (t->proto == IP_TCP && fw_zone_is_loose(fw, from))
 		fw_tcp_begin_loose(s);
-	else if (tcp)
+	else if (t->proto == IP_TCP)
 		fw_tcp_begin(s, t);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 	fw_session_begin(fw, index);
@@ -425,7 +428,7 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 	 * session. */
 	if (!d && (t->drop = ends_here(t, egress, from, to)))
 		return;
-	if (!d && t->proto == IP_TCP)
+	if (!d && (t->proto == IP_TCP || t->proto == IP_SCTP))
 		closed_session_end(fw, &key[0], now);
 	if (!d)
 		d = fw_limit_check(fw, t, fw_dnat_translates(dnat) ? &dnat->dst : &t->dst, from);

@@ -22,12 +22,12 @@ bool fw_key_wanted(const struct train *t, struct fw_key *ret_key)
 	return !fw_is_icmp(t->proto) || ret_key->kind != FW_KEY_PLAIN;
 }
 
-/* The ports of a closed connection are used again: the SYN begins a new one, and fw_admit() ends the old
+/* The ports of a closed connection are used again: the SYN, or the INIT, begins a new one, and fw_admit() ends the old
  * one. */
 static bool reopens_closed_session(const struct fw_session *s, const struct train *t)
 {
-	return fw_tcp_is_closed(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
-	       (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return fw_is_closed(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
+	       (t->proto == IP_SCTP ? fw_sctp_opens(t) : (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN);
 }
 
 static void session_found(
@@ -152,7 +152,7 @@ static void count(struct firewall *fw, struct fw_session *s, const struct train 
 static bool renews(const struct fw_session *s, uint32_t d)
 {
 	return d || !(s->flags & FW_SESSION_INWARD) ||
-	       (s->tcp_state != FW_TCP_NONE && s->flags & FW_SESSION_CONFIRMED);
+	       (s->state != FW_STATELESS && s->flags & FW_SESSION_CONFIRMED);
 }
 
 static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uint32_t d, mono_ns now)
@@ -195,19 +195,25 @@ static enum drop_reason apply_error(struct firewall *fw, struct fw_session *s, s
 	return drop;
 }
 
-static enum drop_reason apply_tcp(struct firewall *fw, struct fw_session *s, struct train *t, uint32_t d,
-	mono_ns now, enum fw_tcp_step *ret_step)
+static enum drop_reason track_tcp(struct fw_session *s, struct train *t, uint32_t d, enum fw_step *ret_step)
 {
-	bool was_closed = fw_tcp_is_closed(s), control = t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
-
-	if (control && train_verify_l4(t) != DROP_NONE)
+	if (t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) && train_verify_l4(t) != DROP_NONE)
 		return DROP_L4_CHECKSUM;
-	enum drop_reason drop = fw_tcp_track(s, t, d, ret_step);
+	return fw_tcp_track(s, t, d, ret_step);
+}
+
+static enum drop_reason apply_state(struct firewall *fw, struct fw_session *s, struct train *t, uint32_t d,
+	mono_ns now, enum fw_step *ret_step)
+{
+	bool was_closed = fw_is_closed(s);
+	enum drop_reason drop =
+		t->proto == IP_SCTP ? fw_sctp_track(s, t, d, ret_step) : track_tcp(s, t, d, ret_step);
+
 	if (drop)
 		return drop;
-	if (*ret_step == FW_TCP_REOPENS)
+	if (*ret_step == FW_STEP_REOPENS)
 		fw_session_reopen(fw, t->session, now);
-	fw->changes += was_closed != fw_tcp_is_closed(s);
+	fw->changes += was_closed != fw_is_closed(s);
 	if (t->tcp_flags & TCP_SYN)
 		clamp(fw, s, t);
 	return DROP_NONE;
@@ -217,7 +223,7 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[t->session];
 	uint32_t d = fw_direction(t);
-	enum fw_tcp_step step = FW_TCP_RENEWS;
+	enum fw_step step = FW_STEP_RENEWS;
 
 	assert(s->live == FW_SESSION_LIVE); /* looked up just now */
 	if (t->flags & TRAIN_ICMP_ERROR)    /* neither renews nor counts: anybody may send one */
@@ -230,12 +236,12 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 		fw_session_end_of(fw, t, FW_END_TIMEOUT, now);
 		return DROP_NO_SESSION; /* its binding has ended */
 	}
-	if (s->tcp_state != FW_TCP_NONE) {
-		enum drop_reason drop = apply_tcp(fw, s, t, d, now, &step);
+	if (s->state != FW_STATELESS) {
+		enum drop_reason drop = apply_state(fw, s, t, d, now, &step);
 		if (drop)
 			return drop;
 	}
-	if (step != FW_TCP_PASSES && renews(s, d))
+	if (step != FW_STEP_PASSES && renews(s, d))
 		renew(fw, t->session, s, d, now);
 	count(fw, s, t, d);
 	mark(fw, s, t);

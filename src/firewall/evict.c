@@ -57,7 +57,7 @@ static bool evict_most_numerous(struct firewall *fw, bool entitled, mono_ns now)
 
 bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now)
 {
-	for (uint32_t n = 0; k->proto == IP_TCP && n < FW_EVICT_EACH &&
+	for (uint32_t n = 0; (k->proto == IP_TCP || k->proto == IP_SCTP) && n < FW_EVICT_EACH &&
 			     fw->evict_list[FW_EVICT_HALF_OPEN].n >= fw->half_open_max;
 		n++)
 		if (!evict(fw, FW_EVICT_HALF_OPEN, now))

@@ -125,7 +125,7 @@ uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, con
 	if (owner == FW_NONE)
 		return FW_NONE;
 	index = fw_index_find(fw, k, fw_key_hash(fw, k), &direction);
-	return index == FW_NONE || fw_tcp_is_closed(&fw->sessions[index]) ? owner : FW_NONE;
+	return index == FW_NONE || fw_is_closed(&fw->sessions[index]) ? owner : FW_NONE;
 }
 
 /* ---- beginning and end ---- */

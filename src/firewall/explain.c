@@ -63,7 +63,7 @@ static void add_end(struct text *x, const struct ip_addr *a, uint16_t port, uint
 	char text[ADDR_TEXT_MAX];
 
 	add(x, "%s", addr_text(text, a));
-	if (proto == IP_TCP || proto == IP_UDP)
+	if (proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP)
 		add(x, " port %u", port);
 	else if (proto == IP_ICMP || proto == IP_ICMPV6)
 		add(x, " id %u", port);
@@ -110,8 +110,8 @@ static void add_session(struct text *x, const struct firewall *fw, const struct 
 {
 	add(x, "session %u, %s, %s to %s", s->id, reply ? "reply" : "forward",
 		zone_name(fw, s->zones.zone[0]), zone_name(fw, s->zones.zone[1]));
-	if (s->tcp_state != FW_TCP_NONE)
-		add(x, ", %s%s", fw_tcp_state_name(s->tcp_state),
+	if (s->state != FW_STATELESS)
+		add(x, ", %s%s", fw_protocol_state_name(s->state),
 			s->flags & FW_SESSION_LOOSE ? " (tcp-loose: numbers are not checked)" : "");
 	add_translations(x, fw, s);
 }

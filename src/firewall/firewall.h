@@ -60,6 +60,8 @@
  *	expect_nat.c  translation of expected sessions
  *	expect.c      sessions that application layer gateways expect
  *	translate.c   rewriting of headers and of quoted packets
+ *	sctp.c        SCTP associations
+ *	state.c       what states of protocols are called
  *	policy.c      rules and host-inbound services
  *	matcher.c     the search in long lists of rules
  *	reassemble.c  fragments
@@ -107,19 +109,44 @@ struct fw_key {
 	uint16_t kind; /* enum fw_key_kind */
 };
 
-enum fw_tcp_state {
-	FW_TCP_NONE, /* not TCP */
-	FW_TCP_SYN_SENT,
-	FW_TCP_SYN_RECEIVED,
-	FW_TCP_ESTABLISHED,
-	FW_TCP_CLOSING, /* one FIN or more seen, not all acknowledged */
-	FW_TCP_TIME_WAIT,
-	FW_TCP_CLOSED, /* reset */
-	FW_TCP_STATE_COUNT
+/* What a state is for the table of sessions. */
+enum fw_phase {
+	FW_PHASE_STATELESS, /* of protocols without a handshake: answered or not */
+	FW_PHASE_HALF_OPEN,
+	FW_PHASE_OPEN,
+	FW_PHASE_CLOSED, /* kept for what may still come; its addresses and ports may be used again */
+};
+
+/* States of sessions whose protocol has any, their idle times where the rule and the application have no say (COUNT: where they
+ * have), and why a session in this state ends by itself. */
+/* clang-format off */
+#define FW_PROTOCOL_STATES(S)	/* id, protocol, name, phase, timeout, end */ \
+	S(STATELESS,              0,       "none",              STATELESS, COUNT,              TIMEOUT) \
+	S(TCP_SYN_SENT,           IP_TCP,  "syn-sent",          HALF_OPEN, TCP_SYN_SENT,       TIMEOUT) \
+	S(TCP_SYN_RECEIVED,       IP_TCP,  "syn-received",      HALF_OPEN, TCP_SYN_RECEIVED,   TIMEOUT) \
+	S(TCP_ESTABLISHED,        IP_TCP,  "established",       OPEN,      COUNT,              TIMEOUT) \
+	/* one FIN or more seen, not all acknowledged */ \
+	S(TCP_CLOSING,            IP_TCP,  "closing",           OPEN,      TCP_HALF_CLOSED,    TIMEOUT) \
+	S(TCP_TIME_WAIT,          IP_TCP,  "time-wait",         CLOSED,    TCP_TIME_WAIT,      FIN) \
+	S(TCP_CLOSED,             IP_TCP,  "closed",            CLOSED,    TCP_CLOSED,         RESET) \
+	/* RFC 9260 section 4; of both ends the one that is further */ \
+	S(SCTP_COOKIE_WAIT,       IP_SCTP, "cookie-wait",       HALF_OPEN, SCTP_COOKIE_WAIT,   TIMEOUT) \
+	S(SCTP_COOKIE_ECHOED,     IP_SCTP, "cookie-echoed",     HALF_OPEN, SCTP_COOKIE_ECHOED, TIMEOUT) \
+	S(SCTP_ESTABLISHED,       IP_SCTP, "established",       OPEN,      COUNT,              TIMEOUT) \
+	S(SCTP_SHUTDOWN_SENT,     IP_SCTP, "shutdown-sent",     OPEN,      SCTP_SHUTDOWN,      TIMEOUT) \
+	S(SCTP_SHUTDOWN_ACK_SENT, IP_SCTP, "shutdown-ack-sent", OPEN,      SCTP_SHUTDOWN,      TIMEOUT) \
+	S(SCTP_SHUTDOWN_COMPLETE, IP_SCTP, "shutdown-complete", CLOSED,    SCTP_CLOSED,        SCTP_SHUTDOWN) \
+	S(SCTP_ABORTED,           IP_SCTP, "aborted",           CLOSED,    SCTP_CLOSED,        SCTP_ABORT)
+/* clang-format on */
+
+enum fw_protocol_state {
+#define E(id, proto, name, phase, timeout, end) FW_##id,
+	FW_PROTOCOL_STATES(E) FW_PROTOCOL_STATE_COUNT
+#undef E
 };
 
 /* "established"; for `show`. */
-const char *fw_tcp_state_name(uint8_t state);
+const char *fw_protocol_state_name(uint8_t state);
 
 struct fw_tcp_side {
 	uint32_t end;	     /* highest sequence number sent, +1 */
@@ -129,6 +156,22 @@ struct fw_tcp_side {
 	uint8_t scale;
 	uint8_t flags; /* FW_SIDE_…, tcp.c */
 	int16_t shift; /* octets that the receiver counts more than this side: an application layer gateway changed the text */
+};
+
+/* A handshake of SCTP that is under way. */
+struct fw_sctp_handshake {
+	uint32_t tag[2]; /* the verification tag that each side has announced, by direction; 0: none yet */
+	uint8_t from;	 /* who sent the INIT */
+	uint8_t stage;	 /* sctp.c; 0: this place is free */
+	uint16_t zero;
+};
+
+#define FW_SCTP_HANDSHAKES 4
+
+/* sctp.c. tag: of the association; 0: it is not established yet. */
+struct fw_sctp {
+	uint32_t tag[2];
+	struct fw_sctp_handshake handshake[FW_SCTP_HANDSHAKES];
 };
 
 /* The shell's cached forwarding decision, one for each direction; the core only stores it with the
@@ -159,15 +202,21 @@ struct fw_session {
 				       last, cleared first */
 	uint32_t id;		    /* counts sessions since the memory was made */
 	uint32_t rule, nat_rule;    /* TRAIN_NONE: none */
-	uint8_t tcp_state, flags;
-	uint16_t dnat_rule; /* of destination or static NAT, either way; FW_DNAT_NONE: none */
-	uint32_t timeout_s; /* of the rule's service, 0: the protocol's */
+	uint8_t state, flags;	    /* enum fw_protocol_state, enum fw_session_flags */
+	uint16_t dnat_rule;	    /* of destination or static NAT, either way; FW_DNAT_NONE: none */
+	uint32_t timeout_s;	    /* of the rule's service, 0: the protocol's */
 	struct fw_key key[2];
 	_Alignas(8) struct fw_zones zones;
 	mono_ns expires, last_seen, created;
 	uint64_t packets[2], bytes[2];
-	struct fw_tcp_side tcp[2];
-	struct fw_tcp_side noted; /* a SYN of the caller within a living connection, until it is answered */
+	union { /* by the protocol */
+		struct {
+			struct fw_tcp_side tcp[2];
+			/* a SYN of the caller within a living connection, until it is answered */
+			struct fw_tcp_side noted;
+		};
+		struct fw_sctp sctp;
+	};
 	/* index + 1 of the session that let expect this one (expect.c), 0: none; and what has read it there (enum
 	 * expectation_alg) */
 	uint32_t parent : 24, alg : 8;
@@ -186,7 +235,7 @@ static inline bool fw_is_nat64(const struct fw_session *s)
 enum fw_session_flags {
 	FW_SESSION_TRANSLATED = 1 << 0,
 	FW_SESSION_CONFIRMED = 1 << 1,	   /* a reply came */
-	FW_SESSION_HALF_OPEN = 1 << 2,	   /* TCP, counts against half_open_max */
+	FW_SESSION_HALF_OPEN = 1 << 2,	   /* counts against half_open_max */
 	FW_SESSION_NAT_INTERFACE = 1 << 3, /* translated to an address of its outgoing interface */
 	FW_SESSION_BINDING = 1 << 4,	   /* no session, but a binding of persistent NAT: binding.c */
 	FW_SESSION_LOOSE = 1 << 5,	   /* TCP out of a zone with tcp-loose: its numbers are not checked */
@@ -431,6 +480,8 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 #define FW_ENDS(E)	/* id, name, text */ \
 	E(FIN,                 "tcp-fin",             "both sides closed the connection") \
 	E(RESET,               "tcp-reset",           "one side reset the connection") \
+	E(SCTP_SHUTDOWN,       "sctp-shutdown",       "both sides closed the association") \
+	E(SCTP_ABORT,          "sctp-abort",          "one side aborted the association") \
 	E(TIMEOUT,             "timeout",             "idle for longer than its timeout") \
 	E(EVICTED,             "evicted",             "evicted from a full table, or under a lower session-limit") \
 	E(AGED,                "aged-early",          "idle for early-ageout, while the table was above a watermark of aging") \
@@ -541,12 +592,12 @@ void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mo
 
 #define FW_HOST_NAME "host" /* the gateway itself, among names of zones */
 
-/* What a session's state is called: those of TCP, or answered or not. */
+/* What a session's state is called: those of its protocol, or answered or not. Two of the same name are one. */
 enum fw_session_states {
 	FW_STATE_UNANSWERED,
 	FW_STATE_ANSWERED,
-	FW_STATE_OF_TCP, /* and enum fw_tcp_state */
-	FW_STATE_COUNT = FW_STATE_OF_TCP + FW_TCP_STATE_COUNT
+	FW_STATE_OF_PROTOCOL, /* and enum fw_protocol_state */
+	FW_STATE_COUNT = FW_STATE_OF_PROTOCOL + FW_PROTOCOL_STATE_COUNT
 };
 uint32_t fw_session_state(const struct fw_session *s);
 const char *fw_session_state_name(uint32_t state);

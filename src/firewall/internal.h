@@ -8,6 +8,7 @@
 #include "firewall/adopt.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"
+#include "firewall/states.h"
 #include "wire/flow.h"
 #include "wire/ip.h"
 
@@ -35,7 +36,7 @@ struct fw_state {
 	} index[FW_INDEXES];
 };
 
-#define FW_STATE_MAGIC 0x3930574647504c50ull
+#define FW_STATE_MAGIC 0x4130574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -43,8 +44,8 @@ struct fw_state {
  * list of their class, in the order in which they entered it.
  */
 enum fw_evict_class {
-	FW_EVICT_HALF_OPEN,  /* TCP before its handshake is complete */
-	FW_EVICT_UNANSWERED, /* other protocols before a first answer; TCP that is closed */
+	FW_EVICT_HALF_OPEN,  /* TCP and SCTP before the handshake is complete */
+	FW_EVICT_UNANSWERED, /* other protocols before a first answer; TCP and SCTP once closed */
 	FW_EVICT_OVER_SHARE, /* answered, but its source or zone holds its share already */
 	FW_EVICT_COUNT,
 	FW_EVICT_PROTECTED = FW_EVICT_COUNT, /* not evicted */
@@ -588,14 +589,8 @@ uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now)
 enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t);
 /* The same of a session with FW_SESSION_LOOSE, which any segment but a reset may begin. */
 void fw_tcp_begin_loose(struct fw_session *s);
-/* What a segment that passes does to its session. */
-enum fw_tcp_step {
-	FW_TCP_RENEWS,
-	FW_TCP_PASSES,	/* nothing: what it asks has not been answered */
-	FW_TCP_REOPENS, /* answers a SYN that was noted: another connection on the same addresses and ports */
-};
 enum drop_reason fw_tcp_track(
-	struct fw_session *s, const struct train *t, uint32_t direction, enum fw_tcp_step *ret_step);
+	struct fw_session *s, const struct train *t, uint32_t direction, enum fw_step *ret_step);
 /* Can side d have a segment with this number in flight? What an ICMP error quotes is checked by it. */
 bool fw_tcp_sent(const struct fw_session *s, uint32_t d, uint32_t seq);
 void fw_tcp_clamp(struct train *t, uint32_t mss);
@@ -855,12 +850,6 @@ static inline bool fw_destination_translated(const struct fw_session *s)
 static inline uint32_t fw_direction(const struct train *t)
 {
 	return t->flags & TRAIN_REPLY ? 1 : 0;
-}
-
-/* The ports of such a connection may be used again. */
-static inline bool fw_tcp_is_closed(const struct fw_session *s)
-{
-	return s->tcp_state >= FW_TCP_TIME_WAIT;
 }
 
 static inline uint32_t fw_zone_in(const struct train *t)

@@ -11,7 +11,9 @@
  * evicted for another source; where there is no such source, one of another source that is unanswered or over
  * its share (shares.c). So one source cannot keep the others from a destination.
  *
- * Protocols without ports (GRE, ESP, SCTP, 6in4) keep everything but their address, and so do node information queries. Nothing in their replies
+ * Protocols without ports (GRE, ESP, 6in4) keep everything but their address, and so do node information queries. So does SCTP, whose
+ * ports are those of the association at both ends (RFC 9260 section 3.1), on whichever address its packets come: what differs in
+ * its ports is told apart. Nothing in their replies
  * tells inside hosts apart, so for each such protocol and translated address only one of them can use an
  * outside host.
  */

@@ -49,7 +49,7 @@ static bool taken(struct firewall *fw, const struct fw_note *note, mono_ns now)
 	const struct fw_key *k = &note->key;
 	uint32_t direction, index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
 
-	if (index != FW_NONE && note->direction == 0 && fw_tcp_is_closed(&fw->sessions[index])) {
+	if (index != FW_NONE && note->direction == 0 && fw_is_closed(&fw->sessions[index])) {
 		fw_session_end_by(fw, index, FW_END_REUSED, now);
 		return false;
 	}

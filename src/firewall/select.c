@@ -11,8 +11,9 @@
 
 uint32_t fw_session_state(const struct fw_session *s)
 {
-	if (s->tcp_state != FW_TCP_NONE)
-		return FW_STATE_OF_TCP + s->tcp_state;
+	if (s->state != FW_STATELESS) /* an association is established as a connection is */
+		return FW_STATE_OF_PROTOCOL +
+		       (s->state == FW_SCTP_ESTABLISHED ? FW_TCP_ESTABLISHED : s->state);
 	return s->flags & FW_SESSION_CONFIRMED ? FW_STATE_ANSWERED : FW_STATE_UNANSWERED;
 }
 
@@ -20,7 +21,7 @@ const char *fw_session_state_name(uint32_t state)
 {
 	return state == FW_STATE_UNANSWERED ? "unanswered"
 	       : state == FW_STATE_ANSWERED ? "answered"
-					    : fw_tcp_state_name((uint8_t)(state - FW_STATE_OF_TCP));
+					    : fw_protocol_state_name((uint8_t)(state - FW_STATE_OF_PROTOCOL));
 }
 
 const char *fw_zone_name(const struct firewall *fw, uint32_t zone)
@@ -172,9 +173,13 @@ static const char *tunnel_at(const struct firewall *fw, uint32_t i)
 
 static const char *state_at(const struct firewall *fw, uint32_t i)
 {
-	if (i >= FW_STATE_OF_TCP)
-		i++; /* FW_TCP_NONE is no state of a session */
-	return i < FW_STATE_COUNT ? fw_session_state_name(i) : NULL;
+	for (uint32_t k = 0; k < FW_STATE_COUNT; k++) {
+		bool is_one = k != FW_STATE_OF_PROTOCOL + FW_STATELESS &&
+			      k != FW_STATE_OF_PROTOCOL + FW_SCTP_ESTABLISHED;
+		if (is_one && i-- == 0)
+			return fw_session_state_name(k);
+	}
+	return NULL;
 }
 
 #define NAMES_SHOWN 12 /* that an error lists */

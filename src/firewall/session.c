@@ -183,7 +183,7 @@ void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 
-	assert(s->live == FW_SESSION_LIVE && s->tcp_state != FW_TCP_NONE);
+	assert(s->live == FW_SESSION_LIVE && fw_phase(s) != FW_PHASE_STATELESS);
 	fw_log_close(fw, fw->policy, s, FW_END_REUSED, now);
 	fw_expected_end_of(fw, index);
 	s->id = fw->state->next_id += fw->limits.workers;
@@ -212,9 +212,14 @@ void fw_session_end_of(struct firewall *fw, struct train *t, enum fw_end why, mo
 /* A closed connection is kept until its timeout. */
 static enum fw_end expired_by(const struct fw_session *s)
 {
-	return s->tcp_state == FW_TCP_TIME_WAIT ? FW_END_FIN
-	       : s->tcp_state == FW_TCP_CLOSED	? FW_END_RESET
-						: FW_END_TIMEOUT;
+	static const uint8_t ends[FW_PROTOCOL_STATE_COUNT] = {
+#define E(id, proto, name, phase, timeout, end) [FW_##id] = FW_END_##end,
+		FW_PROTOCOL_STATES(E)
+#undef E
+	};
+
+	assert(s->state < FW_PROTOCOL_STATE_COUNT);
+	return (enum fw_end)ends[s->state];
 }
 
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)

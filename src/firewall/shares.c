@@ -2,8 +2,8 @@
  * How many sessions each source and each zone holds, and by that which sessions may be evicted from a full
  * table.
  *
- *  session may be evicted until it is answered: TCP until its handshake is complete, other protocols until
- * a packet came back; and TCP again once it is closed (else pairs of SYN and RST from forged sources would
+ * A session may be evicted until it is answered: TCP and SCTP until the handshake is complete, other protocols until
+ * a packet came back; and those two again once closed (else pairs of SYN and RST from forged sources would
  * hold a table for seconds). Answered sessions are protected as long as their source and their zone hold no
  * more than their share. A binding of persistent NAT may be evicted while no session uses it. Those over
  * the share live like the others while there is room, and are evicted for somebody who holds less when
@@ -89,10 +89,9 @@ static uint32_t class_of(struct firewall *fw, const struct fw_session *s)
 	if (fw_is_binding(s))
 		return fw->place[s - fw->sessions].uses || fw_bindings_held(fw) ? FW_EVICT_HELD
 										: FW_EVICT_UNANSWERED;
-	if (s->tcp_state == FW_TCP_SYN_SENT || s->tcp_state == FW_TCP_SYN_RECEIVED)
+	if (fw_phase(s) == FW_PHASE_HALF_OPEN)
 		return FW_EVICT_HALF_OPEN;
-	if (s->tcp_state >= FW_TCP_TIME_WAIT ||
-		(s->tcp_state == FW_TCP_NONE && !(s->flags & FW_SESSION_CONFIRMED)))
+	if (fw_is_closed(s) || (fw_phase(s) == FW_PHASE_STATELESS && !(s->flags & FW_SESSION_CONFIRMED)))
 		return FW_EVICT_UNANSWERED;
 	return fw_shares_left(fw, &s->key[0], fw_zone_now(fw, s, 0)) ? FW_EVICT_PROTECTED
 								     : FW_EVICT_OVER_SHARE;
@@ -132,7 +131,7 @@ void fw_shares_update(struct firewall *fw, uint32_t index)
 	const struct fw_session *s = &fw->sessions[index];
 	uint32_t kind = fw->place[index].evict_class;
 
-	if (kind == FW_EVICT_PROTECTED ? s->tcp_state < FW_TCP_TIME_WAIT : class_of(fw, s) == kind)
+	if (kind == FW_EVICT_PROTECTED ? !fw_is_closed(s) : class_of(fw, s) == kind)
 		return;
 	fw_shares_remove(fw, index);
 	fw_shares_add(fw, index);

@@ -77,7 +77,7 @@ static bool binding_sound(const struct fw_session *s)
 			if (k->src[i] || k->dst[i])
 				return false;
 	}
-	return s->flags == FW_SESSION_BINDING && s->tcp_state == FW_TCP_NONE && s->timeout_s > 0 &&
+	return s->flags == FW_SESSION_BINDING && s->state == FW_STATELESS && s->timeout_s > 0 &&
 	       (s->key[0].family == s->key[1].family || s->key[1].family == ADDR_V4) &&
 	       s->key[0].proto == s->key[1].proto && s->key[0].dst_port == 0 && s->key[1].src_port == 0 &&
 	       memcmp(s->key[1].src, none, sizeof none) == 0 && memcmp(s->key[0].src, none, sizeof none) != 0;
@@ -85,13 +85,17 @@ static bool binding_sound(const struct fw_session *s)
 
 bool fw_record_sound(const struct firewall *fw, const struct fw_session *s)
 {
-	if (s->live != FW_SESSION_LIVE || s->tcp_state >= FW_TCP_STATE_COUNT || !zones_sound(fw, s))
+	if (s->live != FW_SESSION_LIVE || s->state >= FW_PROTOCOL_STATE_COUNT || !zones_sound(fw, s))
 		return false;
 	if (fw_is_binding(s))
 		return binding_sound(s);
-	if ((s->tcp_state == FW_TCP_NONE) != (s->key[0].proto != IP_TCP) ||
-		(s->flags & FW_SESSION_LOOSE && s->tcp_state == FW_TCP_NONE))
+	uint8_t proto = s->key[0].proto;
+	bool has_states = proto == IP_TCP || proto == IP_SCTP;
+	if (fw_state_protocol(s->state) != (has_states ? proto : 0) ||
+		(s->flags & FW_SESSION_LOOSE && proto != IP_TCP))
 		return false;
+	if (proto == IP_SCTP)
+		return fw_sctp_sound(s) && keys_sound(s);
 	if (s->tcp[0].scale > FW_TCP_SCALE_MAX || s->tcp[1].scale > FW_TCP_SCALE_MAX ||
 		s->noted.scale > FW_TCP_SCALE_MAX)
 		return false;

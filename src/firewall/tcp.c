@@ -85,12 +85,12 @@ enum drop_reason fw_tcp_begin(struct fw_session *s, const struct train *t)
 {
 	struct segment g = segment_of(t);
 
-	assert(s->tcp_state <= FW_TCP_SYN_SENT);
+	assert(s->state <= FW_TCP_SYN_SENT);
 	if ((g.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return DROP_NO_SESSION;
 	side_begin(&s->tcp[0], &g, t);
 	memset(&s->tcp[1], 0, sizeof s->tcp[1]);
-	s->tcp_state = FW_TCP_SYN_SENT;
+	s->state = FW_TCP_SYN_SENT;
 	return DROP_NONE;
 }
 
@@ -151,25 +151,25 @@ static enum drop_reason on_answer(struct fw_session *s, const struct train *t, c
 		caller->end = g->ack; /* data in the SYN that was not accepted is sent again */
 		caller->max_end = g->ack + MAX_OF(g->window, 1u);
 	}
-	s->tcp_state = FW_TCP_SYN_RECEIVED;
+	s->state = FW_TCP_SYN_RECEIVED;
 	return DROP_NONE;
 }
 
 static enum drop_reason on_syn_sent(struct fw_session *s, const struct train *t, const struct segment *g,
-	uint32_t d, enum fw_tcp_step *ret_step)
+	uint32_t d, enum fw_step *ret_step)
 {
 	bool exact = d == 0 ? g->seq == s->tcp[0].end : g->flags & TCP_ACK && g->ack == s->tcp[0].end;
 
 	if (g->flags & TCP_RST) {
 		if (exact)
-			s->tcp_state = FW_TCP_CLOSED;
+			s->state = FW_TCP_CLOSED;
 		else
-			*ret_step = FW_TCP_PASSES;
+			*ret_step = FW_STEP_PASSES;
 		/* Another reset of the caller answers a challenge: it must reach the other side. */
 		return exact || d == 0 ? DROP_NONE : DROP_TCP_STATE;
 	}
 	if (!(d == 1 && g->flags & TCP_SYN))
-		*ret_step = FW_TCP_PASSES; /* a SYN again, perhaps with another number, or a challenge */
+		*ret_step = FW_STEP_PASSES; /* a SYN again, perhaps with another number, or a challenge */
 	if (d == 1)
 		return on_answer(s, t, g);
 	return fw_tcp_begin(s, t) == DROP_NONE ? DROP_NONE : DROP_TCP_STATE;
@@ -182,25 +182,25 @@ static enum drop_reason on_syn_sent(struct fw_session *s, const struct train *t,
  * 9293 sections 3.10.7.1 and 3.10.7.2). True: g belongs to this exchange, and passes.
  */
 static bool on_noted(struct fw_session *s, const struct train *t, const struct segment *g, uint32_t d,
-	enum fw_tcp_step *ret_step)
+	enum fw_step *ret_step)
 {
 	const struct fw_tcp_side *noted = &s->noted;
 	bool acked = g->flags & TCP_ACK && !after(noted->max_end, g->ack) && !after(g->ack, noted->end);
-	bool again = s->tcp_state == FW_TCP_SYN_RECEIVED && noted->end == s->tcp[0].end;
+	bool again = s->state == FW_TCP_SYN_RECEIVED && noted->end == s->tcp[0].end;
 
 	if (!(noted->flags & SIDE_SEEN) || in_window(&s->tcp[d], &s->tcp[1 - d], g))
 		return false;
 	if (d == 1 && g->flags & TCP_SYN && acked) {
 		s->tcp[0] = *noted;
 		s->tcp[1] = s->noted = (struct fw_tcp_side){ 0 };
-		*ret_step = again ? FW_TCP_RENEWS : FW_TCP_REOPENS;
+		*ret_step = again ? FW_STEP_RENEWS : FW_STEP_REOPENS;
 		return on_answer(s, t, g) == DROP_NONE;
 	}
 	if (d == 1 && g->flags & TCP_RST && acked) {
-		s->tcp_state = FW_TCP_CLOSED;
+		s->state = FW_TCP_CLOSED;
 		return true;
 	}
-	*ret_step = FW_TCP_PASSES;
+	*ret_step = FW_STEP_PASSES;
 	if (d == 0)
 		return g->flags & TCP_RST;
 	return (g->flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_ACK && g->payload == 0;
@@ -212,7 +212,7 @@ static bool on_noted(struct fw_session *s, const struct train *t, const struct s
  * are on their way: then its challenge, or any other sign of life, takes the end back.
  */
 static enum drop_reason on_reset(
-	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_tcp_step *ret_step)
+	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_step *ret_step)
 {
 	struct fw_tcp_side *from = &s->tcp[d];
 	const struct fw_tcp_side *to = &s->tcp[1 - d];
@@ -220,12 +220,12 @@ static enum drop_reason on_reset(
 	if (after(g->seq, right_edge(from, g)) || after(from->end - to->max_window, g->seq))
 		return DROP_TCP_STATE;
 	if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack)) {
-		s->tcp_state = FW_TCP_CLOSED;
+		s->state = FW_TCP_CLOSED;
 		from->flags &= (uint8_t)~SIDE_RESET;
 		if (to->flags & SIDE_SEEN && from->end != to->ack)
 			from->flags |= SIDE_RESET;
 	} else {
-		*ret_step = FW_TCP_PASSES;
+		*ret_step = FW_STEP_PASSES;
 	}
 	return DROP_NONE;
 }
@@ -234,23 +234,23 @@ static void state_advance(struct fw_session *s, const struct segment *g, uint32_
 {
 	struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
 
-	assert(s->tcp_state > FW_TCP_SYN_SENT && s->tcp_state < FW_TCP_CLOSED);
+	assert(s->state > FW_TCP_SYN_SENT && s->state < FW_TCP_CLOSED);
 	if (g->flags & TCP_FIN && g->end == from->end)
 		from->flags |= SIDE_FIN;
-	if (s->tcp_state == FW_TCP_SYN_RECEIVED && d == 0)
-		s->tcp_state = FW_TCP_ESTABLISHED;
-	if ((from->flags | to->flags) & SIDE_FIN && s->tcp_state < FW_TCP_CLOSING)
-		s->tcp_state = FW_TCP_CLOSING;
+	if (s->state == FW_TCP_SYN_RECEIVED && d == 0)
+		s->state = FW_TCP_ESTABLISHED;
+	if ((from->flags | to->flags) & SIDE_FIN && s->state < FW_TCP_CLOSING)
+		s->state = FW_TCP_CLOSING;
 	if (from->flags & to->flags & SIDE_FIN && from->ack == to->end && to->ack == from->end)
-		s->tcp_state = FW_TCP_TIME_WAIT;
+		s->state = FW_TCP_TIME_WAIT;
 }
 
 /* A reset that was not accepted: the connection continues. */
 static void revive(struct fw_session *s)
 {
-	if (s->tcp_state != FW_TCP_CLOSED)
+	if (s->state != FW_TCP_CLOSED)
 		return;
-	s->tcp_state = FW_TCP_ESTABLISHED;
+	s->state = FW_TCP_ESTABLISHED;
 	s->tcp[0].flags &= (uint8_t)~SIDE_RESET;
 	s->tcp[1].flags &= (uint8_t)~SIDE_RESET;
 }
@@ -260,7 +260,7 @@ static void revive(struct fw_session *s)
 void fw_tcp_begin_loose(struct fw_session *s)
 {
 	s->flags |= FW_SESSION_LOOSE;
-	s->tcp_state = FW_TCP_SYN_SENT;
+	s->state = FW_TCP_SYN_SENT;
 	memset(s->tcp, 0, sizeof s->tcp);
 }
 
@@ -269,58 +269,57 @@ void fw_tcp_begin_loose(struct fw_session *s)
  * half-open, so that who is not answered holds no more than that.
  */
 static enum drop_reason track_loose(
-	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_tcp_step *ret_step)
+	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_step *ret_step)
 {
 	if (g->flags & TCP_RST) {
-		s->tcp_state = FW_TCP_CLOSED;
+		s->state = FW_TCP_CLOSED;
 		return DROP_NONE;
 	}
-	if ((g->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && s->tcp_state != FW_TCP_SYN_SENT)
-		*ret_step = FW_TCP_PASSES;
-	else if (s->tcp_state == FW_TCP_SYN_SENT && d == 1)
-		s->tcp_state = g->flags & TCP_SYN ? FW_TCP_SYN_RECEIVED : FW_TCP_ESTABLISHED;
-	else if (s->tcp_state == FW_TCP_SYN_RECEIVED && !(g->flags & TCP_SYN))
-		s->tcp_state = FW_TCP_ESTABLISHED;
-	else if (s->tcp_state == FW_TCP_CLOSED)
-		s->tcp_state = FW_TCP_ESTABLISHED; /* the reset was not accepted */
+	if ((g->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && s->state != FW_TCP_SYN_SENT)
+		*ret_step = FW_STEP_PASSES;
+	else if (s->state == FW_TCP_SYN_SENT && d == 1)
+		s->state = g->flags & TCP_SYN ? FW_TCP_SYN_RECEIVED : FW_TCP_ESTABLISHED;
+	else if (s->state == FW_TCP_SYN_RECEIVED && !(g->flags & TCP_SYN))
+		s->state = FW_TCP_ESTABLISHED;
+	else if (s->state == FW_TCP_CLOSED)
+		s->state = FW_TCP_ESTABLISHED; /* the reset was not accepted */
 	if (g->flags & TCP_FIN)
 		s->tcp[d].flags |= SIDE_FIN;
-	if (s->tcp_state == FW_TCP_ESTABLISHED && (s->tcp[0].flags | s->tcp[1].flags) & SIDE_FIN)
-		s->tcp_state = FW_TCP_CLOSING;
+	if (s->state == FW_TCP_ESTABLISHED && (s->tcp[0].flags | s->tcp[1].flags) & SIDE_FIN)
+		s->state = FW_TCP_CLOSING;
 	if (s->tcp[0].flags & s->tcp[1].flags & SIDE_FIN)
-		s->tcp_state = FW_TCP_TIME_WAIT;
+		s->state = FW_TCP_TIME_WAIT;
 	return DROP_NONE;
 }
 
-enum drop_reason fw_tcp_track(
-	struct fw_session *s, const struct train *t, uint32_t d, enum fw_tcp_step *ret_step)
+enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint32_t d, enum fw_step *ret_step)
 {
 	struct segment g = segment_of(t);
 	bool syn = (g.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
-	assert(d < 2 && s->tcp_state > FW_TCP_NONE && s->tcp_state < FW_TCP_STATE_COUNT);
-	*ret_step = FW_TCP_RENEWS;
+	assert(d < 2 && fw_state_protocol(s->state) == IP_TCP);
+	*ret_step = FW_STEP_RENEWS;
 	if (s->flags & FW_SESSION_LOOSE)
 		return track_loose(s, &g, d, ret_step);
-	if (s->tcp_state == FW_TCP_SYN_SENT)
+	if (s->state == FW_TCP_SYN_SENT)
 		return on_syn_sent(s, t, &g, d, ret_step);
-	if (s->tcp_state == FW_TCP_CLOSED && (syn || !((s->tcp[0].flags | s->tcp[1].flags) & SIDE_RESET)))
+	if (s->state == FW_TCP_CLOSED && (syn || !((s->tcp[0].flags | s->tcp[1].flags) & SIDE_RESET)))
 		return DROP_TCP_STATE;
 	if (d == 0 && syn) {
 		side_begin(&s->noted, &g, t);
-		*ret_step = FW_TCP_PASSES;
+		*ret_step = FW_STEP_PASSES;
 		return DROP_NONE;
 	}
 	if (on_noted(s, t, &g, d, ret_step))
 		return DROP_NONE;
-	*ret_step = FW_TCP_RENEWS;
+	*ret_step = FW_STEP_RENEWS;
 	if (g.flags & TCP_RST)
 		return on_reset(s, &g, d, ret_step);
 	if (!(g.flags & TCP_ACK) || !in_window(&s->tcp[d], &s->tcp[1 - d], &g))
 		return DROP_TCP_STATE;
 	/* Whoever has not seen the answer has not called: the backlog would let one guess in 65,000 through.
 	 */
-	if (s->tcp_state == FW_TCP_SYN_RECEIVED && d == 0 && after(s->tcp[0].ack, g.ack))
+	if (s->state == FW_TCP_SYN_RECEIVED && d == 0 && after(s->tcp[0].ack, g.ack))
 		return DROP_TCP_STATE;
 	if (d == 0)
 		s->noted.flags = 0; /* the caller still has the connection */
@@ -367,12 +366,4 @@ void fw_tcp_clamp(struct train *t, uint32_t mss)
 		csum_update(t->ip + t->l4_offset + TCP_CSUM, was, is, sizeof was);
 	}
 	memcpy(body, clamped, 2);
-}
-
-const char *fw_tcp_state_name(uint8_t state)
-{
-	static const char *const names[FW_TCP_STATE_COUNT] = { "none", "syn-sent", "syn-received",
-		"established", "closing", "time-wait", "closed" };
-
-	return state < FW_TCP_STATE_COUNT ? names[state] : "unknown";
 }

@@ -17,24 +17,18 @@ void fw_timeouts_default(struct firewall *fw)
 	memcpy(fw->timeout_s, defaults, sizeof fw->timeout_s);
 }
 
-/* Of TCP in its handshake, after a FIN or after a reset: whatever the rule or the application says, for these
+/* Of TCP and SCTP in the handshake, at their end and after it: whatever the rule or the application says, for these
  * states are strangers' to make. */
-static enum session_timeout transitory(uint8_t tcp_state)
+static enum session_timeout transitory(uint8_t state)
 {
-	switch (tcp_state) {
-	case FW_TCP_SYN_SENT:
-		return TIMEOUT_TCP_SYN_SENT;
-	case FW_TCP_SYN_RECEIVED:
-		return TIMEOUT_TCP_SYN_RECEIVED;
-	case FW_TCP_CLOSING:
-		return TIMEOUT_TCP_HALF_CLOSED;
-	case FW_TCP_TIME_WAIT:
-		return TIMEOUT_TCP_TIME_WAIT;
-	case FW_TCP_CLOSED:
-		return TIMEOUT_TCP_CLOSED;
-	default:
-		return TIMEOUT_COUNT;
-	}
+	static const uint8_t timeouts[FW_PROTOCOL_STATE_COUNT] = {
+#define E(id, proto, name, phase, timeout, end) [FW_##id] = TIMEOUT_##timeout,
+		FW_PROTOCOL_STATES(E)
+#undef E
+	};
+
+	assert(state < FW_PROTOCOL_STATE_COUNT);
+	return (enum session_timeout)timeouts[state];
 }
 
 static enum session_timeout of_protocol(const struct fw_session *s)
@@ -60,7 +54,7 @@ static enum session_timeout of_protocol(const struct fw_session *s)
 
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s)
 {
-	enum session_timeout of = transitory(s->tcp_state);
+	enum session_timeout of = transitory(s->state);
 
 	if (of == TIMEOUT_COUNT && s->timeout_s)
 		return s->timeout_s;

@@ -206,7 +206,8 @@ enum drop_reason fw_translate_error(
 	train_complete_l4(t);
 	if (train_verify_l4(t) != DROP_NONE)
 		return DROP_L4_CHECKSUM;
-	if (!error_quote(t, &q) || (q.proto == IP_TCP && !fw_tcp_sent(s, 1 - d, q.tcp_seq)))
+	if (!error_quote(t, &q) || (q.proto == IP_TCP && !fw_tcp_sent(s, 1 - d, q.tcp_seq)) ||
+		(q.proto == IP_SCTP && !fw_sctp_sent(s, 1 - d, q.sctp_tag)))
 		return DROP_ICMP_UNRELATED;
 	if (!(s->flags & FW_SESSION_TRANSLATED))
 		return DROP_NONE;

@@ -150,7 +150,7 @@ static enum rc server_ports(struct compiler *c, const struct lyd_node *leaf, str
 	for (uint32_t i = 0; i < r->services.count; i++) {
 		if (v[i].proto != 6 && v[i].proto != 17)
 			return tree_fault(c->faults, leaf,
-				"an application of the rule has no ports (protocol %u): expected TCP and UDP only",
+				"an application of the rule has no ports that are translated (protocol %u): expected TCP and UDP only",
 				v[i].proto);
 		if (r->port_first != r->port_last &&
 			v[i].dst_last - v[i].dst_first != r->port_last - r->port_first)

@@ -219,6 +219,8 @@ static uint8_t protocol_number(const char *text)
 		return 6;
 	if (strcmp(text, "udp") == 0)
 		return 17;
+	if (strcmp(text, "sctp") == 0)
+		return 132;
 	if (strcmp(text, "icmp") == 0)
 		return 1;
 	if (strcmp(text, "icmp6") == 0)

@@ -122,7 +122,11 @@ struct snap_zone {
 	T(ICMP,             "icmp",             60)	\
 	T(GRE,              "gre",              180)	\
 	T(ESP,              "esp",              180)	\
+	T(SCTP_COOKIE_WAIT,   "sctp-cookie-wait",   60)	\
+	T(SCTP_COOKIE_ECHOED, "sctp-cookie-echoed", 60)	\
 	T(SCTP,             "sctp",             300)	\
+	T(SCTP_SHUTDOWN,    "sctp-shutdown",    300)	\
+	T(SCTP_CLOSED,      "sctp-closed",      10)	\
 	T(OTHER,            "other",            60)
 /* clang-format on */
 

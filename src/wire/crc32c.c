@@ -2,9 +2,9 @@
 
 #define POLYNOMIAL 0x82f63b78u /* 0x1edc6f41, its bits turned round */
 
-uint32_t crc32c(const uint8_t *bytes, size_t n)
+uint32_t crc32c_add(uint32_t crc, const uint8_t *bytes, size_t n)
 {
-	uint32_t table[16], crc = UINT32_MAX;
+	uint32_t table[16];
 
 	for (uint32_t i = 0; i < 16; i++) {
 		table[i] = i;
@@ -15,5 +15,10 @@ uint32_t crc32c(const uint8_t *bytes, size_t n)
 		crc = crc >> 4 ^ table[(crc ^ bytes[i]) & 15];
 		crc = crc >> 4 ^ table[(crc ^ bytes[i] >> 4) & 15];
 	}
-	return ~crc;
+	return crc;
+}
+
+uint32_t crc32c(const uint8_t *bytes, size_t n)
+{
+	return ~crc32c_add(CRC32C_BEGIN, bytes, n);
 }

@@ -17,7 +17,7 @@
 	D(MALFORMED,             "malformed",             "a header field has an impossible value") \
 	D(SEGMENT_LIMIT,         "segment-limit",         "one frame would be cut into more packets than an honest sender's offload ever leaves to be cut") \
 	D(IP_CHECKSUM,           "ip-checksum",           "the IPv4 header checksum is wrong") \
-	D(L4_CHECKSUM,           "l4-checksum",           "the TCP, UDP or ICMP checksum is wrong") \
+	D(L4_CHECKSUM,           "l4-checksum",           "the TCP, UDP, SCTP or ICMP checksum is wrong") \
 	D(MARTIAN_SOURCE,        "martian-source",        "the source address is multicast, broadcast, loopback, unspecified or link-local") \
 	D(MARTIAN_DESTINATION,   "martian-destination",   "the destination address is loopback, unspecified, reserved or link-local") \
 	D(MULTICAST,             "multicast",             "multicast and broadcast are not forwarded") \
@@ -41,6 +41,7 @@
 	D(NO_SESSION,            "no-session",            "not the start of a connection, and no session exists") \
 	D(SESSION_ZONE_MISMATCH, "session-zone-mismatch", "the packet belongs to a session, but its ingress or egress zone is not the session's") \
 	D(TCP_STATE,             "tcp-state",             "does not fit the TCP session's state or window") \
+	D(SCTP_STATE,            "sctp-state",            "does not fit the SCTP association's state or verification tags") \
 	D(SESSION_LIMIT,         "session-limit",         "the session table is full") \
 	D(RULE_SESSION_LIMIT,    "rule-session-limit",    "the rule has as many sessions as its session-limit") \
 	D(ZONE_SESSION_LIMIT,    "zone-session-limit",    "the zone has as many sessions as its session-limit total") \
@@ -52,7 +53,7 @@
 	D(NAT_BINDING_LIMIT,     "nat-binding-limit",     "the inside host has as many bindings of persistent NAT as its rule allows") \
 	D(NAT_FILTERED,          "nat-filtered",          "the destination is mapped by persistent NAT, and the filtering of its rule does not let this sender begin a session") \
 	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one; or the source is outside its rule's host-address-base; or no rule of source NAT gives a NAT64 connection an IPv4 address, or it would enter a tunnel") \
-	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, while another inside host uses this peer; or NAT of AH; or of ESP that the gateway itself receives; or NAT64 of anything but TCP, UDP and echo") \
+	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, or of an SCTP port, which is never translated, while another inside host uses it towards this peer; or NAT of AH; or of ESP that the gateway itself receives; or NAT64 of anything but TCP, UDP and echo") \
 	D(NAT_TO_GATEWAY,        "nat-to-gateway",        "destination NAT leads to an address of the gateway itself, whose kernel would not know of the translation") \
 	D(NAT_NO_SERVER,         "nat-no-server",         "every server of the rule of destination NAT fails its health check") \
 	D(NAT_NO_MAPPING,        "nat-no-mapping",        "NPTv6 has no mapping for an address whose subnet number, or whole interface identifier, is all ones; the sender was told") \

@@ -149,7 +149,7 @@ static void put_load_l4(struct program *p, bool by_x, uint16_t size, uint32_t at
 	put(p, (uint16_t)(BPF_LD | size | (by_x ? BPF_IND : BPF_ABS)), AT_IP + at);
 }
 
-/* The ports of TCP and UDP, the identifier of ICMP queries; the protocol is in memory, zeros are in the place of the
+/* The ports of TCP, UDP and SCTP, the identifier of ICMP queries; the protocol is in memory, zeros are in the place of the
  * ports. */
 static void put_ports(struct program *p, bool v4)
 {
@@ -166,6 +166,7 @@ static void put_ports(struct program *p, bool v4)
 	put(p, BPF_LD | BPF_MEM, M_PROTO);
 	uint32_t tcp = put(p, BPF_JMP | BPF_JEQ | BPF_K, IP_TCP);
 	uint32_t udp = put(p, BPF_JMP | BPF_JEQ | BPF_K, IP_UDP);
+	uint32_t sctp = put(p, BPF_JMP | BPF_JEQ | BPF_K, IP_SCTP);
 	uint32_t other = put(p, BPF_JMP | BPF_JEQ | BPF_K, v4 ? IP_ICMP : IP_ICMPV6);
 	put_load_l4(p, v4, BPF_B, l4);
 	for (uint32_t i = 0; i < COUNT_OF(queries); i++)
@@ -189,6 +190,7 @@ static void put_ports(struct program *p, bool v4)
 	uint32_t ready = put(p, BPF_JMP | BPF_JA, 0);
 	jump_to_here(p, tcp, true);
 	jump_to_here(p, udp, true);
+	jump_to_here(p, sctp, true);
 	put_load_l4(p, v4, BPF_H, l4);
 	put_store(p, M_SRC_PORT);
 	put_load_l4(p, v4, BPF_H, l4 + 2);

@@ -29,6 +29,8 @@ enum {
 	TCP_HEADER_SIZE = 20,
 	UDP_HEADER_SIZE = 8,
 	ICMP_HEADER_SIZE = 8,
+	SCTP_HEADER_SIZE = 12,
+	SCTP_CHUNK_HEADER_SIZE = 4,
 	IP6_FRAGMENT_SIZE = 8,
 	IP4_TTL = 8,
 	IP4_CSUM = 10,
@@ -40,6 +42,8 @@ enum {
 	TCP_CSUM = 16,
 	UDP_CSUM = 6,
 	ICMP_CSUM = 2,
+	SCTP_TAG = 4,
+	SCTP_CSUM = 8, /* four octets, CRC32c */
 	/* RFC 791 fragment field; RFC 8200 section 4.5 */
 	IP4_DF = 0x4000,
 	IP4_MF = 0x2000,
@@ -57,6 +61,16 @@ enum {
 	TCP_URG = 32,
 	TCP_ECE = 64,
 	TCP_CWR = 128,
+	/* RFC 9260 section 3.2: chunk types */
+	SCTP_INIT = 1,
+	SCTP_INIT_ACK = 2,
+	SCTP_ABORT = 6,
+	SCTP_SHUTDOWN = 7,
+	SCTP_SHUTDOWN_ACK = 8,
+	SCTP_COOKIE_ECHO = 10,
+	SCTP_COOKIE_ACK = 11,
+	SCTP_SHUTDOWN_COMPLETE = 14,
+	SCTP_FLAG_T = 1, /* of ABORT and SHUTDOWN COMPLETE: the tag is the one that the sender was sent */
 	TCP_OPTION_MSS = 2,
 	TCP_OPTION_WINDOW_SCALE = 3,
 	ICMP4_ECHO_REPLY = 0,

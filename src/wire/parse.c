@@ -1,9 +1,10 @@
 /*
- * train_parse(): IPv4, IPv6 with extension headers, TCP, UDP, ICMP. The first code that sees what strangers
+ * train_parse(): IPv4, IPv6 with extension headers, TCP, UDP, SCTP, ICMP. The first code that sees what strangers
  * sent: every byte goes through a cursor. Called by the data plane for each train; RFC 791, 8200, 9293, 768,
- * 792, 4443.
+ * 792, 4443, 9260.
  */
 #include "base/rd.h"
+#include "wire/crc32c.h"
 #include "wire/csum.h"
 #include "base/icmp.h"
 #include "wire/ip.h"
@@ -94,6 +95,18 @@ static enum drop_reason parse_udp(struct train *t, struct rd *r)
 	return DROP_NONE;
 }
 
+/* What its chunks are the firewall reads (firewall/sctp.c); none has no meaning. */
+static enum drop_reason parse_sctp(struct train *t, struct rd *r)
+{
+	enum drop_reason d = parse_ports(t, r);
+
+	rd_take(r, SCTP_HEADER_SIZE - 4);
+	if (d || r->bad || rd_left(r) < SCTP_CHUNK_HEADER_SIZE)
+		return DROP_TRUNCATED;
+	t->payload_offset = (uint16_t)(t->l4_offset + SCTP_HEADER_SIZE);
+	return DROP_NONE;
+}
+
 static bool icmp_is_error(uint8_t family, uint8_t type)
 {
 	if (family == ADDR_V6)
@@ -136,6 +149,8 @@ static enum drop_reason parse_l4(struct train *t, struct rd *r)
 		return parse_tcp(t, r);
 	case IP_UDP:
 		return parse_udp(t, r);
+	case IP_SCTP:
+		return parse_sctp(t, r);
 	case IP_ICMP:
 		return t->src.family == ADDR_V4 ? parse_icmp(t, r) : DROP_MALFORMED;
 	case IP_ICMPV6:
@@ -318,13 +333,31 @@ static uint64_t pseudo_sum(const struct train *t, uint32_t l4_n)
 	return csum_pseudo(t->src.b, t->dst.b, addr_size(&t->src), t->proto, l4_n);
 }
 
+/* RFC 9260 appendix A: of the whole packet with zeros in the field. */
+static bool sctp_is_sound(const uint8_t *l4, size_t n)
+{
+	static const uint8_t zeros[SCTP_HEADER_SIZE - SCTP_CSUM];
+	uint32_t c = crc32c_add(CRC32C_BEGIN, l4, SCTP_CSUM);
+
+	c = crc32c_add(c, zeros, sizeof zeros);
+	c = ~crc32c_add(c, l4 + SCTP_HEADER_SIZE, n - SCTP_HEADER_SIZE);
+	return load_le32(l4 + SCTP_CSUM) == c;
+}
+
 enum drop_reason train_verify_l4(struct train *t)
 {
 	uint32_t offset = l4_csum_offset(t->proto), l4_n = t->len - t->l4_offset;
 
-	if (t->csum != TRAIN_CSUM_UNKNOWN || offset == 0 || t->segment_size || t->flags & TRAIN_FRAGMENT)
+	if (t->csum != TRAIN_CSUM_UNKNOWN || t->segment_size || t->flags & TRAIN_FRAGMENT ||
+		(offset == 0 && t->proto != IP_SCTP))
 		return DROP_NONE;
 	const uint8_t *l4 = t->ip + t->l4_offset;
+	if (t->proto == IP_SCTP) {
+		if (!sctp_is_sound(l4, l4_n))
+			return t->drop = DROP_L4_CHECKSUM;
+		t->csum = TRAIN_CSUM_VALID;
+		return DROP_NONE;
+	}
 	/* RFC 768: zero says that the sender made none; RFC 8200 section 8.1 forbids it with IPv6. */
 	if (t->proto == IP_UDP && load_be16(l4 + UDP_CSUM) == 0) {
 		if (t->src.family == ADDR_V6)

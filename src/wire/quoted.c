@@ -16,6 +16,11 @@ static bool quoted_l4(struct quoted *q, struct rd r, const uint8_t *bytes, size_
 		q->tcp_seq = q->proto == IP_TCP ? rd_u32(&r) : 0;
 		csum = q->proto == IP_TCP ? TCP_CSUM : UDP_CSUM;
 		break;
+	case IP_SCTP:
+		q->src_port = rd_u16(&r);
+		q->dst_port = rd_u16(&r);
+		q->sctp_tag = rd_u32(&r);
+		break;
 	case IP_ICMP:
 	case IP_ICMPV6: {
 		bool v4 = q->proto == IP_ICMP;

@@ -12,9 +12,10 @@
 
 struct quoted {
 	struct ip_addr src, dst;
-	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */
+	uint16_t src_port, dst_port; /* TCP, UDP, SCTP; ICMP queries: identifier in both; else 0 */
 	uint8_t proto, icmp_type;
 	uint32_t tcp_seq;     /* TCP: among the eight octets that every error quotes */
+	uint32_t sctp_tag;    /* SCTP: the same */
 	uint32_t l4_offset;   /* from the quoted IP header */
 	uint32_t csum_offset; /* of the L4 checksum from the quoted IP header; 0: not in the quotation, or
 				 none */

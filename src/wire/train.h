@@ -61,11 +61,11 @@ struct train {
 
 	/* parsed by train_parse() */
 	struct ip_addr src, dst;
-	uint16_t src_port, dst_port; /* TCP, UDP; ICMP queries: identifier in both; else 0 */
+	uint16_t src_port, dst_port; /* TCP, UDP, SCTP; ICMP queries: identifier in both; else 0 */
 	uint16_t l4_offset;	     /* from ip; after all extension headers */
 	/* from ip; after the L4 header (after IP when there is none), the inner one with inner_l4 */
 	uint16_t payload_offset;
-	uint8_t proto; /* 6, 17, 1, 58, … */
+	uint8_t proto; /* 6, 17, 1, 58, 132, … */
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
 	uint8_t hop_limit, traffic_class;

@@ -21,7 +21,7 @@ void alg_burst(struct pipeline *p)
 /* If t passes, it completes the handshake of a connection that may be read. */
 static bool opens(const struct pipeline *p, const struct train *t, const struct fw_session *s)
 {
-	return p->snapshot && p->snapshot->algs & ALG_FTP && s->tcp_state == FW_TCP_SYN_RECEIVED &&
+	return p->snapshot && p->snapshot->algs & ALG_FTP && s->state == FW_TCP_SYN_RECEIVED &&
 	       !(t->flags & (TRAIN_ICMP_ERROR | TRAIN_REPLY));
 }
 
@@ -31,7 +31,7 @@ void alg_before(struct pipeline *p, struct train *t, struct alg_pass *pass)
 	if (t->drop || t->session == TRAIN_NONE || t->flags & TRAIN_FRAGMENT)
 		return;
 	const struct fw_session *s = fw_session(p->fw, t->session);
-	if (!s || s->tcp_state == FW_TCP_NONE || fw_is_nat64(s))
+	if (!s || s->key[0].proto != IP_TCP || fw_is_nat64(s))
 		return;
 	pass->opens = opens(p, t, s);
 	pass->shifted = s->tcp[0].shift || s->tcp[1].shift;

@@ -191,7 +191,7 @@ static enum drop_reason text_read(struct pipeline *p, struct train *t, const str
 static struct ftp *state_of(
 	struct pipeline *p, const struct train *t, const struct fw_session *s, const struct alg_pass *pass)
 {
-	if (!pass->opens || s->tcp_state == FW_TCP_SYN_RECEIVED)
+	if (!pass->opens || s->state == FW_TCP_SYN_RECEIVED)
 		return pass->ftp ? pass->ftp : ftp_find(p->alg, t->session, s->id);
 	struct ftp *f = ftp_new(p, t->session, s);
 	if (f) {

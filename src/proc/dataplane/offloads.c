@@ -9,8 +9,6 @@
 #include "wire/ip.h"
 #include "wire/segment.h"
 
-#define SCTP_CSUM 8 /* RFC 9260 section 3.1: the only checksum at that place, and no Internet checksum */
-
 /* The protocol after the outer IP header, if there are no extension headers. */
 static uint8_t outer_proto(const struct train *t, uint32_t *ret_l4)
 {
@@ -25,7 +23,7 @@ static void csum_finish(struct train *t, uint32_t start, uint32_t offset)
 {
 	uint8_t *field = t->ip + start + offset;
 
-	if (offset == SCTP_CSUM) {
+	if (offset == SCTP_CSUM) { /* the only checksum at that place, and no Internet checksum */
 		memset(field, 0, 4);
 		uint32_t crc = crc32c(t->ip + start, t->len - start);
 		const uint8_t le[4] = { (uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16),

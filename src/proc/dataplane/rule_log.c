@@ -26,6 +26,7 @@ static void proto_say(struct tw *w, uint8_t proto)
 			   : proto == IP_UDP	? "udp"
 			   : proto == IP_ICMP	? "icmp"
 			   : proto == IP_ICMPV6 ? "icmp6"
+			   : proto == IP_SCTP	? "sctp"
 						: NULL;
 
 	if (name)

@@ -22,7 +22,7 @@ static const char *end_words(
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (proto == IP_TCP || proto == IP_UDP)
+	if (proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP)
 		snprintf(ret_text, size, "%s port %u", addr_text(text, a), port);
 	else
 		snprintf(ret_text, size, "%s", addr_text(text, a));
@@ -33,6 +33,8 @@ static const char *proto_words(char *ret_text, size_t size, const struct train *
 {
 	if (t->proto == IP_TCP || t->proto == IP_UDP)
 		snprintf(ret_text, size, "%s", t->proto == IP_TCP ? "tcp" : "udp");
+	else if (t->proto == IP_SCTP)
+		snprintf(ret_text, size, "sctp");
 	else if (t->proto == IP_ICMP || t->proto == IP_ICMPV6)
 		snprintf(ret_text, size, "%s id %u", t->proto == IP_ICMP ? "icmp" : "icmp6", t->src_port);
 	else

@@ -18,6 +18,7 @@
  * An interface without a zone has no services: default deny. Without a configuration, or with one that puts
  * no interface into a zone, no service is reachable; the host's own connections get their answers.
  */
+#include "base/icmp.h"
 #include "base/tw.h"
 #include "proc/supervisor/supervisor.h"
 
@@ -104,18 +105,42 @@ static void ranges_say(struct tw *t, const struct snapshot *snap, const struct s
 }
 
 /* Of ICMP, only queries are translated. */
+static void queries_say(struct tw *t, bool v4)
+{
+	static const struct {
+		bool v4;
+		uint8_t type;
+	} queries[] = {
+#define Q(is4, query, answer, at, name) { is4, query },
+		ICMP_QUERIES(Q)
+#undef Q
+	};
+	bool any = false;
+
+	for (uint32_t i = 0; i < COUNT_OF(queries); i++) {
+		if (queries[i].v4 != v4)
+			continue;
+		tw_say(t, "%s%u", any ? ", " : "", queries[i].type);
+		any = true;
+	}
+}
+
 static void taken_service(struct tw *t, const struct snap_service *v)
 {
-	const char *name = v->proto == 6 ? "tcp" : v->proto == 17 ? "udp" : v->proto == 1 ? "icmp" : "icmpv6";
+	const char *name = v->proto == 6     ? "tcp"
+			   : v->proto == 17  ? "udp"
+			   : v->proto == 132 ? "sctp"
+			   : v->proto == 1   ? "icmp"
+					     : "icmpv6";
 
-	if (v->proto == 6 || v->proto == 17)
+	if (v->proto == 6 || v->proto == 17 || v->proto == 132)
 		tw_say(t, "%s sport %u-%u %s dport %u-%u ", name, v->src_first, v->src_last, name,
 			v->dst_first, v->dst_last);
-	else if (v->proto == 1 || v->proto == 58)
-		tw_say(t, "%s type { %s } %s type %u-%u ", name,
-			v->proto == 1 ? "8, 13, 15, 17, 42" : "128, 144, 146, 160", name,
-			MIN_OF(v->dst_first, 255u), MIN_OF(v->dst_last, 255u));
-	else if (v->proto)
+	else if (v->proto == 1 || v->proto == 58) {
+		tw_say(t, "%s type { ", name);
+		queries_say(t, v->proto == 1);
+		tw_say(t, " } %s type %u-%u ", name, MIN_OF(v->dst_first, 255u), MIN_OF(v->dst_last, 255u));
+	} else if (v->proto)
 		tw_say(t, "meta l4proto %u ", v->proto);
 	else
 		tw_say(t, "meta l4proto != { 1, 58 } ");

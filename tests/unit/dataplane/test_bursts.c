@@ -59,7 +59,7 @@ static void same_sessions(const char *what)
 			return;
 		if (memcmp(s, m, sizeof *s) != 0)
 			fail_msg("%s: session %u: state %s and %s, packets %lu/%lu and %lu/%lu", what, s->id,
-				fw_tcp_state_name(s->tcp_state), fw_tcp_state_name(m->tcp_state),
+				fw_protocol_state_name(s->state), fw_protocol_state_name(m->state),
 				(unsigned long)s->packets[0], (unsigned long)s->packets[1],
 				(unsigned long)m->packets[0], (unsigned long)m->packets[1]);
 	}

@@ -198,13 +198,12 @@ static void same_sessions(const char *what)
 		if (s->expires <= single.now)
 			continue; /* after a takeover the wheel turns at other seconds */
 		expected++;
-		if (found != 1 || m->tcp_state != s->tcp_state || m->flags != s->flags ||
-			m->rule != s->rule || m->expires != s->expires ||
-			memcmp(m->packets, s->packets, sizeof s->packets) != 0 ||
+		if (found != 1 || m->state != s->state || m->flags != s->flags || m->rule != s->rule ||
+			m->expires != s->expires || memcmp(m->packets, s->packets, sizeof s->packets) != 0 ||
 			memcmp(m->bytes, s->bytes, sizeof s->bytes) != 0 ||
 			memcmp(m->tcp, s->tcp, sizeof s->tcp) != 0 || !same_reply_key(s, m))
 			fail_msg("%s: session %u of state %s is there %u times, or another", what, s->id,
-				fw_tcp_state_name(s->tcp_state), found);
+				fw_protocol_state_name(s->state), found);
 	}
 	for (uint32_t i = 0; i < workers; i++) {
 		for (cursor = 0; (s = fw_session_next(team[i].fw, &cursor));)

@@ -58,9 +58,9 @@ const struct fw_session *session(void)
 	return s;
 }
 
-void state_is(enum fw_tcp_state state, uint32_t timeout_s)
+void state_is(enum fw_protocol_state state, uint32_t timeout_s)
 {
-	assert_string_equal(fw_tcp_state_name(session()->tcp_state), fw_tcp_state_name(state));
+	assert_string_equal(fw_protocol_state_name(session()->state), fw_protocol_state_name(state));
 	assert_int_equal((session()->expires - w.now) / NS_PER_S, timeout_s);
 }
 

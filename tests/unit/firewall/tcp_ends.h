@@ -45,7 +45,7 @@ enum drop_reason tcp_send(struct segment g);
 
 /* The one that there is. */
 const struct fw_session *session(void);
-void state_is(enum fw_tcp_state state, uint32_t timeout_s);
+void state_is(enum fw_protocol_state state, uint32_t timeout_s);
 void establish(void);
 
 #endif

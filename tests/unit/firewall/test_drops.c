@@ -159,6 +159,17 @@ static enum drop_reason stranger_to_a_mapping(void)
 	return send(s);
 }
 
+/* A COOKIE ACK after an INIT. */
+static enum drop_reason second_of_sctp(struct packet_spec s)
+{
+	s.proto = IP_SCTP;
+	s.payload_n = 32; /* an INIT */
+	send(s);
+	s.payload = (const uint8_t[32]){ s.src_port >> 8, (uint8_t)s.src_port, s.dst_port >> 8,
+		(uint8_t)s.dst_port, 1, 2, 3, 4, 0, 0, 0, 0, SCTP_COOKIE_ACK, 0, 0, 20 };
+	return send(s);
+}
+
 static enum drop_reason last_of_several(enum drop_reason r)
 {
 	struct packet_spec s = base();
@@ -192,6 +203,8 @@ static enum drop_reason last_of_several(enum drop_reason r)
 		send(s);
 		s.flags = TCP_ACK;
 		return send(s);
+	case DROP_SCTP_STATE:
+		return second_of_sctp(s);
 	case DROP_SESSION_LIMIT:
 		for (uint16_t i = 0; !d && i < 10; i++, s.src_port++) {
 			d = send(s);

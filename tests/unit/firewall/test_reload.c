@@ -292,10 +292,10 @@ static void damage(struct fw_session *s, int k)
 		s->live = 1;
 		break;
 	case 1:
-		s->tcp_state = FW_TCP_STATE_COUNT;
+		s->state = FW_PROTOCOL_STATE_COUNT;
 		break;
 	case 2:
-		s->tcp_state = FW_TCP_ESTABLISHED;
+		s->state = FW_TCP_ESTABLISHED;
 		break;
 	case 3:
 		s->zones.epoch += 2;

@@ -308,7 +308,8 @@ static void names_that_nothing_has(void **state)
 	refused(SESSION_FILTER_TUNNEL, "hq", "--tunnel: there is no tunnel 'hq': the configuration has none");
 	refused(SESSION_FILTER_STATE, "none",
 		"--state: there is no state 'none', expected one of: unanswered, answered, syn-sent, syn-received, "
-		"established, closing, time-wait, closed");
+		"established, closing, time-wait, closed, cookie-wait, cookie-echoed, shutdown-sent, "
+		"shutdown-ack-sent, ...");
 }
 
 /* After a commit a session is selected by its names under the new policy; by which interface it comes is known again

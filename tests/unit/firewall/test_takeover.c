@@ -236,7 +236,7 @@ static void same_tables(void)
 		assert_int_equal(m->flags, s->flags);
 		assert_int_equal(m->rule, s->rule);
 		assert_int_equal(m->nat_rule, s->nat_rule);
-		assert_int_equal(m->tcp_state, s->tcp_state);
+		assert_int_equal(m->state, s->state);
 		assert_memory_equal(m->zones.zone, s->zones.zone, sizeof s->zones.zone);
 		assert_int_equal(lazy.fw->place[k].uses, reference.fw->place[i].uses);
 		assert_int_equal(lazy.fw->place[k].evict_class, reference.fw->place[i].evict_class);

@@ -64,7 +64,7 @@ static void test_flags(void **state)
 		if (d != (bad ? DROP_TCP_FLAGS : syn && !ack ? DROP_NONE : DROP_NO_SESSION))
 			fail_msg("flags %02x without a session: %s", f, drop_name(d));
 		client_port = 1024;
-		if (session()->tcp_state != FW_TCP_ESTABLISHED) { /* a FIN or a reset was right: again */
+		if (session()->state != FW_TCP_ESTABLISHED) { /* a FIN or a reset was right: again */
 			world_done(&w);
 			world_init(&w, WORLD_SESSIONS);
 			world_load(&w, &p);
@@ -174,7 +174,7 @@ static void test_split_handshake(void **state)
 		assert_false(w.t.flags & TRAIN_REPLY);
 		PASS(S, TCP_ACK, 1, 11, 10);
 		assert_true(w.t.flags & TRAIN_REPLY);
-		assert_int_equal(fw_session(w.fw, w.t.session)->tcp_state, FW_TCP_ESTABLISHED);
+		assert_int_equal(fw_session(w.fw, w.t.session)->state, FW_TCP_ESTABLISHED);
 		DROPS(DROP_TCP_STATE, S, TCP_ACK, 90000, 11, 10); /* its numbers are checked */
 	}
 }
@@ -521,7 +521,7 @@ static void arrive(struct talk *k, uint32_t at)
 	if (d != DROP_NONE && useful)
 		fail_msg("%s refused: from %s, seq %u, ack %u, %zu octets, flags %02x, state %s",
 			drop_name(d), f.g.from == C ? "client" : "server", f.g.seq, f.g.ack, f.g.n, f.g.flags,
-			fw_tcp_state_name(session()->tcp_state));
+			fw_protocol_state_name(session()->state));
 	if (next_random(&k->seed) % 8) /* else it comes again */
 		k->flying[at] = k->flying[--k->flying_n];
 	if (next_random(&k->seed) % 6 == 0)
@@ -580,7 +580,7 @@ static void talk_once(uint64_t seed)
 			speak(&k, who);
 		else
 			again(&k, who);
-		if (session()->tcp_state == FW_TCP_TIME_WAIT)
+		if (session()->state == FW_TCP_TIME_WAIT)
 			break;
 	}
 }
@@ -648,7 +648,7 @@ static void test_honest_ends(void **state)
 	for (uint64_t seed = 1; seed <= 300; seed++) {
 		client_port++;
 		talk_once(seed);
-		finished += session()->tcp_state == FW_TCP_TIME_WAIT;
+		finished += session()->state == FW_TCP_TIME_WAIT;
 		world_done(&w);
 		world_init(&w, WORLD_SESSIONS);
 		world_load(&w, &p);

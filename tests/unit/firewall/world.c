@@ -81,7 +81,7 @@ struct span policy_services(struct policy *p, const char *text)
 	static const struct {
 		const char *word;
 		uint8_t proto;
-	} protos[] = { { "tcp", 6 }, { "udp", 17 }, { "icmp", 1 }, { "icmp6", 58 } };
+	} protos[] = { { "tcp", 6 }, { "udp", 17 }, { "sctp", 132 }, { "icmp", 1 }, { "icmp6", 58 } };
 	struct span s = { p->services_n, 0 };
 	char *copy, *rest, *word;
 
@@ -217,7 +217,9 @@ struct snapshot *policy_snapshot(const struct policy *p)
 			[TIMEOUT_TCP_SYN_SENT] = 20, [TIMEOUT_TCP_SYN_RECEIVED] = 20, [TIMEOUT_TCP] = 3600,
 			[TIMEOUT_TCP_HALF_CLOSED] = 300, [TIMEOUT_TCP_TIME_WAIT] = 20, [TIMEOUT_TCP_CLOSED] = 5,
 			[TIMEOUT_UDP_UNANSWERED] = 60, [TIMEOUT_UDP] = 60, [TIMEOUT_ICMP] = 20,
-			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_SCTP] = 60, [TIMEOUT_OTHER] = 60,
+			[TIMEOUT_GRE] = 60, [TIMEOUT_ESP] = 60, [TIMEOUT_SCTP] = 60,
+			[TIMEOUT_SCTP_COOKIE_WAIT] = 20, [TIMEOUT_SCTP_COOKIE_ECHOED] = 20,
+			[TIMEOUT_SCTP_SHUTDOWN] = 30, [TIMEOUT_SCTP_CLOSED] = 5, [TIMEOUT_OTHER] = 60,
 		},
 		.half_open_max = p->half_open_max,
 		.workers = 1,

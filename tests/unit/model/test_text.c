@@ -153,7 +153,7 @@ static const struct {
 	{ "leaf given twice", "host-name hq;", "host-name hq; host-name hq;", 2, 19, "given twice" },
 	{ "group given twice", "zones {", "system { }\nzones {", 0, 1, "given twice, first in line 1" },
 	{ "value given twice", "[ ping ssh ]", "[ ping ssh ping ]", 8, 33, "given twice" },
-	{ "ports without ports", "protocol tcp", "protocol icmp", 0, 0, "only tcp and udp have ports" },
+	{ "ports without ports", "protocol tcp", "protocol icmp", 0, 0, "only tcp, udp and sctp have ports" },
 	{ "unknown peer", "        peer branch;", "        peer brunch;", 0, 14, "did you mean 'branch'?" },
 	{ "no proposals", "proposals [ modern chacha ];", "", 0, 5, "peer 'branch' lacks proposals" },
 	{ "no remote address", "        remote-address 203.0.113.2;", "", 0, 5, "lacks remote-address" },

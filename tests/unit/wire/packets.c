@@ -1,4 +1,5 @@
 #include "packets.h"
+#include "wire/crc32c.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -41,6 +42,17 @@ static void put_payload(uint8_t *at, const struct packet_spec *s)
 		run[i] = (uint8_t)(i * 7 + 1);
 	for (size_t i = 0; i < s->payload_n; i += sizeof run)
 		memcpy(at + i, run, MIN_OF(sizeof run, s->payload_n - i));
+}
+
+/* An INIT of all the octets. */
+static void put_init(uint8_t *l4, const struct packet_spec *s)
+{
+	memset(l4, 0, s->payload_n);
+	store_be16(l4, s->src_port);
+	store_be16(l4 + 2, s->dst_port);
+	l4[12] = SCTP_INIT;
+	store_be16(l4 + 14, (uint16_t)(s->payload_n - SCTP_HEADER_SIZE));
+	store_be32(l4 + 16, 0xabcd1234);
 }
 
 static size_t put_l4(uint8_t *l4, const struct packet_spec *s)
@@ -86,6 +98,8 @@ static size_t put_l4(uint8_t *l4, const struct packet_spec *s)
 		break;
 	}
 	put_payload(l4 + head, s);
+	if (s->proto == IP_SCTP && !s->payload && s->payload_n >= SCTP_HEADER_SIZE + 20)
+		put_init(l4, s);
 	return head + s->payload_n;
 }
 
@@ -124,6 +138,11 @@ struct train packet_make(struct packet *p, const struct packet_spec *s)
 		uint16_t c =
 			s->partial ? (uint16_t)~plain_checksum(sum, NULL, 0) : plain_checksum(sum, l4, l4_n);
 		store_be16(l4 + at, c == 0 && s->proto == IP_UDP ? 0xffff : c);
+	}
+	if (s->proto == IP_SCTP && l4_n >= SCTP_HEADER_SIZE) {
+		memset(l4 + SCTP_CSUM, 0, 4);
+		uint32_t crc = __builtin_bswap32(crc32c(l4, l4_n)); /* the least octet first */
+		store_be32(l4 + SCTP_CSUM, crc);
 	}
 	return (struct train){ .ip = ip,
 		.len = (uint32_t)(head + l4_n),

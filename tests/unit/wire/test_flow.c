@@ -105,7 +105,7 @@ static struct packet_spec any_packet(void)
 		.src_port = (uint16_t)(1 + pick(65535)),
 		.dst_port = (uint16_t)(1 + pick(65535)),
 		.flags = TCP_ACK,
-		.payload_n = 16 + pick(100) };
+		.payload_n = 32 + pick(100) };
 
 	if (s.proto == IP_ICMP) {
 		s.proto = v4 ? IP_ICMP : IP_ICMPV6;
