@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	before = q;
 	if (quoted_parse(&q, copy, n)) {
 		size_t ports = q.proto == IP_TCP			    ? 8
-			       : q.proto == IP_UDP			    ? 4
+			       : q.proto == IP_UDP || q.proto == IP_SCTP    ? 4
 			       : q.proto == IP_ICMP || q.proto == IP_ICMPV6 ? 6
 									    : 0;
 		MUST(q.src.family == q.dst.family && (q.src.family == ADDR_V4 || q.src.family == ADDR_V6));
