@@ -5,6 +5,7 @@
 #include "esp/state.h"
 
 #include "base/rd.h"
+#include "wire/ip.h"
 #include "wire/quoted.h"
 #include "esp/esp.h"
 
@@ -37,8 +38,7 @@ static enum drop_reason ipv4_read(struct inner *in, const uint8_t *ip, uint32_t 
 	in->dst = addr_v4(addrs + 4);
 	rd_take(&r, header_n - 20);
 	in->upper = rd_over(r.at, (fragment & 0x3fff) == 0 && !r.bad ? in->n - header_n : 0);
-	in->has_ports =
-		(fragment & 0x1fff) == 0 && (in->proto == 6 || in->proto == 17) && in->n >= header_n + 4;
+	in->has_ports = (fragment & 0x1fff) == 0 && ip_has_ports(in->proto) && in->n >= header_n + 4;
 	in->src_port = in->has_ports ? rd_u16(&r) : 0;
 	in->dst_port = in->has_ports ? rd_u16(&r) : 0;
 	return r.bad ? DROP_ESP_LENGTH : DROP_NONE;
@@ -66,7 +66,7 @@ static void ipv6_upper(struct inner *in, struct rd *r)
 		}
 	}
 	in->upper = *r;
-	in->has_ports = !r->bad && (in->proto == 6 || in->proto == 17) && rd_left(r) >= 4;
+	in->has_ports = !r->bad && ip_has_ports(in->proto) && rd_left(r) >= 4;
 	in->src_port = in->has_ports ? rd_u16(r) : 0;
 	in->dst_port = in->has_ports ? rd_u16(r) : 0;
 }
@@ -125,7 +125,7 @@ static bool error_selected(const struct esp_state_pair *s, const struct inner *e
 	struct inner answer = { .src = q.dst,
 		.dst = q.src,
 		.proto = q.proto,
-		.has_ports = q.proto == 6 || q.proto == 17,
+		.has_ports = ip_has_ports(q.proto),
 		.src_port = q.dst_port,
 		.dst_port = q.src_port };
 	return addr_equal(&q.src, &error->dst) && selected(s, &answer);

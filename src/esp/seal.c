@@ -3,6 +3,7 @@
  */
 #include "esp/state.h"
 
+#include "wire/ip.h"
 #include "wire/quoted.h"
 
 #include <assert.h>
@@ -79,14 +80,14 @@ static bool error_selected(const struct esp_pair *p, const struct train *t)
 	if (!(t->flags & TRAIN_ICMP_ERROR) ||
 		!quoted_in_error(&q, t->proto, t->ip + t->l4_offset, t->len - t->l4_offset))
 		return false;
-	bool ports = q.proto == 6 || q.proto == 17;
+	bool ports = ip_has_ports(q.proto);
 	struct selected answer = { &q.dst, &q.src, q.proto, ports, q.dst_port, q.src_port };
 	return addr_equal(&q.src, &t->dst) && selectors_hold(p, &answer);
 }
 
 uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t)
 {
-	bool ports = t->proto == 6 || t->proto == 17;
+	bool ports = ip_has_ports(t->proto);
 	struct selected own = { &t->src, &t->dst, t->proto, ports, t->src_port, t->dst_port };
 	uint32_t pair = esp_outbound(esp, tunnel);
 

@@ -49,7 +49,7 @@ static bool service_events(struct fw_events *e, const struct snapshot *s, struct
 		fw_point base = (fw_point)v->proto << 16, first = base, last = base | 0xffff;
 		if (v->proto == 0)
 			return event_add(e, 0, end, end, rule);
-		if (v->proto == IP_TCP || v->proto == IP_UDP || v->proto == IP_SCTP || fw_is_icmp(v->proto)) {
+		if (ip_has_ports(v->proto) || fw_is_icmp(v->proto)) {
 			first = base | v->dst_first;
 			last = base | v->dst_last;
 		}

@@ -63,7 +63,7 @@ static void add_end(struct text *x, const struct ip_addr *a, uint16_t port, uint
 	char text[ADDR_TEXT_MAX];
 
 	add(x, "%s", addr_text(text, a));
-	if (proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP)
+	if (ip_has_ports(proto))
 		add(x, " port %u", port);
 	else if (proto == IP_ICMP || proto == IP_ICMPV6)
 		add(x, " id %u", port);

@@ -32,7 +32,7 @@ bool fw_nat_pool_holds(const struct snapshot *s, const struct snap_nat_rule *rul
 /* Services of protocols without ports match by protocol alone. */
 static bool service_matches(const struct snap_service *v, const struct fw_tuple *t)
 {
-	bool ports = t->proto == IP_TCP || t->proto == IP_UDP || t->proto == IP_SCTP;
+	bool ports = ip_has_ports(t->proto);
 
 	if (v->proto != t->proto)
 		return v->proto == 0;

@@ -2,6 +2,9 @@
 #ifndef WIRE_IP_H
 #define WIRE_IP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* clang-format off: numbers by kind, several in a line */
 enum {
 	/* IANA protocol numbers */
@@ -88,5 +91,11 @@ enum {
 	ICMP6_ECHO_REPLY = 129,
 };
 /* clang-format on */
+
+/* The protocols that begin with two ports and whose ports are read: RFC 4301 section 4.4.1.1, RFC 9260 section 3.1. */
+static inline bool ip_has_ports(uint8_t proto)
+{
+	return proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP;
+}
 
 #endif

@@ -112,7 +112,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 
 static struct selectors_packet packet_of(const struct train *t)
 {
-	bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
+	bool ports = ip_has_ports(t->proto);
 
 	return (struct selectors_packet){ t->src, t->dst, t->proto, ports, ports ? t->src_port : 0,
 		ports ? t->dst_port : 0 };
@@ -126,7 +126,7 @@ static struct selectors_packet packet_of_session(const struct fw_session *s, con
 {
 	uint32_t d = t->flags & TRAIN_REPLY ? 1 : 0;
 	const struct fw_key *near = &s->key[d], *far = &s->key[1 - d];
-	bool ports = near->proto == IP_TCP || near->proto == IP_UDP;
+	bool ports = ip_has_ports(near->proto);
 
 	if (fw_is_nat64(s)) /* NAT64: all as it leaves */
 		return (struct selectors_packet){ fw_key_dst(far), fw_key_src(far), far->proto, ports,

@@ -22,7 +22,7 @@ static const char *end_words(
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (proto == IP_TCP || proto == IP_UDP || proto == IP_SCTP)
+	if (ip_has_ports(proto))
 		snprintf(ret_text, size, "%s port %u", addr_text(text, a), port);
 	else
 		snprintf(ret_text, size, "%s", addr_text(text, a));

@@ -51,7 +51,7 @@ enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, ui
 
 static struct selector one_end(const struct train *t, const struct ip_addr *a, uint16_t port)
 {
-	bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
+	bool ports = ip_has_ports(t->proto);
 
 	return (struct selector){ .addrs = { *a, *a },
 		.proto = t->proto,

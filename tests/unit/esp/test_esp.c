@@ -229,21 +229,23 @@ static void padding_and_next_header_are_checked(void **state)
 	fixture_end(&f);
 }
 
-static void selectors_are_held_inside_and_outside(void **state)
+/* selected: the protocol whose ports the selectors name. */
+static void selectors_hold(uint8_t selected)
 {
-	static const struct {
+	const struct {
 		const char *src, *dst;
 		uint8_t proto;
 		uint16_t src_port, dst_port, fragment;
 		enum drop_reason want;
 	} rows[] = {
-		{ "10.2.0.2", "10.1.0.2", 17, 9, 53, 0, DROP_NONE },
-		{ "10.3.0.2", "10.1.0.2", 17, 9, 53, 0, DROP_ESP_SELECTOR },
-		{ "10.2.0.2", "10.3.0.2", 17, 9, 53, 0, DROP_ESP_SELECTOR },
-		{ "10.1.0.2", "10.2.0.2", 17, 9, 53, 0, DROP_ESP_SELECTOR },
+		{ "10.2.0.2", "10.1.0.2", selected, 9, 53, 0, DROP_NONE },
+		{ "10.3.0.2", "10.1.0.2", selected, 9, 53, 0, DROP_ESP_SELECTOR },
+		{ "10.2.0.2", "10.3.0.2", selected, 9, 53, 0, DROP_ESP_SELECTOR },
+		{ "10.1.0.2", "10.2.0.2", selected, 9, 53, 0, DROP_ESP_SELECTOR },
 		{ "10.2.0.2", "10.1.0.2", 6, 9, 53, 0, DROP_ESP_SELECTOR },
-		{ "10.2.0.2", "10.1.0.2", 17, 9, 54, 0, DROP_ESP_SELECTOR },
-		{ "10.2.0.2", "10.1.0.2", 17, 9, 53, 100, DROP_ESP_SELECTOR }, /* ports that cannot be seen */
+		{ "10.2.0.2", "10.1.0.2", selected, 9, 54, 0, DROP_ESP_SELECTOR },
+		{ "10.2.0.2", "10.1.0.2", selected, 9, 53, 100,
+			DROP_ESP_SELECTOR }, /* ports that cannot be seen */
 	};
 	struct fixture f;
 	struct sa_install sa = fixture_sa(0x1000, 0x2000, 0);
@@ -254,7 +256,7 @@ static void selectors_are_held_inside_and_outside(void **state)
 	for (int plain_selectors = 0; plain_selectors < 2; plain_selectors++) {
 		fixture_begin(&f);
 		if (!plain_selectors) {
-			sa.local_ts[0].proto = sa.remote_ts[0].proto = 17;
+			sa.local_ts[0].proto = sa.remote_ts[0].proto = selected;
 			sa.local_ts[0].port_first = sa.local_ts[0].port_last = 53;
 		} else {
 			sa = fixture_sa(0x1000, 0x2000, 0);
@@ -285,6 +287,12 @@ static void selectors_are_held_inside_and_outside(void **state)
 		}
 		fixture_end(&f);
 	}
+}
+
+static void selectors_are_held_inside_and_outside(void **state)
+{
+	selectors_hold(IP_UDP);
+	selectors_hold(IP_SCTP);
 }
 
 static void congestion_marks_follow_rfc_6040(void **state)
