@@ -96,6 +96,7 @@ static int stop(void **state)
 {
 	port_close(&child_of(&s, PROC_DATAPLANE)->port);
 	ipc_link_close(&theirs);
+	ledger_client_done(&s.ledger);
 	loop_done(&s.loop);
 	free(block);
 	block = NULL;
