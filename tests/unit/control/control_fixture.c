@@ -227,7 +227,7 @@ int memory_of(const char *text)
 	return fd;
 }
 
-struct ipc_link ask(struct msg_cli_request q, int file)
+static struct ipc_link reach(void)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -236,8 +236,31 @@ struct ipc_link ask(struct msg_cli_request q, int file)
 	memcpy(at.sun_path, sock, strlen(sock) + 1);
 	assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
 	ipc_link_open(&l, fd, PROC_CLI, PROC_CONTROL);
+	return l;
+}
+
+struct ipc_link ask(struct msg_cli_request q, int file)
+{
+	struct ipc_link l = reach();
+
 	assert_int_equal(ipc_send_CLI_REQUEST(&l, 1, &q, file), RC_OK);
 	return l;
+}
+
+bool ask_in_vain(struct msg_cli_request q, int file, enum proc owner)
+{
+	struct ipc_link l = reach();
+	struct ipc_frame f;
+	enum rc rc = ipc_send_CLI_REQUEST(&l, 1, &q, file), asked = RC_AGAIN; /* the end may come before */
+
+	for (int i = 0; i < 500 && rc != RC_IO && asked == RC_AGAIN; i++) {
+		pump();
+		rc = ipc_recv(&l, &f, NULL);
+		asked = ipc_recv(&peers[owner], &f, NULL);
+	}
+	ipc_link_close(&l);
+	assert_true((rc == RC_IO) != (asked == RC_OK));
+	return rc == RC_IO;
 }
 
 struct ipc_link commit(const char *text)
