@@ -6,9 +6,10 @@ from kit import HOST_B, WEB, Capture, config_of, drops, own_lab, show, wait_for
 EF, AF41, PINGS = 46, 34, 20
 
 
-@pytest.fixture(scope="module")
-def lab():
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+def lab(request):
     two_sites = own_lab("upl")
+    two_sites.workers = request.param
     two_sites.up("on")
     try:
         hq = config_of("hq", ("application [ http https dns ping traceroute iperf-tcp iperf-udp ];\n            }\n            then {\n                permit;",

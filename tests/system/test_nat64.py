@@ -1,7 +1,6 @@
 """NAT64 (RFC 6146): a host that uses IPv6 only reaches IPv4 servers by addresses within a prefix: TCP, UDP, ping, what is larger than the
 path, and errors; with one worker and with two. With Unbound and its dns64 module (skipped where it is missing) by name."""
 import contextlib
-import os
 import re
 import shutil
 import socket
@@ -23,9 +22,8 @@ OFFICE = ("application [ http https", "application [ names http https")
 
 @pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
 def lab(request):
-    before = os.environ.get("PLAINGATE_LAB_WORKERS")
-    os.environ["PLAINGATE_LAB_WORKERS"] = str(request.param)
     two_sites = own_lab("six")
+    two_sites.workers = request.param
     try:
         two_sites.up("on")
         two_sites.commit("hq", config_of("hq", NAT, DNS, OFFICE), "nat64")
@@ -33,9 +31,6 @@ def lab(request):
         verify_ledger(two_sites, "hq")
     finally:
         two_sites.down()
-        os.environ.pop("PLAINGATE_LAB_WORKERS")
-        if before is not None:
-            os.environ["PLAINGATE_LAB_WORKERS"] = before
 
 
 @contextlib.contextmanager

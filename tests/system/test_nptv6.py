@@ -2,7 +2,6 @@
 hosts have computed themselves. Which address a host has outside is computed here a second time."""
 import contextlib
 import ipaddress
-import os
 import socket
 import threading
 
@@ -33,9 +32,8 @@ PUBLISHED = published(HOST_A6)
 
 @pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
 def lab(request):
-    before = os.environ.get("PLAINGATE_LAB_WORKERS")
-    os.environ["PLAINGATE_LAB_WORKERS"] = str(request.param)
     two_sites = own_lab("six")
+    two_sites.workers = request.param
     try:
         two_sites.up("on")
         two_sites.commit("hq", config_of("hq", POLICY, NAT), "nptv6")
@@ -44,9 +42,6 @@ def lab(request):
         verify_ledger(two_sites, "hq")
     finally:
         two_sites.down()
-        os.environ.pop("PLAINGATE_LAB_WORKERS")
-        if before is not None:
-            os.environ["PLAINGATE_LAB_WORKERS"] = before
 
 
 @contextlib.contextmanager

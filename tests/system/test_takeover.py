@@ -18,9 +18,10 @@ for k in range({SESSIONS} // 500):
 """
 
 
-@pytest.fixture(scope="module")
-def lab():
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+def lab(request):
     two_sites = own_lab("pgk")
+    two_sites.workers = request.param
     two_sites.up("on")
     try:
         services = "application [ http https dns ping traceroute iperf-tcp iperf-udp ];"

@@ -54,9 +54,10 @@ def serve(node):
         threading.Thread(target=work, daemon=True).start()
 
 
-@pytest.fixture(scope="module")
-def lab():
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+def lab(request):
     two_sites = own_lab("upl")
+    two_sites.workers = request.param
     two_sites.up("on", configs=configs(), prepare=lambda lab: second_uplink(lab))
     try:
         serve(two_sites["web"])
