@@ -1,26 +1,15 @@
 /* See tcp_ends.h. */
 #include "tcp_ends.h"
 
-struct world w;
-struct policy p;
 uint16_t client_port;
 
 int ends_setup(void **state)
 {
 	(void)state;
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "tcp/80", RULE_PERMIT);
 	world_load(&w, &p);
 	client_port = 1024;
-	return 0;
-}
-
-int ends_teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -51,8 +40,7 @@ enum drop_reason tcp_send(struct segment g)
 
 const struct fw_session *session(void)
 {
-	uint32_t cursor = 0;
-	const struct fw_session *s = fw_session_next(w.fw, &cursor);
+	const struct fw_session *s = scene_session();
 
 	assert_non_null(s);
 	return s;

@@ -5,23 +5,16 @@
 #ifndef TESTS_FIREWALL_TCP_ENDS_H
 #define TESTS_FIREWALL_TCP_ENDS_H
 
-#include "world.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
+#include "scene.h"
 
 #define CLIENT	   "10.0.0.2"
 #define SERVER	   "198.51.100.9"
 #define CLIENT_ISN 0xfffffff0u /* numbers wrap at once */
 #define SERVER_ISN 5000u
 
-extern struct world w;
-extern struct policy p;
 extern uint16_t client_port;
 
-int ends_setup(void **state);
-int ends_teardown(void **state);
+int ends_setup(void **state); /* its teardown is scene_end() */
 
 #define CLOSED 0xffff /* the window is zero; as in struct packet_spec 0 stands for the largest */
 

@@ -2,21 +2,16 @@
  * Early ageing between two watermarks, against what the test knows: who was idle for how long, and how many there are.
  */
 #include "base/addr.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define LIMIT 1024
 #define HIGH  716 /* 70 percent of it */
 #define LOW   307 /* 30 percent */
 #define EARLY 20
 
-static struct world w;
-static struct policy p;
 static uint64_t seed;
 
 /* By its port: when it last had a packet; 0: there is none. */
@@ -24,21 +19,13 @@ static mono_ns seen[4096];
 
 static int setup(void **state)
 {
-	world_init(&w, LIMIT);
-	policy_init(&p);
+	scene_begin(LIMIT);
 	p.sessions_max = LIMIT;
 	p.aging = (struct snap_aging){ 70, 30, EARLY };
 	policy_rule(&p, "all", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT)->timeout_s = 3600;
 	world_load(&w, &p);
 	memset(seen, 0, sizeof seen);
 	seed = 77;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -197,11 +184,11 @@ static void bindings_in_use_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(between_the_watermarks, setup, teardown),
-		cmocka_unit_test_setup_teardown(only_idle_ones, setup, teardown),
-		cmocka_unit_test_setup_teardown(against_an_oracle, setup, teardown),
-		cmocka_unit_test_setup_teardown(over_a_commit, setup, teardown),
-		cmocka_unit_test_setup_teardown(bindings_in_use_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(between_the_watermarks, setup, scene_end),
+		cmocka_unit_test_setup_teardown(only_idle_ones, setup, scene_end),
+		cmocka_unit_test_setup_teardown(against_an_oracle, setup, scene_end),
+		cmocka_unit_test_setup_teardown(over_a_commit, setup, scene_end),
+		cmocka_unit_test_setup_teardown(bindings_in_use_stay, setup, scene_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

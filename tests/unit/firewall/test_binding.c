@@ -2,24 +2,18 @@
  * Bindings of persistent NAT: one mapping for all destinations, how long it lives, what it survives, its limits;
  * and a million random events against a reference that knows nothing but a list.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define TIMEOUT_S 120 /* of bindings */
 #define UDP_S	  60  /* world.c */
 
-static struct world w;
-static struct policy p;
 static struct snap_nat_rule *nat;
 
 static void setup_with(uint32_t sessions, uint16_t ports)
 {
-	world_init(&w, sessions);
-	policy_init(&p);
+	scene_begin(sessions);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	p.nat_port_first = 50000;
 	p.nat_port_last = (uint16_t)(50000 + ports - 1);
@@ -34,14 +28,6 @@ static int setup(void **state)
 {
 	(void)state;
 	setup_with(WORLD_SESSIONS, 1000);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -354,7 +340,7 @@ static void random_events(void **state)
 	uint64_t x = 88172645463325252ull;
 
 	(void)state;
-	teardown(NULL);
+	scene_end(NULL);
 	setup_with(4096, 64);
 	memset(ref, 0, sizeof ref);
 	for (uint32_t i = 0; i < 1000000; i++) {
@@ -379,18 +365,18 @@ static void random_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(one_mapping, setup, teardown),
-		cmocka_unit_test_setup_teardown(port_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(timeouts, setup, teardown),
-		cmocka_unit_test_setup_teardown(restarts, setup, teardown),
-		cmocka_unit_test_setup_teardown(unsound_records, setup, teardown),
-		cmocka_unit_test_setup_teardown(limit_of_a_host, setup, teardown),
-		cmocka_unit_test_setup_teardown(full_table, setup, teardown),
-		cmocka_unit_test_setup_teardown(ports_exhausted, setup, teardown),
-		cmocka_unit_test_setup_teardown(new_policies, setup, teardown),
-		cmocka_unit_test_setup_teardown(beside_others, setup, teardown),
-		cmocka_unit_test_setup_teardown(paired, setup, teardown),
-		cmocka_unit_test_setup_teardown(random_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_mapping, setup, scene_end),
+		cmocka_unit_test_setup_teardown(port_is_kept, setup, scene_end),
+		cmocka_unit_test_setup_teardown(timeouts, setup, scene_end),
+		cmocka_unit_test_setup_teardown(restarts, setup, scene_end),
+		cmocka_unit_test_setup_teardown(unsound_records, setup, scene_end),
+		cmocka_unit_test_setup_teardown(limit_of_a_host, setup, scene_end),
+		cmocka_unit_test_setup_teardown(full_table, setup, scene_end),
+		cmocka_unit_test_setup_teardown(ports_exhausted, setup, scene_end),
+		cmocka_unit_test_setup_teardown(new_policies, setup, scene_end),
+		cmocka_unit_test_setup_teardown(beside_others, setup, scene_end),
+		cmocka_unit_test_setup_teardown(paired, setup, scene_end),
+		cmocka_unit_test_setup_teardown(random_events, setup, scene_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,11 +2,8 @@
  * Blocks of ports by host (RFC 7422): against the formula of configuration.md, written down a second time; a host cannot
  * use up another one's; a block that is full.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define FIRST 50000
@@ -14,15 +11,12 @@
 #define SIZE  128
 #define EACH  7 /* blocks of an address: 1,000 / 128 */
 
-static struct world w;
-static struct policy p;
 static struct snap_nat_rule *nat;
 
 static int setup(void **state)
 {
 	(void)state;
-	world_init(&w, 8192);
-	policy_init(&p);
+	scene_begin(8192);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	p.nat_port_first = FIRST;
 	p.nat_port_last = LAST;
@@ -31,14 +25,6 @@ static int setup(void **state)
 	nat->base = p.ranges[policy_ranges(&p, "10.0.0.0/27").first];
 	nat->block_size = SIZE;
 	world_load(&w, &p);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -139,9 +125,9 @@ static void others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(random_hosts, setup, teardown),
-		cmocka_unit_test_setup_teardown(full, setup, teardown),
-		cmocka_unit_test_setup_teardown(others, setup, teardown),
+		cmocka_unit_test_setup_teardown(random_hosts, setup, scene_end),
+		cmocka_unit_test_setup_teardown(full, setup, scene_end),
+		cmocka_unit_test_setup_teardown(others, setup, scene_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

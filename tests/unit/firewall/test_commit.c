@@ -3,20 +3,14 @@
  * packets get the same verdicts as if fw_load() had evaluated every session itself.
  */
 #include "firewall/internal.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define INSIDE	"10.0.0.2"
 #define OUTSIDE "198.51.100.9"
 #define GATE	"203.0.113.1"
-
-static struct world w;
-static struct policy p;
 
 static void policy_begin(bool first)
 {
@@ -42,14 +36,6 @@ static int setup(void **state)
 	world_init(&w, 4096);
 	base_policy(true);
 	world_load(&w, &p);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -308,7 +294,7 @@ static void a_lower_limit_in_pieces(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 	const struct CMUnitTest tests[] = {
 		T(what_is_forbidden_passes_nothing),
 		T(counts_are_of_the_loaded_policy),

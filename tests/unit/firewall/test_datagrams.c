@@ -3,37 +3,22 @@
  * limit; what a rule's log and counters say about them.
  */
 #include "base/icmp.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define INSIDE	 "10.0.0.2"
 #define OUTSIDE	 "198.51.100.9"
 #define INSIDE6	 "2001:db8:1::2"
 #define OUTSIDE6 "2001:db8:99::9"
 
-static struct world w;
-static struct policy p;
-
 static int setup(void **state)
 {
 	(void)state;
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	policy_rule(&p, "ping-in", UNTRUST, TRUST, "any", "any", "icmp/8", RULE_PERMIT);
 	world_load(&w, &p);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -45,24 +30,14 @@ static struct ip_addr addr_of(const char *text)
 	return a;
 }
 
-static void expect(enum drop_reason want, const struct packet_spec *s)
-{
-	enum drop_reason d = world_send(&w, s);
-
-	if (d != want)
-		fail_msg("%s to %s: %s, not %s", s->src, s->dst, drop_name(d), drop_name(want));
-	if (d == DROP_NONE)
-		assert_true(packet_sound(w.t.ip, w.t.len));
-}
-
 static void udp(enum drop_reason want, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
 {
-	expect(want, &(struct packet_spec){ .src = src,
-			     .dst = dst,
-			     .proto = IP_UDP,
-			     .src_port = src_port,
-			     .dst_port = dst_port,
-			     .payload_n = 20 });
+	scene_expect(want, (struct packet_spec){ .src = src,
+				   .dst = dst,
+				   .proto = IP_UDP,
+				   .src_port = src_port,
+				   .dst_port = dst_port,
+				   .payload_n = 20 });
 }
 
 static void echo(enum drop_reason want, const char *src, const char *dst, uint16_t id, bool reply)
@@ -70,19 +45,12 @@ static void echo(enum drop_reason want, const char *src, const char *dst, uint16
 	bool v4 = !strchr(src, ':');
 	uint8_t type = v4 ? (reply ? ICMP4_ECHO_REPLY : ICMP4_ECHO) : (reply ? ICMP6_ECHO_REPLY : ICMP6_ECHO);
 
-	expect(want, &(struct packet_spec){ .src = src,
-			     .dst = dst,
-			     .proto = v4 ? IP_ICMP : IP_ICMPV6,
-			     .src_port = id,
-			     .icmp_type = type,
-			     .payload_n = 56 });
-}
-
-static const struct fw_session *session(void)
-{
-	uint32_t cursor = 0;
-
-	return fw_session_next(w.fw, &cursor);
+	scene_expect(want, (struct packet_spec){ .src = src,
+				   .dst = dst,
+				   .proto = v4 ? IP_ICMP : IP_ICMPV6,
+				   .src_port = id,
+				   .icmp_type = type,
+				   .payload_n = 56 });
 }
 
 static void seconds(uint64_t n)
@@ -98,9 +66,9 @@ static void test_udp(void **state)
 		const char *in = v6 ? INSIDE6 : INSIDE, *out = v6 ? OUTSIDE6 : OUTSIDE;
 		udp(DROP_DEFAULT_DENY, out, 53, in, 1024);
 		udp(DROP_NONE, in, 1024, out, 53);
-		assert_false(session()->flags & FW_SESSION_CONFIRMED);
+		assert_false(scene_session()->flags & FW_SESSION_CONFIRMED);
 		udp(DROP_NONE, out, 53, in, 1024);
-		assert_true(session()->flags & FW_SESSION_CONFIRMED);
+		assert_true(scene_session()->flags & FW_SESSION_CONFIRMED);
 		assert_true(w.t.flags & TRAIN_REPLY);
 		udp(DROP_DEFAULT_DENY, out, 54, in, 1024);
 		udp(DROP_DEFAULT_DENY, out, 53, in, 1025);
@@ -108,11 +76,11 @@ static void test_udp(void **state)
 		udp(DROP_NONE, out, 53, in, 1024);
 		seconds(59);
 		udp(DROP_NONE, in, 1024, out, 53);
-		assert_int_equal(session()->packets[0], 2);
-		assert_int_equal(session()->packets[1], 2);
-		assert_int_equal(session()->bytes[0], 2 * (v6 ? 68 : 48));
+		assert_int_equal(scene_session()->packets[0], 2);
+		assert_int_equal(scene_session()->packets[1], 2);
+		assert_int_equal(scene_session()->bytes[0], 2 * (v6 ? 68 : 48));
 		seconds(61);
-		assert_null(session());
+		assert_null(scene_session());
 		udp(DROP_DEFAULT_DENY, out, 53, in, 1024);
 	}
 }
@@ -129,12 +97,12 @@ static void test_timeouts_by_protocol(void **state)
 	for (uint32_t i = 0; i < TIMEOUT_COUNT; i++)
 		s->timeout_s[i] = 100 + i;
 	assert_int_equal(fw_load(w.fw, s, w.now, &e), RC_OK);
-#define LASTS(timeout) assert_int_equal(session()->expires - w.now, (timeout) * NS_PER_S)
+#define LASTS(timeout) assert_int_equal(scene_session()->expires - w.now, (timeout) * NS_PER_S)
 #define ENDS()                                                                                               \
 	do {                                                                                                 \
 		w.now += 1000 * NS_PER_S;                                                                    \
 		fw_expire(w.fw, w.now, 100);                                                                 \
-		assert_null(session());                                                                      \
+		assert_null(scene_session());                                                                \
 	} while (0)
 	udp(DROP_NONE, INSIDE, 1000, OUTSIDE, 53);
 	LASTS(100 + TIMEOUT_UDP_UNANSWERED);
@@ -145,8 +113,8 @@ static void test_timeouts_by_protocol(void **state)
 	LASTS(100 + TIMEOUT_ICMP);
 	ENDS();
 	for (size_t i = 0; i < COUNT_OF(protocols); i++) {
-		expect(DROP_NONE,
-			&(struct packet_spec){
+		scene_expect(DROP_NONE,
+			(struct packet_spec){
 				.src = INSIDE, .dst = OUTSIDE, .proto = protocols[i], .payload_n = 20 });
 		LASTS(100 + timeouts[i]);
 		ENDS();
@@ -210,17 +178,17 @@ static void test_other_icmp(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(types4); i++)
-		expect(DROP_NO_SESSION, &(struct packet_spec){ .src = INSIDE,
-						.dst = OUTSIDE,
-						.proto = IP_ICMP,
-						.icmp_type = types4[i],
-						.payload_n = 12 });
+		scene_expect(DROP_NO_SESSION, (struct packet_spec){ .src = INSIDE,
+						      .dst = OUTSIDE,
+						      .proto = IP_ICMP,
+						      .icmp_type = types4[i],
+						      .payload_n = 12 });
 	for (size_t i = 0; i < COUNT_OF(types6); i++)
-		expect(DROP_NO_SESSION, &(struct packet_spec){ .src = INSIDE6,
-						.dst = OUTSIDE6,
-						.proto = IP_ICMPV6,
-						.icmp_type = types6[i],
-						.payload_n = 12 });
+		scene_expect(DROP_NO_SESSION, (struct packet_spec){ .src = INSIDE6,
+						      .dst = OUTSIDE6,
+						      .proto = IP_ICMPV6,
+						      .icmp_type = types6[i],
+						      .payload_n = 12 });
 }
 
 /* Every type that bears an identifier: its answer finds it, by another identifier or type none does. */
@@ -248,15 +216,15 @@ static void test_queries(void **state)
 		back.src = s.dst;
 		back.dst = s.src;
 		back.icmp_type = kinds[i].answer;
-		expect(DROP_NO_SESSION, &back);
-		expect(DROP_NONE, &s);
-		expect(DROP_NONE, &back);
+		scene_expect(DROP_NO_SESSION, back);
+		scene_expect(DROP_NONE, s);
+		scene_expect(DROP_NONE, back);
 		back.src_port = 78;
-		expect(DROP_NO_SESSION, &back);
+		scene_expect(DROP_NO_SESSION, back);
 		back.src_port = 77;
 		back.icmp_type = kinds[i ? 0 : 1].answer;
 		if (kinds[i].v4)
-			expect(DROP_NO_SESSION, &back);
+			scene_expect(DROP_NO_SESSION, back);
 		fw_session_end(w.fw, 0, w.now);
 	}
 }
@@ -277,34 +245,34 @@ static void test_node_information(void **state)
 	policy_nat(&p, "hide", TRUST, UNTRUST, "any", "any", NAT_POOL, "2001:db8:99::77");
 	world_load(&w, &p);
 	memcpy(said, packet_make(&w.packet, &query).ip + IP6_HEADER_SIZE, sizeof said);
-	expect(DROP_NONE, &query);
+	scene_expect(DROP_NONE, query);
 	assert_memory_equal(w.t.ip + 8, addr_of("2001:db8:99::77").b, 16);
 	assert_memory_equal(w.t.ip + IP6_HEADER_SIZE + 4, said + 4, sizeof said - 4);
 	memcpy(quote, w.t.ip, 80);
 	other.src = "2001:db8:1::3"; /* the same nonce from another host cannot be told apart */
-	expect(DROP_NAT_PROTOCOL, &other);
+	scene_expect(DROP_NAT_PROTOCOL, other);
 	other.src_port = 0x1235;
-	expect(DROP_NONE, &other);
+	scene_expect(DROP_NONE, other);
 	back = (struct packet_spec){ .src = OUTSIDE6,
 		.dst = "2001:db8:99::77",
 		.proto = IP_ICMPV6,
 		.icmp_type = 140,
 		.src_port = 0x1234,
 		.payload_n = 40 };
-	expect(DROP_NONE, &back);
+	scene_expect(DROP_NONE, back);
 	assert_memory_equal(w.t.ip + 24, addr_of(INSIDE6).b, 16);
 	back.src_port = 0x1235;
-	expect(DROP_NONE, &back);
+	scene_expect(DROP_NONE, back);
 	assert_memory_equal(w.t.ip + 24, addr_of("2001:db8:1::3").b, 16);
 	back.src_port = 0x1236;
-	expect(DROP_NO_SESSION, &back);
+	scene_expect(DROP_NO_SESSION, back);
 	e = (struct packet_spec){ .src = "2001:db8:77::1",
 		.dst = "2001:db8:99::77",
 		.proto = IP_ICMPV6,
 		.icmp_type = ICMP6_TIME_EXCEEDED,
 		.payload = quote,
 		.payload_n = 80 };
-	expect(DROP_NONE, &e);
+	scene_expect(DROP_NONE, e);
 	const uint8_t *inner = w.t.ip + w.t.payload_offset;
 	assert_memory_equal(inner + 8, addr_of(INSIDE6).b, 16);
 	assert_memory_equal(inner + IP6_HEADER_SIZE, said, sizeof said);
@@ -325,9 +293,9 @@ static void test_other_protocols(void **state)
 		struct packet_spec back = {
 			.src = OUTSIDE, .dst = INSIDE, .proto = protos[i], .payload_n = 40
 		};
-		expect(DROP_DEFAULT_DENY, &back);
-		expect(DROP_NONE, &s);
-		expect(DROP_NONE, &back);
+		scene_expect(DROP_DEFAULT_DENY, back);
+		scene_expect(DROP_NONE, s);
+		scene_expect(DROP_NONE, back);
 	}
 	assert_int_equal(fw_counters(w.fw)->sessions_now, COUNT_OF(protos));
 	seconds(61);
@@ -387,18 +355,18 @@ static void test_errors(void **state)
 		world_done(&w);
 		world_init(&w, WORLD_SESSIONS);
 		world_load(&w, &p);
-		expect(DROP_ICMP_UNRELATED, &e); /* about nothing */
-		expect(DROP_NONE, &out);
-		uint64_t expires = session()->expires;
+		scene_expect(DROP_ICMP_UNRELATED, e); /* about nothing */
+		scene_expect(DROP_NONE, out);
+		uint64_t expires = scene_session()->expires;
 		w.now += NS_PER_S;
-		expect(cases[i].want, &e);
+		scene_expect(cases[i].want, e);
 		if (cases[i].want == DROP_NONE) {
 			assert_true(w.t.flags & TRAIN_REPLY);
 			assert_memory_equal(w.t.ip + w.t.payload_offset, quote, e.payload_n);
 		}
 		/* anybody may send one: it renews nothing and counts nowhere */
-		assert_int_equal(session()->expires, expires);
-		assert_int_equal(session()->packets[1], 0);
+		assert_int_equal(scene_session()->expires, expires);
+		assert_int_equal(scene_session()->packets[1], 0);
 	}
 }
 
@@ -414,21 +382,21 @@ static void test_quotations(void **state)
 	uint8_t quote[256];
 
 	(void)state;
-	expect(DROP_NONE, &out);
+	scene_expect(DROP_NONE, out);
 	for (size_t n = 0; n < 58; n++) {
 		struct packet_spec e = error_about("192.0.2.1", ICMP4_UNREACHABLE, &out, n, quote);
-		expect(n < 24 ? DROP_ICMP_UNRELATED : DROP_NONE, &e);
+		scene_expect(n < 24 ? DROP_ICMP_UNRELATED : DROP_NONE, e);
 	}
 	struct packet_spec e = error_about("192.0.2.1", ICMP4_UNREACHABLE, &out, 58, quote);
 	e.dst = "10.0.0.3"; /* not to whom the quoted packet is from */
-	expect(DROP_ICMP_UNRELATED, &e);
+	scene_expect(DROP_ICMP_UNRELATED, e);
 	e.dst = INSIDE;
 	quote[6] = 0x00, quote[7] = 0x01; /* a fragment behind the first: no ports in it */
-	expect(DROP_ICMP_UNRELATED, &e);
+	scene_expect(DROP_ICMP_UNRELATED, e);
 	quote[6] = 0x20, quote[7] = 0x00; /* the first has them */
-	expect(DROP_NONE, &e);
+	scene_expect(DROP_NONE, e);
 	e.src = "192.168.3.3"; /* from another zone than the session's */
-	expect(DROP_SESSION_ZONE_MISMATCH, &e);
+	scene_expect(DROP_SESSION_ZONE_MISMATCH, e);
 }
 
 /* An error about an error, an echo reply's, a wrong sum, no hops left. */
@@ -443,16 +411,16 @@ static void test_errors_refused(void **state)
 	uint8_t quote[256], second[256];
 
 	(void)state;
-	expect(DROP_NONE, &ping);
+	scene_expect(DROP_NONE, ping);
 	struct packet_spec e = error_about("192.0.2.1", ICMP4_UNREACHABLE, &ping, 28, quote);
-	expect(DROP_NONE, &e);
+	scene_expect(DROP_NONE, e);
 	struct packet_spec twice = error_about(INSIDE, ICMP4_UNREACHABLE, &e, 200, second);
-	expect(DROP_ICMP_UNRELATED, &twice);
+	scene_expect(DROP_ICMP_UNRELATED, twice);
 	struct packet_spec back = error_about("10.9.9.9", ICMP4_TIME_EXCEEDED, &pong, 28, second);
-	expect(DROP_NONE, &back); /* about the reply, from inside */
+	scene_expect(DROP_NONE, back); /* about the reply, from inside */
 	assert_false(w.t.flags & TRAIN_REPLY);
 	e.hops = 1;
-	expect(DROP_TTL, &e);
+	scene_expect(DROP_TTL, e);
 	e.hops = 0;
 	w.t = packet_make(&w.packet, &e);
 	w.t.ip[22] ^= 1;
@@ -471,12 +439,12 @@ static void test_hops(void **state)
 		s.src = v6 ? INSIDE6 : INSIDE;
 		s.dst = v6 ? OUTSIDE6 : OUTSIDE;
 		s.hops = 1;
-		expect(DROP_TTL, &s);
+		scene_expect(DROP_TTL, s);
 		/* as it came: an error may quote it */
 		assert_int_equal(w.t.ip[v6 ? IP6_HOPS : IP4_TTL], 1);
 		assert_true(packet_sound(w.t.ip, w.t.len));
 		s.hops = 2;
-		expect(DROP_NONE, &s);
+		scene_expect(DROP_NONE, s);
 		assert_int_equal(w.t.ip[v6 ? IP6_HOPS : IP4_TTL], 1);
 	}
 	/* to the gateway itself the hop limit does not count */
@@ -485,7 +453,7 @@ static void test_hops(void **state)
 	s = (struct packet_spec){
 		.src = INSIDE, .dst = "203.0.113.1", .proto = IP_UDP, .src_port = 5, .dst_port = 53, .hops = 1
 	};
-	expect(DROP_NONE, &s);
+	scene_expect(DROP_NONE, s);
 	assert_int_equal(w.t.ip[IP4_TTL], 1);
 }
 
@@ -510,11 +478,11 @@ static void test_host(void **state)
 		.flags = TCP_SYN };
 
 	(void)state;
-	expect(DROP_HOST_INBOUND, &in);
+	scene_expect(DROP_HOST_INBOUND, in);
 	policy_opens(&p, UNTRUST, "tcp/22", "any");
 	world_load(&w, &p);
-	expect(DROP_NONE, &in);
-	assert_int_equal(session()->zones.zone[1], FW_ZONE_HOST);
+	scene_expect(DROP_NONE, in);
+	assert_int_equal(scene_session()->zones.zone[1], FW_ZONE_HOST);
 	/* the answer comes from the host, and the session goes with the service */
 	struct packet_spec back = { .src = "203.0.113.1",
 		.dst = OUTSIDE,
@@ -531,7 +499,7 @@ static void test_host(void **state)
 	assert_int_equal(w.t.hop_limit, 64);
 	p.zones[UNTRUST].host_services.count = 0;
 	world_load(&w, &p);
-	assert_null(session());
+	assert_null(scene_session());
 	/* what the host begins needs no policy; the answer is a session's */
 	back = (struct packet_spec){
 		.src = "203.0.113.1", .dst = OUTSIDE, .proto = IP_UDP, .src_port = 33000, .dst_port = 53
@@ -542,8 +510,8 @@ static void test_host(void **state)
 	udp(DROP_NONE, OUTSIDE, 53, "203.0.113.1", 33000);
 	udp(DROP_HOST_INBOUND, OUTSIDE, 54, "203.0.113.1", 33000);
 	/* what has no session by nature: a neighbour's question passes, an echo does not */
-	expect(DROP_NONE,
-		&(struct packet_spec){
+	scene_expect(DROP_NONE,
+		(struct packet_spec){
 			.src = OUTSIDE6, .dst = "2001:db8:3::1", .proto = IP_ICMPV6, .icmp_type = 135 });
 	assert_int_equal(w.t.session, TRAIN_NONE);
 	echo(DROP_HOST_INBOUND, OUTSIDE6, "2001:db8:3::1", 7, false);
@@ -698,7 +666,7 @@ static void test_record_taken_within_a_burst(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < WORLD_SESSIONS; i++, syn.src_port++)
-		expect(DROP_NONE, &syn);
+		scene_expect(DROP_NONE, syn);
 	syn.src_port = 9999;
 	t[0] = packet_make(&packets[0], &syn);
 	t[1] = packet_make(&packets[1], &answer);
@@ -734,8 +702,8 @@ static void test_reroute(void **state)
 	w.t.out_zone = DMZ;
 	fw_reroute(w.fw, &w.t, false, w.now);
 	assert_int_equal(w.t.drop, DROP_NONE);
-	assert_int_equal(session()->zones.zone[1], DMZ);
-	assert_string_equal(snap_rules(fw_policy(w.fw))[session()->rule].name, "dmz");
+	assert_int_equal(scene_session()->zones.zone[1], DMZ);
+	assert_string_equal(snap_rules(fw_policy(w.fw))[scene_session()->rule].name, "dmz");
 	udp(DROP_SESSION_ZONE_MISMATCH, OUTSIDE, 53, INSIDE,
 		1000); /* still comes from where it went before */
 	w.t.drop = DROP_NONE;
@@ -753,7 +721,7 @@ static void test_reroute(void **state)
 	assert_int_equal(w.t.drop, DROP_SESSION_ZONE_MISMATCH);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 
 int main(void)
 {

@@ -2,11 +2,8 @@
  * Destination and static NAT: what a server and a client see, what policy decides about, what an error may tell, and
  * which sessions a commit and a restart leave. Rules are compared with a naive reference at random.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,13 +17,9 @@
 #define SERVER6	 "2001:db8:2::10"
 #define INSIDE	 "10.0.0.2"
 
-static struct world w;
-static struct policy p;
-
 static void begin(void)
 {
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	/* to the servers' own addresses and ports, and to nothing that is published */
 	policy_rule(&p, "web", UNTRUST, DMZ, "any", "192.168.0.0/24 2001:db8:2::/64",
 		"tcp/8080 udp/5000-5009 icmp/8 icmp6/128", RULE_PERMIT);
@@ -42,14 +35,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
-	return 0;
-}
-
 static void publish(void)
 {
 	policy_dnat(&p, "not", UNTRUST, "198.51.100.66", PUBLIC, "any", NULL, 0, 0);
@@ -60,65 +45,6 @@ static void publish(void)
 	policy_dnat(&p, "ping6", UNTRUST, "any", PUBLIC6, "icmp6/128", SERVER6, 0, 0);
 }
 
-static struct packet_spec packet(
-	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
-{
-	return (struct packet_spec){ .src = src,
-		.dst = dst,
-		.proto = proto,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.flags = TCP_SYN,
-		.seq = 1,
-		.icmp_type = proto == IP_ICMPV6 ? ICMP6_ECHO : ICMP4_ECHO,
-		.payload_n = proto == IP_TCP ? 0 : 21 };
-}
-
-static struct packet_spec reply(
-	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
-{
-	struct packet_spec s = packet(proto, src, src_port, dst, dst_port);
-
-	s.flags = TCP_SYN | TCP_ACK;
-	s.ack = 2;
-	s.icmp_type = proto == IP_ICMPV6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY;
-	return s;
-}
-
-static void expect(enum drop_reason want, struct packet_spec s)
-{
-	enum drop_reason d = world_send(&w, &s);
-
-	if (d != want)
-		fail_msg("%s to %s port %u: %s, not %s", s.src, s.dst, s.dst_port, drop_name(d),
-			drop_name(want));
-	if (d == DROP_NONE)
-		assert_true(packet_sound(w.t.ip, w.t.len));
-}
-
-/* What leaves: parsed fields and octets say the same. */
-static void leaves(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
-{
-	struct train t = { .ip = w.t.ip, .len = w.t.len, .csum = w.t.csum };
-	char text[ADDR_TEXT_MAX];
-
-	assert_int_equal(train_parse(&t), DROP_NONE);
-	for (int k = 0; k < 2; k++) {
-		const struct train *x = k ? &t : &w.t;
-		assert_string_equal(addr_text(text, &x->src), src);
-		assert_string_equal(addr_text(text, &x->dst), dst);
-		assert_int_equal(x->src_port, src_port);
-		assert_int_equal(x->dst_port, dst_port);
-	}
-}
-
-static uint32_t sessions(void)
-{
-	for (uint32_t i = 0; i < fw_sessions_used(w.fw); i++) /* what a commit left to be evaluated */
-		fw_session_current(w.fw, i, w.now);
-	return (uint32_t)fw_counters(w.fw)->sessions_now;
-}
-
 /* A limit of destinations is about the server itself, by whichever address it is reached. */
 static void test_session_limit_of_a_server(void **state)
 {
@@ -127,11 +53,12 @@ static void test_session_limit_of_a_server(void **state)
 	policy_dnat(&p, "web-too", UNTRUST, "any", "203.0.113.11", "tcp/80", SERVER, 8080, 8080);
 	p.zones[UNTRUST].destination_sessions_max = 2;
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80));
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1001, "203.0.113.11", 80));
-	expect(DROP_DESTINATION_SESSION_LIMIT, packet(IP_TCP, OUTSIDE, 1002, PUBLIC, 80));
-	expect(DROP_DESTINATION_SESSION_LIMIT, packet(IP_TCP, OUTSIDE, 1003, "203.0.113.11", 80));
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE6, 1000, PUBLIC6, 80));
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80, false));
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1001, "203.0.113.11", 80, false));
+	scene_expect(DROP_DESTINATION_SESSION_LIMIT, scene_packet(IP_TCP, OUTSIDE, 1002, PUBLIC, 80, false));
+	scene_expect(DROP_DESTINATION_SESSION_LIMIT,
+		scene_packet(IP_TCP, OUTSIDE, 1003, "203.0.113.11", 80, false));
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE6, 1000, PUBLIC6, 80, false));
 }
 
 static void test_there_and_back(void **state)
@@ -139,31 +66,31 @@ static void test_there_and_back(void **state)
 	(void)state;
 	publish();
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80));
-	leaves(OUTSIDE, 1000, SERVER, 8080);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80, false));
+	scene_leaves(OUTSIDE, 1000, SERVER, 8080);
 	assert_int_equal(w.t.out_zone, DMZ);
-	expect(DROP_NONE, reply(IP_TCP, SERVER, 8080, OUTSIDE, 1000));
-	leaves(PUBLIC, 80, OUTSIDE, 1000);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE6, 1000, PUBLIC6, 80));
-	leaves(OUTSIDE6, 1000, SERVER6, 8080);
-	expect(DROP_NONE, reply(IP_TCP, SERVER6, 8080, OUTSIDE6, 1000));
-	leaves(PUBLIC6, 80, OUTSIDE6, 1000);
-	expect(DROP_NONE, packet(IP_UDP, OUTSIDE, 1000, PUBLIC, 6007));
-	leaves(OUTSIDE, 1000, SERVER, 5007);
-	expect(DROP_NONE, reply(IP_UDP, SERVER, 5007, OUTSIDE, 1000));
-	leaves(PUBLIC, 6007, OUTSIDE, 1000);
-	expect(DROP_NONE, packet(IP_ICMP, OUTSIDE, 77, PUBLIC, 0));
-	leaves(OUTSIDE, 77, SERVER, 77);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, SERVER, 8080, OUTSIDE, 1000, true));
+	scene_leaves(PUBLIC, 80, OUTSIDE, 1000);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE6, 1000, PUBLIC6, 80, false));
+	scene_leaves(OUTSIDE6, 1000, SERVER6, 8080);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, SERVER6, 8080, OUTSIDE6, 1000, true));
+	scene_leaves(PUBLIC6, 80, OUTSIDE6, 1000);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, OUTSIDE, 1000, PUBLIC, 6007, false));
+	scene_leaves(OUTSIDE, 1000, SERVER, 5007);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, SERVER, 5007, OUTSIDE, 1000, true));
+	scene_leaves(PUBLIC, 6007, OUTSIDE, 1000);
+	scene_expect(DROP_NONE, scene_packet(IP_ICMP, OUTSIDE, 77, PUBLIC, 0, false));
+	scene_leaves(OUTSIDE, 77, SERVER, 77);
 	char text[FW_EXPLAIN_MAX];
 	assert_non_null(strstr(fw_explain(w.fw, &w.t, text),
 		"destination 203.0.113.10 id 77 translated to 192.168.0.10 id 77 by rule ping"));
-	expect(DROP_NONE, reply(IP_ICMP, SERVER, 77, OUTSIDE, 0));
-	leaves(PUBLIC, 77, OUTSIDE, 77);
-	expect(DROP_NONE, packet(IP_ICMPV6, OUTSIDE6, 78, PUBLIC6, 0));
-	leaves(OUTSIDE6, 78, SERVER6, 78);
-	expect(DROP_NONE, reply(IP_ICMPV6, SERVER6, 78, OUTSIDE6, 0));
-	leaves(PUBLIC6, 78, OUTSIDE6, 78);
-	assert_int_equal(sessions(), 5);
+	scene_expect(DROP_NONE, scene_packet(IP_ICMP, SERVER, 77, OUTSIDE, 0, true));
+	scene_leaves(PUBLIC, 77, OUTSIDE, 77);
+	scene_expect(DROP_NONE, scene_packet(IP_ICMPV6, OUTSIDE6, 78, PUBLIC6, 0, false));
+	scene_leaves(OUTSIDE6, 78, SERVER6, 78);
+	scene_expect(DROP_NONE, scene_packet(IP_ICMPV6, SERVER6, 78, OUTSIDE6, 0, true));
+	scene_leaves(PUBLIC6, 78, OUTSIDE6, 78);
+	assert_int_equal(scene_sessions(), 5);
 	assert_int_equal(fw_dnat_rule_hits(w.fw, 1)->hits, 1);
 	assert_int_equal(fw_dnat_rule_hits(w.fw, 0)->hits, 0);
 }
@@ -175,27 +102,27 @@ static void test_policy(void **state)
 	publish();
 	policy_dnat(&p, "closed", UNTRUST, "any", PUBLIC, "tcp/443", SERVER, 0, 0);
 	world_load(&w, &p);
-	expect(DROP_DEFAULT_DENY, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 443));
-	expect(DROP_DEFAULT_DENY, packet(IP_TCP, "198.51.100.66", 1000, PUBLIC, 80));
-	expect(DROP_DEFAULT_DENY, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 81));
-	expect(DROP_DEFAULT_DENY, packet(IP_TCP, INSIDE, 1000, PUBLIC, 80));
-	assert_int_equal(sessions(), 0);
+	scene_expect(DROP_DEFAULT_DENY, scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 443, false));
+	scene_expect(DROP_DEFAULT_DENY, scene_packet(IP_TCP, "198.51.100.66", 1000, PUBLIC, 80, false));
+	scene_expect(DROP_DEFAULT_DENY, scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 81, false));
+	scene_expect(DROP_DEFAULT_DENY, scene_packet(IP_TCP, INSIDE, 1000, PUBLIC, 80, false));
+	assert_int_equal(scene_sessions(), 0);
 	/* a packet that begins nothing is no connection */
-	struct packet_spec ack = packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80);
+	struct packet_spec ack = scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80, false);
 	ack.flags = TCP_ACK;
-	expect(DROP_NO_SESSION, ack);
+	scene_expect(DROP_NO_SESSION, ack);
 	/* the server's own address and port stay what they are */
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1001, SERVER, 8080));
-	leaves(OUTSIDE, 1001, SERVER, 8080);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1001, SERVER, 8080, false));
+	scene_leaves(OUTSIDE, 1001, SERVER, 8080);
 	/* the same client and port by the published address: answers could not be told apart */
-	expect(DROP_SESSION_COLLISION, packet(IP_TCP, OUTSIDE, 1001, PUBLIC, 80));
+	scene_expect(DROP_SESSION_COLLISION, scene_packet(IP_TCP, OUTSIDE, 1001, PUBLIC, 80, false));
 	/* AH covers its addresses */
 	policy_dnat(&p, "all", UNTRUST, "any", "203.0.113.11", "any", SERVER, 0, 0);
 	policy_rule(&p, "more", -1, -1, "any", "any", "any", RULE_PERMIT);
 	world_load(&w, &p);
-	expect(DROP_NAT_PROTOCOL, packet(IP_AH, OUTSIDE, 0, "203.0.113.11", 0));
-	expect(DROP_NONE, packet(IP_GRE, OUTSIDE, 0, "203.0.113.11", 0));
-	leaves(OUTSIDE, 0, SERVER, 0);
+	scene_expect(DROP_NAT_PROTOCOL, scene_packet(IP_AH, OUTSIDE, 0, "203.0.113.11", 0, false));
+	scene_expect(DROP_NONE, scene_packet(IP_GRE, OUTSIDE, 0, "203.0.113.11", 0, false));
+	scene_leaves(OUTSIDE, 0, SERVER, 0);
 }
 
 /* An interface's addresses: the world says that the gateway's address is UNTRUST's. */
@@ -212,16 +139,16 @@ static void test_interface(void **state)
 	r = policy_dnat(&p, "if2", -1, "any", "any", "tcp/22", "10.0.0.8", 0, 0);
 	r->interfaces = 1ull << UNTRUST;
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1000, GATE, 22));
-	leaves(OUTSIDE, 1000, "10.0.0.8", 22);
-	expect(DROP_DEFAULT_DENY, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 22));
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1000, GATE, 22, false));
+	scene_leaves(OUTSIDE, 1000, "10.0.0.8", 22);
+	scene_expect(DROP_DEFAULT_DENY, scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 22, false));
 	/* the session is found again by its own rule, and stays */
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 1);
-	expect(DROP_NONE, reply(IP_TCP, "10.0.0.8", 22, OUTSIDE, 1000));
-	leaves(GATE, 22, OUTSIDE, 1000);
+	assert_int_equal(scene_sessions(), 1);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, "10.0.0.8", 22, OUTSIDE, 1000, true));
+	scene_leaves(GATE, 22, OUTSIDE, 1000);
 	/* the address is another interface's now */
-	struct packet_spec s = packet(IP_TCP, OUTSIDE, 1000, GATE, 22);
+	struct packet_spec s = scene_packet(IP_TCP, OUTSIDE, 1000, GATE, 22, false);
 	s.flags = TCP_ACK;
 	s.seq = 2;
 	s.ack = 2;
@@ -242,24 +169,24 @@ static void test_hairpin(void **state)
 	policy_dnat(&p, "ssh", -1, "any", PUBLIC, "tcp/2222", "10.0.0.7", 22, 22);
 	policy_dnat(&p, "web", -1, "any", PUBLIC, "tcp/80", "10.0.0.7", 0, 0);
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, INSIDE, 50000, PUBLIC, 2222));
-	leaves(GATE, 50000, "10.0.0.7", 22);
-	expect(DROP_NONE, reply(IP_TCP, "10.0.0.7", 22, GATE, 50000));
-	leaves(PUBLIC, 2222, INSIDE, 50000);
-	expect(DROP_DEFAULT_DENY, packet(IP_TCP, INSIDE, 50000, PUBLIC, 80));
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, INSIDE, 50000, PUBLIC, 2222, false));
+	scene_leaves(GATE, 50000, "10.0.0.7", 22);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, "10.0.0.7", 22, GATE, 50000, true));
+	scene_leaves(PUBLIC, 2222, INSIDE, 50000);
+	scene_expect(DROP_DEFAULT_DENY, scene_packet(IP_TCP, INSIDE, 50000, PUBLIC, 80, false));
 	/* from elsewhere the client keeps its address */
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 50000, PUBLIC, 2222));
-	leaves(OUTSIDE, 50000, "10.0.0.7", 22);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 50000, PUBLIC, 2222, false));
+	scene_leaves(OUTSIDE, 50000, "10.0.0.7", 22);
 	/* also over a commit and a restart */
 	world_load(&w, &p);
 	world_restart(&w);
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 2);
+	assert_int_equal(scene_sessions(), 2);
 	/* where a source rule says off, it is off */
 	policy_nat(&p, "never", TRUST, TRUST, "any", "any", NAT_OFF, NULL);
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, INSIDE, 50001, PUBLIC, 2222));
-	leaves(INSIDE, 50001, "10.0.0.7", 22);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, INSIDE, 50001, PUBLIC, 2222, false));
+	scene_leaves(INSIDE, 50001, "10.0.0.7", 22);
 }
 
 /* One client, one server of the range; all of them are used. */
@@ -273,7 +200,8 @@ static void test_servers(void **state)
 	world_load(&w, &p);
 	for (uint32_t i = 0; i < 60; i++) {
 		snprintf(client, sizeof client, "198.51.100.%u", 1 + i / 2);
-		expect(DROP_NONE, packet(IP_UDP, client, (uint16_t)(1000 + i), PUBLIC, 5001));
+		scene_expect(
+			DROP_NONE, scene_packet(IP_UDP, client, (uint16_t)(1000 + i), PUBLIC, 5001, false));
 		uint32_t server = w.t.dst.b[3] - 20u;
 		static uint32_t before;
 		assert_in_range(server, 0, 3);
@@ -286,10 +214,10 @@ static void test_servers(void **state)
 	/* a new process hashes otherwise; sessions keep their server. A server that is taken out loses its own. */
 	world_restart(&w);
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 60);
+	assert_int_equal(scene_sessions(), 60);
 	assert_int_equal(addr_parse(&p.dnat_rules[0].to.last, "192.168.0.22"), RC_OK);
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 60 - used[3]);
+	assert_int_equal(scene_sessions(), 60 - used[3]);
 }
 
 /* One to one, whoever begins; prefix to prefix. */
@@ -302,33 +230,33 @@ static void test_static(void **state)
 	policy_rule(&p, "across", DMZ, TRUST, "any", "any", "any", RULE_PERMIT);
 	policy_rule(&p, "inner", TRUST, DMZ, "any", "192.168.0.0/24", "any", RULE_PERMIT);
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1000, "203.0.113.21", 8080));
-	leaves(OUTSIDE, 1000, "192.168.0.37", 8080);
-	expect(DROP_NONE, reply(IP_TCP, "192.168.0.37", 8080, OUTSIDE, 1000));
-	leaves("203.0.113.21", 8080, OUTSIDE, 1000);
-	expect(DROP_NONE, packet(IP_UDP, "192.168.0.37", 53, OUTSIDE, 53));
-	leaves("203.0.113.21", 53, OUTSIDE, 53);
-	expect(DROP_NONE, reply(IP_UDP, OUTSIDE, 53, "203.0.113.21", 53));
-	leaves(OUTSIDE, 53, "192.168.0.37", 53);
-	expect(DROP_NONE, packet(IP_ICMPV6, OUTSIDE6, 9, "2001:db8:3:5::a:b", 0));
-	leaves(OUTSIDE6, 9, "2001:db8:2::a:b", 9);
-	expect(DROP_NONE, packet(IP_UDP, "2001:db8:2::c", 53, OUTSIDE6, 53));
-	leaves("2001:db8:3:5::c", 53, OUTSIDE6, 53);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1000, "203.0.113.21", 8080, false));
+	scene_leaves(OUTSIDE, 1000, "192.168.0.37", 8080);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, "192.168.0.37", 8080, OUTSIDE, 1000, true));
+	scene_leaves("203.0.113.21", 8080, OUTSIDE, 1000);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, "192.168.0.37", 53, OUTSIDE, 53, false));
+	scene_leaves("203.0.113.21", 53, OUTSIDE, 53);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, OUTSIDE, 53, "203.0.113.21", 53, true));
+	scene_leaves(OUTSIDE, 53, "192.168.0.37", 53);
+	scene_expect(DROP_NONE, scene_packet(IP_ICMPV6, OUTSIDE6, 9, "2001:db8:3:5::a:b", 0, false));
+	scene_leaves(OUTSIDE6, 9, "2001:db8:2::a:b", 9);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, "2001:db8:2::c", 53, OUTSIDE6, 53, false));
+	scene_leaves("2001:db8:3:5::c", 53, OUTSIDE6, 53);
 	/* outside of the prefix: the source rules; to another zone: no translation */
-	expect(DROP_NONE, packet(IP_UDP, "192.168.0.48", 53, OUTSIDE, 53));
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, "192.168.0.48", 53, OUTSIDE, 53, false));
 	assert_int_equal(w.t.src.b[3], 1);
-	expect(DROP_NONE, packet(IP_UDP, "192.168.0.37", 53, INSIDE, 53));
-	leaves("192.168.0.37", 53, INSIDE, 53);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, "192.168.0.37", 53, INSIDE, 53, false));
+	scene_leaves("192.168.0.37", 53, INSIDE, 53);
 	/* from inside by the published address */
-	expect(DROP_NONE, packet(IP_UDP, INSIDE, 60, "203.0.113.21", 61));
-	leaves(INSIDE, 60, "192.168.0.37", 61);
-	assert_int_equal(sessions(), 7);
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, INSIDE, 60, "203.0.113.21", 61, false));
+	scene_leaves(INSIDE, 60, "192.168.0.37", 61);
+	assert_int_equal(scene_sessions(), 7);
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 7);
+	assert_int_equal(scene_sessions(), 7);
 	/* without the rules: what came in by them ends, what went out keeps its address */
 	p.dnat_rules_n = 0;
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 4);
+	assert_int_equal(scene_sessions(), 4);
 }
 
 /* Both ends are translated. */
@@ -338,10 +266,10 @@ static void test_twice(void **state)
 	publish();
 	policy_nat(&p, "in", UNTRUST, DMZ, "any", SERVER, NAT_POOL, "192.168.9.9");
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 50000, PUBLIC, 80));
-	leaves("192.168.9.9", 50000, SERVER, 8080);
-	expect(DROP_NONE, reply(IP_TCP, SERVER, 8080, "192.168.9.9", 50000));
-	leaves(PUBLIC, 80, OUTSIDE, 50000);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 50000, PUBLIC, 80, false));
+	scene_leaves("192.168.9.9", 50000, SERVER, 8080);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, SERVER, 8080, "192.168.9.9", 50000, true));
+	scene_leaves(PUBLIC, 80, OUTSIDE, 50000);
 	const struct fw_session *s = fw_session(w.fw, w.t.session);
 	assert_int_equal(s->nat_rule, 0);
 	assert_int_equal(s->dnat_rule, 1);
@@ -353,9 +281,9 @@ static void test_twice(void **state)
 		text, "source 198.51.100.9 port 50000 translated to 192.168.9.9 port 50000 by rule in"));
 	world_restart(&w);
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 1);
-	expect(DROP_NONE, reply(IP_TCP, SERVER, 8080, "192.168.9.9", 50000));
-	leaves(PUBLIC, 80, OUTSIDE, 50000);
+	assert_int_equal(scene_sessions(), 1);
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, SERVER, 8080, "192.168.9.9", 50000, true));
+	scene_leaves(PUBLIC, 80, OUTSIDE, 50000);
 }
 
 static bool holds_octets(const struct ip_addr *a)
@@ -377,12 +305,12 @@ static void errors_of(uint8_t proto, bool v6, bool twice)
 	const char *router = v6 ? "2001:db8:2::77" : "192.168.0.77";
 	uint16_t port = proto == IP_TCP ? 80 : 0, real = proto == IP_TCP ? 8080 : 0;
 	uint8_t quote[128], original[128];
-	struct packet_spec there = packet(proto, client, 50000, public, port);
+	struct packet_spec there = scene_packet(proto, client, 50000, public, port, false);
 	struct ip_addr a;
 
 	w.t = packet_make(&w.packet, &there);
 	memcpy(original, w.t.ip, w.t.len);
-	expect(DROP_NONE, there);
+	scene_expect(DROP_NONE, there);
 	uint16_t id = w.t.src_port;
 	uint32_t n = w.t.len;
 	memcpy(quote, w.t.ip, n);
@@ -393,7 +321,7 @@ static void errors_of(uint8_t proto, bool v6, bool twice)
 		.icmp_code = 1,
 		.payload = quote,
 		.payload_n = n };
-	expect(DROP_NONE, e);
+	scene_expect(DROP_NONE, e);
 	char text[ADDR_TEXT_MAX];
 	assert_string_equal(addr_text(text, &w.t.src), public);
 	assert_string_equal(addr_text(text, &w.t.dst), client);
@@ -405,17 +333,17 @@ static void errors_of(uint8_t proto, bool v6, bool twice)
 		assert_false(holds_octets(&a));
 	}
 	/* the client's side, about an answer */
-	struct packet_spec back =
-		reply(proto, server, proto == IP_TCP ? real : id, seen, proto == IP_TCP ? id : 0);
+	struct packet_spec back = scene_packet(
+		proto, server, proto == IP_TCP ? real : id, seen, proto == IP_TCP ? id : 0, true);
 	w.t = packet_make(&w.packet, &back);
 	memcpy(original, w.t.ip, w.t.len);
-	expect(DROP_NONE, back);
+	scene_expect(DROP_NONE, back);
 	n = w.t.len;
 	memcpy(quote, w.t.ip, n);
 	e.src = v6 ? "2001:db8:77::1" : "192.0.2.1";
 	e.dst = public;
 	e.payload_n = n;
-	expect(DROP_NONE, e);
+	scene_expect(DROP_NONE, e);
 	assert_string_equal(addr_text(text, &w.t.dst), server);
 	assert_string_equal(addr_text(text, &w.t.src), twice ? seen : e.src);
 	inner = w.t.ip + (v6 ? 48 : 28);
@@ -427,7 +355,7 @@ static void test_errors(void **state)
 	(void)state;
 	for (int k = 0; k < 8; k++) {
 		bool v6 = k & 1, icmp = k & 2, twice = k & 4;
-		teardown(NULL);
+		scene_end(NULL);
 		begin();
 		publish();
 		if (twice) {
@@ -445,32 +373,33 @@ static void test_commits(void **state)
 	(void)state;
 	publish();
 	world_load(&w, &p);
-	expect(DROP_NONE, packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80));
-	expect(DROP_NONE, packet(IP_UDP, OUTSIDE, 1000, PUBLIC, 6007));
-	expect(DROP_NONE, packet(IP_ICMP, OUTSIDE, 77, PUBLIC, 0));
+	scene_expect(DROP_NONE, scene_packet(IP_TCP, OUTSIDE, 1000, PUBLIC, 80, false));
+	scene_expect(DROP_NONE, scene_packet(IP_UDP, OUTSIDE, 1000, PUBLIC, 6007, false));
+	scene_expect(DROP_NONE, scene_packet(IP_ICMP, OUTSIDE, 77, PUBLIC, 0, false));
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 3);
+	assert_int_equal(scene_sessions(), 3);
 	assert_int_equal(fw_dnat_rule_hits(w.fw, 1)->hits, 1); /* hits follow the name */
 	world_restart(&w);
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
-	expect(DROP_NONE, reply(IP_UDP, SERVER, 5007, OUTSIDE, 1000)); /* before the configuration came */
-	leaves(PUBLIC, 6007, OUTSIDE, 1000);
+	scene_expect(DROP_NONE,
+		scene_packet(IP_UDP, SERVER, 5007, OUTSIDE, 1000, true)); /* before the configuration came */
+	scene_leaves(PUBLIC, 6007, OUTSIDE, 1000);
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 3);
+	assert_int_equal(scene_sessions(), 3);
 	p.dnat_rules[3].port_first--; /* udp/6007 would go to 5006 */
 	p.dnat_rules[3].port_last--;
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 2);
+	assert_int_equal(scene_sessions(), 2);
 	assert_int_equal(addr_parse(&p.dnat_rules[1].to.first, "192.168.0.11"), RC_OK);
 	p.dnat_rules[1].to.last = p.dnat_rules[1].to.first;
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 1);
+	assert_int_equal(scene_sessions(), 1);
 	policy_nat(&p, "in", UNTRUST, DMZ, "any", SERVER, NAT_POOL, "192.168.9.9");
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 1);
+	assert_int_equal(scene_sessions(), 1);
 	p.dnat_rules[0].src = policy_ranges(&p, "any"); /* the exception is for all */
 	world_load(&w, &p);
-	assert_int_equal(sessions(), 0);
+	assert_int_equal(scene_sessions(), 0);
 }
 
 /* ---- a naive reference ---- */
@@ -545,7 +474,7 @@ static void test_reference(void **state)
 
 	(void)state;
 	for (uint32_t round = 0; round < 60; round++) {
-		teardown(NULL);
+		scene_end(NULL);
 		begin();
 		p.interfaces_n = 2;
 		for (uint32_t i = 0; i < 2; i++)
@@ -577,7 +506,7 @@ static void test_reference(void **state)
 	}
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 
 int main(void)
 {

@@ -2,11 +2,8 @@
  * Every drop reason that the firewall and the parser can give is given here by a packet. Which ones they can
  * give is read from their sources by the table of wire/drop.h, so a new reason without a packet fails.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +11,9 @@
 #define INSIDE	"10.0.0.2"
 #define OUTSIDE "198.51.100.9"
 
-static struct world w;
-static struct policy p;
-
 static void begin(void)
 {
-	world_init(&w, 4);
-	policy_init(&p);
+	scene_begin(4);
 	policy_rule(&p, "deny", TRUST, UNTRUST, "any", "any", "udp/1", RULE_DENY);
 	policy_rule(&p, "reject", TRUST, UNTRUST, "any", "any", "udp/2", RULE_REJECT);
 	policy_rule(&p, "rest", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
@@ -392,8 +385,7 @@ static void test_every_reason(void **state)
 		enum drop_reason is = give((enum drop_reason)r);
 		if (is != (enum drop_reason)r)
 			fail_msg("%s: given %s", drop_name((enum drop_reason)r), drop_name(is));
-		world_done(&w);
-		policy_done(&p);
+		scene_end(NULL);
 		n++;
 	}
 	assert_true(n >= 29);

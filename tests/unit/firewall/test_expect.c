@@ -2,27 +2,21 @@
  * Expectations: a session that a parent let expect is permitted once, by the parent's rule, from and to where it was
  * expected; what bounds them; and what becomes of such sessions with a new policy and a new process.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define INSIDE	"10.0.0.2"
 #define OUTSIDE "198.51.100.9"
 #define GATE	"203.0.113.1"
 
-static struct world w;
-static struct policy p;
 static struct endpoint told;
 
 enum { PLAIN, NAT, PERSISTENT_NAT };
 
 static void begin(int nat, const char *services)
 {
-	world_init(&w, 2048);
-	policy_init(&p);
+	scene_begin(2048);
 	policy_rule(&p, "files", TRUST, UNTRUST, "any", "any", services, RULE_PERMIT);
 	if (nat != PLAIN) {
 		struct snap_nat_rule *n =
@@ -36,8 +30,7 @@ static void begin(int nat, const char *services)
 
 static void end(void)
 {
-	world_done(&w);
-	policy_done(&p);
+	scene_end(NULL);
 }
 
 static enum drop_reason send(
@@ -239,8 +232,7 @@ static void forged_sources(void **state)
 	char from[ADDR_TEXT_MAX];
 
 	(void)state;
-	world_init(&w, 4096);
-	policy_init(&p);
+	scene_begin(4096);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "tcp/21", RULE_PERMIT);
 	policy_rule(&p, "in", UNTRUST, TRUST, "any", "any", "udp/69", RULE_PERMIT);
 	world_load(&w, &p);

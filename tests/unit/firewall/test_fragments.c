@@ -3,11 +3,8 @@
  * name (ping of death, teardrop, tiny and overlapping first fragments, holes that never close).
  */
 #include "wire/fragment.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,25 +14,13 @@
 #define OUTSIDE6 "2001:db8:99::9"
 #define PIECES	 64
 
-static struct world w;
-static struct policy p;
-
 static int setup(void **state)
 {
 	(void)state;
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	policy_rule(&p, "dns", TRUST, UNTRUST, "any", "any", "udp/53 icmp/8 tcp/80", RULE_PERMIT);
 	policy_rule(&p, "proto", TRUST, UNTRUST, "any", "any", "proto/47", RULE_PERMIT);
 	world_load(&w, &p);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -599,7 +584,7 @@ static void test_random(void **state)
 	assert_true(whole > 1000);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 
 int main(void)
 {

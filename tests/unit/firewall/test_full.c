@@ -2,17 +2,10 @@
  * A full session table: what nobody answered gives way, and what one source or one zone holds beyond its
  * share, whatever else stands in the table; and the limit is the configured one.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct world w;
-static struct policy p;
 
 static void load(uint32_t sessions_max)
 {
@@ -22,19 +15,11 @@ static void load(uint32_t sessions_max)
 
 static void begin(uint32_t records)
 {
-	world_init(&w, records);
-	policy_init(&p);
+	scene_begin(records);
 	p.half_open_max = 100000;
 	policy_rule(&p, "in", UNTRUST, DMZ, "any", "any", "udp/53 tcp/80", RULE_PERMIT);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	load(SESSIONS_MAX);
-}
-
-static int teardown(void **state)
-{
-	policy_done(&p);
-	world_done(&w);
-	return 0;
 }
 
 static int setup(void **state)
@@ -116,8 +101,7 @@ static void whatever_else_stands_there(void **state)
 {
 	char src[64];
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	for (uint32_t k = 0; k < 4; k++) {
 		bool v6 = k & 1, by_tcp = k & 2;
 		const char *dst = v6 ? "2001:db8:2::53" : "192.168.0.53";
@@ -148,8 +132,7 @@ static void whatever_else_stands_there(void **state)
 			snprintf(src, sizeof src, "10.1.%u.%u", i >> 8, i & 255);
 			assert_true(tcp_alive(src, "203.0.113.80", 2000));
 		}
-		policy_done(&p);
-		world_done(&w);
+		scene_end(NULL);
 	}
 	begin(WORLD_SESSIONS);
 }
@@ -159,8 +142,7 @@ static void what_is_over_gives_way(void **state)
 {
 	char src[64];
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(1000);
 	for (uint32_t i = 0; i < 2000; i++) {
 		snprintf(src, sizeof src, "198.51.%u.%u", 100 + (i >> 8), i & 255);
@@ -186,8 +168,7 @@ static void one_source(bool at_once)
 	char src[64];
 	uint32_t alive = 0;
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(1000);
 	for (uint16_t i = 0; i < 1000; i++)
 		assert_int_equal(at_once ? !udp_whole("10.0.0.66", "203.0.113.66", 1024 + i)
@@ -226,8 +207,7 @@ static void one_source_takes_no_handshake(void **state)
 {
 	uint16_t port = 1024;
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(1000);
 	for (uint32_t i = 0; i < 1000; i++)
 		udp_whole("10.0.0.66", "203.0.113.66", port++);
@@ -271,8 +251,7 @@ static void one_zone_leaves_room(void **state)
 {
 	char src[64];
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(1000);
 	for (uint32_t i = 0; i < 3000; i++) {
 		snprintf(src, sizeof src, "198.51.%u.%u", 100 + (i >> 8), i & 255);
@@ -323,8 +302,7 @@ static void over_a_restart_with_a_limit(void **state)
 {
 	char src[64];
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(4000);
 	load(1000);
 	for (uint16_t i = 0; i < 1000; i++)
@@ -349,8 +327,7 @@ static void the_limit_is_the_configured_one(void **state)
 {
 	char src[64];
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(4000);
 	load(1024);
 	assert_int_equal(fw_sessions_limit(w.fw), 1024);
@@ -384,8 +361,7 @@ static void a_lower_limit_ends_the_silent(void **state)
 {
 	char src[64];
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	begin(4000);
 	for (uint32_t i = 0; i < 2000; i++) {
 		snprintf(src, sizeof src, "10.4.%u.%u", i >> 8, i & 255);
@@ -407,7 +383,7 @@ static void a_lower_limit_ends_the_silent(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 	const struct CMUnitTest tests[] = {
 		T(unanswered_gives_way),
 		T(whatever_else_stands_there),

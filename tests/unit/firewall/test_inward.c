@@ -2,26 +2,20 @@
  * Sessions that others begin by a binding of persistent NAT: the filtering of its rule, policy, what strangers cannot keep
  * alive, hairpin, commits and restarts; random packets against a reference that knows only lists; corrupted memory.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define TIMEOUT_S 125 /* of bindings */
 #define UDP_S	  60  /* world.c */
 #define OUTSIDE	  "203.0.113.1"
 
-static struct world w;
-static struct policy p;
 static struct snap_nat_rule *nat;
 static uint32_t out;
 
 static void setup_with(uint32_t filtering, uint32_t sessions)
 {
-	world_init(&w, sessions);
-	policy_init(&p);
+	scene_begin(sessions);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	p.nat_port_first = 50000;
 	p.nat_port_last = 50999;
@@ -51,14 +45,6 @@ static int by_address(void **state)
 {
 	(void)state;
 	setup_with(NAT_FILTER_ADDRESS_DEPENDENT, WORLD_SESSIONS);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -653,19 +639,19 @@ static void corrupted_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(endpoint_independent, anybody, teardown),
-		cmocka_unit_test_setup_teardown(connections, anybody, teardown),
-		cmocka_unit_test_setup_teardown(address_dependent, by_address, teardown),
-		cmocka_unit_test_setup_teardown(policy_decides, anybody, teardown),
-		cmocka_unit_test_setup_teardown(strangers_keep_nothing_alive, anybody, teardown),
-		cmocka_unit_test_setup_teardown(unanswered_connections, anybody, teardown),
-		cmocka_unit_test_setup_teardown(commits, anybody, teardown),
-		cmocka_unit_test_setup_teardown(restarts, by_address, teardown),
-		cmocka_unit_test_setup_teardown(destination_nat_wins, anybody, teardown),
-		cmocka_unit_test_setup_teardown(hairpin, anybody, teardown),
-		cmocka_unit_test_setup_teardown(floods, anybody, teardown),
-		cmocka_unit_test_setup_teardown(random_packets, with_room, teardown),
-		cmocka_unit_test_setup_teardown(corrupted_memory, anybody, teardown),
+		cmocka_unit_test_setup_teardown(endpoint_independent, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(connections, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(address_dependent, by_address, scene_end),
+		cmocka_unit_test_setup_teardown(policy_decides, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(strangers_keep_nothing_alive, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(unanswered_connections, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(commits, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(restarts, by_address, scene_end),
+		cmocka_unit_test_setup_teardown(destination_nat_wins, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(hairpin, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(floods, anybody, scene_end),
+		cmocka_unit_test_setup_teardown(random_packets, with_room, scene_end),
+		cmocka_unit_test_setup_teardown(corrupted_memory, anybody, scene_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

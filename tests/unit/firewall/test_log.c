@@ -2,38 +2,23 @@
  * What rules and zones log: each record names what decided and why; a flood leaves a bounded number of
  * records and one that says how many more there were.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #define INSIDE	"10.0.0.2"
 #define OUTSIDE "198.51.100.7"
 #define GATEWAY "203.0.113.1"
 
-static struct world w;
-static struct policy p;
-
 static int setup(void **state)
 {
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "tcp/80 udp/53", RULE_PERMIT)->flags =
 		RULE_LOG_INIT | RULE_LOG_CLOSE;
 	policy_rule(&p, "rest", -1, -1, "any", "any", "any", RULE_DENY)->flags = RULE_LOG_INIT;
 	policy_nat(&p, "hide", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
 	p.zones[UNTRUST].flags = ZONE_LOG_HOST_INBOUND;
 	world_load(&w, &p);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	policy_done(&p);
-	world_done(&w);
 	return 0;
 }
 
@@ -184,7 +169,7 @@ static void a_commit_ends_by_policy(void **state)
 	assert_string_equal(l.zone_name[1], "untrust");
 	assert_false(fw_log_next(w.fw, &l));
 
-	teardown(NULL);
+	scene_end(NULL);
 	setup(NULL);
 	assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NONE);
 	next(FW_LOG_INIT);
@@ -266,7 +251,7 @@ static void floods_are_bounded(void **state)
 		assert_true(n >= 1000 && n < 1024 + 100 * 100);
 		assert_true(more + n >= 100000 * kinds[i].each);
 		assert_true(more + n <= 100000 * kinds[i].each + 10); /* the records that tell of more */
-		teardown(NULL);
+		scene_end(NULL);
 		setup(NULL);
 	}
 }
@@ -288,7 +273,7 @@ static void a_flood_hides_only_its_own_rule(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 	const struct CMUnitTest tests[] = {
 		T(the_reason_is_named),
 		T(host_inbound_where_asked_for),

@@ -3,11 +3,8 @@
  * is right: each translated packet's checksums are computed anew by the test, also those of packets that ICMP
  * errors quote.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define OUTSIDE	 "198.51.100.9"
@@ -15,13 +12,9 @@
 #define GATE	 "203.0.113.1"
 #define GATE6	 "2001:db8:3::1"
 
-static struct world w;
-static struct policy p;
-
 static int setup_with(uint32_t sessions)
 {
-	world_init(&w, sessions);
-	policy_init(&p);
+	scene_begin(sessions);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	policy_rule(&p, "dmz", TRUST, DMZ, "any", "any", "any", RULE_PERMIT);
 	policy_nat(&p, "not-these", TRUST, UNTRUST, "10.0.9.0/24", "any", NAT_OFF, NULL);
@@ -42,14 +35,6 @@ static int setup_large(void **state)
 {
 	(void)state;
 	return setup_with(40000);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
-	return 0;
 }
 
 static enum drop_reason try(const struct packet_spec *s)
@@ -323,8 +308,7 @@ static void one_source_has_them_all(bool answered, const char *const hoards[], u
 {
 	struct packet_spec s, back, other = udp("10.0.0.3", 2000, OUTSIDE, 53);
 
-	policy_done(&p);
-	world_done(&w);
+	scene_end(NULL);
 	setup_with(40000);
 	p.nat_port_first = 50000;
 	p.nat_port_last = 59999;
@@ -829,7 +813,7 @@ static void test_train(void **state)
 	assert_int_equal(fw_session(w.fw, w.t.session)->packets[0], 1 + (60000 + 1447) / 1448);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 
 int main(void)
 {
@@ -842,7 +826,7 @@ int main(void)
 		T(test_prefix_to_prefix),
 		T(test_exhausted),
 		T(test_one_source_leaves_ports),
-		cmocka_unit_test_setup_teardown(test_many, setup_large, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup_large, scene_end),
 		T(test_pool),
 		T(test_protocol_and_address),
 		T(test_without_ports),

@@ -3,52 +3,25 @@
  * address and port.
  */
 #include "firewall/limits.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define OUTSIDE "198.51.100.9"
 
-static struct world w;
-static struct policy p;
-
 static int setup(void **state)
 {
 	(void)state;
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
 	policy_nat(&p, "pool", TRUST, UNTRUST, "10.0.8.0/24", "any", NAT_POOL, "203.0.113.16-203.0.113.31");
 	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
-	return 0;
-}
-
-static void expect(enum drop_reason want, const struct packet_spec *s)
-{
-	assert_int_equal(world_send(&w, s), want);
-	if (want == DROP_NONE)
-		assert_true(packet_sound(w.t.ip, w.t.len));
-}
-
 static struct packet_spec udp(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
 {
-	return (struct packet_spec){ .src = src,
-		.dst = dst,
-		.proto = IP_UDP,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.payload_n = 21 };
+	return scene_packet(IP_UDP, src, src_port, dst, dst_port, false);
 }
 
 static uint32_t listed(const char *const *list, uint32_t n, const struct ip_addr *a)
@@ -80,7 +53,7 @@ static void several_ranges(void **state)
 		snprintf(src, sizeof src, "10.0.8.%d", host);
 		for (uint16_t port = 1; port < 4; port++) {
 			struct packet_spec s = udp(src, port, OUTSIDE, 53);
-			expect(DROP_NONE, &s);
+			scene_expect(DROP_NONE, s);
 			used[listed(list, COUNT_OF(list), &w.t.src)]++;
 			first = port == 1 ? w.t.src : first;
 			assert_true(addr_equal(&first, &w.t.src));
@@ -98,14 +71,14 @@ static void several_ranges(void **state)
 		snprintf(src, sizeof src, "10.0.8.%d", host);
 		for (uint16_t port = 1; port <= FW_NAT_POOL_ADDRESSES; port++) {
 			struct packet_spec s = udp(src, port, OUTSIDE, 53);
-			expect(DROP_NONE, &s);
+			scene_expect(DROP_NONE, s);
 			uint32_t is = listed(list, COUNT_OF(list), &w.t.src);
 			if (port > 1)
 				assert_int_equal(is, (at + 1) % COUNT_OF(list));
 			at = is;
 		}
 		struct packet_spec s = udp(src, 9, OUTSIDE, 53);
-		expect(DROP_NAT_EXHAUSTED, &s);
+		scene_expect(DROP_NAT_EXHAUSTED, s);
 	}
 }
 
@@ -122,11 +95,11 @@ static void exhaustion_is_logged(void **state)
 	p.nat_rules[0].pool_more = policy_ranges(&p, "203.0.113.99/32");
 	world_load(&w, &p);
 	for (uint16_t i = 0; i < 2; i++, s.src_port++)
-		expect(DROP_NONE, &s);
+		scene_expect(DROP_NONE, s);
 	assert_false(fw_log_next(w.fw, &l));
 	for (uint32_t i = 0; i < 1000; i++) {
 		s.src_port++;
-		expect(DROP_NAT_EXHAUSTED, &s);
+		scene_expect(DROP_NAT_EXHAUSTED, s);
 		w.now += NS_PER_S / 50;
 	}
 	assert_non_null(strstr(fw_explain(w.fw, &w.t, text), "source NAT rule pool has no free address"));
@@ -150,8 +123,8 @@ static void exhaustion_is_logged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(several_ranges, setup, teardown),
-		cmocka_unit_test_setup_teardown(exhaustion_is_logged, setup, teardown),
+		cmocka_unit_test_setup_teardown(several_ranges, setup, scene_end),
+		cmocka_unit_test_setup_teardown(exhaustion_is_logged, setup, scene_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,20 +3,14 @@
  * another process takes over, memory that cannot be believed.
  */
 #include "firewall/internal.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define INSIDE	"10.0.0.2"
 #define OUTSIDE "198.51.100.9"
 #define GATE	"203.0.113.1"
-
-static struct world w;
-static struct policy p;
 
 static void base_policy(void)
 {
@@ -34,14 +28,6 @@ static int setup(void **state)
 	world_init(&w, WORLD_SESSIONS);
 	base_policy();
 	world_load(&w, &p);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -532,7 +518,7 @@ static void test_random_damage(void **state)
 	free(saved);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 
 int main(void)
 {

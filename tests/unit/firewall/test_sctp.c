@@ -3,13 +3,10 @@
  * NAT and ICMP errors do; what a stranger forges; and random packets of two hosts and a stranger against a model that
  * remembers everything that has passed.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define INSIDE	  "10.0.0.2"
 #define OUTSIDE	  "198.51.100.9"
@@ -21,34 +18,16 @@
 #define DATA	  0
 #define HEARTBEAT 4
 
-static struct world w;
-static struct policy p;
 static uint16_t from_port;
 
 static int setup(void **state)
 {
 	(void)state;
-	world_init(&w, WORLD_SESSIONS);
-	policy_init(&p);
+	scene_begin(WORLD_SESSIONS);
 	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "sctp/38412 icmp/8", RULE_PERMIT);
 	world_load(&w, &p);
 	from_port = 5000;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
-	return 0;
-}
-
-static const struct fw_session *session(void)
-{
-	uint32_t cursor = 0;
-
-	return fw_session_next(w.fw, &cursor);
 }
 
 struct chunk {
@@ -103,8 +82,8 @@ static void is(enum drop_reason want, enum drop_reason is)
 
 static void state_is(enum fw_protocol_state state, uint64_t timeout_s)
 {
-	assert_string_equal(fw_protocol_state_name(session()->state), fw_protocol_state_name(state));
-	assert_int_equal(session()->expires - w.now, timeout_s * NS_PER_S);
+	assert_string_equal(fw_protocol_state_name(scene_session()->state), fw_protocol_state_name(state));
+	assert_int_equal(scene_session()->expires - w.now, timeout_s * NS_PER_S);
 }
 
 static void established(void)
@@ -113,7 +92,7 @@ static void established(void)
 	is(DROP_NONE, one(1, A, SCTP_INIT_ACK, 0, B));
 	is(DROP_NONE, one(0, B, SCTP_COOKIE_ECHO, 0, 0));
 	is(DROP_NONE, one(1, A, SCTP_COOKIE_ACK, 0, 0));
-	assert_int_equal(session()->state, FW_SCTP_ESTABLISHED);
+	assert_int_equal(scene_session()->state, FW_SCTP_ESTABLISHED);
 }
 
 /* Both directions have these tags, and no others. */
@@ -138,7 +117,7 @@ static void its_life(void **state)
 	is(DROP_NO_SESSION, one(0, B, SCTP_ABORT, 0, 0));
 	is(DROP_DEFAULT_DENY, one(1, 0, SCTP_INIT, 0, B));
 	is(DROP_NONE, one(0, 0, SCTP_INIT, 0, A));
-	id = session()->id;
+	id = scene_session()->id;
 	state_is(FW_SCTP_COOKIE_WAIT, 20);
 	assert_int_equal(fw_counters(w.fw)->half_open_now, 1);
 	is(DROP_SCTP_STATE, one(0, 1, DATA, 0, 0));
@@ -169,10 +148,10 @@ static void its_life(void **state)
 	is(DROP_NONE, one(1, A, SCTP_SHUTDOWN_ACK, 0, 0));
 	is(DROP_NONE, one(0, A, SCTP_SHUTDOWN_COMPLETE, T, 0));
 	is(DROP_SCTP_STATE, one(0, A, SCTP_SHUTDOWN_COMPLETE, 0, 0));
-	assert_int_equal(session()->id, id);
+	assert_int_equal(scene_session()->id, id);
 	/* Its ports again. */
 	is(DROP_NONE, one(0, 0, SCTP_INIT, 0, A2));
-	assert_int_not_equal(session()->id, id);
+	assert_int_not_equal(scene_session()->id, id);
 	state_is(FW_SCTP_COOKIE_WAIT, 20);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 1);
 }
@@ -192,17 +171,17 @@ static void aborts(void **state)
 			established();
 			is(DROP_SCTP_STATE, one(d, flags ? other : own, SCTP_ABORT, flags, 0));
 			is(DROP_SCTP_STATE, one(d, 0, SCTP_ABORT, flags, 0));
-			assert_int_equal(session()->state, FW_SCTP_ESTABLISHED);
+			assert_int_equal(scene_session()->state, FW_SCTP_ESTABLISHED);
 			is(DROP_NONE, one(d, flags ? own : other, SCTP_ABORT, flags, 0));
 			state_is(FW_SCTP_ABORTED, 5);
 			is(DROP_NONE, one(1 - d, d ? B : A, DATA, 0, 0)); /* it was lost: answered again */
 			is(DROP_NONE, one(d, own, SCTP_ABORT, T, 0));
-			assert_int_equal(session()->state, FW_SCTP_ABORTED);
+			assert_int_equal(scene_session()->state, FW_SCTP_ABORTED);
 		}
 	}
 	w.now += 10 * NS_PER_S;
 	fw_expire(w.fw, w.now, 1000);
-	assert_null(session());
+	assert_null(scene_session());
 }
 
 /* Section 5.2: a host that has lost its state. The association ends by nothing but the end of the new handshake. */
@@ -212,7 +191,7 @@ static void restarts(void **state)
 	for (uint32_t d = 0; d < 2; d++) {
 		uint32_t is_new[2] = { A2, B2 };
 		established();
-		uint32_t id = session()->id;
+		uint32_t id = scene_session()->id;
 		is(DROP_NONE, one(d, 0, SCTP_INIT, 0, is_new[d]));
 		alive(A, B);
 		is(DROP_NONE, one(1 - d, is_new[d], SCTP_INIT_ACK, 0, is_new[1 - d]));
@@ -220,11 +199,11 @@ static void restarts(void **state)
 		is(DROP_NONE, one(d, is_new[1 - d], SCTP_COOKIE_ECHO, 0, 0));
 		is(DROP_NONE, one(0, B, DATA, 0, 0)); /* perhaps it does not arrive */
 		is(DROP_SCTP_STATE, one(1 - d, is_new[d], SCTP_SHUTDOWN, 0, 0));
-		assert_int_equal(session()->state, FW_SCTP_ESTABLISHED);
+		assert_int_equal(scene_session()->state, FW_SCTP_ESTABLISHED);
 		is(DROP_NONE, one(1 - d, is_new[d], SCTP_COOKIE_ACK, 0, 0));
 		alive(A2, B2);
 		is(DROP_SCTP_STATE, one(0, B, DATA, 0, 0));
-		assert_int_not_equal(session()->id, id);
+		assert_int_not_equal(scene_session()->id, id);
 		is(DROP_NONE, one(0, B2, SCTP_ABORT, 0, 0));
 	}
 }
@@ -415,11 +394,11 @@ static void over_a_restart_of_the_process(void **state)
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
 	alive(A, B);
 	is(DROP_NONE, one(1, A2, SCTP_INIT_ACK, 0, B2));
-	struct fw_session *s = (struct fw_session *)(uintptr_t)session(); /* the memory is the test's */
+	struct fw_session *s = (struct fw_session *)(uintptr_t)scene_session(); /* the memory is the test's */
 	s->sctp.tag[1] = 0;
 	world_restart(&w);
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 1);
-	assert_null(session());
+	assert_null(scene_session());
 }
 
 /* ---- against a model ---- */
@@ -585,8 +564,8 @@ static void random_step(uint32_t seed, uint32_t step, bool only_inside)
 		m.past[m.n++] = (struct past){ d, tag, initiate_tag, type };
 	}
 	if (m.state >= 0)
-		assert_string_equal(
-			fw_protocol_state_name(session()->state), fw_protocol_state_name((uint8_t)m.state));
+		assert_string_equal(fw_protocol_state_name(scene_session()->state),
+			fw_protocol_state_name((uint8_t)m.state));
 }
 
 static void against_a_model(void **state)
@@ -606,7 +585,7 @@ static void against_a_model(void **state)
 				reached[m.state]++;
 		}
 		fw_session_end(w.fw, 0, w.now);
-		assert_null(session());
+		assert_null(scene_session());
 	}
 	for (uint32_t i = FW_SCTP_COOKIE_WAIT; i <= FW_SCTP_ABORTED; i++)
 		assert_true(reached[i] > 1000);
@@ -614,7 +593,7 @@ static void against_a_model(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 	const struct CMUnitTest tests[] = { TEST(its_life), TEST(aborts), TEST(restarts),
 		TEST(a_refused_restart), TEST(both_begin), TEST(answered_twice), TEST(a_stranger),
 		TEST(a_flood), TEST(what_is_malformed), TEST(ports_and_errors), TEST(translated),

@@ -3,18 +3,13 @@
  * error lists; and sums over sessions.
  */
 #include "base/addr.h"
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define SENT 600
 
-static struct world w;
-static struct policy p;
 static uint64_t seed = 4711;
 
 /* What the test knows about a session that it made. */
@@ -38,8 +33,7 @@ static uint32_t chance(uint32_t n)
 
 static int setup(void **state)
 {
-	world_init(&w, 4096);
-	policy_init(&p);
+	scene_begin(4096);
 	p.sessions_max = 4096;
 	policy_rule(&p, "dns", TRUST, UNTRUST, "any", "any", "udp/53", RULE_PERMIT);
 	policy_rule(&p, "rest", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
@@ -54,13 +48,6 @@ static int setup(void **state)
 	p.interfaces_n = COUNT_OF(zones);
 	world_load(&w, &p);
 	facts_n = 0;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(&w);
-	policy_done(&p);
 	return 0;
 }
 
@@ -364,10 +351,10 @@ static void sums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(against_a_naive_filter, setup, teardown),
-		cmocka_unit_test_setup_teardown(names_that_nothing_has, setup, teardown),
-		cmocka_unit_test_setup_teardown(over_a_commit, setup, teardown),
-		cmocka_unit_test_setup_teardown(sums, setup, teardown),
+		cmocka_unit_test_setup_teardown(against_a_naive_filter, setup, scene_end),
+		cmocka_unit_test_setup_teardown(names_that_nothing_has, setup, scene_end),
+		cmocka_unit_test_setup_teardown(over_a_commit, setup, scene_end),
+		cmocka_unit_test_setup_teardown(sums, setup, scene_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

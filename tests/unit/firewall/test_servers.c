@@ -1,18 +1,12 @@
 /* Servers of destination NAT that fail their health checks: who gets another, who stays, and whose sessions end. */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define CLIENTS 400
 #define SERVERS 4
 #define TALKERS 50 /* fewer than the table has places */
-
-static struct world w;
-static struct policy p;
 
 static void commit(bool ends, const char *servers)
 {

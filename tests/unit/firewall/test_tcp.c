@@ -656,7 +656,7 @@ static void test_honest_ends(void **state)
 	assert_true(finished > 150); /* else the test would be about beginnings only */
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, ends_setup, ends_teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, ends_setup, scene_end)
 
 int main(void)
 {

@@ -115,7 +115,7 @@ static void test_flood(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, loose_setup, ends_teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, loose_setup, scene_end)
 	static const struct CMUnitTest tests[] = { T(test_pickup), T(test_one_direction),
 		T(test_handshake_and_reset), T(test_refused), T(test_switched_off), T(test_flood) };
 

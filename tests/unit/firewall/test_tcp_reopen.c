@@ -236,7 +236,7 @@ static void test_nothing_begins(void **state)
 	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, ends_setup, ends_teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, ends_setup, scene_end)
 
 int main(void)
 {
