@@ -23,6 +23,6 @@
 #define SIP_PLACES_MAX	32   /* addresses in one message that a translation changes */
 #define SIP_EXPECT_MAX	8    /* streams of one message; twice as many ports with RTCP */
 #define SIP_MEDIA_S	180  /* from an offer to the first packet, ringing included */
-#define SIP_REGISTER_S	3600 /* at most, and where a registration names no time (RFC 3261 section 10.2) */
+#define SIP_REGISTER_S	3600 /* of a call, and of a registration at most (RFC 3261 section 10.2) */
 
 #endif

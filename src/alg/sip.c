@@ -115,6 +115,27 @@ static void quoted_skip(struct rd *r)
 	}
 }
 
+/* ";expires=60" of a contact. Of several, which are one user's phones, the longest counts. */
+static bool contact_expires(struct sip_message *m, struct rd *r)
+{
+	struct rd at = *r;
+
+	if (!text_skip(&at, ';'))
+		return false;
+	text_blanks(&at);
+	if (!text_word(&at, "expires"))
+		return false;
+	text_blanks(&at);
+	if (!text_skip(&at, '='))
+		return false;
+	text_blanks(&at);
+	uint32_t seconds = text_number(&at, UINT32_MAX);
+	m->expires_s = m->contact_expires ? MAX_OF(m->expires_s, seconds) : seconds;
+	m->has_expires = m->contact_expires = true;
+	*r = at;
+	return true;
+}
+
 /* Every <sip:user@192.0.2.1:5060;…> of the value. */
 static bool uris(struct sip_message *m, struct rd r, const uint8_t *bytes, enum sip_place_kind kind)
 {
@@ -124,11 +145,8 @@ static bool uris(struct sip_message *m, struct rd r, const uint8_t *bytes, enum 
 			quoted_skip(&r);
 			continue;
 		}
-		if (text_word(&r, ";expires=")) {
-			m->expires_s = text_number(&r, UINT32_MAX);
-			m->has_expires = true;
+		if (kind == SIP_CONTACT && contact_expires(m, &r))
 			continue;
-		}
 		if (!text_word(&r, "sip:") && !text_word(&r, "sips:")) {
 			rd_take(&r, 1);
 			continue;
@@ -189,12 +207,13 @@ static bool header_field(
 	case FIELD_ROUTE:
 		return uris(m, r, bytes, SIP_ROUTE);
 	case FIELD_TYPE:
-		m->has_sdp = text_word(&r, "application/sdp");
+		m->has_sdp = text_word(&r, "application/sdp") &&
+			     (rd_left(&r) == 0 || memchr("; \t", text_peek(&r), 3));
 		return true;
 	case FIELD_EXPIRES:
 		if (!number_field(&r, UINT32_MAX, &expires))
 			return false;
-		m->expires_s = m->has_expires ? m->expires_s : expires;
+		m->expires_s = m->contact_expires ? m->expires_s : expires;
 		m->has_expires = true;
 		return true;
 	case FIELD_LENGTH:
@@ -244,17 +263,18 @@ bool sip_parse(struct sip_message *ret_message, const uint8_t *bytes, size_t n)
 	struct sip_message m = { .answers = SIP_OTHER, .size = (uint16_t)n };
 	struct rd r = rd_over(bytes, n), line;
 	uint32_t lines = 0, length = 0;
+	bool header_ends = false;
 	enum sip_field f;
 
 	if (n > SIP_MESSAGE_MAX || !sip_line(&r, &line) || !start_line(&m, line, bytes))
 		return false;
-	while (sip_line(&r, &line) && rd_left(&line) > 0) {
+	while (sip_line(&r, &line) && !(header_ends = rd_left(&line) == 0)) {
 		/* A field that goes on in the next line (RFC 3261 section 7.3.1) nobody sends. */
 		if (++lines > SIP_LINES_MAX || !field_name(&line, &f) ||
 			!header_field(&m, f, line, bytes, &length))
 			return false;
 	}
-	if (r.bad || rd_left(&line) > 0 || lines == 0)
+	if (!header_ends || lines == 0)
 		return false;
 	m.body_at = (uint16_t)(r.at - bytes);
 	if (m.length_n > 0 && length != n - m.body_at)

@@ -42,8 +42,8 @@ struct sip_message {
 	uint32_t status;		 /* of a response */
 	uint16_t call_at, call_n;	 /* the value of Call-ID; n 0: there is none */
 	uint16_t body_at, size;
-	uint16_t length_at, length_n; /* the digits of Content-Length; n 0: there is none */
-	bool has_sdp, has_expires;
+	uint16_t length_at, length_n;		    /* the digits of Content-Length; n 0: there is none */
+	bool has_sdp, has_expires, contact_expires; /* contact_expires: a contact says it */
 	uint32_t expires_s;
 	uint32_t places_n;
 	struct sip_place place[SIP_PLACES_MAX];

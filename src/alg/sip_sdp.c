@@ -4,9 +4,9 @@
 struct description {
 	struct sip_message *m;
 	const uint8_t *bytes;
-	struct ip_addr session; /* of c= before the first m= */
-	bool in_media;
-	uint32_t media_first; /* places of the present m= begin here */
+	struct ip_addr session;	 /* of c= before the first m= */
+	bool in_media, followed; /* followed: the present m= is one of UDP, and its port is its first place */
+	uint32_t media_first;	 /* places of the present m= begin here */
 };
 
 /* Everything up to the next space, and the space. */
@@ -63,19 +63,19 @@ static bool media(struct description *d, struct rd *r)
 	p.n = (uint16_t)(r->at - d->bytes - p.at);
 	if (r->bad || !text_skip(r, ' '))
 		return false; /* several ports ("/2") have no meaning for unicast */
-	bool udp = text_word(r, "rtp/") || text_word(r, "udp");
-	return p.e.port == 0 || !udp || sip_place_add(d->m, p);
+	d->followed = p.e.port != 0 && (text_word(r, "rtp/") || text_word(r, "udp"));
+	return !d->followed || sip_place_add(d->m, p);
 }
 
 /* a=rtcp:53020 IN IP4 126.16.64.4 */
 static bool rtcp(struct description *d, struct rd *r)
 {
-	struct sip_place p = { .kind = SIP_RTCP_PORT, .has_port = true, .e.addr = d->session };
+	struct sip_place p = { .kind = SIP_RTCP_PORT, .has_port = true };
 	struct ip_addr own = { 0 };
 	uint32_t at = d->m->places_n;
 
-	if (at == d->media_first || !d->in_media)
-		return true; /* of a medium that is not ours to follow */
+	if (!d->followed)
+		return true;
 	p.e.addr = d->m->place[d->media_first].e.addr;
 	p.at = (uint16_t)(r->at - d->bytes);
 	p.e.port = (uint16_t)text_number(r, UINT16_MAX);

@@ -55,10 +55,6 @@ void alg_ftp_before(struct pipeline *p, struct train *t, const struct fw_session
 enum drop_reason alg_ftp_read(struct pipeline *p, struct train *t, const struct fw_session *s, bool reads,
 	const struct alg_pass *pass);
 
-/* alg.c: tells the firewall, and the trace. False: it is not made. */
-bool alg_expect(
-	struct pipeline *p, const struct train *t, const struct expectation *e, struct endpoint *ret_told);
-
 /* alg_sip.c */
 enum drop_reason alg_sip_read(struct pipeline *p, struct train *t, const struct fw_session *s);
 

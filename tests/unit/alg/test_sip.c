@@ -76,6 +76,19 @@ static void offers(void **state)
 		expected(invite(text, "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 65535 RTP/AVP 0\r\n", -1), e), 1);
 	assert_int_equal(
 		expected(invite(text, "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 49170 TCP/BFCP 0\r\n", -1), e), 0);
+	/* RTCP of a stream that is not followed */
+	assert_int_equal(expected(invite(text,
+					  "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 0 RTP/AVP 0\r\n"
+					  "c=IN IP4 10.0.0.2\r\na=rtcp:53020\r\nm=image 4000 TCP t38\r\n"
+					  "c=IN IP4 10.0.0.2\r\na=rtcp:53021\r\n",
+					  -1),
+				 e),
+		0);
+	/* a body of another type whose name begins alike */
+	sprintf(text, "INVITE sip:bob@192.0.2.9 SIP/2.0\r\nc: %s\r\n\r\n" SDP, "application/sdp-x");
+	assert_int_equal(expected(text, e), 0);
+	sprintf(text, "INVITE sip:bob@192.0.2.9 SIP/2.0\r\nc: %s\r\n\r\n" SDP, "Application/SDP;a=b");
+	assert_int_equal(expected(text, e), 3);
 	/* more streams than are followed */
 	strcpy(text + 1500, "c=IN IP4 10.0.0.2\r\n");
 	for (int i = 0; i < 12; i++)
@@ -96,6 +109,14 @@ static void answers(void **state)
 		{ "SIP/2.0 200 OK", "1 REGISTER", "Expires: 600\r\n", 600, true },
 		{ "SIP/2.0 200 OK", "1 REGISTER", "m: <sip:a@10.0.0.2>;expires=120\r\nExpires: 600\r\n", 120,
 			true },
+		/* several phones of one user, each with its time */
+		{ "SIP/2.0 200 OK", "1 REGISTER",
+			"m: <sip:a@10.0.0.2>;expires=120,<sip:a@10.0.0.3> ; Expires = 90\r\nExpires: 600\r\n",
+			120, true },
+		{ "SIP/2.0 200 OK", "1 REGISTER",
+			"m: <sip:a@10.0.0.3>; expires=90\r\nm: <sip:a@10.0.0.2>\t;expires=120\r\n", 120,
+			true },
+		{ "SIP/2.0 200 OK", "1 REGISTER", "Route: <sip:10.0.0.3;lr>;expires=90\r\n", 0, true },
 		{ "SIP/2.0 200 OK", "1 register", "Expires: 4000000000\r\n", SIP_REGISTER_S, true },
 		{ "SIP/2.0 200 OK", "1 REGISTER", "Expires: 0\r\n", 0, true },
 		{ "SIP/2.0 200 OK", "1 REGISTER", "", 0, true },
@@ -141,6 +162,7 @@ static void what_is_no_message(void **state)
 	assert_false(parse(&m, HEAD "Content-Length: 0\r\nl: 0\r\n\r\n"));
 	assert_false(parse(&m, HEAD "Folded: a\r\n b\r\n\r\n"));
 	assert_false(parse(&m, HEAD));
+	assert_false(parse(&m, HEAD "Subject:\r\n")); /* nothing ends its header */
 	assert_memory_equal(&m, &before, sizeof m);
 	assert_true(parse(
 		&m, "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP [2001:db8::1]:5060,SIP/2.0/UDP 10.0.0.2\r\n\r\n"));
