@@ -93,10 +93,12 @@ static void target_round_end(const struct health_uplink *u, struct health_target
 
 static bool round_end(struct health_uplink *u, mono_ns now)
 {
-	for (uint32_t i = 0; i < u->targets_n; i++)
-		if (u->target[i].round != 0)
-			target_round_end(u, &u->target[i]);
-	u->follows = false;
+	for (uint32_t i = 0; i < u->targets_n; i++) {
+		if (u->target[i].round == 0)
+			continue;
+		target_round_end(u, &u->target[i]);
+		u->follows = false;
+	}
 	if (targets_say_down(u) == u->down)
 		return false;
 	u->down = !u->down;

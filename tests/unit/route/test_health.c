@@ -194,8 +194,11 @@ static void what_was_found_before(void **state)
 	assert_true(health_follow(&h, "a", 0));
 	assert_false(health_follow(&h, "a", 0));
 	assert_true(h.list[0].down);
+	assert_true(h.list[0].follows);
 	round_of(0, true, true);
+	assert_true(h.list[0].follows); /* no target has been asked yet */
 	assert_false(round_of(INTERVAL, true, true));
+	assert_false(h.list[0].follows);
 	assert_true(round_of(2 * INTERVAL, true, true)); /* so many answers as rise wants */
 	assert_false(health_follow(&h, "a", 0));	 /* it knows better by now */
 }
