@@ -1,5 +1,5 @@
 """Rows of nodes whose gateways run Plaingate: as a plain firewall, with source NAT at hq, or with a tunnel."""
-from measure import LabError, Row, run, wait_for
+from measure import PREFIX, LabError, Row, run, wait_for
 
 GATEWAYS = ("hq", "branch")
 PEERS = {  # for each: the other gateway, local and remote address, both LANs
@@ -109,9 +109,9 @@ ipsec {{
 class Gateways:
     """A row whose gateways run Plaingate; afterwards it is checked that Plaingate carried the traffic."""
 
-    def __init__(self, kind, offloads):
-        self.kind, self.lab = kind, Row(f"pgb-{kind}-")
-        self.lab.up(offloads, "plaingate", {name: config(name, kind) for name in GATEWAYS})
+    def __init__(self, kind, offloads, lab=None, configs=None):
+        self.kind, self.lab = kind, lab or Row(f"{PREFIX}{kind}-")
+        self.lab.up(offloads, "plaingate", configs or {name: config(name, kind) for name in GATEWAYS})
         if kind == "tunnel":
             self.lab.wait_for_tunnel()
         else:

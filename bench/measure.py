@@ -22,6 +22,7 @@ SHARES = Path("/sys/fs/cgroup/cpu/plaingate-bench")
 UDP_PORT = 9
 UDP_PAYLOAD = 18  # a frame of 64 octets including its check sequence
 HEADERS = 28  # IPv4 and UDP, as netfilter counts them
+PREFIX = os.environ.get("PLAINGATE_LAB_PREFIX", "pgb-")  # of the names of all rows; another one runs beside
 
 
 class Row(TwoSites):
@@ -107,16 +108,16 @@ def tcp(lab, seconds, address="10.2.0.2", streams=1):
     return {"value": received["bits_per_second"] / 1e9, "cpu": busy / (received["bytes"] / 1e9)}
 
 
-def udp(lab, seconds, udpgen, address="10.2.0.2"):
-    """{thousand datagrams of 64-byte frames a second that arrived, CPU microseconds for each}."""
+def udp(lab, seconds, udpgen, address="10.2.0.2", port=UDP_PORT, payload=UDP_PAYLOAD, flows=1):
+    """{thousand datagrams a second that arrived, CPU microseconds for each}: of 64-byte frames, or of the sizes that udpgen is told."""
     before, busy = lab.datagrams(), machine_busy_seconds()
-    sent = json.loads(lab["host-a"].run([udpgen, address, UDP_PORT, UDP_PAYLOAD, seconds], timeout=seconds + 10).stdout)
+    sent = json.loads(lab["host-a"].run([udpgen, address, port, payload, seconds, flows], timeout=seconds + 10).stdout)
     busy = machine_busy_seconds() - busy
     wait_for_quiet(lab)
     arrived = lab.datagrams() - before
     if arrived <= 0:
         raise LabError(f"none of {sent['sent']} datagrams arrived")
-    return {"value": arrived / sent["seconds"] / 1e3, "cpu": busy / arrived * 1e6, "sent": sent["sent"]}
+    return {"value": arrived / sent["seconds"] / 1e3, "cpu": busy / arrived * 1e6, "sent": sent["sent"], "answered": sent["answered"]}
 
 
 def wait_for_quiet(lab):
@@ -132,8 +133,12 @@ def wait_for_quiet(lab):
 
 
 def udpgen():
-    """The load generator, built if it is missing or older than its source."""
-    source, program = HERE / "udpgen.c", ROOT / "build" / "udpgen"
+    return generator("udpgen")
+
+
+def generator(name):
+    """A load generator, built if it is missing or older than its source."""
+    source, program = HERE / f"{name}.c", ROOT / "build" / name
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)
         run(["cc", "-O2", "-Wall", "-o", program, source])
@@ -159,17 +164,20 @@ class Results:
         ours, theirs = self.values.get(name, []), self.values.get(reference, [])
         return statistics.median(a / b for a, b in zip(ours, theirs)) if ours and theirs else None
 
-    def row(self, name, unit, reference=None, **more):
-        value, base = self.median(name), self.ratio(name, reference)
+    def row(self, name, unit, reference=None, also=None, **more):
+        """also: a second reference."""
+        value, base, second = self.median(name), self.ratio(name, reference), self.ratio(name, also)
         if value is None:
             return
         row = {"name": name, "value": round(value, 4), "unit": unit, "reference": reference,
                "ratio": round(base, 4) if base else None, "runs": len(self.values[name]),
                "values": [round(v, 4) for v in self.values[name]], **more}
+        if second:
+            row |= {"also": also, "also_ratio": round(second, 4)}
         if self.as_json:
             print(json.dumps(row), flush=True)
         else:
-            ratio = f"{row['ratio']:8.3f} of {reference}" if base else ""
+            ratio = "".join(f"{part:8.3f} of {of}" for part, of in ((base, reference), (second, also)) if part)
             print(f"{name:40s} {value:10.3f} {unit:16s}{ratio}", flush=True)
 
 
