@@ -4,7 +4,7 @@
  * restarts). After each step:
  *   - what passed is as long as its header says, one hop on, and all its sums are right if they were;
  *   - what was dropped is as it came in, octet for octet;
- *   - a translated port is in the range;
+ *   - a translated port is in the range, and only sessions of NAT64 change the family;
  *   - counters agree with the table of sessions.
  */
 #include "base/rd.h"
@@ -60,6 +60,15 @@ static void policies_make(void)
 		policy_rule(&p, "in", UNTRUST, DMZ, "any", "any", "tcp/80", RULE_PERMIT);
 		policy_nat(&p, "nat", TRUST, UNTRUST, "10.0.0.0/30", "any", NAT_INTERFACE, NULL);
 		policy_nat(&p, "nat6", TRUST, UNTRUST, "2001:db8:1::/64", "any", NAT_INTERFACE6, NULL);
+		policy_dnat(&p, "four", TRUST, "any", "2001:db8:64::/96", "any", "2001:db8:64::/96", 0, 0)
+			->action = DNAT_NAT64;
+		struct snap_nat_rule *nat64 = policy_nat(
+			&p, "nat64", TRUST, UNTRUST, "2001:db8:1::/64", "any", NAT_INTERFACE, NULL);
+		if (i == 1) {
+			nat64->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
+			nat64->binding_timeout_s = 120;
+			nat64->bindings_max = 100;
+		}
 		policies[i] = policy_snapshot(&p);
 		policy_done(&p);
 	}
@@ -72,7 +81,7 @@ static void counters_agree(void)
 
 	for (const struct fw_session *s; (s = fw_session_next(w.fw, &cursor)); n++)
 		half_open += !!(s->flags & FW_SESSION_HALF_OPEN);
-	MUST(c->sessions_now == n && c->half_open_now == half_open);
+	MUST(c->sessions_now == n + c->bindings_now && c->half_open_now == half_open);
 }
 
 /* The packet stands in w.packet. sound: its sums were right. */
@@ -110,9 +119,11 @@ static void run(uint32_t n, bool sound)
 		bool ports = proto == IP_TCP || proto == IP_UDP || proto == IP_ICMP || proto == IP_ICMPV6;
 		MUST(ports ? port >= 40960 && port <= 40969 : port == 0);
 	}
+	bool was_v4 = before[0] >> 4 == 4;
+	MUST(v4 == was_v4 || (s && fw_is_nat64(s)));
 	if (s && !whole)
 		MUST(w.t.hop_limit ==
-			before[v4 ? IP4_TTL : IP6_HOPS] -
+			before[was_v4 ? IP4_TTL : IP6_HOPS] -
 				(s->zones.zone[0] != FW_ZONE_HOST && s->zones.zone[1] != FW_ZONE_HOST));
 	last_n = w.t.len;
 	memcpy(last, w.t.ip, last_n);
@@ -120,8 +131,8 @@ static void run(uint32_t n, bool sound)
 
 static const char *const ends4[] = { "10.0.0.1", "10.0.0.2", "10.0.0.9", "198.51.100.9", "198.51.100.8",
 	"192.168.1.1", "203.0.113.1", "10.0.0.3" };
-static const char *const ends6[] = { "2001:db8:1::1", "2001:db8:1::2", "2001:db8:99::9", "2001:db8:99::8",
-	"2001:db8:2::1", "2001:db8:3::1", "fe80::1", "2001:db8:1::3" };
+static const char *const ends6[] = { "2001:db8:1::1", "2001:db8:1::2", "2001:db8:99::9",
+	"2001:db8:64::c633:6409", "2001:db8:2::1", "2001:db8:3::1", "fe80::1", "2001:db8:64::a00:1" };
 
 /* Ten octets make a packet that means something. */
 static struct packet_spec spec_read(struct rd *r)
@@ -328,8 +339,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	commit(0, true);
 	for (int steps = 0; steps < 200 && rd_left(&r) > 0; steps++)
 		step(&r);
-	w.now += 4000 * NS_PER_S;
-	fw_expire(w.fw, w.now, 10000);
+	for (int i = 0; i < 2; i++) { /* sessions, then bindings that they held */
+		w.now += 4000 * NS_PER_S;
+		fw_expire(w.fw, w.now, 10000);
+		while (!fw_sweep(w.fw, w.now, 1000))
+			;
+	}
 	MUST(fw_counters(w.fw)->sessions_now == 0);
 	world_done(&w);
 	return 0;

@@ -28,13 +28,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct gate gates[2]; /* by bursts; train by train */
 #define g gates[0]
-static void *blocks[3];
+static void *blocks[4];
 static struct packet rooms[2][BURST_MAX];
 
 static void blocks_make(void)
 {
 	static const char nat[] =
 		"nat { source { rule all { from trust; to untrust; then { source-nat interface; } } } }";
+	/* a rule of NAT64, whose own address is also one of the tunnel's side */
+	static const char nat64[] =
+		"address-book { address far { prefix 10.2.0.0/24; } } nat { nat64 { rule four { from trust; prefix "
+		"2001:db8:64::/96; } } source { rule far { from trust; to untrust; match { destination far; } then { "
+		"source-nat 10.1.0.200/32; } } rule all { from trust; to untrust; then { source-nat interface; } } } }";
 	static char shared[1 << 14], read[1 << 14];
 	const char *at = strstr(gate_text, "zone vpn; local");
 
@@ -49,6 +54,7 @@ static void blocks_make(void)
 	blocks[0] = gate_compile(gate_text, "");
 	blocks[1] = gate_compile(read, nat);
 	blocks[2] = gate_compile(shared, "");
+	blocks[3] = gate_compile(gate_text, nat64);
 }
 
 /* ---- what left ---- */
@@ -101,8 +107,8 @@ static void look_at(const struct gate_out *o, bool sealed_came_in)
 
 static const char *const ends4[] = { "10.1.0.2", "10.1.7.7", "10.2.0.9", "192.0.2.80", "198.51.100.2",
 	"10.1.0.1", "198.51.100.77", "172.16.1.1" };
-static const char *const ends6[] = { "2001:db8:1::2", "2001:db8:1::9", "2001:db8:2::9", "2001:db8:99::9",
-	"2001:db8:ff::2", "2001:db8:1::1", "2001:db8:ff::77", "fe80::1" };
+static const char *const ends6[] = { "2001:db8:1::2", "2001:db8:64::c000:250", "2001:db8:2::9",
+	"2001:db8:99::9", "2001:db8:ff::2", "2001:db8:1::1", "2001:db8:64::a02:9", "fe80::1" };
 
 /* A train in a tunnel of others; of UDP to the port that one rule permits. */
 static struct train in_tunnel_read(uint8_t kind, uint8_t how, struct packet_spec outer, struct packet *room)
@@ -305,7 +311,7 @@ static void change(struct gate *one, uint8_t op, uint8_t what)
 		fw_expire(one->fw, one->now, 100);
 		break;
 	case 12:
-		gate_load_block(one, blocks[(op >> 4) % 3]);
+		gate_load_block(one, blocks[(op >> 4) % 4]);
 		break;
 	case 13:
 		if (esp_remove(one->esp, GATE_SPI_IN) != RC_OK)
@@ -354,7 +360,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		blocks_make();
 	for (int i = 0; i < 2; i++) {
 		gate_init_bare(&gates[i], 32);
-		gate_load_block(&gates[i], blocks[n % 3]);
+		gate_load_block(&gates[i], blocks[n % 4]);
 		gate_sa(&gates[i], false);
 	}
 	for (int steps = 0; steps < 60 && rd_left(&r) > 0; steps++)

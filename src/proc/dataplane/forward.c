@@ -452,6 +452,20 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 	return is_nat64(ctx->t, ret_dnat) ? DROP_NONE : origin_check(p, ctx->t, ret_packet);
 }
 
+/*
+ * The IPv4 address of a host of NAT64 is known only when it is chosen. What would leave by a link with one that belongs to a
+ * tunnel, into which nothing is translated, does not leave.
+ */
+static void nat64_check(struct pipeline *p, struct train *t)
+{
+	const struct selectors_packet leaves = packet_of_session(fw_session(p->fw, t->session), t);
+
+	if (selectors_find(p->selectors, &leaves) == TRAIN_NONE)
+		return;
+	fw_session_end_of(p->fw, t, FW_END_ROUTE_CHANGED, p->now);
+	t->drop = DROP_NAT_NO_ADDRESS;
+}
+
 static void forward_new(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
@@ -492,6 +506,8 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		const struct train real = with_destination(t, &egress.dnat);
 		tunnel_acquire(p, &real);
 	}
+	if (t->drop == DROP_NONE && t->session != TRAIN_NONE && is_nat64(t, &egress.dnat))
+		nat64_check(p, t);
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
 		forward_cache(p, ctx, &decision);
 }

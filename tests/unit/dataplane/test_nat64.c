@@ -213,6 +213,33 @@ static void not_to_the_gateway(void **state)
 	assert_int_equal(gate_from_link(&g, GATE_LAN, packet_make(&packet, &s)), DROP_NAT_TO_GATEWAY);
 }
 
+/*
+ * A host's IPv4 address is one of a tunnel's own side: what leaves with it would belong to the tunnel, into which nothing is
+ * translated. So it does not leave.
+ */
+static void not_past_a_tunnel(void **state)
+{
+	static const char pool[] =
+		"nat { nat64 { rule four { from trust; prefix 2001:db8:64::/96; } }\n"
+		"source { rule all { from trust; to untrust; then { source-nat 10.1.0.200/32; } } } }";
+	struct packet_spec s = {
+		.src = HOST, .dst = "2001:db8:64::a02:9", .proto = IP_UDP, .src_port = 1, .dst_port = 9
+	};
+
+	(void)state;
+	gate_load(&g, gate_text, pool);
+	for (int again = 0; again < 2; again++) {
+		assert_int_not_equal(gate_from_link(&g, GATE_LAN, packet_make(&packet, &s)), DROP_NONE);
+		assert_int_equal(g.out_n, 0);
+		assert_int_equal(fw_counters(g.fw)->sessions_now, 0);
+	}
+	/* to others it does */
+	s.dst = SERVER6;
+	assert_int_equal(gate_from_link(&g, GATE_LAN, packet_make(&packet, &s)), DROP_NONE);
+	assert_int_equal(g.out_n, 1);
+	assert_int_equal(came_out(0).src.family, ADDR_V4);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -223,6 +250,7 @@ int main(void)
 		T(segment_size_of_tcp),
 		T(from_another_network),
 		T(not_to_the_gateway),
+		T(not_past_a_tunnel),
 	};
 	return cmocka_run_group_tests_name("dataplane/nat64", tests, NULL, NULL);
 }
