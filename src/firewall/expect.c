@@ -160,16 +160,20 @@ void fw_expect_end(struct firewall *fw, uint32_t parent, uint32_t call)
 			fw_expected_end(fw, i);
 }
 
-uint32_t fw_expect_told(const struct firewall *fw, const struct train *t, uint32_t to, mono_ns now)
+uint32_t fw_expect_told(struct firewall *fw, const struct train *t, uint32_t to, mono_ns now)
 {
 	if (fw->counters.expectations_now == 0 || t->proto != IP_UDP)
 		return FW_NONE;
-	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+	uint32_t i = fw_expected_told_first(fw, &t->src, t->src_port, t->proto);
+	for (; i != FW_NONE; i = fw->expected[i].told_next) {
 		const struct fw_expected *x = &fw->expected[i];
-		if (x->used && x->proto == IP_UDP && x->to_port == t->src_port &&
-			addr_equal(&x->to, &t->src) && x->until > now &&
-			fw->sessions[x->parent].zones.zone[1 - x->from] == fw_zone_in(t) &&
-			fw->sessions[x->parent].zones.zone[x->from] == to)
+		if (!x->used || x->proto != IP_UDP || x->to_port != t->src_port ||
+			!addr_equal(&x->to, &t->src) || x->until <= now)
+			continue;
+		const struct fw_session *s = &fw->sessions[x->parent];
+		uint32_t called = 1u - x->from;
+		if (fw_session_judge(fw, x->parent, now) && s->zones.zone[called] == fw_zone_in(t) &&
+			s->zones.zone[x->from] == to)
 			return i;
 	}
 	return FW_NONE;

@@ -88,7 +88,8 @@ static bool fits(struct firewall *fw, const struct fw_expected *x, uint32_t port
 /* The same was told before, and stands still. */
 static bool told_before(const struct firewall *fw, struct fw_expected *x)
 {
-	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+	for (uint32_t i = fw_expected_told_first(fw, &x->to, x->to_port, x->proto); i != FW_NONE;
+		i = fw->expected[i].told_next) {
 		const struct fw_expected *o = &fw->expected[i];
 		if (o->used && o->parent == x->parent && o->proto == x->proto && o->from == x->from &&
 			o->to_port == x->to_port && addr_equal(&o->to, &x->to) &&

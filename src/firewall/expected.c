@@ -12,6 +12,7 @@
 
 #include <assert.h>
 
+/* Of both tables. */
 static uint32_t bucket_of(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
 {
 	struct fw_key k = { .dst_port = port, .family = dst->family, .proto = proto };
@@ -23,11 +24,18 @@ static uint32_t bucket_of(const struct firewall *fw, const struct ip_addr *dst, 
 void fw_expected_init(struct firewall *fw)
 {
 	memset(fw->expect_bucket, 0xff, sizeof fw->expect_bucket);
+	memset(fw->told_bucket, 0xff, sizeof fw->told_bucket);
 }
 
 uint32_t fw_expected_first(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
 {
 	return fw->expect_bucket[bucket_of(fw, dst, port, proto)];
+}
+
+uint32_t fw_expected_told_first(
+	const struct firewall *fw, const struct ip_addr *to, uint16_t port, uint8_t proto)
+{
+	return fw->told_bucket[bucket_of(fw, to, port, proto)];
 }
 
 /* ---- what the others know of it ---- */
@@ -130,15 +138,29 @@ uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, con
 
 /* ---- beginning and end ---- */
 
+static uint32_t *bucket_at(struct firewall *fw, const struct fw_expected *x)
+{
+	return &fw->expect_bucket[bucket_of(fw, &x->dst, x->dst_port, x->proto)];
+}
+
+static uint32_t *told_bucket_at(struct firewall *fw, const struct fw_expected *x)
+{
+	return &fw->told_bucket[bucket_of(fw, &x->to, x->to_port, x->proto)];
+}
+
 void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expected *x)
 {
-	uint32_t *bucket = &fw->expect_bucket[bucket_of(fw, &x->dst, x->dst_port, x->proto)];
+	uint32_t *bucket = bucket_at(fw, x), *told = told_bucket_at(fw, x);
 
 	assert(x->used && !fw->expected[index].used &&
 		fw->place[x->parent].expects < fw_expected_of_parent(x));
 	fw->expected[index] = *x;
 	fw->expected[index].next = *bucket;
 	*bucket = index;
+	if (x->to.family != ADDR_NONE) {
+		fw->expected[index].told_next = *told;
+		*told = index;
+	}
 	fw->place[x->parent].expects++;
 	fw->counters.expectations_now++;
 	fw->counters.expectations_made++;
@@ -149,7 +171,7 @@ void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expe
 void fw_expected_end(struct firewall *fw, uint32_t index)
 {
 	struct fw_expected *x = &fw->expected[index];
-	uint32_t *at = &fw->expect_bucket[bucket_of(fw, &x->dst, x->dst_port, x->proto)];
+	uint32_t *at = bucket_at(fw, x), *told = told_bucket_at(fw, x);
 
 	assert(x->used && fw->counters.expectations_now > 0 && fw->place[x->parent].expects > 0);
 	while (*at != index) {
@@ -157,6 +179,12 @@ void fw_expected_end(struct firewall *fw, uint32_t index)
 		at = &fw->expected[*at].next;
 	}
 	*at = x->next;
+	while (x->to.family != ADDR_NONE && *told != index) {
+		assert(*told < FW_EXPECT_MAX);
+		told = &fw->expected[*told].told_next;
+	}
+	if (x->to.family != ADDR_NONE)
+		*told = x->told_next;
 	x->used = false;
 	fw->place[x->parent].expects--;
 	fw->counters.expectations_now--;

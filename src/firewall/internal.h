@@ -270,6 +270,7 @@ struct fw_expected {
 	uint16_t src_port, dst_port; /* src_port 0: any */
 	uint16_t to_port;
 	uint32_t parent, next, call;
+	uint32_t told_next;		 /* of those with this `to` */
 	struct ip_addr src, dst, source; /* src: ADDR_NONE for any; source: whose share it is */
 	struct ip_addr to;		 /* with to_port: what its destination becomes; ADDR_NONE: stays */
 	struct ip_addr as;		 /* what its source becomes; ADDR_NONE: by the rules */
@@ -348,8 +349,9 @@ struct firewall {
 	struct fw_permits permits;
 	/* expected.c */
 	struct fw_expected expected[FW_EXPECT_MAX];
-	uint32_t expect_bucket[FW_EXPECT_MAX];
-	bool expect_unannounced; /* some of them */
+	uint32_t expect_bucket[FW_EXPECT_MAX]; /* by the destination of the first packet */
+	uint32_t told_bucket[FW_EXPECT_MAX];   /* by what that destination becomes */
+	bool expect_unannounced;	       /* some of them */
 	uint64_t expect_told_s;
 	/* log ring */
 	struct fw_log *log;
@@ -562,6 +564,9 @@ static inline uint32_t fw_expected_of_parent(const struct fw_expected *x)
 /* The first of those to this destination; the others by their `next`. */
 uint32_t fw_expected_first(
 	const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto);
+/* The first of those of which another address and port was told for this one; the others by their `told_next`. */
+uint32_t fw_expected_told_first(
+	const struct firewall *fw, const struct ip_addr *to, uint16_t port, uint8_t proto);
 void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expected *x);
 void fw_expected_end(struct firewall *fw, uint32_t index);
 void fw_expected_end_of(struct firewall *fw, uint32_t parent); /* all of a session's */
@@ -581,7 +586,7 @@ bool fw_expected_translate(struct firewall *fw, const struct fw_session *parent,
 /* expect.c */
 /* What was told of the UDP port that t, which begins a session to this zone, is sent from: its source becomes that. FW_NONE:
  * nothing. */
-uint32_t fw_expect_told(const struct firewall *fw, const struct train *t, uint32_t to, mono_ns now);
+uint32_t fw_expect_told(struct firewall *fw, const struct train *t, uint32_t to, mono_ns now);
 /* The expectation that t fulfils, or FW_NONE. */
 uint32_t fw_expect_find(struct firewall *fw, const struct train *t, mono_ns now);
 

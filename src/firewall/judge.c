@@ -44,8 +44,10 @@ static const struct fw_session *parent_of(struct firewall *fw, const struct fw_s
 		fw_adopt_at(fw, s->parent - 1);
 	const struct fw_session *p = s->parent ? fw_session(fw, s->parent - 1) : NULL;
 
-	if (!p || fw_is_binding(p) || (int32_t)(p->id - s->id) >= 0 || p->parent)
-		return NULL;
+	if (!p || fw_is_binding(p) || (int32_t)(p->id - s->id) >= 0 || p->parent ||
+		p->flags & FW_SESSION_INWARD || p->zones.zone[0] == FW_ZONE_HOST ||
+		p->zones.zone[1] == FW_ZONE_HOST)
+		return NULL; /* fw_expect() makes none for these */
 	/* Another session may have taken the record of the parent; one between the same ends was permitted to them
 	 * as well. */
 	struct ip_addr ends[4] = { fw_key_src(&p->key[0]), fw_key_src(&p->key[1]), fw_key_src(&s->key[0]),
@@ -55,7 +57,7 @@ static const struct fw_session *parent_of(struct firewall *fw, const struct fw_s
 	return same || other ? p : NULL;
 }
 
-static bool decide(struct firewall *fw, const struct fw_session *s, const struct fw_tuple *t,
+static bool decide(struct firewall *fw, const struct fw_session *s, const struct fw_tuple *t, mono_ns now,
 	uint32_t *ret_rule, uint32_t *ret_timeout_s)
 {
 	*ret_rule = TRAIN_NONE;
@@ -70,16 +72,13 @@ static bool decide(struct firewall *fw, const struct fw_session *s, const struct
 		return fw_host_allows(fw, t);
 	if (s->flags & FW_SESSION_INWARD)
 		return fw_inward_policy(fw, t, s->key[0].src_port, ret_rule, ret_timeout_s) == RULE_PERMIT;
-	/* What an application layer gateway let expect lives by its parent's rule. */
+	/* What an application layer gateway let expect lives by its parent's rule, and ends with what translates that. */
 	const struct fw_session *parent = parent_of(fw, s);
 	if (!parent)
 		return fw_policy_lookup(fw, t, ret_rule, ret_timeout_s) == RULE_PERMIT;
-	uint32_t from = fw_zone_now(fw, parent, 0), to = fw_zone_now(fw, parent, 1);
-	struct fw_tuple by = fw_tuple_of_session(parent, from, to);
-	if (from == FW_ZONE_GONE || to == FW_ZONE_GONE ||
-		fw_policy_lookup(fw, &by, ret_rule, ret_timeout_s) != RULE_PERMIT)
+	if (!fw_session_judge(fw, s->parent - 1, now))
 		return false;
-	*ret_timeout_s = 0;
+	*ret_rule = parent->rule;
 	return true;
 }
 
@@ -124,7 +123,7 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	if (!fw->policy)
 		return false;
 	struct fw_tuple t = fw_tuple_of_session(s, from, to);
-	if (!decide(fw, s, &t, &rule, &timeout_s) ||
+	if (!decide(fw, s, &t, now, &rule, &timeout_s) ||
 		!destination_stays(fw, index, from, now, &nat_rule, &dnat_rule)) {
 		fw_session_end_by(
 			fw, index, FW_END_POLICY_CHANGED, now); /* logged by the rule that made it */
