@@ -158,8 +158,14 @@ static bool renews(const struct fw_session *s, uint32_t d)
 static void renew(struct firewall *fw, uint32_t index, struct fw_session *s, uint32_t d, mono_ns now)
 {
 	s->last_seen = now;
-	if (d)
+	if (d && !(s->flags & FW_SESSION_CONFIRMED)) {
+		bool recount = s->flags & FW_SESSION_INWARD; /* limit.c */
+		if (recount)
+			fw_limit_count(fw, fw->policy, s, -1);
 		s->flags |= FW_SESSION_CONFIRMED;
+		if (recount)
+			fw_limit_count(fw, fw->policy, s, 1);
+	}
 	fw_shares_update(fw, index);
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 }

@@ -8,9 +8,9 @@
  * begin one to that remote address and port, and shows that rule. So nothing passes that a rule names and denies, and
  * no inside host talks to whom it may not talk.
  *
- * Such a session has FW_SESSION_INWARD. Until the inside host has answered it does not hold its binding, and what comes from
- * outside does not renew it: strangers keep neither alive (RFC 4787 section 4.3). Of a session with UDP, only packets
- * of the inside host ever do.
+ * Such a session has FW_SESSION_INWARD. Until the inside host has answered it does not hold its binding and takes nothing of
+ * the session limit of that inside host's rule (limit.c), and what comes from outside does not renew it: strangers keep
+ * neither alive (RFC 4787 section 4.3). Of a session with UDP, only packets of the inside host ever do.
  *
  * Of several workers the binding's has it: packets from outside go from their flow's home to the home of the mapped address
  * and port, by which the port was chosen (nat.c).

@@ -62,13 +62,25 @@ bool fw_limits_new(struct fw_policy *p, const struct snapshot *s)
 	return p->rule_sessions && (p->limit_slots || !addresses);
 }
 
+/*
+ * What a host outside begins by a binding, and no rule permits for it, has the rule by which the inside host may talk to it
+ * (inward.c). Until that host answers it takes nothing from what this rule allows: the source may be forged.
+ */
+static bool counts_to_rule(const struct snap_rule *r, const struct fw_session *s)
+{
+	bool own = (r->from_zone == ZONE_ANY || r->from_zone == s->zones.zone[0]) &&
+		   (r->to_zone == ZONE_ANY || r->to_zone == s->zones.zone[1]);
+
+	return !(s->flags & FW_SESSION_INWARD) || s->flags & FW_SESSION_CONFIRMED || own;
+}
+
 void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct fw_session *s, int by)
 {
 	uint32_t zone = s->zones.zone[0];
 
 	if (!p || fw_is_binding(s))
 		return;
-	if (s->rule < p->snapshot->rules.count)
+	if (s->rule < p->snapshot->rules.count && counts_to_rule(&snap_rules(p->snapshot)[s->rule], s))
 		fw_count(&p->rule_sessions[s->rule], by);
 	if (zone >= p->snapshot->zones.count)
 		return; /* the gateway itself */

@@ -1,0 +1,176 @@
+/*
+ * What ends with what, and whom it is counted to: sessions that were expected end with the destination NAT of their parent, a
+ * port that was told is nobody's after its parent, and strangers who begin sessions by a binding take nothing from the
+ * inside hosts' rule.
+ */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#define INSIDE	  "10.0.0.2"
+#define OUTSIDE	  "198.51.100.9"
+#define PUBLISHED "203.0.113.50"
+#define SERVER	  "192.168.0.5"
+#define GATE	  "203.0.113.1"
+
+static struct world w;
+static struct policy p;
+static struct endpoint told;
+
+static int setup(void **state)
+{
+	(void)state;
+	world_init(&w, 2048);
+	policy_init(&p);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_done(&w);
+	policy_done(&p);
+	return 0;
+}
+
+static enum drop_reason send(
+	const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t proto)
+{
+	struct packet_spec s = { .src = src,
+		.dst = dst,
+		.proto = proto,
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.flags = TCP_SYN,
+		.payload_n = proto == IP_UDP ? 20 : 0 };
+
+	return world_send(&w, &s);
+}
+
+static struct expectation expecting(
+	const char *src, const char *dst, uint16_t port, uint8_t proto, uint8_t from)
+{
+	struct expectation e = { .dst_port = port, .proto = proto, .from = from, .lifetime_s = 30 };
+
+	if (src)
+		assert_int_equal(addr_parse(&e.src, src), RC_OK);
+	assert_int_equal(addr_parse(&e.dst, dst), RC_OK);
+	return e;
+}
+
+/* A published server of FTP, and a data connection to it: what the rule published ends with the rule, whichever of its packets
+ * comes first, and however the sessions stand in the table. */
+static void with_the_rule_that_published_its_parent(void **state)
+{
+	struct policy other;
+
+	(void)state;
+	for (int child_first = 0; child_first < 2; child_first++) {
+		policy_rule(&p, "files", UNTRUST, DMZ, "any", SERVER, "tcp/21", RULE_PERMIT);
+		policy_dnat(&p, "server", UNTRUST, "any", PUBLISHED, "tcp/21", SERVER, 0, 0);
+		world_load(&w, &p);
+		assert_int_equal(send(OUTSIDE, 1000, PUBLISHED, 21, IP_TCP), DROP_NONE);
+		uint32_t control = w.t.session;
+		struct expectation e = expecting(OUTSIDE, SERVER, 50000, IP_TCP, 0);
+		assert_true(fw_expect(w.fw, control, &e, w.now, &told));
+		assert_int_equal(send(OUTSIDE, 1001, PUBLISHED, told.port, IP_TCP), DROP_NONE);
+		uint32_t data = w.t.session;
+		/* a commit that leaves the rule: both stay */
+		world_commit(&w, &p);
+		assert_int_equal(send(OUTSIDE, 1001, PUBLISHED, told.port, IP_TCP), DROP_NONE);
+		assert_int_equal(w.t.session, data);
+		while (!fw_sweep(w.fw, w.now, 100))
+			;
+		assert_non_null(fw_session(w.fw, control));
+		policy_init(&other);
+		policy_rule(&other, "files", UNTRUST, DMZ, "any", SERVER, "tcp/21", RULE_PERMIT);
+		world_commit(&w, &other);
+		if (child_first)
+			assert_int_not_equal(send(OUTSIDE, 1001, PUBLISHED, told.port, IP_TCP), DROP_NONE);
+		while (!fw_sweep(w.fw, w.now, 100))
+			;
+		assert_null(fw_session(w.fw, control));
+		assert_null(fw_session(w.fw, data));
+		policy_done(&other);
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+/* A commit denies the parent, and gives zones other numbers. */
+static void a_told_port_after_its_parent(void **state)
+{
+	struct policy other;
+
+	(void)state;
+	policy_rule(&p, "calls", TRUST, UNTRUST, "any", "any", "udp/5060 udp/9000", RULE_PERMIT);
+	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	world_load(&w, &p);
+	assert_int_equal(send(INSIDE, 5060, OUTSIDE, 5060, IP_UDP), DROP_NONE);
+	struct expectation e = expecting(NULL, INSIDE, 40000, IP_UDP, 1);
+	e.alg = EXPECTATION_SIP;
+	e.pair = true;
+	assert_true(fw_expect(w.fw, w.t.session, &e, w.now, &told));
+	policy_init(&other);
+	policy_rule(&other, "media", TRUST, UNTRUST, "any", "any", "udp/9000", RULE_PERMIT);
+	policy_nat(&other, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL)->port_first = 0;
+	world_commit(&w, &other);
+	assert_int_equal(send(INSIDE, 40000, OUTSIDE, 9000, IP_UDP), DROP_NONE);
+	assert_int_not_equal(w.t.src_port, told.port);
+	assert_int_equal(fw_counters(w.fw)->expectations_now, 0);
+	policy_done(&other);
+}
+
+/* Forged sources to a mapped port: they fill nothing that the inside hosts' rule allows. */
+static void strangers_by_a_binding(void **state)
+{
+	char from[ADDR_TEXT_MAX];
+
+	(void)state;
+	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT)->sessions_max = 5;
+	struct snap_nat_rule *n = policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	n->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
+	n->binding_timeout_s = 300;
+	n->bindings_max = 1000;
+	world_load(&w, &p);
+	assert_int_equal(send(INSIDE, 1000, OUTSIDE, 53, IP_UDP), DROP_NONE);
+	uint16_t mapped = w.t.src_port;
+	for (int i = 0; i < 20; i++) {
+		snprintf(from, sizeof from, "198.51.100.%d", 100 + i);
+		assert_int_equal(send(from, 3000, GATE, mapped, IP_UDP), DROP_NONE);
+	}
+	for (uint16_t i = 0; i < 4; i++)
+		assert_int_equal(send("10.0.0.3", (uint16_t)(1000 + i), OUTSIDE, 53, IP_UDP), DROP_NONE);
+	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_RULE_SESSION_LIMIT);
+	/* whom the inside host answers counts */
+	w.now += 100 * NS_PER_S;
+	fw_expire(w.fw, w.now, 1000);
+	assert_int_equal(fw_counters(w.fw)->sessions_now, fw_counters(w.fw)->bindings_now);
+	for (int i = 0; i < 5; i++) {
+		snprintf(from, sizeof from, "198.51.100.%d", 100 + i);
+		assert_int_equal(send(from, 3000, GATE, mapped, IP_UDP), DROP_NONE);
+		assert_int_equal(send(INSIDE, 1000, from, 3000, IP_UDP), DROP_NONE);
+	}
+	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_RULE_SESSION_LIMIT);
+	world_restart(&w);
+	world_load(&w, &p);
+	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_RULE_SESSION_LIMIT);
+	w.now += 500 * NS_PER_S;
+	fw_expire(w.fw, w.now, 1000);
+	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_NONE);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(with_the_rule_that_published_its_parent),
+		T(a_told_port_after_its_parent),
+		T(strangers_by_a_binding),
+	};
+	return cmocka_run_group_tests_name("firewall/ends", tests, NULL, NULL);
+}
