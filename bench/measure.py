@@ -143,7 +143,8 @@ def udp(lab, seconds, udpgen, address="10.2.0.2", port=UDP_PORT, payload=UDP_PAY
     arrived = lab.datagrams() - before
     if arrived <= 0:
         raise LabError(f"none of {sent['sent']} datagrams arrived")
-    return {"value": arrived / sent["seconds"] / 1e3, "cpu": busy / arrived * 1e6, "sent": sent["sent"], "answered": sent["answered"]}
+    return {"value": arrived / sent["seconds"] / 1e3, "cpu": busy / arrived * 1e6, "sent": sent["sent"], "answered": sent["answered"],
+            "lost": max(0, 1 - arrived / sent["sent"])}
 
 
 def wait_for_quiet(lab):

@@ -6,7 +6,7 @@
  * size begin PORTS higher. Flows differ by their destination port; consecutive datagrams are of different flows. 1 flow without FLOWS.
  *
  * With FLOWS each flow begins with a datagram of one octet that udpgen answer PORT PAYLOAD[:SHARE][,...] SECONDS FLOWS at the receiver
- * answers, so that the gateways between them have seen both directions; "answered" says of how many.
+ * answers, so that the gateways between them have seen both directions; "answered" says of how many. It ends when it has answered all.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -157,7 +157,7 @@ static int answer(double seconds)
 	}
 	printf("{\"answers\": %u}\n", count);
 	fflush(stdout);
-	while (seconds_now() < end) {
+	for (unsigned answered = 0; answered < count && seconds_now() < end;) {
 		int n = poll(all, count, 1000);
 		for (unsigned i = 0; n > 0 && i < count; i++) {
 			struct sockaddr_in6 from;
@@ -170,6 +170,7 @@ static int answer(double seconds)
 			if (recvfrom(all[i].fd, &octet, 1, 0, (struct sockaddr *)&from, &length) == 1 &&
 				sendto(all[i].fd, &octet, 1, 0, (struct sockaddr *)&from, length) != 1)
 				perror("udpgen answer");
+			answered++;
 		}
 	}
 	return 0;
