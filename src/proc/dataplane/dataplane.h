@@ -161,7 +161,7 @@ struct dataplane {
 
 	/* loop.c */
 	bool started, aging_logged, adoption_logged;
-	mono_ns next_second;
+	mono_ns next_second, messages_at; /* when the child's loop is run again, messages or not */
 };
 
 static inline bool dataplane_ready(const struct dataplane *d)

@@ -20,6 +20,7 @@
 #define TRACE_STAGE_MAX	     32	 /* with the zero */
 #define TRACE_TEXT_MAX	     768 /* of a line, with the zero */
 #define LOOP_WAIT_MS_MAX     200 /* of a sleep, when no timer is due */
+#define MESSAGES_EVERY	     (10 * NS_PER_MS) /* the timers of the child's loop, whose periods are a second */
 
 /* ---- trains and batches ---- */
 

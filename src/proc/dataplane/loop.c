@@ -213,7 +213,9 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 	return w->links[input - IN_LINKS]->reads ? w->links[input - IN_LINKS]->fd : -1;
 }
 
-/* Messages of the other processes, which may change anything: no worker is in a burst meanwhile. */
+/* Messages of the other processes, which may change anything: no worker is in a burst meanwhile. The child's own timers
+ * are slow: it is enough to run them when the loop is idle, and not each time that it has nothing to do between two
+ * packets, because each time stops all workers. */
 static void messages_run(struct dataplane *d)
 {
 	struct err e = { 0 };
@@ -222,6 +224,7 @@ static void messages_run(struct dataplane *d)
 	if (loop_once(&d->child.loop, 0, &e) != RC_OK)
 		log_error("%s", e.text);
 	pause_end(&d->pause);
+	d->messages_at = clock_mono() + MESSAGES_EVERY;
 }
 
 /* As the configuration wants it. */
@@ -280,8 +283,7 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 		active[i] |= p[inputs_from + i].fd >= 0 && p[inputs_from + i].revents != 0;
 	for (uint32_t i = control_from; i < n; i++)
 		control |= p[i].revents != 0;
-	/* The child's own timers are slow: it is enough to run them when the loop is idle. */
-	if (control || wait_ms > 0)
+	if (control || (wait_ms > 0 && clock_mono() >= d->messages_at))
 		messages_run(d);
 	workers_follow(d);
 }
