@@ -4,19 +4,11 @@
  * trace; octet by octet comes to the same as in the pieces; what is rewritten says the new address.
  */
 #include "alg/ftp.h"
+#include "must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static struct ip_addr ends[2], outside;
 

@@ -3,19 +3,11 @@
  * it is a message again that tells those; rewritten with none it is the same.
  */
 #include "alg/sip.h"
+#include "must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static void rewrite_check(const struct sip_message *m, const uint8_t *bytes)
 {

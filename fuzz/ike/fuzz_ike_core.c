@@ -6,17 +6,10 @@
  * be quiet and empty, with as many children removed as were installed; then a fresh, honest handshake must
  * come about. A core that a peer can talk into a corner fails.
  */
+#include "must.h"
 #include "puppet.h"
 
-#include <stdlib.h>
-
 #define STEPS_MAX 24
-
-#define MUST(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition))                                                                            \
-			abort();                                                                             \
-	} while (0)
 
 /* clang-format off */
 enum step {

@@ -8,17 +8,10 @@
  * tables must be consistent after each step; and in the end, when all is answered and terminated, it
  * is quiet and empty, and takes a fresh handshake.
  */
+#include "must.h"
 #include "puppet.h"
 
-#include <stdlib.h>
-
 enum { STEPS_MAX = 64, LINES_MAX = 8, SPIS = 4, SPI_FIRST = 0x2000, NAMED_MAX = 1500 };
-
-#define MUST(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition))                                                                            \
-			abort();                                                                             \
-	} while (0)
 
 /* clang-format off */
 enum step {

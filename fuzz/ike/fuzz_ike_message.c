@@ -6,15 +6,8 @@
  * views within the input, and an offer or selectors that were taken mean the same when written and read
  * again.
  */
+#include "must.h"
 #include "wire/ike_codec.h"
-
-#include <stdlib.h>
-
-#define MUST(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition))                                                                            \
-			abort();                                                                             \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

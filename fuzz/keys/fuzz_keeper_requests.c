@@ -8,11 +8,10 @@
  * The input is a list of steps: what, how many octets of the plausible request are changed, then place and
  * value of each.
  */
+#include "must.h"
 #include "pair.h"
 
 #include "base/rd.h"
-
-#include <stdlib.h>
 
 #define INSTALLS_MAX 64
 #define STEPS_MAX    48
@@ -27,12 +26,6 @@ static struct {
 	uint64_t tags[256]; /* of requests without a reply */
 	size_t tags_n;
 } seen;
-
-#define MUST(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition))                                                                            \
-			abort();                                                                             \
-	} while (0)
 
 static bool is_inside(const struct selector *s, const struct selector *list, size_t n)
 {

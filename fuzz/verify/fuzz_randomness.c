@@ -2,18 +2,12 @@
  * Arbitrary entries, a line each, for the checker of randomness: its counts are consistent, whatever is in
  * the entries, and its reports fit their buffers.
  */
+#include "must.h"
 #include "verify/randomness.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-#define MUST(condition)                                                                                      \
-	do {                                                                                                 \
-		if (!(condition))                                                                            \
-			abort();                                                                             \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

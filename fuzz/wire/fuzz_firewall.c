@@ -8,21 +8,11 @@
  *   - counters agree with the table of sessions.
  */
 #include "base/rd.h"
+#include "must.h"
 #include "wire/fragment.h"
 #include "world.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 #define SESSIONS 16
 #define RAW_MAX	 2000

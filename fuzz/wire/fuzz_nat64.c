@@ -2,22 +2,14 @@
  * NAT64: whatever is parsed and translated is parsed again and says the same, a right checksum stays right and a wrong one
  * wrong, what is refused is as it was, and nothing is written outside of the packet and its head room.
  */
+#include "must.h"
 #include "packets.h"
 #include "wire/nat64.h"
 #include "wire/quoted.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static struct ip_addr address(bool v6, uint8_t last)
 {

@@ -5,24 +5,16 @@
  * that more than a sum is tried). The packet lies on the heap at its exact size: the sanitizer sees each
  * octet read too many.
  */
+#include "must.h"
 #include "packets.h"
 #include "wire/fragment.h"
 #include "wire/icmp_make.h"
 #include "wire/quoted.h"
 #include "wire/segment.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static void sum_right(uint8_t *ip, size_t n)
 {

@@ -9,19 +9,11 @@
  */
 #include "base/rd.h"
 #include "gate.h"
+#include "must.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 #define BURST_MAX 6
 #define RAW_MAX	  1600

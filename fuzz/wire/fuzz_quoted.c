@@ -1,20 +1,12 @@
 /* What an ICMP error quotes: any octets are read within their bounds, and every place that is told lies
  * inside. */
+#include "must.h"
 #include "wire/ip.h"
 #include "wire/quoted.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

@@ -1,20 +1,12 @@
 /* A frame of ARP or Neighbor Discovery: what is refused leaves no trace; what is read can be answered, and the answer
  * claims what was asked for. */
+#include "must.h"
 #include "packets.h"
 #include "wire/resolution.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 /* So that more than a wrong sum is tried. */
 static void sum_right(uint8_t *frame, size_t n)

@@ -1,17 +1,10 @@
 #include "gate.h"
 
 #include "model/model.h"
+#include "must.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "ERROR: %s:%d: %s\n", __FILE__, __LINE__, #x);                       \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 #define RULE(name, what, then)                                                                               \
 	"rule " name " { match { source any; destination any; application " what "; } then { " then "; } "   \
@@ -442,6 +435,22 @@ void gate_init_team(struct gate *team, uint32_t n, const char *text, const char 
 		all[i] = &team[i].p;
 	pipeline_join(all, n);
 	gate_join_team(team, n);
+}
+
+void gate_link_team(struct gate *team, uint32_t n, struct gate_queue *queues, uint32_t *on_the_way)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		pthread_mutex_init(&queues[i].lock, NULL);
+		team[i].queues = queues;
+		team[i].on_the_way = on_the_way;
+	}
+}
+
+void gate_run_team(struct gate *team, uint32_t n)
+{
+	while (*team->on_the_way > 0)
+		for (uint32_t i = 0; i < n; i++)
+			gate_queue_run(&team[i], true);
 }
 
 void gate_done(struct gate *g)

@@ -84,8 +84,12 @@ void gate_load_block(struct gate *g, const void *block);
 void gate_init_beside(struct gate *g, const struct gate *first, uint32_t sessions);
 /* Runs what is in the queue to this worker; how many trains there were. Without run: forgets them. */
 uint32_t gate_queue_run(struct gate *g, bool run);
-/* The n workers of one gateway; team[i].queues and on_the_way are the caller's to set. Sessions: of each. */
+/* The n workers of one gateway. Sessions: of each. */
 void gate_init_team(struct gate *team, uint32_t n, const char *text, const char *more, uint32_t sessions);
+/* They hand over to each other by these n queues. */
+void gate_link_team(struct gate *team, uint32_t n, struct gate_queue *queues, uint32_t *on_the_way);
+/* Runs the queues of all until nothing is on its way. */
+void gate_run_team(struct gate *team, uint32_t n);
 /* Their firewalls have been attached anew. */
 void gate_join_team(struct gate *team, uint32_t n);
 /* By which flows are shared out among the workers of a team. */

@@ -2,12 +2,9 @@
  * The application layer gateways with several workers: the same dialogues, their packets arriving at any worker, get the
  * same verdicts as with one, come out the same up to ports that the gateway chooses, and leave nothing behind.
  */
-#include "gate.h"
+#include "sides.h"
 #include "wire/ip.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,116 +26,19 @@ static const char *const nat[] = { "",
 	"nat { source { rule out { from trust; to untrust; then { source-nat interface;\n"
 	"  persistent-nat address-and-port-dependent; } } } }\n" };
 
-/* A gateway of one or several workers, and what its own outside knows. */
-struct side {
-	struct gate team[WORKERS_MAX];
-	struct gate_queue queues[WORKERS_MAX];
-	uint32_t n, on_the_way;
-	enum drop_reason drop; /* of the last packet */
+/* What each one's own outside knows of the control connection. */
+static struct talk {
 	struct packet_spec control[2];
 	uint32_t shift; /* octets that the server counts more of what the client says */
 	char seen[ADDR_TEXT_MAX];
-	struct train out; /* that came out last */
-	bool is_out;
-};
+} talks[2];
 
-static struct side sides[2]; /* with one worker, and with several */
-static struct packet packet;
-static uint32_t seq[2], numbers;
+static uint32_t seq[2];
 static bool rewritten;
-
-static uint32_t pick(uint32_t n)
-{
-	numbers = numbers * 1664525 + 1013904223;
-	return (numbers >> 8) % n;
-}
 
 static uint16_t any_port(void)
 {
-	return (uint16_t)(1024 + pick(60000));
-}
-
-static void begin(uint32_t seed, uint32_t workers, int translated)
-{
-	numbers = seed;
-	gate_flow_key[0] = (uint8_t)seed;
-	for (int k = 0; k < 2; k++) {
-		struct side *s = &sides[k];
-		s->n = k ? workers : 1;
-		gate_init_team(s->team, s->n, text, nat[translated], SESSIONS);
-		for (uint32_t i = 0; i < s->n; i++) {
-			pthread_mutex_init(&s->queues[i].lock, NULL);
-			s->team[i].queues = s->queues;
-			s->team[i].on_the_way = &s->on_the_way;
-		}
-	}
-}
-
-static void end(void)
-{
-	for (int k = 0; k < 2; k++)
-		for (uint32_t i = sides[k].n; i-- > 0;)
-			gate_done(&sides[k].team[i]);
-}
-
-static void everything_runs(struct side *s)
-{
-	while (s->on_the_way > 0)
-		for (uint32_t i = 0; i < s->n; i++)
-			gate_queue_run(&s->team[i], true);
-}
-
-static void drops_of(const struct side *s, uint64_t ret_drops[DROP_COUNT])
-{
-	for (int r = 0; r < DROP_COUNT; r++) {
-		ret_drops[r] = 0;
-		for (uint32_t i = 0; i < s->n; i++)
-			ret_drops[r] += s->team[i].p.drops[r];
-	}
-}
-
-/* What came out, parsed; of the ICMP errors and resets that answer a drop nothing. */
-static void outputs_read(struct side *s)
-{
-	s->is_out = false;
-	for (uint32_t i = 0; i < s->n && s->drop == DROP_NONE; i++)
-		for (uint32_t o = 0; o < s->team[i].out_n; o++) {
-			assert_false(s->is_out);
-			s->is_out = true;
-			s->out = (struct train){ .ip = s->team[i].out[o].bytes,
-				.len = s->team[i].out[o].n,
-				.csum = TRAIN_CSUM_UNKNOWN };
-			assert_int_equal(train_parse(&s->out), DROP_NONE);
-			assert_true(packet_sound(s->out.ip, s->out.len));
-		}
-}
-
-/* It arrives at any worker. */
-static void arrives(struct side *s, uint32_t link, const struct packet_spec *spec)
-{
-	uint64_t before[DROP_COUNT], after[DROP_COUNT];
-	struct gate *g = &s->team[pick(s->n)];
-
-	for (uint32_t i = 0; i < s->n; i++)
-		gate_clear(&s->team[i]);
-	drops_of(s, before);
-	gate_from_link(g, link, packet_make(&packet, spec));
-	everything_runs(s);
-	drops_of(s, after);
-	s->drop = DROP_NONE;
-	for (int r = 1; r < DROP_COUNT; r++)
-		if (before[r] != after[r])
-			s->drop = (enum drop_reason)r;
-	outputs_read(s);
-}
-
-static uint64_t sessions_of(const struct side *s)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < s->n; i++)
-		n += fw_counters(s->team[i].fw)->sessions_now;
-	return n;
+	return (uint16_t)(1024 + sides_pick(60000));
 }
 
 /* Both have done the same; the verdict. */
@@ -153,7 +53,7 @@ static enum drop_reason same(void)
 			assert_int_equal(b->out.len, a->out.len);
 		assert_true(addr_equal(&b->out.src, &a->out.src) && addr_equal(&b->out.dst, &a->out.dst));
 	}
-	assert_int_equal(sessions_of(b), sessions_of(a));
+	assert_int_equal(side_sessions(b), side_sessions(a));
 	return a->drop;
 }
 
@@ -161,7 +61,7 @@ static enum drop_reason same(void)
 static enum drop_reason both(uint32_t link, const struct packet_spec *spec)
 {
 	for (int k = 0; k < 2; k++)
-		arrives(&sides[k], link, spec);
+		side_arrives(&sides[k], link, spec);
 	return same();
 }
 
@@ -182,7 +82,7 @@ static enum drop_reason answered(uint32_t link, uint16_t from_port, uint8_t flag
 			       !!(s->out.tcp_flags & (TCP_SYN | TCP_FIN)),
 			.payload_n = s->out.proto == IP_UDP ? 100 : 0 };
 		assert_true(s->is_out);
-		arrives(s, link, &answer);
+		side_arrives(s, link, &answer);
 	}
 	return same();
 }
@@ -190,13 +90,13 @@ static enum drop_reason answered(uint32_t link, uint16_t from_port, uint8_t flag
 static enum drop_reason say(uint32_t d, uint8_t flags, const char *line)
 {
 	for (int k = 0; k < 2; k++) {
-		struct packet_spec s = sides[k].control[d];
+		struct packet_spec s = talks[k].control[d];
 		s.flags = flags;
 		s.seq = seq[d];
-		s.ack = seq[1 - d] + (d ? sides[k].shift : 0);
+		s.ack = seq[1 - d] + (d ? talks[k].shift : 0);
 		s.payload = (const uint8_t *)line;
 		s.payload_n = strlen(line);
-		arrives(&sides[k], d ? GATE_WAN : GATE_LAN, &s);
+		side_arrives(&sides[k], d ? GATE_WAN : GATE_LAN, &s);
 	}
 	enum drop_reason drop = same();
 	if (drop == DROP_NONE)
@@ -209,17 +109,17 @@ static void dial(uint16_t port)
 	seq[0] = 1000;
 	seq[1] = 5000;
 	rewritten = false;
-	sides[0].shift = sides[1].shift = 0;
+	talks[0].shift = talks[1].shift = 0;
 	for (int k = 0; k < 2; k++)
-		sides[k].control[0] = (struct packet_spec){
+		talks[k].control[0] = (struct packet_spec){
 			.src = HOST, .dst = INTERNET, .proto = IP_TCP, .src_port = port, .dst_port = 21
 		};
 	assert_int_equal(say(0, TCP_SYN, ""), DROP_NONE);
 	for (int k = 0; k < 2; k++) {
 		struct side *s = &sides[k];
 		assert_true(s->is_out);
-		s->control[1] = (struct packet_spec){ .src = INTERNET,
-			.dst = addr_text(s->seen, &s->out.src),
+		talks[k].control[1] = (struct packet_spec){ .src = INTERNET,
+			.dst = addr_text(talks[k].seen, &s->out.src),
 			.proto = IP_TCP,
 			.src_port = 21,
 			.dst_port = s->out.src_port };
@@ -271,7 +171,7 @@ static void time_passes(mono_ns by)
 				fw_expire(s->team[i].fw, s->team[i].now, 100);
 				pipeline_notes(&s->team[i].p);
 			}
-			everything_runs(s);
+			side_run(s);
 		}
 	}
 }
@@ -294,10 +194,10 @@ static void each(void (*dialogue)(bool translated))
 	for (uint32_t seed = 1; seed <= SEEDS; seed++)
 		for (size_t i = 0; i < COUNT_OF(numbers_of_workers); i++)
 			for (int translated = PLAIN; translated <= PERSISTENT_NAT; translated++) {
-				begin(seed, numbers_of_workers[i], translated);
+				sides_begin(seed, numbers_of_workers[i], text, nat[translated], SESSIONS);
 				dialogue(translated);
 				all_ends();
-				end();
+				sides_end();
 			}
 }
 
@@ -373,7 +273,7 @@ static enum drop_reason syn_to_told(uint16_t src_port, const char *src, const ui
 			.dst_port = port[k],
 			.seq = 100,
 			.flags = TCP_SYN };
-		arrives(&sides[k], GATE_WAN, &s);
+		side_arrives(&sides[k], GATE_WAN, &s);
 	}
 	return same();
 }
@@ -394,8 +294,8 @@ static void active_translated(uint16_t own)
 			assert_memory_equal(t->ip + t->payload_offset, front, sizeof front - 1);
 			port[k] = (uint16_t)atoi((const char *)t->ip + t->payload_offset + sizeof front - 1);
 			assert_int_equal(load_be32(t->ip + t->l4_offset + 4) + t->len - t->payload_offset,
-				seq[0] + sides[k].shift + t->len - t->payload_offset - strlen(line));
-			sides[k].shift += t->len - t->payload_offset - (uint32_t)strlen(line);
+				seq[0] + talks[k].shift + t->len - t->payload_offset - strlen(line));
+			talks[k].shift += t->len - t->payload_offset - (uint32_t)strlen(line);
 			assert_in_range(port[k], 40960, 65535);
 		}
 		expects(1);
@@ -404,7 +304,7 @@ static void active_translated(uint16_t own)
 			assert_int_equal(load_be32(sides[k].out.ip + sides[k].out.l4_offset + 8), seq[0]);
 		rewritten = false;
 		assert_int_not_equal(syn_to_told(20, "192.0.2.81", port), DROP_NONE);
-		assert_int_equal(syn_to_told(pick(2) ? 20 : any_port(), INTERNET, port), DROP_NONE);
+		assert_int_equal(syn_to_told(sides_pick(2) ? 20 : any_port(), INTERNET, port), DROP_NONE);
 		for (int k = 0; k < 2; k++) {
 			assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &sides[k].out.dst), HOST);
 			assert_int_equal(sides[k].out.dst_port, own);
@@ -467,7 +367,7 @@ static void ended_dialogue(bool translated)
 				if (c->key[0].dst_port == 21)
 					fw_session_end(sides[k].team[i].fw, cursor - 1, s->team[i].now);
 			pipeline_notes(&sides[k].team[i].p);
-			everything_runs(&sides[k]);
+			side_run(&sides[k]);
 		}
 	expects(0);
 	assert_int_equal(syn(GATE_LAN, own, 50003), DROP_DEFAULT_DENY);
@@ -513,10 +413,10 @@ static void tftp_dialogue(bool translated)
 	}
 	assert_int_equal(answered(GATE_LAN, 0, 0, 0), DROP_NONE);
 	/* another port of the server is nobody's */
-	uint64_t sessions = sessions_of(&sides[1]);
+	uint64_t sessions = side_sessions(&sides[1]);
 	answered(GATE_WAN, (uint16_t)(port + 1), 0, 0);
 	assert_false(sides[1].is_out);
-	assert_int_equal(sessions_of(&sides[1]), sessions);
+	assert_int_equal(side_sessions(&sides[1]), sessions);
 }
 
 static void test_tftp(void **state)
@@ -540,7 +440,7 @@ static void test_lost(void **state)
 {
 	(void)state;
 	for (uint32_t seed = 1; seed <= SEEDS; seed++) {
-		begin(seed, 4, seed % 2 ? NAT : PERSISTENT_NAT);
+		sides_begin(seed, 4, text, nat[seed % 2 ? NAT : PERSISTENT_NAT], SESSIONS);
 		dial(any_port());
 		bool (*keep)(void *, uint32_t, const struct fw_note *) = sides[1].team[0].p.io.note;
 		for (uint32_t i = 0; i < 4; i++)
@@ -553,7 +453,7 @@ static void test_lost(void **state)
 		expects(1);
 		assert_int_equal(syn(GATE_LAN, any_port(), 50000), DROP_NONE);
 		all_ends();
-		end();
+		sides_end();
 	}
 }
 
@@ -564,7 +464,7 @@ static void test_bounds(void **state)
 	uint64_t announced = 0;
 
 	(void)state;
-	begin(1, 2, PLAIN);
+	sides_begin(1, 2, text, nat[PLAIN], SESSIONS);
 	struct gate *g = &sides[1].team[0];
 	const struct fw_counters *c = fw_counters(g->fw);
 	note.until_s = (uint32_t)(g->now / NS_PER_S) + 60;
@@ -591,7 +491,7 @@ static void test_bounds(void **state)
 	assert_int_equal(c->expectations_elsewhere, announced);
 	time_passes(100 * NS_PER_S);
 	assert_int_equal(c->redirects_now + c->expectations_elsewhere, 0);
-	end();
+	sides_end();
 }
 
 int main(void)

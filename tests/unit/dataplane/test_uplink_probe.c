@@ -22,8 +22,6 @@ static const char uplinks[] =
 	"probe 2001:db8:80::81 { tcp-port 443; } probe 2001:db8:80::82 { dns .; } } }";
 
 static struct gate team[WORKERS];
-static struct gate_queue queues[WORKERS];
-static uint32_t on_the_way;
 static struct health health;
 
 static struct ip_addr addr(const char *text)
@@ -41,11 +39,6 @@ static struct ip_addr next_hop(uint32_t uplink)
 
 static int setup(void **state)
 {
-	memset(queues, 0, sizeof queues);
-	for (uint32_t i = 0; i < WORKERS; i++) {
-		pthread_mutex_init(&queues[i].lock, NULL);
-		team[i] = (struct gate){ .queues = queues, .on_the_way = &on_the_way };
-	}
 	gate_init_team(team, WORKERS, gate_text, uplinks, 64);
 	health = (struct health){ .key = { 1, 2, 3 } };
 	health_load(&health, team[0].p.snapshot, 0);

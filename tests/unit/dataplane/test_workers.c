@@ -56,11 +56,7 @@ static void team_begin(uint64_t seed, uint32_t n, const char *more)
 	gate_init(&single, team_text, more, team_sessions);
 	gate_sa(&single, false);
 	gate_init_team(team, n, team_text, more, team_sessions);
-	for (uint32_t i = 0; i < n; i++) {
-		pthread_mutex_init(&queues[i].lock, NULL);
-		team[i].queues = queues;
-		team[i].on_the_way = &on_the_way;
-	}
+	gate_link_team(team, n, queues, &on_the_way);
 	gate_sa(&team[0], false);
 	is_there(&single, "10.1.0.3");
 	is_there(&single, "2001:db8:1::3");
@@ -89,9 +85,7 @@ static void team_clear(void)
 
 static void everything_runs(void)
 {
-	while (on_the_way > 0)
-		for (uint32_t i = 0; i < workers; i++)
-			gate_queue_run(&team[i], true);
+	gate_run_team(team, workers);
 }
 
 /* ---- what came of it ---- */

@@ -1,16 +1,8 @@
+#include "must.h"
 #include "world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Our own mistakes end the test program at once, in fuzzers too. */
-#define MUST(x)                                                                                              \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                              \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 void policy_init(struct policy *p)
 {
