@@ -147,6 +147,9 @@ class Direct:
     def load(self, rules):
         pass
 
+    def clear(self, gateway):
+        pass
+
     def assert_carried(self):
         pass
 
@@ -164,9 +167,6 @@ class Kernel(Direct):
 
     def octets(self):
         return None
-
-    def clear(self, gateway="hq"):
-        pass
 
 
 class Nftables(Kernel):
@@ -187,7 +187,7 @@ class Nftables(Kernel):
         used, size = map(int, re.search(r"^nf_conntrack +(\d+) +\d+ +(\d+)", SLAB.read_text(encoding="ascii"), re.M).groups())
         return used * size / len(GATEWAYS)
 
-    def clear(self, gateway="hq"):
+    def clear(self, gateway):
         """What `conntrack -F` does: a delete without a tuple."""
         request = struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 0x0005, 1, 0, 0, 0, 0)  # of the subsystem ctnetlink: IPCTNL_MSG_CT_DELETE; request, ack
         with self.lab[gateway].socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as s:
@@ -223,7 +223,7 @@ class Plaingate(Gateways):
         status = self.lab["hq"].run(["cat", f"/proc/{inner}/status"]).stdout
         return sum(int(re.search(rf"^{name}:\s+(\d+)", status, re.M)[1]) for name in ("RssAnon", "RssShmem")) * 1024
 
-    def clear(self, gateway="hq"):
+    def clear(self, gateway):
         self.lab[gateway].run("plaingate clear sessions", timeout=60)
 
 
