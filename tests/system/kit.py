@@ -1,4 +1,5 @@
 """How the system tests observe a running lab: tables, captures, streams of numbered packets, memory of processes."""
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,23 @@ def own_lab(name, kind=TwoSites):
         if not os.path.exists(f"/proc/{left.name.rsplit('-', 1)[1]}"):
             kind(f"{left.name}-").down()
     return kind(f"{name}-{os.getpid()}-")
+
+
+# Of a fixture of a lab: every test runs with one worker, then with two.
+BY_WORKERS = {"scope": "module", "params": [1, 2], "ids": lambda n: f"{n} workers"}
+
+
+@contextlib.contextmanager
+def lab_by_workers(name, workers):
+    """A lab with two sites that is up; in the end hq's ledger is verified."""
+    lab = own_lab(name)
+    lab.workers = workers
+    try:
+        lab.up("on")
+        yield lab
+        verify_ledger(lab, "hq")
+    finally:
+        lab.down()
 
 
 # --- what the gateway reports ---
@@ -356,6 +374,65 @@ def listener(lab, node, port, kind=socket.SOCK_STREAM, family=socket.AF_INET):
     if kind == socket.SOCK_STREAM:
         s.listen()
     return s
+
+
+@contextlib.contextmanager
+def serving(lab, node, port, n=200000, family=socket.AF_INET6):
+    """A TCP server that says whom it sees and n octets more, and reads until the client ends. Yields a list of how many octets each has sent."""
+    server, read = listener(lab, node, port, family=family), []
+    server.settimeout(None)
+
+    def work():
+        while True:
+            try:
+                peer, address = server.accept()
+                with peer:
+                    peer.sendall(address[0].encode() + b" " + bytes(n))
+                    peer.shutdown(socket.SHUT_WR)
+                    total = 0
+                    while more := peer.recv(1 << 16):
+                        total += len(more)
+                    read.append(total)
+            except OSError:
+                return
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield read
+    finally:
+        server.shutdown(socket.SHUT_RDWR)  # ends accept()
+        thread.join(5)
+        server.close()
+
+
+def ask_server(lab, node, address, port, sends=0, bind=None):
+    """What a server that is serving() says to who sends it so many octets."""
+    s = connect(lab, node, address, port, bind=bind)
+    assert isinstance(s, socket.socket), (s, drops(lab, "hq"))
+    data = b""
+    with s:
+        s.settimeout(20)
+        sender = threading.Thread(target=lambda: (s.sendall(bytes(sends)), s.shutdown(socket.SHUT_WR)), daemon=True)
+        sender.start()
+        while more := s.recv(1 << 16):
+            data += more
+        sender.join(20)
+    return data
+
+
+def is_refused(lab, node, address, port=5203):
+    """Does an ICMP error come for a datagram of IPv6 to a port where nobody listens?"""
+    with lab[node].socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.settimeout(3)
+        s.connect((address, port))
+        s.send(b"nobody listens")
+        try:
+            s.recv(64)
+        except ConnectionRefusedError:
+            return True
+        except TimeoutError:
+            pass
+    return False
 
 
 def own_mac(lab, node, interface="eth0"):

@@ -1,15 +1,13 @@
 """NAT64 (RFC 6146): a host that uses IPv6 only reaches IPv4 servers by addresses within a prefix: TCP, UDP, ping, what is larger than the
 path, and errors; with one worker and with two. With Unbound and its dns64 module (skipped where it is missing) by name."""
-import contextlib
 import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
-from kit import HOST_A6, HQ_WAN, WEB, Capture, config_of, connect, counter, drops, own_lab, show, verify_ledger, wait_for
+from kit import BY_WORKERS, HQ_WAN, WEB, Capture, ask_server, config_of, connect, counter, drops, is_refused, lab_by_workers, serving, show, wait_for
 
 PREFIX = "2001:db8:64::"
 WEB_64 = PREFIX + "192.0.2.80"
@@ -20,71 +18,28 @@ DNS = ("applications {\n", "applications {\n    application names { protocol udp
 OFFICE = ("application [ http https", "application [ names http https")
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+@pytest.fixture(**BY_WORKERS)
 def lab(request):
-    two_sites = own_lab("six")
-    two_sites.workers = request.param
-    try:
-        two_sites.up("on")
+    with lab_by_workers("six", request.param) as two_sites:
         two_sites.commit("hq", config_of("hq", NAT, DNS, OFFICE), "nat64")
         yield two_sites
-        verify_ledger(two_sites, "hq")
-    finally:
-        two_sites.down()
 
 
-@contextlib.contextmanager
-def serve(lab, node, port, n=200000):
-    """An IPv4 server that says whom it sees, sends n octets more, and reads until the client ends."""
-    server = lab[node].socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind(("0.0.0.0", port))
-    server.listen(64)
-
-    def work():
-        while True:
-            try:
-                peer, address = server.accept()
-                with peer:
-                    peer.sendall(address[0].encode() + b" " + bytes(n))
-                    peer.shutdown(socket.SHUT_WR)
-                    total = 0
-                    while more := peer.recv(1 << 16):
-                        total += len(more)
-                    lab.read = total
-            except OSError:
-                return
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
-        server.close()
+def serve(lab, n=200000):
+    return serving(lab, "web", PORT, n, socket.AF_INET)
 
 
 def exchange(lab, sends=0):
-    s = connect(lab, "host-a", WEB_64, PORT)
-    assert isinstance(s, socket.socket), (s, drops(lab, "hq"))
-    data = b""
-    with s:
-        s.settimeout(20)
-        sender = threading.Thread(target=lambda: (s.sendall(bytes(sends)), s.shutdown(socket.SHUT_WR)), daemon=True)
-        sender.start()
-        while more := s.recv(1 << 16):
-            data += more
-        sender.join(20)
-    return data
+    return ask_server(lab, "host-a", WEB_64, PORT, sends)
 
 
 def test_tcp(lab):
     """Both directions, in trains; the server sees the gateway's IPv4 address."""
-    with serve(lab, "web", PORT, 3000000):
-        for _ in range(6):  # other ports, other workers
+    with serve(lab, 3000000) as read:
+        for i in range(6):  # other ports, other workers
             data = exchange(lab, 3000000)
             assert data.split(b" ", 1)[0].decode() == HQ_WAN and len(data) == len(HQ_WAN) + 1 + 3000000, drops(lab, "hq")
-            wait_for(lambda: getattr(lab, "read", 0) == 3000000, 5, "the server to have read all")
+            wait_for(lambda: read == [3000000] * (i + 1), 5, "the server to have read all")
     rows = [row for row in show(lab, "hq", "sessions") if WEB_64_TEXT in str(row)]
     assert rows and any(f"{HQ_WAN}:" in str(row.get("nat_src")) and f"{WEB}:{PORT}" in str(row.get("nat_dst")) for row in rows), rows
     row, = [row for row in show(lab, "hq", "nat") if row["rule"] == "four"]
@@ -112,22 +67,17 @@ def test_ping(lab):
 
 
 def test_errors_from_the_server(lab):
-    with lab["host-a"].socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
-        s.settimeout(3)
-        s.connect((WEB_64, 5203))
-        s.send(b"nobody listens")
-        with pytest.raises(ConnectionRefusedError):
-            s.recv(64)
+    assert is_refused(lab, "host-a", WEB_64)
 
 
 def test_the_path_is_narrower_behind_the_gateway(lab):
     """A router on the IPv4 side tells its MTU; the host learns of 20 octets more, and what it sends arrives."""
     lab["internet"].run("ip link set web0 mtu 1360")
     try:
-        with serve(lab, "web", PORT, 100000), Capture(lab, "host-a", "eth0", "icmp6") as capture:
+        with serve(lab, 100000) as read, Capture(lab, "host-a", "eth0", "icmp6") as capture:
             data = exchange(lab, 500000)
             assert len(data) == len(HQ_WAN) + 1 + 100000
-            wait_for(lambda: getattr(lab, "read", 0) == 500000, 10, "the server to have read all")
+            wait_for(lambda: read == [500000], 10, "the server to have read all")
             lab["host-a"].run(f"ping -c 2 -i 0.2 -W 2 -M do -s 1400 {WEB_64}", check=False)
             time.sleep(0.3)
         assert any(re.search("too big, mtu 1380", line) for line in capture.lines()), capture.lines()
@@ -189,5 +139,5 @@ print(socket.inet_ntop(socket.AF_INET6, a[-16:]))
         for process in running:
             process.terminate()
             process.wait(10)
-    with serve(lab, "web", PORT):
+    with serve(lab):
         assert len(exchange(lab)) > 200000

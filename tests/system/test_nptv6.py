@@ -1,12 +1,9 @@
 """NPTv6 (RFC 6296): the LAN's unique local prefix is another one of the same length outside, in both directions, by the checksums that the
 hosts have computed themselves. Which address a host has outside is computed here a second time."""
-import contextlib
 import ipaddress
-import socket
-import threading
 
 import pytest
-from kit import HOST_A6, connect, config_of, counter, drops, own_lab, show, verify_ledger
+from kit import BY_WORKERS, HOST_A6, ask_server, config_of, counter, is_refused, lab_by_workers, serving, show
 
 HQ_WAN6, WEB6 = "2001:db8:1::2", "2001:db8:80::80"
 INSIDE, OUTSIDE = ipaddress.ip_network("fd00:1::/64"), ipaddress.ip_network("2001:db8:77:1::/64")
@@ -30,62 +27,25 @@ def published(address):
 PUBLISHED = published(HOST_A6)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+@pytest.fixture(**BY_WORKERS)
 def lab(request):
-    two_sites = own_lab("six")
-    two_sites.workers = request.param
-    try:
-        two_sites.up("on")
+    with lab_by_workers("six", request.param) as two_sites:
         two_sites.commit("hq", config_of("hq", POLICY, NAT), "nptv6")
         two_sites["internet"].run(f"ip -6 route add {OUTSIDE} via {HQ_WAN6}")
         yield two_sites
-        verify_ledger(two_sites, "hq")
-    finally:
-        two_sites.down()
 
 
-@contextlib.contextmanager
-def serve(lab, node, port):
-    """Answers whom it sees."""
-    server = lab[node].socket(socket.AF_INET6, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind(("::", port))
-    server.listen(64)
-
-    def work():
-        while True:
-            try:
-                peer, address = server.accept()
-                with peer:
-                    peer.sendall(address[0].encode() + b" " + bytes(200000))
-            except OSError:
-                return
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown(socket.SHUT_RDWR)  # ends accept()
-        thread.join(5)
-        server.close()
-
-
-def read(s):
-    data = b""
-    with s:
-        s.settimeout(10)
-        while more := s.recv(1 << 16):
-            data += more
-    return data
+def seen(lab, node, address, port, bind=None):
+    """Whom the server there sees."""
+    data = ask_server(lab, node, address, port, bind=bind)
+    assert len(data) > 200000
+    return data.split()[0].decode()
 
 
 def test_out(lab):
-    with serve(lab, "web", 5206):
+    with serving(lab, "web", 5206):
         for _ in range(8):  # other ports, other workers
-            s = connect(lab, "host-a", WEB6, 5206)
-            assert isinstance(s, socket.socket), (s, drops(lab, "hq"))
-            data = read(s)
-            assert data.split()[0].decode() == PUBLISHED and len(data) > 200000
+            assert seen(lab, "host-a", WEB6, 5206) == PUBLISHED
     lab["host-a"].run(f"ping -c 2 -i 0.2 -W 2 {WEB6}")
     lab["host-a"].run(f"ping -c 2 -i 0.2 -W 2 -s 3000 {WEB6}")
     assert any(row.get("nat_src", "").startswith(f"[{PUBLISHED}]") or row.get("nat_src", "").startswith(PUBLISHED) for row in show(lab, "hq", "sessions"))
@@ -95,22 +55,15 @@ def test_out(lab):
 
 
 def test_in(lab):
-    with serve(lab, "host-a", 80):
+    with serving(lab, "host-a", 80):
         for _ in range(8):
-            s = connect(lab, "web", PUBLISHED, 80)
-            assert isinstance(s, socket.socket), (s, drops(lab, "hq"))
-            assert read(s).split()[0].decode() == WEB6
+            assert seen(lab, "web", PUBLISHED, 80) == WEB6
     lab["web"].run(f"ping -c 2 -i 0.2 -W 2 {PUBLISHED}")
     lab["web"].run(f"ping -c 2 -i 0.2 -W 2 -s 3000 {PUBLISHED}")
 
 
 def test_errors_find_their_host(lab):
-    with lab["host-a"].socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
-        s.settimeout(3)
-        s.connect((WEB6, 5203))
-        s.send(b"nobody listens")
-        with pytest.raises(ConnectionRefusedError):
-            s.recv(64)
+    assert is_refused(lab, "host-a", WEB6)
 
 
 def test_an_identifier_of_all_ones_has_no_mapping(lab):
@@ -127,7 +80,5 @@ def test_an_identifier_of_all_ones_has_no_mapping(lab):
 def test_hosts_of_the_site_see_published_addresses(lab):
     second = "fd00:1::3"
     lab["host-a"].run(f"ip addr add {second}/64 dev eth0 nodad preferred_lft 0")
-    with serve(lab, "host-a", 80):
-        s = connect(lab, "host-a", PUBLISHED, 80, bind=(second, 0))
-        assert isinstance(s, socket.socket), (s, drops(lab, "hq"))
-        assert read(s).split()[0].decode() == published(second)
+    with serving(lab, "host-a", 80):
+        assert seen(lab, "host-a", PUBLISHED, 80, bind=(second, 0)) == published(second)

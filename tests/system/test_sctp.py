@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from kit import HOST_A, HOST_B, HQ_WAN, WEB, config_of, counter, drops, own_lab, processes, show, verify_ledger, wait_for
+from kit import BY_WORKERS, HOST_A, HOST_B, HQ_WAN, WEB, config_of, counter, drops, lab_by_workers, processes, show, wait_for
 
 PROGRAMS = "/usr/lib/usrsctp"
 PORT = 7  # of echo_server
@@ -20,21 +20,15 @@ OUT = ("application [ http https dns ping traceroute iperf-tcp iperf-udp ];", "a
 OFFICE = ("application [ http https ssh ping iperf-tcp iperf-udp ];", "application [ http https ssh ping iperf-tcp iperf-udp echo-sctp ];")
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+@pytest.fixture(**BY_WORKERS)
 def lab(request):
-    two_sites = own_lab("sct")
-    two_sites.workers = request.param
-    try:
-        two_sites.up("on")
+    with lab_by_workers("sct", request.param) as two_sites:
         two_sites.commit("hq", config_of("hq", ECHO, OUT, OFFICE), "sctp")
         two_sites.commit("branch", config_of("branch", ECHO, OFFICE), "sctp")
         two_sites.wait_for_tunnel()
         for node in ("web", "host-b"):
             two_sites[node].daemon([f"{PROGRAMS}/echo_server"], two_sites[node].state / "echo.log")
         yield two_sites
-        verify_ledger(two_sites, "hq")
-    finally:
-        two_sites.down()
 
 
 def associations(lab):
