@@ -206,15 +206,14 @@ struct fw_silent {
 	uint32_t count[FW_SILENT_INTERVALS];
 };
 
-/* A compiled policy; replaced whole. */
-/* servers.c */
+/* servers.c: servers that have failed their health checks. */
 struct fw_servers {
 	struct endpoint down[HEALTH_SERVERS_MAX];
 	uint32_t n;
-	uint32_t
-		sweep; /* the next record, whose session may be that of a server which is down; FW_NONE: all are seen */
+	uint32_t sweep; /* the next record whose session may be with one of them; FW_NONE: all are seen */
 };
 
+/* A compiled policy; replaced whole. */
 struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */

@@ -26,9 +26,8 @@
 struct ip_addr nat64_embed(const struct ip_prefix *p, const struct ip_addr *v4);
 /*
  * a is in p. False: its octet 8 is not zero, it embeds no host's address (this network, loopback, link-local, multicast,
- * reserved), or one that is not global under the well-known
- * prefix 64:ff9b::/96 (section 3.1). Octets after the embedded address are ignored
- * (section 2.2).
+ * reserved), or one that is not global under the well-known prefix 64:ff9b::/96 (RFC 6052 section 3.1). Octets after the
+ * embedded address are ignored (section 2.2).
  */
 bool nat64_extract(const struct ip_prefix *p, const struct ip_addr *a, struct ip_addr *ret_v4);
 

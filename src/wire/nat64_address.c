@@ -1,3 +1,4 @@
+/* IPv4 addresses in IPv6 ones: RFC 6052 sections 2.2 and 3.1. */
 #include "wire/nat64.h"
 
 #include <assert.h>
