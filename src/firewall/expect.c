@@ -14,11 +14,16 @@
 /* What is over ends. */
 static void overdue_end(struct firewall *fw, mono_ns now)
 {
+	mono_ns soonest = UINT64_MAX;
+
+	if (now < fw->expect_soonest)
+		return;
 	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
-		const struct fw_expected *x = &fw->expected[i];
-		if (x->used && x->until <= now)
+		if (fw->expect_until[i] <= now)
 			fw_expected_end(fw, i);
+		soonest = MIN_OF(soonest, fw->expect_until[i]);
 	}
+	fw->expect_soonest = soonest;
 }
 
 static bool is_same(const struct fw_expected *a, const struct fw_expected *b)
@@ -33,9 +38,10 @@ static uint32_t own_find(const struct firewall *fw, const struct fw_expected *wa
 {
 	uint32_t own = 0, oldest = FW_NONE;
 
-	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+	for (uint32_t i = fw_expected_own_first(fw, wanted->parent); i != FW_NONE;
+		i = fw->expected[i].own_next) {
 		const struct fw_expected *x = &fw->expected[i];
-		if (!x->used || x->parent != wanted->parent)
+		if (x->parent != wanted->parent)
 			continue;
 		if (is_same(x, wanted))
 			return i;
@@ -46,52 +52,34 @@ static uint32_t own_find(const struct firewall *fw, const struct fw_expected *wa
 	return own >= fw_expected_of_parent(wanted) ? oldest : FW_NONE;
 }
 
-static uint32_t zone_of(const struct firewall *fw, const struct fw_expected *x)
-{
-	uint32_t zone = fw_zone_now(fw, &fw->sessions[x->parent], 0);
-
-	return MIN_OF(zone, (uint32_t)ZONES_MAX); /* gone: ends with the sweep */
-}
-
 /* In a full table the one that ends first of the zone that has most: a request of TFTP is one datagram, and so many
  * sources as have half of the table are soon forged. */
 static uint32_t victim_find(const struct firewall *fw)
 {
-	uint32_t of_zone[ZONES_MAX + 1] = { 0 }, most = 0, victim = FW_NONE;
+	uint32_t most = 0, victim = FW_NONE;
 
-	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
-		uint32_t zone = zone_of(fw, &fw->expected[i]);
-		if (++of_zone[zone] > of_zone[most])
+	for (uint32_t zone = 1; zone <= ZONES_MAX; zone++)
+		if (fw->expect_of_zone[zone] > fw->expect_of_zone[most])
 			most = zone;
-	}
-	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
-		const struct fw_expected *x = &fw->expected[i];
-		if (zone_of(fw, x) == most && (victim == FW_NONE || x->until < fw->expected[victim].until))
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++)
+		if (fw->expect_zone[i] == most &&
+			(victim == FW_NONE || fw->expect_until[i] < fw->expect_until[victim]))
 			victim = i;
-	}
 	return victim;
 }
 
-/* The place for this one, after others have given way; FW_NONE: its source has its half. */
-static uint32_t room_find(struct firewall *fw, const struct fw_expected *wanted, mono_ns now)
+/* A free place for this one, after others have given way. False: its source has its half. */
+static bool room_make(struct firewall *fw, const struct fw_expected *wanted, mono_ns now)
 {
-	uint32_t of_source = 0, free = FW_NONE;
-
 	overdue_end(fw, now);
 	uint32_t victim = own_find(fw, wanted);
-	for (uint32_t i = 0; victim == FW_NONE && i < FW_EXPECT_MAX; i++) {
-		if (fw->expected[i].used)
-			of_source += addr_equal(&fw->expected[i].source, &wanted->source);
-		else
-			free = i;
-	}
-	if (of_source >= FW_EXPECT_MAX / 2)
-		return FW_NONE;
-	if (victim == FW_NONE && free != FW_NONE)
-		return free;
-	victim = victim == FW_NONE ? victim_find(fw) : victim;
-	fw_expected_end(fw, victim);
-	return victim;
+	if (victim == FW_NONE && fw_expected_of_source(fw, wanted) >= FW_EXPECT_MAX / 2)
+		return false;
+	if (victim == FW_NONE && fw->expect_free == FW_NONE)
+		victim = victim_find(fw);
+	if (victim != FW_NONE)
+		fw_expected_end(fw, victim);
+	return true;
 }
 
 /* A datagram to the port that its parent was sent from: the session begins by the parent's own translation. */
@@ -105,13 +93,11 @@ static bool is_answer(const struct fw_session *s, const struct expectation *e)
 
 static bool expect(struct firewall *fw, const struct fw_expected *x, mono_ns now)
 {
-	uint32_t index = room_find(fw, x, now);
-
-	if (index == FW_NONE) {
+	if (!room_make(fw, x, now)) {
 		fw->counters.expectations_refused++;
 		return false;
 	}
-	fw_expected_begin(fw, index, x);
+	fw_expected_begin(fw, x);
 	return true;
 }
 
@@ -155,9 +141,13 @@ bool fw_expect(struct firewall *fw, uint32_t parent, const struct expectation *e
 
 void fw_expect_end(struct firewall *fw, uint32_t parent, uint32_t call)
 {
-	for (uint32_t i = 0; i < FW_EXPECT_MAX && fw->place[parent].expects > 0; i++)
-		if (fw->expected[i].used && fw->expected[i].parent == parent && fw->expected[i].call == call)
+	uint32_t i = fw->place[parent].expects > 0 ? fw_expected_own_first(fw, parent) : FW_NONE;
+
+	for (uint32_t next; i != FW_NONE; i = next) {
+		next = fw->expected[i].own_next;
+		if (fw->expected[i].parent == parent && fw->expected[i].call == call)
 			fw_expected_end(fw, i);
+	}
 }
 
 uint32_t fw_expect_told(struct firewall *fw, const struct train *t, uint32_t to, mono_ns now)

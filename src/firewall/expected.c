@@ -25,6 +25,47 @@ void fw_expected_init(struct firewall *fw)
 {
 	memset(fw->expect_bucket, 0xff, sizeof fw->expect_bucket);
 	memset(fw->told_bucket, 0xff, sizeof fw->told_bucket);
+	memset(fw->own_bucket, 0xff, sizeof fw->own_bucket);
+	memset(fw->expect_until, 0xff, sizeof fw->expect_until);
+	fw->expect_soonest = UINT64_MAX;
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++)
+		fw->expected[i].own_next = i + 1 < FW_EXPECT_MAX ? i + 1 : FW_NONE;
+}
+
+uint32_t fw_expected_own_first(const struct firewall *fw, uint32_t parent)
+{
+	return fw->own_bucket[parent % FW_EXPECT_MAX];
+}
+
+static uint16_t source_slot(const struct firewall *fw, const struct fw_expected *x)
+{
+	return (uint16_t)(siphash13(fw->limits.hash_key, x->source.b, sizeof x->source.b) %
+			  FW_EXPECT_SOURCES);
+}
+
+uint32_t fw_expected_of_source(const struct firewall *fw, const struct fw_expected *x)
+{
+	return fw->expect_of_source[source_slot(fw, x)];
+}
+
+/* Of its parent's first packet; one that is gone ends with the sweep. */
+static uint16_t zone_of(const struct firewall *fw, const struct fw_expected *x)
+{
+	uint32_t zone = fw_zone_now(fw, &fw->sessions[x->parent], 0);
+
+	return (uint16_t)MIN_OF(zone, (uint32_t)ZONES_MAX);
+}
+
+void fw_expected_renumber(struct firewall *fw)
+{
+	memset(fw->expect_of_zone, 0, sizeof fw->expect_of_zone);
+	for (uint32_t i = 0; i < FW_EXPECT_MAX; i++) {
+		struct fw_expected *x = &fw->expected[i];
+		if (!x->used)
+			continue;
+		x->zone = fw->expect_zone[i] = zone_of(fw, x);
+		fw->expect_of_zone[x->zone]++;
+	}
 }
 
 uint32_t fw_expected_first(const struct firewall *fw, const struct ip_addr *dst, uint16_t port, uint8_t proto)
@@ -148,44 +189,66 @@ static uint32_t *told_bucket_at(struct firewall *fw, const struct fw_expected *x
 	return &fw->told_bucket[bucket_of(fw, &x->to, x->to_port, x->proto)];
 }
 
-void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expected *x)
+void fw_expected_begin(struct firewall *fw, const struct fw_expected *made)
 {
-	uint32_t *bucket = bucket_at(fw, x), *told = told_bucket_at(fw, x);
+	uint32_t index = fw->expect_free;
+	struct fw_expected *x = &fw->expected[index];
+	uint32_t *bucket = bucket_at(fw, made), *told = told_bucket_at(fw, made),
+		 *own = &fw->own_bucket[made->parent % FW_EXPECT_MAX];
 
-	assert(x->used && !fw->expected[index].used &&
-		fw->place[x->parent].expects < fw_expected_of_parent(x));
-	fw->expected[index] = *x;
-	fw->expected[index].next = *bucket;
+	assert(index < FW_EXPECT_MAX && made->used && !x->used &&
+		fw->place[made->parent].expects < fw_expected_of_parent(made));
+	fw->expect_free = x->own_next;
+	*x = *made;
+	x->next = *bucket;
 	*bucket = index;
+	x->own_next = *own;
+	*own = index;
 	if (x->to.family != ADDR_NONE) {
-		fw->expected[index].told_next = *told;
+		x->told_next = *told;
 		*told = index;
 	}
+	x->zone = fw->expect_zone[index] = zone_of(fw, x);
+	x->source_slot = source_slot(fw, x);
+	fw->expect_of_zone[x->zone]++;
+	fw->expect_of_source[x->source_slot]++;
+	fw->expect_until[index] = x->until;
+	fw->expect_soonest = MIN_OF(fw->expect_soonest, x->until);
 	fw->place[x->parent].expects++;
 	fw->counters.expectations_now++;
 	fw->counters.expectations_made++;
 	if (fw->limits.workers > 1)
-		announce(fw, &fw->expected[index]);
+		announce(fw, x);
+}
+
+/* Out of one of its chains. Its own links stay as they are, for who goes along them and has just ended it. */
+static void unlink_from(struct firewall *fw, uint32_t *at, uint32_t index, size_t link)
+{
+	uint32_t *next = at;
+
+	while (*next != index) {
+		assert(*next < FW_EXPECT_MAX);
+		next = (uint32_t *)(void *)((uint8_t *)&fw->expected[*next] + link);
+	}
+	memcpy(next, (uint8_t *)&fw->expected[index] + link, sizeof *next);
 }
 
 void fw_expected_end(struct firewall *fw, uint32_t index)
 {
 	struct fw_expected *x = &fw->expected[index];
-	uint32_t *at = bucket_at(fw, x), *told = told_bucket_at(fw, x);
 
 	assert(x->used && fw->counters.expectations_now > 0 && fw->place[x->parent].expects > 0);
-	while (*at != index) {
-		assert(*at < FW_EXPECT_MAX);
-		at = &fw->expected[*at].next;
-	}
-	*at = x->next;
-	while (x->to.family != ADDR_NONE && *told != index) {
-		assert(*told < FW_EXPECT_MAX);
-		told = &fw->expected[*told].told_next;
-	}
+	unlink_from(fw, bucket_at(fw, x), index, offsetof(struct fw_expected, next));
+	unlink_from(fw, &fw->own_bucket[x->parent % FW_EXPECT_MAX], index,
+		offsetof(struct fw_expected, own_next));
 	if (x->to.family != ADDR_NONE)
-		*told = x->told_next;
+		unlink_from(fw, told_bucket_at(fw, x), index, offsetof(struct fw_expected, told_next));
 	x->used = false;
+	x->own_next = fw->expect_free;
+	fw->expect_free = index;
+	fw->expect_until[index] = UINT64_MAX;
+	fw->expect_of_zone[x->zone]--;
+	fw->expect_of_source[x->source_slot]--;
 	fw->place[x->parent].expects--;
 	fw->counters.expectations_now--;
 	if (fw->limits.workers > 1 && !has_twin(fw, x))
@@ -194,8 +257,12 @@ void fw_expected_end(struct firewall *fw, uint32_t index)
 
 void fw_expected_end_of(struct firewall *fw, uint32_t parent)
 {
-	for (uint32_t i = 0; i < FW_EXPECT_MAX && fw->place[parent].expects > 0; i++)
-		if (fw->expected[i].used && fw->expected[i].parent == parent)
+	uint32_t i = fw->place[parent].expects > 0 ? fw_expected_own_first(fw, parent) : FW_NONE;
+
+	for (uint32_t next; i != FW_NONE; i = next) {
+		next = fw->expected[i].own_next;
+		if (fw->expected[i].parent == parent)
 			fw_expected_end(fw, i);
+	}
 	assert(fw->place[parent].expects == 0);
 }

@@ -270,6 +270,8 @@ struct fw_expected {
 	uint16_t to_port;
 	uint32_t parent, next, call;
 	uint32_t told_next;		 /* of those with this `to` */
+	uint32_t own_next;		 /* of those of this parent; of free ones */
+	uint16_t zone, source_slot;	 /* where it is counted */
 	struct ip_addr src, dst, source; /* src: ADDR_NONE for any; source: whose share it is */
 	struct ip_addr to;		 /* with to_port: what its destination becomes; ADDR_NONE: stays */
 	struct ip_addr as;		 /* what its source becomes; ADDR_NONE: by the rules */
@@ -350,7 +352,13 @@ struct firewall {
 	struct fw_expected expected[FW_EXPECT_MAX];
 	uint32_t expect_bucket[FW_EXPECT_MAX]; /* by the destination of the first packet */
 	uint32_t told_bucket[FW_EXPECT_MAX];   /* by what that destination becomes */
-	bool expect_unannounced;	       /* some of them */
+	uint32_t own_bucket[FW_EXPECT_MAX];    /* by the parent */
+	uint32_t expect_free;
+	uint16_t expect_of_source[FW_EXPECT_SOURCES], expect_of_zone[ZONES_MAX + 1];
+	uint16_t expect_zone[FW_EXPECT_MAX]; /* with what follows, for who looks through all */
+	mono_ns expect_until[FW_EXPECT_MAX]; /* of a free one the end of time */
+	mono_ns expect_soonest;		     /* none ends before */
+	bool expect_unannounced;	     /* some of them */
 	uint64_t expect_told_s;
 	/* log ring */
 	struct fw_log *log;
@@ -566,7 +574,12 @@ uint32_t fw_expected_first(
 /* The first of those of which another address and port was told for this one; the others by their `told_next`. */
 uint32_t fw_expected_told_first(
 	const struct firewall *fw, const struct ip_addr *to, uint16_t port, uint8_t proto);
-void fw_expected_begin(struct firewall *fw, uint32_t index, const struct fw_expected *x);
+/* The first of its parent's; the others, and some of others' parents, by their `own_next`. */
+uint32_t fw_expected_own_first(const struct firewall *fw, uint32_t parent);
+/* How many its source has, or a few more. */
+uint32_t fw_expected_of_source(const struct firewall *fw, const struct fw_expected *x);
+void fw_expected_renumber(struct firewall *fw);				  /* zones have other numbers */
+void fw_expected_begin(struct firewall *fw, const struct fw_expected *x); /* there is a free one */
 void fw_expected_end(struct firewall *fw, uint32_t index);
 void fw_expected_end_of(struct firewall *fw, uint32_t parent); /* all of a session's */
 /* May t be the first packet of an expected session? */

@@ -71,8 +71,9 @@
 
 #define FW_EXPECT_MAX 512 /* one for each FTP transfer or TFTP request that has not begun yet */
 #define FW_EXPECT_PARENT_SIP                                                                                 \
-	32		   /* calls of one telephone system that begin at the same time, four ports each */
-#define FW_EXPECT_PARENT 4 /* a dialogue asks for one after the other; the oldest gives way */
+	32 /* calls of one telephone system that begin at the same time, four ports each */
+#define FW_EXPECT_SOURCES 4096 /* counters of sources, found by hash: two sources may share one */
+#define FW_EXPECT_PARENT  4    /* a dialogue asks for one after the other; the oldest gives way */
 
 /* ---- policy ---- */
 

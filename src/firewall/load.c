@@ -51,6 +51,7 @@ static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now
 	fw->policy = next;
 	fw_zone_maps_make(fw);
 	fw_shares_renumber(fw, fw->zone_map[from]);
+	fw_expected_renumber(fw);
 	fw->changes++;
 }
 

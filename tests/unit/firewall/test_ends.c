@@ -163,6 +163,53 @@ static void strangers_by_a_binding(void **state)
 	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_NONE);
 }
 
+/* Parents of three zones begin and end, time passes, policies are committed: no expectation is left over, none is lost, and
+ * there is always room for a source that has none. */
+static void room_for_everybody(void **state)
+{
+	static const char *const servers[] = { "198.51.100.1", "10.9.0.1", "192.168.9.1" };
+	uint64_t seed = 7, made = 0;
+	char from[ADDR_TEXT_MAX];
+
+	(void)state;
+	policy_rule(&p, "all", -1, -1, "any", "any", "udp/5060 udp/69", RULE_PERMIT);
+	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	world_load(&w, &p);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint32_t what = next_random(&seed) % 400, zone = next_random(&seed) % 3;
+		uint32_t host = (uint32_t)(next_random(&seed) % (i < 10000 ? 200 : 3));
+		if (what == 0)
+			world_commit(&w, &p);
+		else if (what < 40)
+			fw_session_end(w.fw, next_random(&seed) % 2048, w.now);
+		else if (what < 60)
+			w.now += next_random(&seed) % (20 * NS_PER_S);
+		fw_expire(w.fw, w.now, 100);
+		snprintf(from, sizeof from,
+			zone == 0   ? "10.0.0.%u"
+			: zone == 1 ? "198.51.100.%u"
+				    : "192.168.0.%u",
+			2 + host);
+		if (send(from, (uint16_t)(2000 + next_random(&seed) % 9), servers[(zone + 1) % 3], 5060,
+			    IP_UDP) != DROP_NONE)
+			continue;
+		struct expectation e =
+			expecting(NULL, from, (uint16_t)(40000 + 2 * (next_random(&seed) % 40)), IP_UDP, 1);
+		e.alg = EXPECTATION_SIP;
+		e.pair = next_random(&seed) % 2;
+		e.lifetime_s = (uint32_t)(next_random(&seed) % 200 + 1);
+		bool first = host > 100; /* of a few sources one may have its half */
+		bool is = fw_expect(w.fw, w.t.session, &e, w.now, &told);
+		assert_true(is || !first || zone == 0); /* a translated one needs a port */
+		made += is;
+		assert_in_range(fw_counters(w.fw)->expectations_now, 0, 512);
+	}
+	assert_true(made > 10000);
+	for (uint32_t i = 0; i < 2048; i++)
+		fw_session_end(w.fw, i, w.now);
+	assert_int_equal(fw_counters(w.fw)->expectations_now, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -171,6 +218,7 @@ int main(void)
 		T(with_the_rule_that_published_its_parent),
 		T(a_told_port_after_its_parent),
 		T(strangers_by_a_binding),
+		T(room_for_everybody),
 	};
 	return cmocka_run_group_tests_name("firewall/ends", tests, NULL, NULL);
 }
