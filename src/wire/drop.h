@@ -54,6 +54,7 @@
 	D(NAT_FILTERED,          "nat-filtered",          "the destination is mapped by persistent NAT, and the filtering of its rule does not let this sender begin a session") \
 	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one; or the source is outside its rule's host-address-base; or no rule of source NAT gives a NAT64 connection an IPv4 address, or it would enter a tunnel") \
 	D(NAT_PROTOCOL,          "nat-protocol",          "source NAT of a protocol without ports, or of an SCTP port, which is never translated, while another inside host uses it towards this peer; or NAT of AH; or of ESP that the gateway itself receives; or NAT64 of anything but TCP, UDP and echo") \
+	D(NAT_PAST_TUNNEL,       "nat-past-tunnel",       "with its translated addresses it would belong to a tunnel, into which nothing is translated: it does not leave in clear text") \
 	D(NAT_TO_GATEWAY,        "nat-to-gateway",        "destination NAT leads to an address of the gateway itself, whose kernel would not know of the translation") \
 	D(NAT_NO_SERVER,         "nat-no-server",         "every server of the rule of destination NAT fails its health check") \
 	D(NAT_NO_MAPPING,        "nat-no-mapping",        "NPTv6 has no mapping for an address whose subnet number, or whole interface identifier, is all ones; the sender was told") \

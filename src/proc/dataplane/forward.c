@@ -453,17 +453,26 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 }
 
 /*
- * The IPv4 address of a host of NAT64 is known only when it is chosen. What would leave by a link with one that belongs to a
- * tunnel, into which nothing is translated, does not leave.
+ * Selectors are looked up by the addresses of the real ends, and into a tunnel nothing is translated. So what leaves by a link
+ * with translated addresses that belong to a tunnel would pass it by in clear text, and its answers would not come back. Of NAT64
+ * the own address is known only now.
  */
-static void nat64_check(struct pipeline *p, struct train *t)
+static bool nat_past_tunnel(struct pipeline *p, struct train *t)
 {
-	const struct selectors_packet leaves = packet_of_session(fw_session(p->fw, t->session), t);
+	const struct fw_session *s = fw_session(p->fw, t->session);
 
+	if (p->snapshot->tunnels.count == 0 || t->out_interface == TRAIN_NONE ||
+		!(s->flags & FW_SESSION_TRANSLATED))
+		return false;
+	const struct fw_key *reply = &s->key[t->flags & TRAIN_REPLY ? 0 : 1];
+	bool ports = ip_has_ports(reply->proto);
+	const struct selectors_packet leaves = { fw_key_dst(reply), fw_key_src(reply), reply->proto, ports,
+		ports ? reply->dst_port : 0, ports ? reply->src_port : 0 };
 	if (selectors_find(p->selectors, &leaves) == TRAIN_NONE)
-		return;
+		return false;
 	fw_session_end_of(p->fw, t, FW_END_ROUTE_CHANGED, p->now);
-	t->drop = DROP_NAT_NO_ADDRESS;
+	t->drop = DROP_NAT_PAST_TUNNEL;
+	return true;
 }
 
 static void forward_new(struct pipeline *p, struct packet_context *ctx)
@@ -506,9 +515,7 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 		const struct train real = with_destination(t, &egress.dnat);
 		tunnel_acquire(p, &real);
 	}
-	if (t->drop == DROP_NONE && t->session != TRAIN_NONE && is_nat64(t, &egress.dnat))
-		nat64_check(p, t);
-	if (t->drop == DROP_NONE && t->session != TRAIN_NONE)
+	if (t->drop == DROP_NONE && t->session != TRAIN_NONE && !nat_past_tunnel(p, t))
 		forward_cache(p, ctx, &decision);
 }
 
@@ -531,7 +538,7 @@ static void forward_renew(
 	}
 	decision_set(ctx, &decision);
 	fw_reroute(p->fw, ctx->t, decision.to_host, p->now);
-	if (ctx->t->drop == DROP_NONE)
+	if (ctx->t->drop == DROP_NONE && !nat_past_tunnel(p, ctx->t))
 		forward_cache(p, ctx, &decision);
 }
 
