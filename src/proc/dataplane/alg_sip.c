@@ -85,12 +85,40 @@ static void addresses_translate(struct reading *g)
 	}
 }
 
-/* A place for one more session that is kept; false: its source has its half, or there is none. */
+static uint32_t zone_of(const struct fw_session *s)
+{
+	return MIN_OF(s->zones.zone[0], (uint16_t)ZONES_MAX);
+}
+
+/* All places are taken: of the zone whose hosts began most of these sessions the one that was idle longest ends by its timeout. */
+static uint32_t keep_give_way(struct pipeline *p, const uint32_t of_zone[ZONES_MAX + 1])
+{
+	struct alg_state *a = p->alg;
+	uint32_t most = 0, victim = ALG_SIP_MAX;
+	mono_ns seen = UINT64_MAX;
+
+	for (uint32_t zone = 1; zone <= ZONES_MAX; zone++)
+		if (of_zone[zone] > of_zone[most])
+			most = zone;
+	for (uint32_t i = 0; i < ALG_SIP_MAX; i++) {
+		const struct fw_session *s = fw_session(p->fw, a->kept[i].session);
+		if (zone_of(s) == most && s->last_seen < seen) {
+			victim = i;
+			seen = s->last_seen;
+		}
+	}
+	assert(victim < ALG_SIP_MAX);
+	fw_session_keep(p->fw, a->kept[victim].session, 0, p->now);
+	p->alg_full++;
+	return victim;
+}
+
+/* A place for one more session that is kept; false: its source has its half. */
 static bool keep_place(struct pipeline *p, uint32_t session, const struct fw_session *s)
 {
 	struct alg_state *a = p->alg;
 	struct ip_addr source = addr_source(fw_key_src(&s->key[0]));
-	uint32_t free = ALG_SIP_MAX, of_source = 0;
+	uint32_t free = ALG_SIP_MAX, of_source = 0, of_zone[ZONES_MAX + 1] = { 0 };
 
 	for (uint32_t i = 0; i < ALG_SIP_MAX; i++) {
 		const struct fw_session *owner = a->kept[i].id ? fw_session(p->fw, a->kept[i].session) : NULL;
@@ -99,24 +127,28 @@ static bool keep_place(struct pipeline *p, uint32_t session, const struct fw_ses
 			free = i;
 		} else {
 			of_source += addr_equal(&a->kept[i].source, &source);
+			of_zone[zone_of(owner)]++;
 		}
 	}
-	if (free == ALG_SIP_MAX || of_source >= ALG_SIP_MAX / 2) {
+	if (of_source >= ALG_SIP_MAX / 2) {
 		p->alg_full++;
 		return false;
 	}
+	if (free == ALG_SIP_MAX)
+		free = keep_give_way(p, of_zone);
 	a->kept[free].session = session;
 	a->kept[free].id = s->id;
 	a->kept[free].source = source;
 	return true;
 }
 
-/* An answer to who began the session: a registration, or a call. */
+/* An answer that ends a registration or begins a call, when both sides have sent something: the source of one that nobody has
+ * answered may be forged. */
 static void keep(struct reading *g)
 {
 	uint32_t seconds;
 
-	if (!sip_keeps(g->m, &seconds) || g->s->parent)
+	if (!sip_keeps(g->m, &seconds) || g->s->parent || !(g->s->flags & FW_SESSION_CONFIRMED))
 		return;
 	if (g->m->answers == SIP_INVITE && g->s->timeout_s > 0)
 		return; /* it is kept already */

@@ -266,12 +266,53 @@ static void floods(void **state)
 	assert_in_range(c->sessions_now, 500, 513);
 }
 
+/* Answers to calls that nobody made, with forged sources, to a published telephone system: none is kept without a word from there,
+ * and those that it has answered keep no place from another zone's registrations. */
+static void forged_answers(void **state)
+{
+	char published[4096];
+	const struct fw_counters *c = fw_counters(g.fw);
+	char from[ADDR_TEXT_MAX];
+
+	(void)state;
+	const char *at = strstr(text, "} } } }\nnat {");
+	assert_non_null(at);
+	snprintf(published, sizeof published,
+		"%.*s} } } from untrust to trust { rule in { match { source any; destination any;\n"
+		"  application calls; } then { permit; } } } }%s",
+		(int)(at - text), text, at + strlen("} } } }"));
+	gate_load(&g, published, "");
+	for (uint32_t answered = 0; answered < 2; answered++) {
+		for (uint32_t i = 0; i < 1100; i++) {
+			const char *ok = message("SIP/2.0 200 OK", "10.1.0.2", "7", "1 INVITE", "", NULL, 0);
+			snprintf(from, sizeof from, "192.0.%u.%u", 3 + i / 200, 1 + i % 200);
+			assert_int_equal(datagram(GATE_WAN, from, 5060, HOST, 5060, ok), DROP_NONE);
+			if (!answered)
+				continue;
+			const char *bad = message("SIP/2.0 481 None", from, "7", "1 INVITE", "", NULL, 0);
+			datagram(GATE_LAN, HOST, 5060, from, 5060, bad);
+			ok = message("SIP/2.0 200 OK", "10.1.0.2", "7", "1 INVITE", "", NULL, 0);
+			datagram(GATE_WAN, from, 5060, HOST, 5060, ok);
+		}
+		registers(600);
+		time_passes(300);
+		/* the telephone can be called, and of the others as many are kept as there are places, or none */
+		assert_in_range(c->sessions_now, 1, answered ? 1024 : 1);
+		char start[100];
+		snprintf(start, sizeof start, "INVITE sip:a@198.51.100.2:%u SIP/2.0", mapped);
+		assert_int_equal(
+			from_server(message(start, "192.0.2.80", "5", "1 INVITE", "", INTERNET, 6000)),
+			DROP_NONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(registrations, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_opens_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(floods, setup, teardown) };
+		cmocka_unit_test_setup_teardown(floods, setup, teardown),
+		cmocka_unit_test_setup_teardown(forged_answers, setup, teardown) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
