@@ -35,12 +35,14 @@ static const struct load {
 	uint32_t foreign; /* one packet in so many arrives at a worker where it is not at home; 0: none */
 	bool begins;	  /* each packet begins a session */
 	bool refuses;	  /* a ring may be full: one worker seals for all, or another did not get its core */
+	bool divided;	  /* as many pairs of SAs as workers */
 } loads[] = {
 	{ "udp64", "", "192.0.2.80", 64, 0, false, false },
 	{ "udp64.handed", "", "192.0.2.80", 64, 4, false, true },
 	{ "udp64.flows", "", "192.0.2.80", 99968, 0, false, false },
 	{ "udp64.nat", nat, "192.0.2.80", 64, 0, false, false },
 	{ "udp64.tunnel", "", "10.2.0.9", 64, 0, false, true },
+	{ "udp64.tunnels", "", "10.2.0.9", 64, 0, false, true, true },
 	{ "new", "", "192.0.2.80", 4096, 0, true, false },
 	{ "new.nat", nat, "192.0.2.80", 1024, 0, true, false },
 };
@@ -165,13 +167,16 @@ static void flows_share_out(struct team *team)
 	static struct packet room;
 	bool tunnel = strncmp(team->load->dst, "10.2.", 5) == 0;
 	uint32_t given = 0;
-	char src[ADDR_TEXT_MAX];
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
 
 	for (uint32_t i = 0; given < team->n * team->load->flows; i++) {
 		uint32_t host = tunnel ? 0 : i % SOURCES_MAX;
 		snprintf(src, sizeof src, "10.1.%u.%u", host / 250, 2 + host % 250);
+		snprintf(dst, sizeof dst, "%s", team->load->dst);
+		if (team->load->divided)
+			snprintf(dst, sizeof dst, "10.2.0.%u", 256 * (i % team->n) / team->n + 9);
 		struct packet_spec s = { .src = src,
-			.dst = team->load->dst,
+			.dst = dst,
 			.proto = IP_UDP,
 			.src_port = (uint16_t)(1024 + (tunnel ? i : i / SOURCES_MAX)),
 			.dst_port = 9,
@@ -221,7 +226,7 @@ static void sessions_end(struct gate *g)
 static void step(struct runner *r)
 {
 	struct gate *g = r->gate;
-	const struct rings_reader reader = { &g->p, note_read, g };
+	const struct rings_reader reader = { &g->p, note_read, NULL, g };
 	struct train trains[TRAIN_BURST_MAX];
 
 	if (r->next == 0 && r->team->load->begins)
@@ -264,7 +269,7 @@ static void team_begin(struct team *team, const struct load *load, uint32_t n)
 	team->gates = zeroes(n * sizeof *team->gates);
 	team->runners = zeroes(n * sizeof *team->runners);
 	gate_init_team(team->gates, n, gate_text, load->more, 2 * load->flows + 1024);
-	gate_sa(&team->gates[0], false);
+	gate_sas(&team->gates[0], false, load->divided ? n : 1);
 	if (!rings_init(&team->rings, n))
 		abort();
 	for (uint32_t i = 0; i < n; i++) {

@@ -43,7 +43,7 @@ static void begin(void)
 	bool resumed;
 
 	memset(tables, 0, tables_n);
-	esp = esp_new(state, esp_state_size(PAIRS), tables, tables_n, PAIRS, &resumed, NULL);
+	esp = esp_new(state, esp_state_size(PAIRS), tables, tables_n, PAIRS, 1, &resumed, NULL);
 	assert(esp);
 	add(0x61616161, ENCR_AES_GCM_16, 0);
 	add(0x61616162, ENCR_CHACHA20_POLY1305, 0);
@@ -59,7 +59,7 @@ static size_t seal(const uint8_t *plain, size_t n, uint8_t *out)
 	store_be32(out + 4, (uint32_t)++sequence);
 	store_be64(out + 8, sequence);
 	memcpy(aad, out, 8);
-	esp_key_seal(esp->mgr, &esp->pair[0].in, out + 8, aad, 8, plain, n, out + 16);
+	esp_key_seal(esp->mgr[0], &esp->pair[0].in, out + 8, aad, 8, plain, n, out + 16);
 	return n + 32;
 }
 

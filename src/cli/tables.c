@@ -84,7 +84,8 @@ static const struct cli_column ipsec_columns[] = {
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT },
 	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
 	{ "seq_out",  "sequence", RIGHT }, { "mtu",       "MTU",       RIGHT }, { "age_s",     "age (s)", RIGHT },
-	{ "esn",      "ESN",      LEFT },  { "replay_window", "replay window", RIGHT }, { "dropped", "dropped", RIGHT },
+	{ "esn",      "ESN",      LEFT },  { "replay_window", "replay window", RIGHT },
+	{ "worker",   "worker", RIGHT }, { "dropped", "dropped", RIGHT },
 };
 static const struct cli_column counters_columns[] = {
 	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },

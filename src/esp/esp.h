@@ -2,7 +2,7 @@
  * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6
  * inside and outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
  *
- * Pure: no sockets, no clock; times come as arguments. One thread. The caller hands in two pieces of memory:
+ * Pure: no sockets, no clock; times come as arguments. The caller hands in two pieces of memory:
  *
  *	state   outlives the process (a memfd of the supervisor): SAs, keys, sequence numbers, replay windows
  *	tables  this process's own: expanded keys and indices, made again from the state
@@ -21,6 +21,12 @@
  * one whose selectors hold the packet is used. A pair installed with CHILD_OUTBOUND_LATER becomes active with
  * its first authentic inbound packet or by esp_activate(), so that no packet is sent that the peer cannot
  * decrypt yet.
+ *
+ * Several workers may use the SAs at the same time, each in a thread: every pair belongs to one of them, which alone
+ * seals and opens with both of its SAs and writes their sequence numbers, window and counters. They do not share a
+ * pair by an atomic counter: a worker that has taken a number and then waits for its core would send that number
+ * when the others are further ahead than the peer's replay window is long. Everything that changes SAs is called while
+ * no worker uses them, except for the activation of a pair by its first packet.
  *
  *	crypt.c   the AEADs, by libIPSec_MB
  *	sa.c      installation, removal, lookup, resumption
@@ -55,13 +61,22 @@ size_t esp_state_size(uint32_t pairs_max);
 size_t esp_tables_size(uint32_t pairs_max); /* the tables must be aligned to 64 and all zero */
 
 /*
- * Attaches. State of another version or size is cleared (*ret_resumed false); otherwise its SAs are resumed,
+ * Attaches, for so many workers: see esp_workers(). State of another version or size is cleared (*ret_resumed false); otherwise its SAs are resumed,
  * bound to no tunnel until esp_bind(). NULL with an error when the library does not start or memory is short.
  */
 struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, uint32_t pairs_max,
-	bool *ret_resumed, struct err *e);
+	uint32_t workers, bool *ret_resumed, struct err *e);
 /* Wipes the expanded keys; the state stays. */
 void esp_free(struct esp *esp);
+
+/*
+ * The pairs are divided among so many workers. When it is another number than before, each gets an owner anew, and goes on
+ * with the same numbers and window; otherwise they stay with their owners, over a restart too. A pair that replaces
+ * another one (rekeys_spi_in) has its owner; others go to the worker that has fewest. After an error there are as many
+ * as before.
+ */
+enum rc esp_workers(struct esp *esp, uint32_t workers, struct err *e);
+uint32_t esp_owner(const struct esp *esp, uint32_t pair); /* the worker */
 
 /*
  * tunnel_name identifies the tunnel in other generations of the configuration and after a restart. RC_EXISTS:
@@ -130,7 +145,7 @@ void esp_batch_begin(struct esp_batch *b);
 uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t);
 
 /*
- * Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again;
+ * By the pair's owner. Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again;
  * with *ret_drop set, the rest of the train is lost instead: sequence numbers are used up, or a packet is too
  * large for any batch. The trailer is written after each packet of the cutter and removed again.
  */
@@ -151,7 +166,7 @@ struct esp_opened {
 };
 
 /*
- * Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place
+ * By the owner of its pair, or of none. Opens one packet, from its SPI on, into dst, which has room for n octets and may be the packet's own place
  * (the inner packet is then at dst, not after the header). outer_class: traffic class of the outer header,
  * for ECN. The octets of dst are undefined after a drop. Opening activates a pair that waits for its first
  * packet.

@@ -73,7 +73,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		store_be64(aad + 4, sequence);
 	else
 		store_be32(aad + 4, low);
-	if (!esp_key_open(esp->mgr, &p->in, iv, aad, esn ? 12 : 8, r.at, body_n, dst)) {
+	if (!esp_key_open(esp->mgr[p->owner], &p->in, iv, aad, esn ? 12 : 8, r.at, body_n, dst)) {
 		ret_opened->drop = DROP_ESP_AUTH;
 		return;
 	}

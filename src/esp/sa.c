@@ -7,8 +7,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-_Static_assert(
-	sizeof(struct esp_state) % 8 == 0 && sizeof(struct esp_state_pair) % 8 == 0, "no padding at the end");
+_Static_assert(sizeof(struct esp_state) % 64 == 0 && sizeof(struct esp_state_pair) % 64 == 0,
+	"pairs are whole lines");
 
 static uint32_t slots_for(uint32_t pairs_max)
 {
@@ -73,9 +73,9 @@ static void active_out(struct esp *esp, uint32_t pair)
 }
 
 /*
- * Into that list, which is in falling order of installation. Called by the SAs' owner while other workers walk
- * along the list: a pair is complete when they can find it. Everything else that changes lists waits until
- * nobody walks there.
+ * Into that list, which is in falling order of installation. Called by the pair's owner while other workers walk
+ * along the list, and put pairs of theirs into it: a pair is complete when they can find it. Everything else that
+ * changes lists, and all that takes a pair out, waits until nobody walks there.
  */
 static void active_in(struct esp *esp, uint32_t pair)
 {
@@ -85,15 +85,18 @@ static void active_in(struct esp *esp, uint32_t pair)
 	assert(p->next_active == ESP_PAIR_NONE);
 	if (!at || !p->state->outbound_active)
 		return;
-	while (*at != ESP_PAIR_NONE && esp->pair[*at].state->order > p->state->order)
-		at = &esp->pair[*at].next_active;
-	p->next_active = *at;
-	__atomic_store_n(at, pair, __ATOMIC_RELEASE);
+	uint32_t next = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	do {
+		while (next != ESP_PAIR_NONE && esp->pair[next].state->order > p->state->order) {
+			at = &esp->pair[next].next_active;
+			next = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+		}
+		__atomic_store_n(&p->next_active, next, __ATOMIC_RELAXED);
+	} while (!__atomic_compare_exchange_n(at, &next, pair, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE));
 }
 
 void esp_pair_send(struct esp *esp, uint32_t pair)
 {
-	active_out(esp, pair);
 	__atomic_store_n(&esp->pair[pair].state->outbound_active, 1, __ATOMIC_RELAXED);
 	active_in(esp, pair);
 }
@@ -157,10 +160,10 @@ static enum rc pair_attach(struct esp *esp, uint32_t i)
 {
 	struct esp_pair *p = &esp->pair[i];
 	struct esp_state_pair *s = &esp->state->pair[i];
-	enum rc rc = esp_key_set(esp->mgr, &p->in, s->encr, s->encr_bits, s->key_in, s->key_n);
+	enum rc rc = esp_key_set(esp->mgr[0], &p->in, s->encr, s->encr_bits, s->key_in, s->key_n);
 
 	if (rc == RC_OK)
-		rc = esp_key_set(esp->mgr, &p->out, s->encr, s->encr_bits, s->key_out, s->key_n);
+		rc = esp_key_set(esp->mgr[0], &p->out, s->encr, s->encr_bits, s->key_out, s->key_n);
 	if (rc != RC_OK)
 		return rc;
 	assert(esp->live_n < esp->pairs_max);
@@ -169,6 +172,7 @@ static enum rc pair_attach(struct esp *esp, uint32_t i)
 	p->tunnel = INDEX_NONE;
 	p->next_active = ESP_PAIR_NONE;
 	p->live_at = esp->live_n;
+	p->owner = s->owner;
 	p->plain_v4 = plain_range(s->local_ts, s->local_n, &p->local_first, &p->local_last) &&
 		      plain_range(s->remote_ts, s->remote_n, &p->remote_first, &p->remote_last);
 	esp->live[esp->live_n++] = i;
@@ -183,7 +187,96 @@ static bool pair_sane(const struct esp_state_pair *s)
 	return s->local_n >= 1 && s->local_n <= SELECTORS_MAX && s->remote_n >= 1 &&
 	       s->remote_n <= SELECTORS_MAX && s->key_n <= AEAD_KEY_MAX && s->replay_window >= 1 &&
 	       s->replay_window <= REPLAY_WINDOW_LIMIT && s->spi_in >= SPI_MIN && s->spi_out >= SPI_MIN &&
-	       s->sequence_ceiling >= 1 && memchr(s->tunnel_name, '\0', sizeof s->tunnel_name);
+	       s->owner < WORKERS_MAX && s->sequence_ceiling >= 1 &&
+	       memchr(s->tunnel_name, '\0', sizeof s->tunnel_name);
+}
+
+/* Is b what will replace a, or a what is replaced by b: for the same packets of the same tunnel? */
+static bool same_traffic(const struct esp_state_pair *a, const struct esp_state_pair *b)
+{
+	return strncmp(a->tunnel_name, b->tunnel_name, sizeof a->tunnel_name) == 0 &&
+	       memcmp(a->local_ts, b->local_ts, sizeof a->local_ts) == 0 &&
+	       memcmp(a->remote_ts, b->remote_ts, sizeof a->remote_ts) == 0;
+}
+
+/*
+ * The worker that is to own a pair: the one that has fewest of those that have one (the first n live ones). What it
+ * replaces, or is replaced by, will soon be gone and does not count.
+ */
+static uint32_t owner_choose(const struct esp *esp, uint32_t pair, uint32_t n)
+{
+	const struct esp_state_pair *s = esp->pair[pair].state;
+	uint32_t owned[WORKERS_MAX] = { 0 }, least = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		const struct esp_pair *other = &esp->pair[esp->live[k]];
+		if (esp->live[k] != pair && !same_traffic(s, other->state))
+			owned[other->owner]++;
+	}
+	for (uint32_t w = 1; w < esp->workers; w++)
+		least = owned[w] < owned[least] ? w : least;
+	return least;
+}
+
+static void owner_set(struct esp *esp, uint32_t pair, uint32_t owner)
+{
+	assert(owner < esp->workers);
+	esp->pair[pair].owner = owner;
+	esp->pair[pair].state->owner = (uint16_t)owner;
+}
+
+static void owners_divide(struct esp *esp)
+{
+	for (uint32_t k = 0; k < esp->live_n; k++)
+		owner_set(esp, esp->live[k], owner_choose(esp, esp->live[k], k));
+	esp->state->workers = esp->workers;
+}
+
+/* So many managers, of which libIPSec_MB wants one in each thread. */
+static enum rc managers_set(struct esp *esp, uint32_t n, struct err *e)
+{
+	for (uint32_t w = 0; w < n; w++) {
+		if (esp->mgr[w])
+			continue;
+		if (!(esp->mgr[w] = alloc_mb_mgr(0)))
+			return err_add(e, RC_LIMIT, "out of memory for libIPSec_MB");
+		init_mb_mgr_auto(esp->mgr[w], NULL);
+		if (imb_get_errno(esp->mgr[w]) != 0)
+			return err_add(e, RC_INTERNAL, "libIPSec_MB does not start: %s",
+				imb_get_strerror(imb_get_errno(esp->mgr[w])));
+	}
+	return RC_OK;
+}
+
+static void managers_free(struct esp *esp, uint32_t from)
+{
+	for (uint32_t w = from; w < WORKERS_MAX; w++) {
+		if (esp->mgr[w])
+			free_mb_mgr(esp->mgr[w]);
+		esp->mgr[w] = NULL;
+	}
+}
+
+enum rc esp_workers(struct esp *esp, uint32_t workers, struct err *e)
+{
+	assert(workers > 0 && workers <= WORKERS_MAX);
+	enum rc rc = managers_set(esp, workers, e);
+
+	if (rc != RC_OK)
+		return rc;
+	managers_free(esp, workers);
+	esp->workers = workers;
+	bool divided = esp->state->workers == workers;
+	for (uint32_t k = 0; k < esp->live_n; k++)
+		divided &= esp->pair[esp->live[k]].owner < workers;
+	if (!divided)
+		owners_divide(esp);
+	return RC_OK;
+}
+
+uint32_t esp_owner(const struct esp *esp, uint32_t pair)
+{
+	return esp->pair[pair].owner;
 }
 
 static void state_resume(struct esp *esp)
@@ -203,29 +296,39 @@ static void state_resume(struct esp *esp)
 	}
 }
 
+/* A new file is zero and stays without pages. */
+static void state_begin(struct esp *esp, size_t state_n)
+{
+	struct esp_state *s = esp->state;
+
+	if (s->magic != 0) /* of another version: its keys go */
+		bytes_wipe(s, state_n);
+	s->version = ESP_STATE_VERSION;
+	s->pairs_max = esp->pairs_max;
+	s->bytes = esp_state_size(esp->pairs_max);
+	s->pair_bytes = sizeof s->pair[0];
+	__atomic_store_n(&s->magic, ESP_STATE_MAGIC, __ATOMIC_RELEASE);
+}
+
 struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, uint32_t pairs_max,
-	bool *ret_resumed, struct err *e)
+	uint32_t workers, bool *ret_resumed, struct err *e)
 {
 	struct esp *esp = NULL;
 
 	if (state_n < esp_state_size(pairs_max) || tables_n < esp_tables_size(pairs_max) ||
-		pairs_max > ESP_PAIRS_MAX || (uintptr_t)tables % 64 != 0 || (uintptr_t)state % 8 != 0) {
+		pairs_max > ESP_PAIRS_MAX || (uintptr_t)tables % 64 != 0 || (uintptr_t)state % 64 != 0) {
 		err_add(e, RC_RANGE,
 			"the memory for SAs is too small or not aligned: %u pairs need %zu and %zu octets",
 			pairs_max, esp_state_size(pairs_max), esp_tables_size(pairs_max));
 		return NULL;
 	}
 	esp = lines_new(1, sizeof *esp);
-	if (!esp || !(esp->mgr = alloc_mb_mgr(0))) {
-		err_add(e, RC_LIMIT, "out of memory for libIPSec_MB");
-		goto fail;
+	if (!esp) {
+		err_add(e, RC_LIMIT, "out of memory for SAs");
+		return NULL;
 	}
-	init_mb_mgr_auto(esp->mgr, NULL);
-	if (imb_get_errno(esp->mgr) != 0) {
-		err_add(e, RC_INTERNAL, "libIPSec_MB does not start: %s",
-			imb_get_strerror(imb_get_errno(esp->mgr)));
+	if (managers_set(esp, 1, e) != RC_OK)
 		goto fail;
-	}
 	esp->state = state;
 	esp->pairs_max = pairs_max;
 	esp->pair = tables;
@@ -239,21 +342,14 @@ struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, 
 	*ret_resumed = s->magic == ESP_STATE_MAGIC && s->version == ESP_STATE_VERSION &&
 		       s->pairs_max == pairs_max && s->bytes == esp_state_size(pairs_max) &&
 		       s->pair_bytes == sizeof s->pair[0];
-	if (*ret_resumed) {
+	if (*ret_resumed)
 		state_resume(esp);
+	else
+		state_begin(esp, state_n);
+	if (esp_workers(esp, workers, e) == RC_OK)
 		return esp;
-	}
-	if (s->magic != 0) /* of another version: its keys go; a new file is zero and stays without pages */
-		bytes_wipe(state, state_n);
-	s->version = ESP_STATE_VERSION;
-	s->pairs_max = pairs_max;
-	s->bytes = esp_state_size(pairs_max);
-	s->pair_bytes = sizeof s->pair[0];
-	__atomic_store_n(&s->magic, ESP_STATE_MAGIC, __ATOMIC_RELEASE);
-	return esp;
 fail:
-	if (esp && esp->mgr)
-		free_mb_mgr(esp->mgr);
+	managers_free(esp, 0);
 	free(esp);
 	return NULL;
 }
@@ -265,7 +361,7 @@ void esp_free(struct esp *esp)
 	for (uint32_t k = 0; k < esp->live_n; k++)
 		bytes_wipe(&esp->pair[esp->live[k]], sizeof esp->pair[0]);
 	memset(esp->live, 0, (esp->pairs_max + esp->slots_n + TUNNELS_MAX) * sizeof *esp->live);
-	free_mb_mgr(esp->mgr);
+	managers_free(esp, 0);
 	free(esp);
 }
 
@@ -343,6 +439,9 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	}
 	esp->order_next++;
 	esp->pair[i].tunnel = sa->tunnel;
+	uint32_t rekeyed = sa->rekeys_spi_in ? esp_pair_find(esp, sa->rekeys_spi_in) : ESP_PAIR_NONE;
+	owner_set(esp, i,
+		rekeyed != ESP_PAIR_NONE ? esp->pair[rekeyed].owner : owner_choose(esp, i, esp->live_n));
 	__atomic_store_n(&s->live, 1, __ATOMIC_RELEASE);
 	active_in(esp, i);
 	return RC_OK;

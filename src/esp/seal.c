@@ -146,7 +146,7 @@ static void seal_one(
 	store_be32(out, p->state->spi_out);
 	store_be32(out + 4, (uint32_t)sequence);
 	store_be64(out + 8, sequence); /* the IV: a counter never repeats (RFC 4106 section 3.1) */
-	esp_key_seal(esp->mgr, &p->out, out + 8, aad, aad_n, ip, n + pad + 2, out + ESP_HEAD_SIZE);
+	esp_key_seal(esp->mgr[p->owner], &p->out, out + 8, aad, aad_n, ip, n + pad + 2, out + ESP_HEAD_SIZE);
 	memcpy(tail, kept, sizeof kept);
 }
 

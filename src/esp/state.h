@@ -14,7 +14,7 @@
 #include "esp/replay.h"
 
 #define ESP_STATE_MAGIC	  0x31505345474e4c50ull
-#define ESP_STATE_VERSION 1
+#define ESP_STATE_VERSION 2
 
 /* By how much the ceiling is raised: the most sequence numbers that a kill can skip. */
 #define ESP_SEQUENCE_STEP 4096
@@ -23,18 +23,21 @@ struct esp_state_pair {
 	uint32_t live; /* 1: counts */
 	uint32_t spi_in, spi_out;
 	uint32_t flags; /* enum child_flags */
-	uint16_t encr, encr_bits, key_n, local_n, remote_n, zero;
+	uint16_t encr, encr_bits, key_n, local_n, remote_n;
+	uint16_t owner; /* the worker that seals and opens */
 	uint32_t replay_window;
 	uint32_t outbound_active;
-	uint64_t order;		   /* of installation: the newest sends */
-	uint64_t sequence_ceiling; /* no number from here on was ever used */
-	struct replay replay;
-	mono_ns installed, last_in, last_out; /* 0: never */
-	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	uint64_t order;	   /* of installation: the newest sends */
+	mono_ns installed; /* 0: never */
 	struct endpoint local, remote;
 	char tunnel_name[NAME_MAX_BYTES];
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	uint8_t key_in[AEAD_KEY_MAX], key_out[AEAD_KEY_MAX];
+	/* What the owner writes for each packet: not on the lines by which other workers look for a pair. */
+	_Alignas(64) uint64_t sequence_ceiling; /* no number from here on was ever used */
+	mono_ns last_in, last_out;		/* 0: never */
+	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	struct replay replay;
 };
 
 struct esp_state {
@@ -42,6 +45,7 @@ struct esp_state {
 	uint32_t version, pairs_max;
 	uint64_t bytes, pair_bytes;
 	uint64_t used; /* pairs from this index on were never written: a reader need not touch their pages */
+	uint64_t workers; /* among which the pairs are divided */
 	struct esp_state_pair pair[];
 };
 
@@ -52,6 +56,7 @@ struct esp_pair {
 	uint32_t tunnel;      /* in the present snapshot, or INDEX_NONE */
 	uint32_t live_at;     /* where in esp->live */
 	uint32_t next_active; /* of the same tunnel, the next older one that sends; ESP_PAIR_NONE */
+	uint32_t owner;	      /* as in the state */
 	/* The usual selectors (one IPv4 range on each side, any protocol and port) as plain numbers. */
 	bool plain_v4;
 	uint32_t local_first, local_last, remote_first, remote_last;
@@ -62,7 +67,8 @@ struct esp_pair {
 } __attribute__((aligned(64)));
 
 struct esp {
-	IMB_MGR *mgr;
+	IMB_MGR *mgr[WORKERS_MAX]; /* each worker's own */
+	uint32_t workers;
 	struct esp_state *state;
 	uint32_t pairs_max, live_n;
 	uint64_t order_next;
@@ -73,8 +79,7 @@ struct esp {
 	struct esp_pair *pair;
 };
 
-/* The pair is active for sending from now on, at its place in the order of installation; it may have been
- * before. */
+/* The pair, which was not, is active for sending from now on, at its place in the order of installation. */
 void esp_pair_send(struct esp *esp, uint32_t pair);
 
 /*

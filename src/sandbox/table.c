@@ -72,7 +72,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* datagrams of strangers: only through sockets that were handed over */				\
 	S(sendto, I | D, CALL_ANY) S(recvfrom, I | D, CALL_ANY)							\
 	S(sendmmsg, I | D, CALL_ANY) S(recvmmsg, I | D, CALL_ANY)						\
-	S(setsockopt, D, CALL_SOCKET_OPTIONS)	/* filters of its links; IPv6 of 1280 octets in narrow tunnels */	\
+	S(setsockopt, D, CALL_SOCKET_OPTIONS)	/* filters of its links and tunnels; IPv6 of 1280 octets in narrow tunnels */	\
 	S(getsockname, I | C, CALL_ANY) S(getsockopt, I | D | C, CALL_ANY)	/* D: drops of its sockets */	\
 	/* the command line's listening socket */								\
 	S(accept4, C, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C, CALL_ANY)					\

@@ -28,10 +28,10 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 
 	switch (r->kind) {
 	case RESOURCE_ESP_UDP_SOCKET:
-		socket_replace(r->index == 6 ? &w->udp6 : &w->udp4, fd);
+		tunnels_take(d, r->index == 6 ? TUNNEL_UDP6 : TUNNEL_UDP4, r->worker, fd);
 		return RC_OK;
 	case RESOURCE_ESP_SOCKET:
-		socket_replace(r->index == 6 ? &w->esp6 : &w->esp4, fd);
+		tunnels_take(d, r->index == 6 ? TUNNEL_ESP6 : TUNNEL_ESP4, r->worker, fd);
 		return RC_OK;
 	case RESOURCE_TUN:
 		socket_replace(&w->tun, fd);
@@ -234,6 +234,7 @@ static void on_sa_install(struct dataplane *d, struct ipc_frame *f)
 	if (result.rc != RC_OK)
 		log_warn("SA %08x was not installed: %s", result.spi_in, e.text);
 	workers_changed(d);
+	tunnels_changed(d);
 	ipc_send_SA_INSTALLED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
 
@@ -245,6 +246,7 @@ static void on_sa_remove(struct dataplane *d, const struct ipc_frame *f)
 	if (result.rc != RC_OK)
 		snprintf(result.text, sizeof result.text, "%s", rc_text(result.rc));
 	workers_changed(d);
+	tunnels_changed(d);
 	ipc_send_SA_REMOVED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
 }
 
@@ -278,18 +280,31 @@ static bool local_gone(const struct dataplane *d, uint32_t pair)
 		       route_leads_elsewhere(d->routes, &v.local->addr, &v.remote->addr));
 }
 
+/* Their owners write what is reported: it is read in pauses, and sent outside of them. */
+static uint32_t usage_read(struct dataplane *d, uint32_t from, struct sa_usage ret_usage[USAGE_PIECE])
+{
+	mono_ns now = clock_mono();
+	uint32_t n = 0;
+
+	pause_begin(&d->pause);
+	for (; n < USAGE_PIECE && from + n < esp_pairs(d->esp); n++)
+		esp_usage(d->esp, esp_pair_at(d->esp, from + n), now, &ret_usage[n]);
+	pause_end(&d->pause);
+	return n;
+}
+
 void control_report_usage(struct dataplane *d)
 {
 	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
-	mono_ns now = clock_mono();
+	struct sa_usage usage[USAGE_PIECE];
+	uint32_t n;
 
-	for (uint32_t i = 0; ipc_link_up(ike) && i < esp_pairs(d->esp); i++) {
-		struct sa_usage usage;
-		esp_usage(d->esp, esp_pair_at(d->esp, i), now, &usage);
-		usage.flags |= local_gone(d, esp_pair_at(d->esp, i)) ? SA_LOCAL_GONE : 0u;
-		if (usage.tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage) != RC_OK)
-			break; /* ike does not read: it is repeated in the next second */
-	}
+	for (uint32_t i = 0; ipc_link_up(ike) && (n = usage_read(d, i, usage)) > 0; i += n)
+		for (uint32_t k = 0; k < n; k++) {
+			usage[k].flags |= local_gone(d, esp_pair_at(d->esp, i + k)) ? SA_LOCAL_GONE : 0u;
+			if (usage[k].tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage[k]) != RC_OK)
+				return; /* ike does not read: it is repeated in the next second */
+		}
 }
 
 static bool datagram_allowed(struct worker *w, const struct endpoint *remote)
@@ -507,14 +522,13 @@ static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 void control_trace_end(struct dataplane *d)
 {
 	struct worker *w = d->workers[0];
-	const struct rings_reader reader = { &w->pipeline, control_note, w };
 	const struct session_filter none = { 0 };
 	struct msg_row end = { 0 };
 
 	if (d->trace.wanted == 0 || d->trace.begun < d->trace.wanted)
 		return;
 	pause_begin(&d->pause);
-	while (worker_rings_run(w, &reader) > 0) {
+	while (worker_rings_run(w) > 0) {
 	}
 	traces_set(d, &none, 0);
 	pause_end(&d->pause);

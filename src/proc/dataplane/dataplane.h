@@ -13,6 +13,8 @@
  *	workers.c    all workers together: their number, and what changes for all
  *	rule_log.c   log records of rules as text
  *	links.c      the links' sockets, shared out to workers
+ *	tunnels.c    those of tunnels
+ *	steer.c      which of these the kernel delivers an ESP packet to
  *	io_link.c    AF_PACKET sockets: trains from and to the links
  *	io_filter.c  socket filters: packets that those sockets need not deliver
  *	io_gather.c  UDP packets that leave through them as trains
@@ -68,6 +70,8 @@ struct dataplane {
 	const struct pipeline_io *io; /* of each worker, with the worker as its context */
 	/* What a worker reads from its rings beside trains, with it as the context. */
 	void (*note)(void *context, uint32_t from, enum ring_note kind, const void *bytes, uint32_t n);
+	void (*sealed)(void *context, const struct train *trains, uint32_t n, mono_ns now);
+	uint32_t (*tunnel_receive)(struct worker *w, enum tunnel_input i);
 	struct worker *workers[WORKERS_MAX]; /* workers_n of them; 0 is the main thread's */
 	uint32_t workers_n;
 	struct esp *esp;
@@ -86,6 +90,11 @@ struct dataplane {
 	/* links.c */
 	struct link_files links[LINKS_MAX];
 	uint32_t links_n;
+
+	/* tunnels.c */
+	int tunnel_fds[TUNNEL_INPUTS][WORKERS_MAX]; /* -1: none */
+	mono_ns steer_at,
+		steered; /* steer_at: when the kernel is told whose SPIs are whose; 0: it has been */
 
 	/* memory.c */
 	int state_fd;
@@ -174,6 +183,13 @@ void links_take(struct dataplane *d, const char *name, uint32_t link, uint32_t w
 void links_take_back(struct dataplane *d, uint32_t link);
 void links_share_out(struct dataplane *d); /* to other workers than before */
 void links_close(struct dataplane *d);
+
+/* tunnels.c: a socket for a worker. Outside of bursts. */
+void tunnels_take(struct dataplane *d, enum tunnel_input i, uint32_t worker, int fd);
+void tunnels_share_out(struct dataplane *d); /* to other workers than before */
+void tunnels_close(struct dataplane *d);
+void tunnels_changed(struct dataplane *d);		 /* SAs, their owners, or sockets */
+mono_ns tunnels_steer(struct dataplane *d, mono_ns now); /* tells the kernel; returns when to call again */
 
 /* threads.c: threads for all workers but the first, which is the caller's */
 enum rc threads_start(struct dataplane *d, struct err *e);

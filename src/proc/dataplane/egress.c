@@ -228,13 +228,14 @@ static void send_to_tunnel(struct pipeline *p, struct train *t)
 	struct segment_cutter cutter;
 	uint32_t pair, mtu = size_bound(t, pipeline_tunnel_mtu(p, t->tunnel));
 
-	if (p->worker != TUNNEL_WORKER) {
-		handover_to_tunnel(p, t);
-		return;
-	}
 	t->drop = tunnel_pair(p, t, &pair);
 	if (t->drop != DROP_NONE) {
 		tunnel_acquire(p, t);
+		return;
+	}
+	uint32_t owner = esp_owner(p->esp, pair);
+	if (owner != p->worker) {
+		handover_to_tunnel(p, t, owner);
 		return;
 	}
 	p->egress_pair = pair;

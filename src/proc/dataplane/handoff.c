@@ -55,15 +55,22 @@ void worker_wake_given(struct worker *w)
 		worker_wake(w->dataplane->workers[__builtin_ctz(given)]);
 }
 
+struct rings_reader worker_reader(struct worker *w)
+{
+	return (struct rings_reader){ &w->pipeline, w->dataplane->note, w->dataplane->sealed, w };
+}
+
 void worker_notes_run(struct worker *w)
 {
-	const struct rings_reader reader = { &w->pipeline, w->dataplane->note, w };
+	const struct rings_reader reader = worker_reader(w);
 
 	if (w->dataplane->rings.workers > 1)
 		rings_notes_run(&w->dataplane->rings, w->index, &reader);
 }
 
-uint32_t worker_rings_run(struct worker *w, const struct rings_reader *reader)
+uint32_t worker_rings_run(struct worker *w)
 {
-	return rings_run(&w->dataplane->rings, w->index, reader, clock_mono());
+	const struct rings_reader reader = worker_reader(w);
+
+	return rings_run(&w->dataplane->rings, w->index, &reader, clock_mono());
 }

@@ -1,6 +1,6 @@
 /*
  * Trains that another worker goes on with. A flow belongs to one worker in both directions, its home; by which
- * socket its packets arrive is only a matter of speed. Tunnels belong to the worker that owns their SAs.
+ * socket its packets arrive is only a matter of speed. A pair of SAs belongs to one worker too, its owner (esp/esp.h).
  *
  * So does a first packet that persistent NAT translates, to the worker that has its source's binding.
  * A session of which a direction is at home elsewhere (firewall/away.c) costs its packets of that direction a second step,
@@ -69,8 +69,9 @@ void pipeline_notes(struct pipeline *p)
 		}
 }
 
-void handover_to_tunnel(struct pipeline *p, struct train *t)
+void handover_to_tunnel(struct pipeline *p, struct train *t, uint32_t owner)
 {
-	if (!hand_over(p, TUNNEL_WORKER, HANDOVER_TUNNEL, t))
+	assert(owner != p->worker);
+	if (!hand_over(p, owner, HANDOVER_TUNNEL, t))
 		t->drop = DROP_WORKER_QUEUE_FULL;
 }

@@ -2,10 +2,15 @@
  * Tunnels: ESP in UDP (RFC 3948) on port 4500 with receive and segmentation offload, and plain ESP on raw
  * sockets. What one call received is opened packet by packet, directly into the place where it continues a
  * train (wire/segment.h); a sealed batch is sent with one call.
+ *
+ * Which worker a packet arrives at the kernel decides (tunnels.c). What is another one's goes to it as it came, over the
+ * ring: ESP to the owner of its SA, IKE to the first worker. One datagram may have packets of several SAs, as receive
+ * offload joins what one peer sends.
  */
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 #include "proc/dataplane/limits.h"
+#include "wire/ip.h"
 
 #include <assert.h>
 #include <arpa/inet.h>
@@ -110,24 +115,98 @@ static void packet_open(struct worker *w, const uint8_t *packet, uint32_t n, uin
 	pipeline_count_drop(&w->pipeline, o.drop, 1);
 }
 
-/* One UDP payload (RFC 3948 section 2): a keepalive, IKE after its non-ESP marker, or ESP. */
-static void datagram_take(struct worker *w, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
-	const struct endpoint *from, mono_ns now)
+/* IKE after its non-ESP marker, in UDP? */
+static bool is_ike(const uint8_t *bytes, uint32_t n, const struct endpoint *from)
 {
 	static const uint8_t marker[MARKER_SIZE];
 
-	w->datagrams_in++;
-	if (n == 1 && bytes[0] == 0xff) {
-		w->keepalives++;
-	} else if (n > MARKER_SIZE && memcmp(bytes, marker, MARKER_SIZE) == 0) {
-		struct endpoint local = { .addr = b->local, .port = 4500 };
-		control_ike_datagram(w, &local, from, bytes + MARKER_SIZE, n - MARKER_SIZE);
-	} else {
-		packet_open(w, bytes, n, b->traffic_class, from, now);
+	return from && n > MARKER_SIZE && memcmp(bytes, marker, MARKER_SIZE) == 0;
+}
+
+/* Payloads of UDP (RFC 3948 section 2: a keepalive, IKE, or ESP) or of IP that came together: packets of `b->segment`
+ * octets, the last may be shorter. from: in UDP, else NULL. */
+static void packets_take(struct worker *w, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
+	const struct endpoint *from, mono_ns now)
+{
+	struct endpoint local = { .addr = b->local, .port = 4500 };
+
+	for (uint32_t one; n > 0; bytes += one, n -= one) {
+		one = b->segment ? MIN_OF(b->segment, n) : n;
+		if (from && one == 1 && bytes[0] == 0xff)
+			w->keepalives++;
+		else if (is_ike(bytes, one, from))
+			control_ike_datagram(w, &local, from, bytes + MARKER_SIZE, one - MARKER_SIZE);
+		else
+			packet_open(w, bytes, one, b->traffic_class, from, now);
 	}
 }
 
-uint32_t tunnel_receive_udp(struct worker *w, int fd)
+/* The worker that a packet belongs to; this one where it does not matter. */
+static uint32_t packet_worker(
+	const struct worker *w, const uint8_t *bytes, uint32_t n, const struct endpoint *from)
+{
+	if (w->pipeline.workers == 1 || n < ESP_HEAD_SIZE)
+		return w->index;
+	if (is_ike(bytes, n, from))
+		return 0;
+	uint32_t pair = esp_pair_find(w->pipeline.esp, load_be32(bytes));
+	return pair == ESP_PAIR_NONE ? w->index : esp_owner(w->pipeline.esp, pair);
+}
+
+/* As packets_take(), by the worker `to`. */
+static void packets_hand_over(struct worker *w, uint32_t to, const uint8_t *bytes, uint32_t n,
+	const struct ancillary *b, const struct endpoint *from)
+{
+	struct train t = { .ip = (uint8_t *)(uintptr_t)bytes,
+		.len = n,
+		.segment_size = (uint16_t)(b->segment < n ? b->segment : 0),
+		.traffic_class = b->traffic_class,
+		.proto = from ? IP_UDP : 0,
+		.flags = TRAIN_HANDED_OVER,
+		.dst = b->local };
+
+	if (from) {
+		t.src = from->addr;
+		t.src_port = from->port;
+	}
+	w->pipeline.trains_handed_over++;
+	if (!worker_hand_over(w, to, HANDOVER_SEALED, &t))
+		pipeline_count_drop(&w->pipeline, DROP_WORKER_QUEUE_FULL, train_packets(&t));
+}
+
+/* As they came from a socket: those in a row that are one worker's go there together. */
+static void packets_arrived(struct worker *w, const uint8_t *bytes, uint32_t n, const struct ancillary *b,
+	const struct endpoint *from, mono_ns now)
+{
+	uint32_t size = b->segment ? MIN_OF(b->segment, n) : n, run;
+
+	for (; n > 0; bytes += run, n -= run) {
+		uint32_t to = packet_worker(w, bytes, MIN_OF(size, n), from);
+		run = MIN_OF(size, n);
+		while (run < n && packet_worker(w, bytes + run, MIN_OF(size, n - run), from) == to)
+			run += MIN_OF(size, n - run);
+		if (to == w->index)
+			packets_take(w, bytes, run, b, from, now);
+		else
+			packets_hand_over(w, to, bytes, run, b, from);
+	}
+}
+
+void tunnel_handed(void *context, const struct train *trains, uint32_t n, mono_ns now)
+{
+	struct worker *w = context;
+
+	segment_join_begin(&w->joiner, w->join, JOIN_BYTES);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct train *t = &trains[i];
+		const struct ancillary b = { t->segment_size, t->traffic_class, t->dst };
+		const struct endpoint from = { t->src, t->src_port, 0 };
+		packets_take(w, t->ip, t->len, &b, t->proto == IP_UDP ? &from : NULL, now);
+	}
+	join_run(w);
+}
+
+static uint32_t receive_udp(struct worker *w, int fd)
 {
 	struct mmsghdr m[TUNNEL_RX_BURST];
 	struct iovec at[TUNNEL_RX_BURST];
@@ -151,25 +230,19 @@ uint32_t tunnel_receive_udp(struct worker *w, int fd)
 	for (int i = 0; i < n; i++) {
 		struct ancillary b = ancillary_read(&m[i].msg_hdr);
 		struct endpoint remote = endpoint_of(&from[i]);
-		const uint8_t *bytes = at[i].iov_base;
-		uint32_t left = m[i].msg_len, size = b.segment ? b.segment : left;
 		if (m[i].msg_hdr.msg_flags & MSG_TRUNC) {
 			pipeline_count_drop(&w->pipeline, DROP_ESP_TRUNCATED, 1);
 			continue;
 		}
-		while (left > 0) {
-			uint32_t one = MIN_OF(size, left);
-			datagram_take(w, bytes, one, &b, &remote, now);
-			bytes += one;
-			left -= one;
-		}
+		w->datagrams_in += b.segment ? (m[i].msg_len + b.segment - 1) / b.segment : 1;
+		packets_arrived(w, at[i].iov_base, m[i].msg_len, &b, &remote, now);
 	}
 	join_run(w);
 	return (uint32_t)n;
 }
 
 /* IPv4 raw sockets deliver the IP header as well, IPv6 ones do not. */
-uint32_t tunnel_receive_esp(struct worker *w, int fd, uint8_t family)
+static uint32_t receive_esp(struct worker *w, int fd, uint8_t family)
 {
 	struct mmsghdr m[RX_BURST];
 	struct iovec at[RX_BURST];
@@ -199,10 +272,21 @@ uint32_t tunnel_receive_esp(struct worker *w, int fd, uint8_t family)
 			pipeline_count_drop(&w->pipeline, DROP_ESP_TRUNCATED, 1);
 			continue;
 		}
-		packet_open(w, bytes + header_n, packet_n - header_n, b.traffic_class, NULL, now);
+		packets_arrived(w, bytes + header_n, packet_n - header_n, &b, NULL, now);
 	}
 	join_run(w);
 	return (uint32_t)n;
+}
+
+uint32_t tunnel_receive(struct worker *w, enum tunnel_input i)
+{
+	int fd = tunnel_fd(w, i);
+
+	if (fd < 0)
+		return 0;
+	if (i == TUNNEL_UDP4 || i == TUNNEL_UDP6)
+		return receive_udp(w, fd);
+	return receive_esp(w, fd, i == TUNNEL_ESP4 ? ADDR_V4 : ADDR_V6);
 }
 
 /* --- sending --- */
@@ -343,7 +427,7 @@ enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const s
 {
 	struct worker *w = context;
 	bool v4 = pair->local->addr.family == ADDR_V4, udp = pair->flags & CHILD_ENCAP;
-	int fd = udp ? (v4 ? w->udp4 : w->udp6) : (v4 ? w->esp4 : w->esp6);
+	int fd = w->tunnel[udp ? (v4 ? TUNNEL_UDP4 : TUNNEL_UDP6) : (v4 ? TUNNEL_ESP4 : TUNNEL_ESP6)].fd;
 
 	if (fd < 0)
 		return DROP_TUNNEL_SEND_FAILED;

@@ -17,6 +17,7 @@
 #define TUNNEL_CONTROL_BYTES 128
 #define CLEARS_MAX	     16	 /* as many clients as control has; each has one request at a time */
 #define SURVEYS_MAX	     16	 /* the same */
+#define USAGE_PIECE	     64	 /* pairs of SAs whose usage is read in one pause */
 #define TRACE_STAGE_MAX	     32	 /* with the zero */
 #define TRACE_TEXT_MAX	     768 /* of a line, with the zero */
 #define LOOP_WAIT_MS_MAX     200 /* of a sleep, when no timer is due */
@@ -85,11 +86,12 @@
 
 /* ---- tunnels ---- */
 
-#define TUNNEL_WORKER	   0		  /* owns all SAs, and the sockets of tunnels */
-#define TUNNEL_MTU_UNKNOWN 1400		  /* inner MTU while a tunnel has no SA to compute it from */
-#define TUNNEL_MTU_MIN	   576		  /* whatever a path claims: RFC 791's least datagram */
-#define ACQUIRE_INTERVAL   (2 * NS_PER_S) /* between two requests to ike for one tunnel */
-#define PATHS_MAX	   PEERS_MAX	  /* remote endpoints with a path MTU below the link's */
+/* Between two times that the kernel is told which SPI is whose: until then the packets of a new SA take a step more. */
+#define TUNNELS_STEER_INTERVAL (100 * NS_PER_MS)
+#define TUNNEL_MTU_UNKNOWN     1400	      /* inner MTU while a tunnel has no SA to compute it from */
+#define TUNNEL_MTU_MIN	       576	      /* whatever a path claims: RFC 791's least datagram */
+#define ACQUIRE_INTERVAL       (2 * NS_PER_S) /* between two requests to ike for one tunnel */
+#define PATHS_MAX	       PEERS_MAX      /* remote endpoints with a path MTU below the link's */
 
 /*
  * IKE messages to port 4500 that are passed on. Anybody can send them: bounded for each source, so that a

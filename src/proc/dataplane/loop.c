@@ -18,7 +18,7 @@
 #define POLL_MAX	(LINKS_MAX + 9 + PROC_COUNT)
 
 /* What can bring packets. */
-enum input { IN_UDP4, IN_UDP6, IN_ESP4, IN_ESP6, IN_HOST, IN_ROUTES, IN_LINKS };
+enum input { IN_TUNNELS, IN_HOST = IN_TUNNELS + TUNNEL_INPUTS, IN_ROUTES, IN_LINKS };
 
 static const struct pipeline_io worker_io = { .link_send = link_send,
 	.tunnel_send = tunnel_send,
@@ -36,8 +36,11 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 	d->state_fd = d->route_fd = d->pending.fd = -1;
 	for (uint32_t i = 0; i < WORKERS_MAX; i++)
 		d->wake_fds[i] = -1;
+	memset(d->tunnel_fds, 0xff, sizeof d->tunnel_fds);
 	d->io = &worker_io;
 	d->note = control_note;
+	d->sealed = tunnel_handed;
+	d->tunnel_receive = tunnel_receive;
 	d->workers[0] = worker_new(d, 0);
 	if (!d->workers[0] || !uplinks_init(d))
 		return false;
@@ -164,6 +167,7 @@ static int timers(struct dataplane *d)
 	worker_wake_given(d->workers[0]);
 	next = MIN_OF(MIN_OF(d->next_second, uplinks_run(d)), next);
 	next = MIN_OF(reports_run(d, clock_mono()), next);
+	next = MIN_OF(tunnels_steer(d, clock_mono()), next);
 	if (!loaded || !cleared || !surveyed || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
@@ -181,35 +185,26 @@ static uint32_t input_run(struct dataplane *d, uint32_t input)
 {
 	struct worker *w = d->workers[0];
 
-	switch (input) {
-	case IN_UDP4:
-		return tunnel_receive_udp(w, w->udp4);
-	case IN_UDP6:
-		return tunnel_receive_udp(w, w->udp6);
-	case IN_ESP4:
-		return tunnel_receive_esp(w, w->esp4, ADDR_V4);
-	case IN_ESP6:
-		return tunnel_receive_esp(w, w->esp6, ADDR_V6);
-	case IN_HOST:
+	if (input < IN_HOST)
+		return tunnel_receive(w, (enum tunnel_input)(input - IN_TUNNELS));
+	if (input == IN_HOST)
 		return host_receive(w);
-	case IN_ROUTES:
+	if (input == IN_ROUTES)
 		return routes_run(d);
-	default:
-		return input - IN_LINKS < w->links_n ? link_receive(w, w->links[input - IN_LINKS]) : 0;
-	}
+	return input - IN_LINKS < w->links_n ? link_receive(w, w->links[input - IN_LINKS]) : 0;
 }
 
 static int input_fd(const struct dataplane *d, uint32_t input)
 {
 	const struct worker *w = d->workers[0];
-	const int fds[] = { w->udp4, w->udp6, w->esp4, w->esp6, w->tun, d->route_fd };
-
 	/* Without a configuration nothing can be decided: packets wait in their sockets, which drop what
 	 * exceeds their buffers. */
 	if (input != IN_ROUTES && (!dataplane_ready(d) || !w->pipeline.snapshot))
 		return -1;
+	if (input < IN_HOST)
+		return tunnel_fd(w, (enum tunnel_input)(input - IN_TUNNELS));
 	if (input < IN_LINKS)
-		return fds[input];
+		return input == IN_HOST ? w->tun : d->route_fd;
 	return w->links[input - IN_LINKS]->reads ? w->links[input - IN_LINKS]->fd : -1;
 }
 
@@ -292,8 +287,7 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 static bool inputs_run(struct dataplane *d, bool active[IN_LINKS + LINKS_MAX])
 {
 	struct worker *w = d->workers[0];
-	const struct rings_reader reader = { &w->pipeline, control_note, w };
-	bool any = d->workers_n > 1 && worker_rings_run(w, &reader) > 0;
+	bool any = d->workers_n > 1 && worker_rings_run(w) > 0;
 
 	for (uint32_t i = 0; i < IN_LINKS + w->links_n; i++) {
 		if (!active[i])

@@ -4,7 +4,7 @@
  * for its own part and can resume with what a killed process left (esp/esp.h, firewall/firewall.h).
  *
  * The sessions are divided among the workers, each of which has a region, by the key in the head. With another number
- * of workers they would be at home elsewhere: they end, and the SAs stay.
+ * of workers they would be at home elsewhere: they end, and the SAs stay, with other owners.
  *
  * The head's magic is written last. A file of another version is cleared.
  */
@@ -181,7 +181,7 @@ static enum rc esp_attach(struct dataplane *d, const struct memory_head *head, s
 	if (!d->esp_tables)
 		return err_add(e, RC_LIMIT, "out of memory for %u pairs of SAs", d->pairs_max);
 	d->esp = esp_new((uint8_t *)d->state + head->esp_at, head->fw_at - head->esp_at, d->esp_tables,
-		d->esp_tables_n, d->pairs_max, &esp_resumed, e);
+		d->esp_tables_n, d->pairs_max, d->workers_n, &esp_resumed, e);
 	return d->esp ? RC_OK : RC_INTERNAL;
 }
 
@@ -272,7 +272,9 @@ enum rc memory_divide(struct dataplane *d, struct err *e)
 			d->state_n, d->workers_n);
 	head->magic = 0;
 	pages_release(d, want.fw_at);
-	enum rc rc = head_write(head, &want, e);
+	enum rc rc = esp_workers(d->esp, d->workers_n, e);
+	if (rc == RC_OK)
+		rc = head_write(head, &want, e);
 	if (rc == RC_OK)
 		rc = firewalls_attach(d, head, true, e);
 	if (rc == RC_OK)

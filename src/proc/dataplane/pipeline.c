@@ -297,7 +297,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 
 void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now)
 {
-	assert(p->worker == TUNNEL_WORKER && n <= TRAIN_BURST_MAX);
+	assert(n <= TRAIN_BURST_MAX);
 	p->now = now;
 	p->scratch_n = 0;
 	for (uint32_t i = 0; i < n; i++) {

@@ -10,7 +10,7 @@
  *	offloads.c         checksums and segments that a kernel left to a NIC
  *	ingress.c          trains that have just arrived
  *	pipeline.c         headers, zone, fragments; the stages of a burst; configuration and interfaces
- *	handover.c         trains whose flow, or whose SA, belongs to another worker
+ *	handover.c         trains whose flow, or whose pair of SAs, belongs to another worker
  *	forward.c          where to: host, tunnel, link; cached in the session
  *	tunnel.c           MTU and SAs of tunnels, requests for SAs
  *	egress.c           out: sizes and fragments, frames, sealing
@@ -55,6 +55,7 @@ struct pipeline;
 enum handover_kind {
 	HANDOVER_ARRIVED, /* its flow is at home there */
 	HANDOVER_TUNNEL,  /* the firewall has passed it: to be sealed by that worker */
+	HANDOVER_SEALED, /* ESP packets of its SAs, or for worker 0 messages of IKE: no train of the pipeline's yet */
 	HANDOVER_KINDS
 };
 
@@ -248,7 +249,10 @@ bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, ui
 /* n is at most TRAIN_BURST_MAX. The bytes are no longer needed when it returns. */
 void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
 
-/* The same for trains of HANDOVER_TUNNEL, at the worker that owns the SAs. */
+/*
+ * The same for trains of HANDOVER_TUNNEL, at the worker that owns their pair of SAs; if another pair has been activated
+ * since, its owner gets them.
+ */
 void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now);
 
 /* What the firewall has to say to other workers goes to them: after fw_expire(), fw_sweep() and fw_note(); bursts do it

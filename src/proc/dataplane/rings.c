@@ -125,12 +125,15 @@ uint32_t rings_notes_run(struct rings *r, uint32_t to, const struct rings_reader
 	return n;
 }
 
-static void trains_run(struct pipeline *p, uint32_t kind, struct train *trains, uint32_t n, mono_ns now)
+static void trains_run(
+	const struct rings_reader *reader, uint32_t kind, struct train *trains, uint32_t n, mono_ns now)
 {
 	if (n > 0 && kind == HANDOVER_TUNNEL)
-		pipeline_burst_tunnel(p, trains, n, now);
+		pipeline_burst_tunnel(reader->p, trains, n, now);
+	else if (n > 0 && kind == HANDOVER_SEALED)
+		reader->sealed(reader->context, trains, n, now);
 	else if (n > 0)
-		pipeline_burst(p, trains, n, now);
+		pipeline_burst(reader->p, trains, n, now);
 }
 
 /* Taken first, then the notes: what is noted about these trains was there before them. */
@@ -149,13 +152,13 @@ static uint32_t ring_run(
 		uint32_t next = record_kind(&records[i]);
 		assert(next < HANDOVER_KINDS);
 		if (next != kind) {
-			trains_run(reader->p, kind, trains, n, now);
+			trains_run(reader, kind, trains, n, now);
 			n = 0;
 		}
 		kind = next;
 		trains[n++] = train_read(&records[i]);
 	}
-	trains_run(reader->p, kind, trains, n, now);
+	trains_run(reader, kind, trains, n, now);
 	ring_release(r->ring[from][to]);
 	return (uint32_t)taken + notes;
 }

@@ -39,6 +39,8 @@ struct rings {
 struct rings_reader {
 	struct pipeline *p; /* that of the worker */
 	void (*note)(void *context, uint32_t from, enum ring_note kind, const void *bytes, uint32_t n);
+	/* What is of HANDOVER_SEALED. NULL: nobody gives such. */
+	void (*sealed)(void *context, const struct train *trains, uint32_t n, mono_ns now);
 	void *context;
 };
 

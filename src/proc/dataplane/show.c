@@ -390,6 +390,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 	if (known)
 		jw_u64(w, "mtu", pipeline_tunnel_mtu(&d->workers[0]->pipeline, v.tunnel));
 	jw_u64(w, "replay_window", v.replay_window);
+	jw_u64(w, "worker", esp_owner(d->esp, pair));
 	jw_u64(w, "age_s", seconds_since(v.installed));
 	rows_add(&o->piece);
 }
@@ -437,7 +438,8 @@ static void counter_row(struct out *o, const char *name, uint64_t value, const c
 struct counts {
 	struct fw_counters fw;
 	uint64_t packets_in, packets_out, bytes_in, bytes_out, trains_in, errors_sent, errors_suppressed,
-		queued, handed_over, notes_lost, alg_full, sessions_limit, drops[DROP_COUNT];
+		queued, handed_over, notes_lost, alg_full, sessions_limit, datagrams_in, keepalives,
+		tunnel_too_big, drops[DROP_COUNT];
 	struct {
 		uint64_t answers, suppressed, conflicts;
 	} proxies;
@@ -472,6 +474,9 @@ static void counts_add(struct counts *sum, const struct worker *w)
 	sum->handed_over += p->trains_handed_over;
 	sum->notes_lost += p->notes_lost;
 	sum->alg_full += p->alg_full;
+	sum->datagrams_in += w->datagrams_in;
+	sum->keepalives += w->keepalives;
+	sum->tunnel_too_big += w->tunnel_too_big;
 	sum->proxies.answers += p->proxies.answers;
 	sum->proxies.suppressed += p->proxies.suppressed;
 	sum->proxies.conflicts += p->proxies.conflicts;
@@ -533,9 +538,9 @@ static void counters_rows(struct out *o)
 		{ "trains-handed-over",       "trains that went on with another worker than the one where they arrived", s.handed_over },
 		{ "redirects-now",            "keys of sessions whose packets go on from one worker to another", c->redirects_now },
 		{ "worker-notes-lost",        "notes between workers that found no room; they are written again", s.notes_lost },
-		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", d->workers[0]->datagrams_in },
-		{ "nat-keepalives",           "of these, NAT keepalives", d->workers[0]->keepalives },
-		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", d->workers[0]->tunnel_too_big },
+		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", s.datagrams_in },
+		{ "nat-keepalives",           "of these, NAT keepalives", s.keepalives },
+		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", s.tunnel_too_big },
 	};
 	/* clang-format on */
 

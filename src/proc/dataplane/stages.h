@@ -26,8 +26,8 @@ static inline uint64_t pipeline_generation(const struct pipeline *p)
 bool handover_at_home(struct pipeline *p, struct packet_context *ctx);
 /* The firewall of another worker is to admit it. */
 void handover_to_owner(struct pipeline *p, struct packet_context *ctx, uint32_t owner);
-/* Past the firewall, to the worker that seals it. */
-void handover_to_tunnel(struct pipeline *p, struct train *t);
+/* Past the firewall, to the worker that seals it, the owner of its pair of SAs. */
+void handover_to_tunnel(struct pipeline *p, struct train *t, uint32_t owner);
 
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);

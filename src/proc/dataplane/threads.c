@@ -1,5 +1,5 @@
 /*
- * The threads of all workers but the first. Each runs bursts from the rings and from its links' sockets, and sleeps
+ * The threads of all workers but the first. Each runs bursts from the rings and from its sockets of links and tunnels, and sleeps
  * when there are none; between two rounds it parks if the main thread has begun a pause. Notes are read
  * behind the receipt of each burst and before its run (rings.h): what another worker has noted is known before packets that may need it.
  *
@@ -18,46 +18,63 @@
 #include <unistd.h>
 
 #define ROUNDS_PER_POLL 8
+#define INPUTS		(TUNNEL_INPUTS + LINKS_MAX) /* sockets of tunnels, then links */
+
+static int input_fd(const struct worker *w, uint32_t input)
+{
+	if (input < TUNNEL_INPUTS)
+		return tunnel_fd(w, (enum tunnel_input)input);
+	const struct link_io *l = w->links[input - TUNNEL_INPUTS];
+	return l->reads ? l->fd : -1;
+}
 
 static bool is_stopped(const struct dataplane *d)
 {
 	return __atomic_load_n(&d->threads_stop, __ATOMIC_ACQUIRE) != 0;
 }
 
-/* Sleeps for at most wait_ms, and not at all when there is something in the rings or to park for; marks links that
+/* Sleeps for at most wait_ms, and not at all when there is something in the rings or to park for; marks inputs that
  * have something to read. */
-static void poll_links(struct worker *w, int wait_ms, bool active[LINKS_MAX])
+static void poll_inputs(struct worker *w, int wait_ms, bool active[INPUTS])
 {
 	struct dataplane *d = w->dataplane;
 	struct ring_sleeper *sleeper = &d->sleepers[w->index];
-	struct pollfd p[1 + LINKS_MAX];
+	uint32_t inputs = TUNNEL_INPUTS + w->links_n;
+	struct pollfd p[1 + INPUTS];
 	uint64_t woken;
 
 	p[0] = (struct pollfd){ .fd = d->wake_fds[w->index], .events = POLLIN };
-	for (uint32_t i = 0; i < w->links_n; i++)
-		p[1 + i] = (struct pollfd){ .fd = w->links[i]->reads && !active[i] ? w->links[i]->fd : -1,
-			.events = POLLIN };
+	for (uint32_t i = 0; i < inputs; i++)
+		p[1 + i] = (struct pollfd){ .fd = active[i] ? -1 : input_fd(w, i), .events = POLLIN };
 	ring_sleep_begin(sleeper);
 	if (pause_wanted(&d->pause) || is_stopped(d) || !rings_are_empty(&d->rings, w->index))
 		wait_ms = 0;
-	if (poll(p, 1 + w->links_n, wait_ms) < 0 && errno != EINTR)
+	if (poll(p, 1 + inputs, wait_ms) < 0 && errno != EINTR)
 		log_error("poll the inputs of worker %u of the data plane: %m", w->index);
 	ring_sleep_end(sleeper);
 	if (p[0].revents && read(p[0].fd, &woken, sizeof woken) < 0 && errno != EAGAIN)
 		log_error("read the event of worker %u of the data plane: %m", w->index);
-	for (uint32_t i = 0; i < w->links_n; i++)
+	for (uint32_t i = 0; i < inputs; i++)
 		active[i] |= p[1 + i].fd >= 0 && p[1 + i].revents != 0;
 }
 
-/* One round: true when there was something. */
-static bool round_run(struct worker *w, const struct rings_reader *reader, bool active[LINKS_MAX])
+static uint32_t input_run(struct worker *w, uint32_t input)
 {
-	bool any = worker_rings_run(w, reader) > 0;
+	if (input_fd(w, input) < 0)
+		return 0;
+	return input < TUNNEL_INPUTS ? w->dataplane->tunnel_receive(w, (enum tunnel_input)input)
+				     : link_receive(w, w->links[input - TUNNEL_INPUTS]);
+}
 
-	for (uint32_t i = 0; i < w->links_n; i++) {
+/* One round: true when there was something. */
+static bool round_run(struct worker *w, bool active[INPUTS])
+{
+	bool any = worker_rings_run(w) > 0;
+
+	for (uint32_t i = 0; i < TUNNEL_INPUTS + w->links_n; i++) {
 		if (!active[i])
 			continue;
-		active[i] = w->links[i]->reads && link_receive(w, w->links[i]) > 0;
+		active[i] = input_run(w, i) > 0;
 		any |= active[i];
 	}
 	worker_wake_given(w);
@@ -78,8 +95,7 @@ static void *thread_run(void *context)
 {
 	struct worker *w = context;
 	struct dataplane *d = w->dataplane;
-	const struct rings_reader reader = { &w->pipeline, d->note, w };
-	bool active[LINKS_MAX] = { false };
+	bool active[INPUTS] = { false };
 
 	pause_join(&d->pause);
 	for (uint32_t round = 0; !is_stopped(d); round++) {
@@ -90,11 +106,11 @@ static void *thread_run(void *context)
 		w->links_changed = false;
 		/* Without a configuration nothing can be decided: packets wait in their sockets. */
 		bool ready = w->pipeline.snapshot != NULL;
-		bool any = ready && round_run(w, &reader, active);
+		bool any = ready && round_run(w, active);
 		if (any && round % ROUNDS_PER_POLL != 0)
 			continue;
 		int wait_ms = ready ? timers_run(w) : LOOP_WAIT_MS_MAX;
-		poll_links(w, any ? 0 : wait_ms, active);
+		poll_inputs(w, any ? 0 : wait_ms, active);
 	}
 	pause_leave(&d->pause);
 	return NULL;

@@ -31,7 +31,9 @@ struct worker *worker_new(struct dataplane *d, uint32_t index)
 	io.context = w;
 	w->dataplane = d;
 	w->index = index;
-	w->udp4 = w->udp6 = w->esp4 = w->esp6 = w->tun = -1;
+	w->tun = -1;
+	for (uint32_t i = 0; i < TUNNEL_INPUTS; i++)
+		w->tunnel[i].fd = -1;
 	w->rx = memory_buffers(RX_BURST * RX_BYTES);
 	w->join = memory_buffers(JOIN_BYTES);
 	w->gather = memory_buffers(GATHER_BYTES);
@@ -47,13 +49,10 @@ void worker_free(struct worker *w)
 {
 	if (!w)
 		return;
-	int *fds[] = { &w->udp4, &w->udp6, &w->esp4, &w->esp6, &w->tun };
-
 	while (w->links_n > 0)
 		link_remove(w, w->links[0]->link);
-	for (size_t i = 0; i < COUNT_OF(fds); i++)
-		if (*fds[i] >= 0)
-			close(*fds[i]);
+	if (w->tun >= 0)
+		close(w->tun);
 	pipeline_done(&w->pipeline);
 	memory_buffers_free(w->rx, RX_BURST * RX_BYTES);
 	memory_buffers_free(w->join, JOIN_BYTES);
@@ -93,10 +92,8 @@ static void kernel_drops_count(struct worker *w, int fd, uint32_t *seen)
 
 static void overload_second(struct worker *w)
 {
-	const int fds[COUNT_OF(w->kernel_drops)] = { w->udp4, w->udp6, w->esp4, w->esp6 };
-
-	for (size_t i = 0; i < COUNT_OF(fds); i++)
-		kernel_drops_count(w, fds[i], &w->kernel_drops[i]);
+	for (uint32_t i = 0; i < TUNNEL_INPUTS; i++)
+		kernel_drops_count(w, tunnel_fd(w, (enum tunnel_input)i), &w->kernel_drops[i]);
 	for (uint32_t i = 0; i < w->links_n; i++)
 		if (w->links[i]->reads)
 			kernel_drops_count(w, w->links[i]->fd, &w->links[i]->kernel_drops);

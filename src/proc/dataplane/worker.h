@@ -3,7 +3,7 @@
  * the process has once.
  *
  * Worker 0 runs in the main thread, which also handles messages, rtnetlink and the timers of the process; it
- * owns the sockets of tunnels and the host's TUN device. The others run in threads of their own (threads.c). What
+ * owns the host's TUN device, and messages of IKE to port 4500 are its own. The others run in threads of their own (threads.c). What
  * they read beside their own the main thread changes in pauses only (pause.h); what they have for it they put into
  * the ring to worker 0 (rings.h).
  */
@@ -41,6 +41,13 @@ struct link_io {
 	struct sock_filter filter[LINK_FILTER_MAX];
 };
 
+/* A worker's socket of tunnels; tunnels.c owns it. */
+enum tunnel_input { TUNNEL_UDP4, TUNNEL_UDP6, TUNNEL_ESP4, TUNNEL_ESP6, TUNNEL_INPUTS };
+struct tunnel_io {
+	int fd;	    /* -1: none */
+	bool reads; /* it is this worker's own; else the first one's, and only to send by */
+};
+
 struct worker {
 	struct dataplane *dataplane;
 	uint32_t index;
@@ -55,22 +62,28 @@ struct worker {
 	/* io_link.c, io_filter.c, io_gather.c */
 	struct link_io *links[LINKS_MAX];
 	uint32_t links_n;
-	bool links_changed; /* they have other numbers now */
+	bool links_changed; /* they have other numbers now, or sockets of tunnels are others */
 	uint8_t *rx;	    /* RX_BURST * RX_BYTES */
 	struct segment_joiner gatherer;
 	uint8_t *gather;
 	uint64_t filters_generation; /* of the tables that the filters were made from */
 
 	/* io_tunnel.c */
-	int udp4, udp6, esp4, esp6;
+	struct tunnel_io tunnel[TUNNEL_INPUTS];
 	struct segment_joiner joiner;
 	uint8_t *join;
 	uint64_t datagrams_in, keepalives, tunnel_too_big;
-	uint32_t kernel_drops[4]; /* of the four sockets, as seen last */
+	uint32_t kernel_drops[TUNNEL_INPUTS]; /* of these sockets, as seen last */
 
 	/* io_host.c */
 	int tun;
 };
+
+/* The socket that it receives by; -1: none. */
+static inline int tunnel_fd(const struct worker *w, enum tunnel_input i)
+{
+	return w->tunnel[i].reads ? w->tunnel[i].fd : -1;
+}
 
 /* worker.c. NULL: out of memory. */
 struct worker *worker_new(struct dataplane *d, uint32_t index);
@@ -92,7 +105,8 @@ void worker_wake(struct worker *w);
 /* Between a burst's receipt and its run: notes about what was answered by it. */
 void worker_notes_run(struct worker *w);
 /* What the others have given to it; returns how many records. */
-uint32_t worker_rings_run(struct worker *w, const struct rings_reader *reader);
+uint32_t worker_rings_run(struct worker *w);
+struct rings_reader worker_reader(struct worker *w); /* who reads them */
 
 /* io_link.c: each *_receive() runs one burst and returns how many trains or datagrams there were */
 enum rc link_add(struct worker *w, const char *name, uint32_t link, int fd, bool reads, struct err *e);
@@ -115,8 +129,9 @@ const struct sockaddr_ll *link_destination(const struct link_io *l, const uint8_
 bool link_send_segmented(const struct link_io *l, uint8_t *frame, uint32_t n);
 
 /* io_tunnel.c */
-uint32_t tunnel_receive_udp(struct worker *w, int fd);
-uint32_t tunnel_receive_esp(struct worker *w, int fd, uint8_t family);
+uint32_t tunnel_receive(struct worker *w, enum tunnel_input i);
+/* What another worker has received and is this one's: of HANDOVER_SEALED. */
+void tunnel_handed(void *context, const struct train *trains, uint32_t n, mono_ns now);
 enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const struct esp_batch *batch);
 
 /* io_host.c */

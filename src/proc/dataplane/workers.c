@@ -67,7 +67,7 @@ static void trains_drop(struct dataplane *d)
 {
 	for (uint32_t i = 0; i < d->workers_n; i++) {
 		struct worker *w = d->workers[i];
-		const struct rings_reader reader = { &w->pipeline, d->note, w };
+		const struct rings_reader reader = worker_reader(w);
 		rings_drop(&d->rings, i, &reader);
 	}
 }
@@ -176,6 +176,9 @@ static void others_end(struct dataplane *d)
 	while (d->workers_n > 1) {
 		struct worker *w = d->workers[--d->workers_n];
 		counts_keep(&d->workers[0]->pipeline, &w->pipeline);
+		d->workers[0]->datagrams_in += w->datagrams_in;
+		d->workers[0]->keepalives += w->keepalives;
+		d->workers[0]->tunnel_too_big += w->tunnel_too_big;
 		fw_detach(w->fw);
 		worker_free(w);
 		d->workers[d->workers_n] = NULL;
@@ -252,6 +255,8 @@ enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
 	if (rc == RC_OK)
 		links_share_out(d);
 	if (rc == RC_OK)
+		tunnels_share_out(d);
+	if (rc == RC_OK)
 		rc = equip(d, e);
 	if (rc == RC_OK && d->snapshot_next.snapshot)
 		rc = workers_prepare(d, d->snapshot_next.snapshot, e); /* from its beginning */
@@ -266,6 +271,7 @@ void workers_done(struct dataplane *d)
 	threads_stop(d);
 	rings_done(&d->rings);
 	links_close(d);
+	tunnels_close(d);
 	memory_detach(d);
 	while (d->workers_n > 0)
 		worker_free(d->workers[--d->workers_n]);

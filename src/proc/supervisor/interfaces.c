@@ -129,6 +129,7 @@ void interfaces_open(struct supervisor *s)
 		}
 	}
 	s->workers = s->snapshot->workers;
+	sockets_for_workers(s, s->workers);
 	for (size_t i = 0; i < s->interfaces_n; i++)
 		if (s->interfaces[i].index && !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
 			open_one(s, &s->interfaces[i]);

@@ -60,6 +60,19 @@ static enum rc keep(struct supervisor *s, enum proc holder, enum resource kind, 
 		       : err_add(e, RC_LIMIT, "too many resources");
 }
 
+/* For another worker than the first; a data plane that runs gets it. */
+static enum rc keep_for(struct supervisor *s, uint32_t worker, enum resource kind, uint32_t index,
+	const char *name, int fd, struct err *e)
+{
+	int i = resource_add(s, PROC_DATAPLANE, kind, index, name, fd);
+
+	if (i < 0)
+		return err_add(e, RC_LIMIT, "too many resources");
+	s->resources[i].m.worker = worker;
+	resource_give(s, &s->resources[i]);
+	return RC_OK;
+}
+
 /*
  * What all sockets towards other gateways have: the address a packet came to (and is sent from), a mark that
  * keeps their own packets out of tunnels. discover: IP_PMTUDISC_DO for ESP, so that too large a packet is an
@@ -148,7 +161,8 @@ static enum rc open_ike(struct supervisor *s, int family, struct err *e)
  * Port 4500 twice: the data plane's socket receives all, ike's only sends. Two sockets on one port are a
  * group of which the kernel picks one for each packet; the one-instruction program picks the first that was
  * bound, always. Receive offload looks the socket up without asking the program: it must find the packets
- * welcome in trains by either socket.
+ * welcome in trains by either socket. Those of further workers join the group when there are such, in their order; the
+ * data plane then replaces the program.
  */
 static enum rc open_nat(struct supervisor *s, int family, struct err *e)
 {
@@ -183,20 +197,54 @@ failed:
 	return RC_IO;
 }
 
-static enum rc open_esp(struct supervisor *s, int family, struct err *e)
+static enum rc open_nat_for(struct supervisor *s, uint32_t worker, int family, struct err *e)
 {
-	int fd = socket(
-		family == 4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, ESP_PROTOCOL);
-	bool ok = fd >= 0 && outside(fd, family, true);
+	int fd = udp_new(family, true, e);
 
-	if (!ok) {
-		err_errno(e, RC_IO, "make a raw socket for ESP over IPv%d", family);
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
+		return RC_IO;
+	buffers(fd, BUFFER_TUNNEL);
+	if (!set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !set(fd, IPPROTO_UDP, UDP_GRO, 1) ||
+		!bind_port(fd, family, NAT_PORT)) {
+		err_errno(e, RC_IO, "bind UDP port %u", NAT_PORT);
+		close(fd);
 		return RC_IO;
 	}
-	buffers(fd, BUFFER_TUNNEL);
-	return keep(s, PROC_DATAPLANE, RESOURCE_ESP_SOCKET, (uint32_t)family, "esp", fd, e);
+	return keep_for(s, worker, RESOURCE_ESP_UDP_SOCKET, (uint32_t)family, "udp-4500", fd, e);
+}
+
+/* closed: nothing is received by it until another filter replaces this one. What comes before that comes by another
+ * socket too, and is refused as a replay there. */
+static int esp_new(int family, bool closed, struct err *e)
+{
+	struct sock_filter none[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog program = { .len = 1, .filter = none };
+	int fd = socket(
+		family == 4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, ESP_PROTOCOL);
+
+	if (fd >= 0 && outside(fd, family, true) &&
+		(!closed || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0)) {
+		buffers(fd, BUFFER_TUNNEL);
+		return fd;
+	}
+	err_errno(e, RC_IO, "make a raw socket for ESP over IPv%d", family);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static enum rc open_esp(struct supervisor *s, int family, struct err *e)
+{
+	int fd = esp_new(family, false, e);
+
+	return fd < 0 ? RC_IO : keep(s, PROC_DATAPLANE, RESOURCE_ESP_SOCKET, (uint32_t)family, "esp", fd, e);
+}
+
+static enum rc open_esp_for(struct supervisor *s, uint32_t worker, int family, struct err *e)
+{
+	int fd = esp_new(family, true, e);
+
+	return fd < 0 ? RC_IO : keep_for(s, worker, RESOURCE_ESP_SOCKET, (uint32_t)family, "esp", fd, e);
 }
 
 /* Segments of up to 64 KB with unfinished checksums may pass in both directions. */
@@ -278,13 +326,18 @@ static enum rc open_routes(struct supervisor *s, struct err *e)
 	return keep(s, PROC_DATAPLANE, RESOURCE_ROUTES, 0, "rtnetlink", fd, e);
 }
 
+/* A machine without IPv6 has no such sockets. */
+static int last_family(void)
+{
+	return access("/proc/net/if_inet6", F_OK) == 0 ? 6 : 4;
+}
+
 enum rc sockets_open(struct supervisor *s, struct err *e)
 {
-	/* A machine without IPv6 has no such sockets. */
-	bool v6 = access("/proc/net/if_inet6", F_OK) == 0;
+	int last = last_family();
 	enum rc rc = RC_OK;
 
-	for (int family = 4; family <= (v6 ? 6 : 4) && rc == RC_OK; family += 2) {
+	for (int family = 4; family <= last && rc == RC_OK; family += 2) {
 		rc = open_ike(s, family, e);
 		if (rc == RC_OK)
 			rc = open_nat(s, family, e);
@@ -293,7 +346,26 @@ enum rc sockets_open(struct supervisor *s, struct err *e)
 	}
 	if (rc == RC_OK)
 		rc = open_tun(s, e);
+	s->tunnel_workers = 1;
 	return rc == RC_OK ? open_routes(s, e) : rc;
+}
+
+void sockets_for_workers(struct supervisor *s, uint32_t n)
+{
+	int last = last_family();
+	enum rc rc = RC_OK;
+	struct err e = { 0 };
+
+	for (; s->tunnel_workers < n && rc == RC_OK; s->tunnel_workers += rc == RC_OK)
+		for (int family = 4; family <= last && rc == RC_OK; family += 2) {
+			rc = open_nat_for(s, s->tunnel_workers, family, &e);
+			if (rc == RC_OK)
+				rc = open_esp_for(s, s->tunnel_workers, family, &e);
+		}
+	if (rc == RC_OK)
+		return;
+	log_warn("tunnels are read by the first %u workers alone: %s", s->tunnel_workers, e.text);
+	s->tunnel_workers = WORKERS_MAX; /* another one would not have its place in the group */
 }
 
 static enum rc describe(int fd, const char *name, uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e)

@@ -45,7 +45,7 @@
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
-#define RESOURCES_MAX (20 + INTERFACES_MAX * WORKERS_MAX)
+#define RESOURCES_MAX (20 + (INTERFACES_MAX + 4) * WORKERS_MAX)
 #define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
 
 #define READY_WAIT_NS (15 * NS_PER_S)
@@ -138,8 +138,9 @@ struct supervisor {
 	mono_ns filter_look_at;
 	struct zone_interface interfaces[INTERFACES_MAX];
 	size_t interfaces_n;
-	uint32_t workers;	/* for so many the interfaces are opened */
-	bool addresses_changed; /* since routes_follow() looked */
+	uint32_t workers;	 /* for so many the interfaces are opened */
+	uint32_t tunnel_workers; /* the most for which sockets of tunnels were */
+	bool addresses_changed;	 /* since routes_follow() looked */
 	struct health health;
 	struct uplink_state {
 		char name[NAME_MAX_BYTES];
@@ -202,6 +203,8 @@ enum rc directories_open(struct supervisor *s, struct err *e);
 
 /* sockets.c */
 enum rc sockets_open(struct supervisor *s, struct err *e);
+/* Sockets of tunnels for so many workers of the data plane; those that there are stay open when it has fewer. */
+void sockets_for_workers(struct supervisor *s, uint32_t n);
 /* n AF_PACKET sockets for an interface, among which the kernel divides what arrives, with mac and mtu for their
  * holder. */
 enum rc packet_sockets(const char *name, uint32_t index, uint32_t n, int ret_fds[WORKERS_MAX],

@@ -387,7 +387,7 @@ static void init_first(struct gate *g, uint32_t sessions, uint32_t workers)
 	g->tables_n = esp_tables_size(GATE_PAIRS);
 	g->state = zeroes(state_n);
 	g->tables = zeroes(g->tables_n);
-	MUST(g->esp = esp_new(g->state, state_n, g->tables, g->tables_n, GATE_PAIRS, &resumed, &e));
+	MUST(g->esp = esp_new(g->state, state_n, g->tables, g->tables_n, GATE_PAIRS, workers, &resumed, &e));
 	MUST(g->routes = route_new());
 	kernel_tables(g);
 	pipeline_begin(g);
@@ -476,11 +476,12 @@ static void selector(struct selector *s, const char *first, const char *last)
 	s->addrs.last = addr(last);
 }
 
-void gate_sa(struct gate *g, bool mirrored)
+/* Of n pairs that divide the other end's IPv4 network. */
+static void sa_install(struct gate *g, bool mirrored, uint32_t i, uint32_t n)
 {
 	struct sa_install sa = { .tunnel = 0,
-		.spi_in = mirrored ? GATE_SPI_OUT : GATE_SPI_IN,
-		.spi_out = mirrored ? GATE_SPI_IN : GATE_SPI_OUT,
+		.spi_in = (mirrored ? GATE_SPI_OUT : GATE_SPI_IN) + i,
+		.spi_out = (mirrored ? GATE_SPI_IN : GATE_SPI_OUT) + i,
 		.flags = CHILD_ENCAP | CHILD_ESN,
 		.encr = ENCR_AES_GCM_16,
 		.encr_bits = 256,
@@ -491,21 +492,34 @@ void gate_sa(struct gate *g, bool mirrored)
 
 	sa.local = (struct endpoint){ .addr = addr("198.51.100.2"), .port = 4500 };
 	sa.remote = (struct endpoint){ .addr = addr("198.51.100.3"), .port = 4500 };
-	for (uint32_t i = 0; i < sizeof sa.key_in; i++) {
-		sa.key_in[i] = (uint8_t)(i + (mirrored ? 100 : 1));
-		sa.key_out[i] = (uint8_t)(i + (mirrored ? 1 : 100));
+	for (uint32_t k = 0; k < sizeof sa.key_in; k++) {
+		sa.key_in[k] = (uint8_t)(k + (mirrored ? 100 : 1));
+		sa.key_out[k] = (uint8_t)(k + (mirrored ? 1 : 100));
 	}
 	struct selector *mine = mirrored ? sa.remote_ts : sa.local_ts,
 			*theirs = mirrored ? sa.local_ts : sa.remote_ts;
 	selector(&mine[0], "10.1.0.0", "10.1.0.255");
 	selector(&mine[1], "2001:db8:1::", "2001:db8:1::ffff:ffff:ffff:ffff");
-	selector(&theirs[0], "10.2.0.0", "10.2.0.255");
+	selector(&theirs[0], "10.2.0.0", "10.2.0.0");
+	theirs[0].addrs.first.b[3] = (uint8_t)(256 * i / n);
+	theirs[0].addrs.last.b[3] = (uint8_t)(256 * (i + 1) / n - 1);
 	selector(&theirs[1], "2001:db8:2::", "2001:db8:2::ffff:ffff:ffff:ffff");
 	if (esp_install(g->esp, &sa, "branch", 1024, g->now, &e) != RC_OK) {
 		fprintf(stderr, "ERROR: %s\n", e.text);
 		abort();
 	}
 	pipeline_changed(&g->p);
+}
+
+void gate_sa(struct gate *g, bool mirrored)
+{
+	sa_install(g, mirrored, 0, 1);
+}
+
+void gate_sas(struct gate *g, bool mirrored, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		sa_install(g, mirrored, i, n);
 }
 
 void gate_clear(struct gate *g)

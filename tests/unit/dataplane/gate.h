@@ -98,6 +98,8 @@ extern uint8_t gate_flow_key[16];
 void gate_load(struct gate *g, const char *text, const char *more);
 /* Installs the SA pair of the tunnel; `mirrored`: the other end's, so that two gates read each other. */
 void gate_sa(struct gate *g, bool mirrored);
+/* The same with n pairs, each for a part of the other end's IPv4 network. */
+void gate_sas(struct gate *g, bool mirrored, uint32_t n);
 /* Forgets what has come out. */
 void gate_clear(struct gate *g);
 

@@ -87,7 +87,7 @@ static struct train train_to_send(uint16_t port, size_t payload_n)
 
 static struct rings_reader reader_of(uint32_t worker, struct heard *h)
 {
-	return (struct rings_reader){ &gates[worker].p, on_note, h };
+	return (struct rings_reader){ &gates[worker].p, on_note, NULL, h };
 }
 
 /* Notes come before trains, also before those that were put earlier; each kind in its order. */
@@ -105,7 +105,7 @@ static void on_note_between(void *context, uint32_t from, enum ring_note kind, c
 static void in_order(void **state)
 {
 	struct heard h = { 0 };
-	struct rings_reader reader = { &gates[1].p, on_note_between, &h };
+	struct rings_reader reader = { &gates[1].p, on_note_between, NULL, &h };
 
 	(void)state;
 	begin();

@@ -3,188 +3,20 @@
  * processes: what arrives at any worker leaves once and in order, while the main thread shows, clears, traces, and loads
  * configurations that name another number of workers. With ThreadSanitizer: -Db_sanitize=thread.
  */
-#include "gate.h"
-#include "base/lines.h"
-#include "proc/dataplane/dataplane.h"
+#include "process_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STATE_BYTES (96 << 20)
-#define FLOWS	    40
-#define EACH	    60 /* packets of a flow */
-#define WAIT_MS	    20000
+#define FLOWS 40
+#define EACH  60 /* packets of a flow */
 
-static struct gate g; /* its routes and its configuration; its pipeline is not used */
-static struct dataplane *d;
-static pthread_t process;
-static int outer[2][WORKERS_MAX], supervisor_fd, memory;
-static struct ipc_link supervisor, control;
-static uint32_t workers, tags;
-static const char *more_text = "", *answers_from = "192.0.2.80";
-
-/* ---- the other processes ---- */
-
-static int other_end(int *ret_fd)
-{
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	*ret_fd = fds[1];
-	return fds[0];
-}
-
-static void resource_send(enum resource kind, const char *name, uint32_t index, uint32_t worker, int fd)
-{
-	struct msg_resource m = { .kind = kind, .index = index, .worker = worker };
-
-	snprintf(m.name, sizeof m.name, "%s", name);
-	assert_int_equal(ipc_send_RESOURCE(&supervisor, 0, &m, fd), RC_OK);
-}
-
-static void link_send_fds(const char *name, uint32_t index, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		int fd;
-		outer[index - GATE_LAN][i] = other_end(&fd);
-		resource_send(RESOURCE_INTERFACE, name, index, i, fd);
-		close(fd);
-	}
-}
-
-static struct ipc_frame frame; /* never with a file */
-
-/* The next message of this kind to control; what comes before it is forgotten. */
-static const struct ipc_frame *wait_for(enum ipc_id id)
-{
-	struct err e = { 0 };
-
-	for (;;) {
-		struct pollfd p = { .fd = control.fd, .events = POLLIN };
-		assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-		enum rc rc = ipc_recv(&control, &frame, &e);
-		if (rc == RC_AGAIN)
-			continue;
-		if (rc != RC_OK)
-			fail_msg("%s", e.text);
-		if (frame.head.id == id)
-			return &frame;
-	}
-}
-
-static void configure(uint32_t n)
-{
-	struct snapshot *s = gate_compile(gate_text, more_text);
-	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	s->workers = n;
-	struct msg_snapshot m = { .generation = 1, .bytes = s->bytes };
-	assert_int_equal(write(fd, s, s->bytes), s->bytes);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), 0);
-	assert_int_equal(ipc_send_SNAPSHOT(&control, ++tags, &m, fd), RC_OK);
-	close(fd);
-	free(s);
-	if (wait_for(IPC_SNAPSHOT_TAKEN)->u.SNAPSHOT_TAKEN.rc != RC_OK)
-		fail_msg("%s", frame.u.SNAPSHOT_TAKEN.text);
-}
-
-/* A table of show, in pieces. Returns how many rows there were; with a counter's name, its value. */
-static uint64_t show(enum show_table table, const char *counter)
-{
-	struct msg_show m = { .table = table };
-	uint64_t n = 0, value = 0;
-	char key[80];
-
-	snprintf(key, sizeof key, "\"counter\":\"%s\",\"value\":", counter ? counter : "");
-	do {
-		assert_int_equal(ipc_send_SHOW(&control, ++tags, &m), RC_OK);
-		for (;;) {
-			struct pollfd p = { .fd = control.fd, .events = POLLIN };
-			assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-			if (ipc_recv(&control, &frame, NULL) != RC_OK)
-				continue;
-			if (frame.head.id != IPC_SHOW_ROW)
-				break;
-			const char *at = strstr(frame.u.SHOW_ROW.json, key);
-			if (counter && at)
-				value = strtoull(at + strlen(key), NULL, 10);
-		}
-		assert_int_equal(frame.head.id, IPC_SHOW_END);
-		n += frame.u.SHOW_END.count;
-		m.from = frame.u.SHOW_END.next;
-	} while (m.from);
-	return counter ? value : n;
-}
-
-/* ---- the process ---- */
-
-static void *process_run(void *context)
-{
-	(void)context;
-	assert_int_equal(dataplane_run(d), 0);
-	return NULL;
-}
-
-static void process_begin(uint32_t n)
-{
-	struct msg_link link = { .peer = PROC_CONTROL };
-	struct msg_start start = { 0 };
-	int fd;
-
-	workers = n;
-	gate_init(&g, gate_text, "", 64);
-	assert_non_null(d = lines_new(1, sizeof *d));
-	supervisor_fd = other_end(&fd);
-	assert_true(dataplane_init(d, fd));
-	d->routes = g.routes;
-	ipc_link_open(&supervisor, supervisor_fd, PROC_SUPERVISOR, PROC_DATAPLANE);
-	ipc_link_open(&control, other_end(&fd), PROC_CONTROL, PROC_DATAPLANE);
-	assert_int_equal(ipc_send_LINK(&supervisor, 0, &link, fd), RC_OK);
-	close(fd);
-	resource_send(RESOURCE_STATE, "state", 0, 0, memory);
-	link_send_fds("lan0", GATE_LAN, n);
-	link_send_fds("wan0", GATE_WAN, n);
-	assert_int_equal(ipc_send_START(&supervisor, 0, &start), RC_OK);
-	assert_int_equal(pthread_create(&process, NULL, process_run, NULL), 0);
-	configure(n);
-	assert_int_equal(show(SHOW_COUNTERS, "packets-in"), 0); /* the number has changed by then */
-}
-
-static void process_end(void)
-{
-	ipc_link_close(&supervisor);
-	assert_int_equal(pthread_join(process, NULL), 0);
-	d->routes = NULL;
-	dataplane_done(d);
-	free(d);
-	ipc_link_close(&control);
-	for (uint32_t i = 0; i < workers; i++) {
-		close(outer[0][i]);
-		close(outer[1][i]);
-	}
-	gate_done(&g);
-}
-
-static int memory_setup(void **state)
-{
-	(void)state;
-	memory = memfd_create("state", MFD_CLOEXEC);
-	return ftruncate(memory, STATE_BYTES);
-}
-
-static int memory_teardown(void **state)
-{
-	(void)state;
-	return close(memory);
-}
+static const char *answers_from = "192.0.2.80";
 
 /* ---- packets ---- */
 
@@ -392,7 +224,7 @@ static void test_clear(void **state)
 	process_begin(4);
 	traffic(0, 1, false, NULL);
 	assert_int_equal(ipc_send_CLEAR_SESSIONS(&control, ++tags, &all), RC_OK);
-	assert_int_equal(wait_for(IPC_CLEARED)->u.CLEARED.count, FLOWS);
+	assert_int_equal(wait_for(&control, IPC_CLEARED)->u.CLEARED.count, FLOWS);
 	sessions_are(0);
 	process_end();
 }
@@ -408,7 +240,7 @@ static void test_trace(void **state)
 	assert_int_equal(ipc_send_TRACE(&control, ++tags, &filter), RC_OK);
 	show(SHOW_INTERFACES, NULL); /* the filter is in place */
 	traffic(0, 2, false, NULL);
-	while (wait_for(IPC_TRACE_LINE)->u.TRACE_LINE.n > 0) {
+	while (wait_for(&control, IPC_TRACE_LINE)->u.TRACE_LINE.n > 0) {
 		assert_int_equal(sscanf(frame.u.TRACE_LINE.json, "{\"packet\":%u", &packet), 1);
 		assert_in_range(packet, 1, 30);
 		lines[packet]++;

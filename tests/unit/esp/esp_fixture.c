@@ -17,17 +17,25 @@ static void attach(struct fixture *f, bool want_resumed)
 	f->tables = aligned_alloc(64, (f->tables_n + 63) & ~63ul);
 	assert_non_null(f->tables);
 	memset(f->tables, 0, f->tables_n);
-	f->esp = esp_new(f->state, f->state_n, f->tables, f->tables_n, FIXTURE_PAIRS, &resumed, &e);
+	f->esp = esp_new(
+		f->state, f->state_n, f->tables, f->tables_n, FIXTURE_PAIRS, f->workers, &resumed, &e);
 	assert_non_null(f->esp);
 	assert_int_equal(resumed, want_resumed);
 }
 
 void fixture_begin(struct fixture *f)
 {
+	fixture_begin_for(f, 1);
+}
+
+void fixture_begin_for(struct fixture *f, uint32_t workers)
+{
+	f->workers = workers;
 	f->state_n = esp_state_size(FIXTURE_PAIRS);
 	f->tables_n = esp_tables_size(FIXTURE_PAIRS);
-	f->state = calloc(1, f->state_n);
+	f->state = aligned_alloc(64, f->state_n);
 	assert_non_null(f->state);
+	memset(f->state, 0, f->state_n);
 	attach(f, false);
 }
 

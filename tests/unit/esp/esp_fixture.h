@@ -10,10 +10,12 @@ struct fixture {
 	void *state, *tables;
 	size_t state_n, tables_n;
 	struct esp *esp;
+	uint32_t workers;
 };
 
-void fixture_begin(struct fixture *f);
-/* As after kill -9: the process's tables and its core are lost, the state stays. */
+void fixture_begin(struct fixture *f); /* for one worker */
+void fixture_begin_for(struct fixture *f, uint32_t workers);
+/* As after kill -9: the process's tables and its core are lost, the state stays. For f->workers, which may be others. */
 void fixture_restart(struct fixture *f);
 void fixture_end(struct fixture *f);
 

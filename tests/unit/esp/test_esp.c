@@ -163,7 +163,7 @@ static uint32_t seal_raw(struct fixture *f, uint64_t sequence, const uint8_t *pl
 	store_be32(out + 4, (uint32_t)sequence);
 	store_be64(out + 8, sequence);
 	memcpy(aad, out, 8);
-	esp_key_seal(f->esp->mgr, &p->in, out + 8, aad, sizeof aad, plain, n, out + 16);
+	esp_key_seal(f->esp->mgr[0], &p->in, out + 8, aad, sizeof aad, plain, n, out + 16);
 	return 16 + n + 16;
 }
 
