@@ -30,13 +30,27 @@ static void one_by_one(struct ftp *f, uint32_t d, uint32_t seq, const uint8_t *b
 
 	for (size_t i = 0; i < n && all != ALG_REFUSE; i++) {
 		enum alg_verdict v = ftp_segment(f, ends, d, seq + (uint32_t)i, bytes + i, 1, false, &found);
-		MUST(v != ALG_AGAIN);
+		MUST(v != ALG_AGAIN && v != ALG_CUT);
 		all = v == ALG_PASS ? all : v;
 		if (v == ALG_EXPECT)
 			MUST(memcmp(&found.expectation, &want_found->expectation, sizeof found.expectation) ==
 				0);
 	}
 	MUST(all == want);
+}
+
+/* A segment that is cut leaves what its first octets alone leave, and the rest must wait. */
+static void cut_check(
+	struct ftp f, struct ftp before, uint32_t d, uint32_t seq, const uint8_t *bytes, size_t n, size_t at)
+{
+	struct ftp_found found;
+
+	MUST(at > 0 && at < n);
+	MUST(ftp_segment(&before, ends, d, seq, bytes, at, true, &found) == ALG_PASS);
+	MUST(ftp_segment(&f, ends, d, seq + (uint32_t)at, bytes + at, n - at, true, &found) == ALG_AGAIN);
+	memset(f.side[d].line, 0, sizeof f.side[d].line); /* of it n octets count */
+	memset(before.side[d].line, 0, sizeof before.side[d].line);
+	MUST(f.side[d].n == 0 && memcmp(&f, &before, sizeof f) == 0);
 }
 
 static void rewrite_check(struct ftp f, uint32_t d, uint32_t seq, const uint8_t *bytes, size_t n)
@@ -48,7 +62,10 @@ static void rewrite_check(struct ftp f, uint32_t d, uint32_t seq, const uint8_t 
 
 	MUST(copy);
 	memcpy(copy, bytes, n);
-	if (ftp_segment(&f, ends, d, seq, bytes, n, true, &found) == ALG_EXPECT) {
+	enum alg_verdict v = ftp_segment(&f, ends, d, seq, bytes, n, true, &found);
+	if (v == ALG_CUT)
+		cut_check(f, before, d, seq, bytes, n, found.at);
+	if (v == ALG_EXPECT) {
 		found_check(&found, n);
 		MUST(found.n > 0);
 		MUST(ftp_rewrite(&f, d, seq, copy, &m, n + FTP_TEXT_MAX, &found, &outside, 51000));

@@ -23,6 +23,7 @@ enum alg_verdict {
 	ALG_EXPECT, /* passes, and tells an expectation */
 	ALG_AGAIN,  /* dropped: out of order, or a line that must be rewritten and is not complete. The
 		       sender sends it again */
+	ALG_CUT,    /* passes as far as such a line; the sender sends the rest again */
 	ALG_REFUSE, /* dropped: it asks for what must not be opened */
 };
 

@@ -342,7 +342,16 @@ static enum alg_verdict octets_read(
 		verdict = v == ALG_EXPECT ? v : verdict;
 		g->line_here = false;
 	}
-	return translated && !g->f->opaque && may_tell_address(g->f, direction) ? ALG_AGAIN : verdict;
+	if (!translated || g->f->opaque || !may_tell_address(g->f, direction))
+		return verdict;
+	if (verdict == ALG_EXPECT || !g->line_here || g->line_at == 0)
+		return ALG_AGAIN;
+	/* Not all of it again: if the sender cuts its segments in the same way, the line would never be whole. */
+	s->n = 0;
+	s->iac = 0;
+	s->overlong = s->cooked = false;
+	*g->ret_found = (struct ftp_found){ .at = g->line_at };
+	return ALG_CUT;
 }
 
 enum alg_verdict ftp_segment(struct ftp *f, const struct ip_addr ends[2], uint32_t direction, uint32_t seq,
@@ -364,9 +373,9 @@ enum alg_verdict ftp_segment(struct ftp *f, const struct ip_addr ends[2], uint32
 	if (old >= n)
 		return ALG_PASS;
 	enum alg_verdict v = octets_read(&g, direction, bytes, n, old, translated);
-	if (v != ALG_PASS && v != ALG_EXPECT)
+	if (v == ALG_AGAIN || v == ALG_REFUSE)
 		return v;
-	after.side[direction].next = seq + (uint32_t)n;
+	after.side[direction].next = seq + (uint32_t)(v == ALG_CUT ? ret_found->at : n);
 	*f = after;
 	return v;
 }

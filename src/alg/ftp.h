@@ -53,7 +53,8 @@ struct ftp {
 struct ftp_found {
 	struct expectation expectation;
 	enum ftp_form form;
-	/* the text that tells the address, in the segment; n 0: it began in an earlier one */
+	/* the text that tells the address, in the segment; n 0: it began in an earlier one. Of ALG_CUT: at octets pass,
+	 * the first of them perhaps not for the first time */
 	size_t at, n;
 };
 

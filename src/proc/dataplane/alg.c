@@ -56,6 +56,7 @@ static enum drop_reason tftp_read(struct pipeline *p, const struct train *t, con
 		return DROP_ALG_REFUSED;
 	case ALG_PASS:
 	case ALG_AGAIN:
+	case ALG_CUT:
 		break;
 	}
 	return DROP_NONE;

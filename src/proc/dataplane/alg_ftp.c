@@ -176,6 +176,13 @@ static enum drop_reason text_read(struct pipeline *p, struct train *t, const str
 			return DROP_NONE;
 		*f = was;
 		return DROP_ALG_REFUSED;
+	case ALG_CUT:
+		if (!(t->tcp_flags & TCP_FIN) && alg_text_room(p, t)) {
+			train_payload_replaced(t, (uint32_t)found.at);
+			break;
+		}
+		*f = was;
+		return t->drop ? t->drop : DROP_ALG_ORDER;
 	case ALG_AGAIN:
 		return DROP_ALG_ORDER;
 	case ALG_REFUSE:

@@ -300,6 +300,41 @@ static void rewriting(void **state)
 }
 
 /* A Telnet command within the address cannot be replaced. */
+/* A sender whose segments end within the line sends the same ones again and again: what stands before it passes. */
+static void cut_in_front(void **state)
+{
+	static const char whole[] = "200 ok\r\n227 Passive (192,0,2,9,200,10)\r\n";
+	struct talk t;
+
+	(void)state;
+	for (size_t n = 9; n < sizeof whole - 1; n++) {
+		char part[sizeof whole + 1] = "";
+		talk_begin(&t);
+		talk_send(&t, false, 1, "220 a\r\n", 7);
+		talk_send(&t, false, 0, "NOOP\r\nPASV\r\n", 12);
+		memcpy(part, whole, n);
+		if (n == 20) /* and a Telnet command that is not complete */
+			part[n] = (char)0xff;
+		for (int again = 0; again < 3; again++) {
+			assert_int_equal(say(&t, 1, t.seq[1], part, true), ALG_CUT);
+			assert_int_equal(t.found.at, 8);
+			assert_int_equal(t.f.side[1].next, t.seq[1] + 8);
+		}
+		/* the receiver has some of what passed, and the sender goes on there */
+		size_t from = n % 9;
+		assert_int_equal(say(&t, 1, t.seq[1] + (uint32_t)from, whole + from, true), ALG_EXPECT);
+		assert_int_equal(t.found.at, 8 + 13 - from);
+		assert_int_equal(t.found.expectation.dst_port, 51210);
+	}
+	/* a line in front that is to be replaced itself goes with it */
+	talk_begin(&t);
+	talk_send(&t, false, 1, "220 a\r\n", 7);
+	struct ftp before = t.f;
+	assert_int_equal(say(&t, 0, t.seq[0], "PORT 10,0,0,2,156,64\r\nP", true), ALG_AGAIN);
+	assert_memory_equal(&before, &t.f, sizeof before);
+	assert_int_equal(say(&t, 0, t.seq[0], "USER a\r\nP", true), ALG_CUT);
+}
+
 static void rewriting_refused(void **state)
 {
 	struct talk t;
@@ -383,8 +418,9 @@ static void bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(lines_and_octets), cmocka_unit_test(overlapping),
-		cmocka_unit_test(order), cmocka_unit_test(rewriting), cmocka_unit_test(rewriting_refused),
-		cmocka_unit_test(offsets_add_up), cmocka_unit_test(sack_blocks), cmocka_unit_test(bounds) };
+		cmocka_unit_test(order), cmocka_unit_test(rewriting), cmocka_unit_test(cut_in_front),
+		cmocka_unit_test(rewriting_refused), cmocka_unit_test(offsets_add_up),
+		cmocka_unit_test(sack_blocks), cmocka_unit_test(bounds) };
 
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -299,6 +299,36 @@ static void passive(void **state)
 	}
 }
 
+/* A server whose segments end within the line that is to be replaced, and do so each time they are sent again. */
+static void segments_that_stay(void **state)
+{
+	static const char lines[] = "200 ok\r\n227 P (10,1,0,2,156,64)\r\n";
+	const uint32_t n = sizeof lines - 1;
+	struct end *e = &ends[1];
+
+	(void)state;
+	for (uint32_t size = 9; size < n; size++) {
+		chance = size;
+		begin(true);
+		say(0, "NOOP\r\nPASV\r\n");
+		uint32_t first = e->sent, from = ends[0].received;
+		memcpy(e->out + first, lines, n);
+		e->sent += n;
+		for (int rounds = 0; e->acked < first + n; rounds++) {
+			assert_true(rounds < 10);
+			send(1, TCP_ACK | TCP_PSH, e->acked, MIN_OF(e->acked + size, first + n), 0);
+			if (rounds > 0) /* the first one is lost behind the gateway */
+				assert_int_equal(send(0, TCP_ACK, ends[0].sent, ends[0].sent, 0), DROP_NONE);
+			if (e->acked > first && size < n - 8)
+				break; /* what is left is a line that is larger than a segment */
+		}
+		assert_memory_equal(ends[0].in + from, "200 ok\r\n", 8);
+		if (size >= n - 8)
+			assert_int_equal(told(0, from + 8, "227 P (198,51,100,2,") >= 40960, true);
+		gate_done(&g);
+	}
+}
+
 /* A new process knows by how much the numbers differ: the connection goes on. */
 static void process_restarts(void **state)
 {
@@ -330,7 +360,7 @@ static void process_restarts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(active), cmocka_unit_test(passive),
-		cmocka_unit_test(process_restarts) };
+		cmocka_unit_test(segments_that_stay), cmocka_unit_test(process_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
