@@ -139,7 +139,7 @@ static void commits(void **state)
 
 static void ip(const char *command)
 {
-	char text[200];
+	char text[260];
 
 	snprintf(text, sizeof text, "ip %s", command);
 	if (system(text) != 0)
