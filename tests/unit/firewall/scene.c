@@ -37,6 +37,49 @@ struct packet_spec scene_packet(
 		.payload_n = proto == IP_TCP ? 0 : 21 };
 }
 
+struct snap_nat_rule *scene_persistent(
+	uint32_t sessions, uint32_t filtering, uint16_t ports, uint32_t timeout_s)
+{
+	scene_begin(sessions);
+	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
+	p.nat_port_first = 50000;
+	p.nat_port_last = (uint16_t)(50000 + ports - 1);
+	struct snap_nat_rule *nat = policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
+	nat->filtering = filtering;
+	nat->binding_timeout_s = timeout_s;
+	nat->bindings_max = 1000;
+	world_load(&w, &p);
+	return nat;
+}
+
+enum drop_reason scene_send(
+	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t flags)
+{
+	return world_send(&w, &(struct packet_spec){ .src = src,
+				      .dst = dst,
+				      .proto = proto,
+				      .src_port = src_port,
+				      .dst_port = dst_port,
+				      .flags = flags,
+				      .seq = 9,
+				      .ack = flags & TCP_ACK ? 10 : 0 });
+}
+
+uint16_t scene_mapped(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
+{
+	assert_int_equal(scene_send(IP_UDP, src, src_port, dst, dst_port, 0), DROP_NONE);
+	assert_true(packet_sound(w.t.ip, w.t.len));
+	return w.t.src_port;
+}
+
+void scene_seconds(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		w.now += NS_PER_S;
+		fw_expire(w.fw, w.now, 100000);
+	}
+}
+
 void scene_expect(enum drop_reason want, struct packet_spec s)
 {
 	enum drop_reason d = world_send(&w, &s);

@@ -20,6 +20,15 @@ int scene_end(void **state);	     /* state is not used */
 /* The first packet of a session, or its answer: TCP a handshake, ICMP an echo; UDP and ICMP with some payload. */
 struct packet_spec scene_packet(
 	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, bool answer);
+/* Persistent NAT from trust to untrust, all permitted, ports from 50000 on; loaded. timeout_s: of bindings. */
+struct snap_nat_rule *scene_persistent(
+	uint32_t sessions, uint32_t filtering, uint16_t ports, uint32_t timeout_s);
+/* Sends a packet without payload; flags: TCP. */
+enum drop_reason scene_send(
+	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t flags);
+/* A session of UDP begins, or goes on; the source port with which the packet leaves. */
+uint16_t scene_mapped(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port);
+void scene_seconds(uint32_t n); /* one after the other */
 /* Sends it. What passes has right checksums. */
 void scene_expect(enum drop_reason want, struct packet_spec s);
 /* What has left: the train's fields say the same as its octets. */

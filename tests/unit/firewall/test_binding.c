@@ -13,15 +13,7 @@ static struct snap_nat_rule *nat;
 
 static void setup_with(uint32_t sessions, uint16_t ports)
 {
-	scene_begin(sessions);
-	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
-	p.nat_port_first = 50000;
-	p.nat_port_last = (uint16_t)(50000 + ports - 1);
-	nat = policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
-	nat->filtering = NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
-	nat->binding_timeout_s = TIMEOUT_S;
-	nat->bindings_max = 1000;
-	world_load(&w, &p);
+	nat = scene_persistent(sessions, NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT, ports, TIMEOUT_S);
 }
 
 static int setup(void **state)
@@ -29,35 +21,6 @@ static int setup(void **state)
 	(void)state;
 	setup_with(WORLD_SESSIONS, 1000);
 	return 0;
-}
-
-static enum drop_reason send_as(
-	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
-{
-	struct packet_spec s = { .src = src,
-		.dst = dst,
-		.proto = proto,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.flags = TCP_SYN,
-		.seq = 9 };
-
-	return world_send(&w, &s);
-}
-
-static uint16_t mapped(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
-{
-	assert_int_equal(send_as(IP_UDP, src, src_port, dst, dst_port), DROP_NONE);
-	assert_true(packet_sound(w.t.ip, w.t.len));
-	return w.t.src_port;
-}
-
-static void seconds_pass(uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		w.now += NS_PER_S;
-		fw_expire(w.fw, w.now, 100000);
-	}
 }
 
 static uint32_t bindings(void)
@@ -73,24 +36,25 @@ static uint32_t bindings(void)
 /* RFC 4787 REQ-1: the same for every destination; another one for another port, host and protocol. */
 static void one_mapping(void **state)
 {
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 
 	(void)state;
 	assert_in_range(port, 50000, 50999);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.1", 54), port);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.2", 53), port);
-	assert_int_not_equal(mapped("10.0.0.2", 1001, "198.51.100.2", 53), port);
-	assert_int_not_equal(mapped("10.0.0.3", 1000, "198.51.100.2", 53), port);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.1", 54), port);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.2", 53), port);
+	assert_int_not_equal(scene_mapped("10.0.0.2", 1001, "198.51.100.2", 53), port);
+	assert_int_not_equal(scene_mapped("10.0.0.3", 1000, "198.51.100.2", 53), port);
 	assert_int_equal(bindings(), 3);
-	assert_int_equal(send_as(IP_TCP, "10.0.0.2", 1000, "198.51.100.1", 80), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "10.0.0.2", 1000, "198.51.100.1", 80, TCP_SYN), DROP_NONE);
 	uint16_t tcp = w.t.src_port;
-	assert_int_equal(send_as(IP_TCP, "10.0.0.2", 1000, "198.51.100.9", 80), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "10.0.0.2", 1000, "198.51.100.9", 80, TCP_SYN), DROP_NONE);
 	assert_int_equal(w.t.src_port, tcp);
 	assert_int_equal(bindings(), 4);
 	/* answers of whom it has sent to, and of nobody else */
-	assert_int_equal(send_as(IP_UDP, "198.51.100.2", 53, "203.0.113.1", port), DROP_NONE);
+	assert_int_equal(scene_send(IP_UDP, "198.51.100.2", 53, "203.0.113.1", port, TCP_SYN), DROP_NONE);
 	assert_int_equal(w.t.dst_port, 1000);
-	assert_int_equal(send_as(IP_UDP, "198.51.100.2", 99, "203.0.113.1", port), DROP_HOST_INBOUND);
+	assert_int_equal(
+		scene_send(IP_UDP, "198.51.100.2", 99, "203.0.113.1", port, TCP_SYN), DROP_HOST_INBOUND);
 	/* a session is one, whatever the table holds beside it */
 	assert_int_equal(fw_counters(w.fw)->sessions_created, 7);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 7 + 4);
@@ -99,35 +63,35 @@ static void one_mapping(void **state)
 static void port_is_kept(void **state)
 {
 	(void)state;
-	assert_int_equal(mapped("10.0.0.2", 50007, "198.51.100.1", 53), 50007);
+	assert_int_equal(scene_mapped("10.0.0.2", 50007, "198.51.100.1", 53), 50007);
 	/* in use for every destination */
-	assert_int_not_equal(mapped("10.0.0.3", 50007, "198.51.100.2", 53), 50007);
+	assert_int_not_equal(scene_mapped("10.0.0.3", 50007, "198.51.100.2", 53), 50007);
 }
 
 /* RFC 4787 REQ-5: the timeout runs from the end of the last session. */
 static void timeouts(void **state)
 {
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	uint32_t cursor = 0;
 
 	(void)state;
 	for (int i = 0; i < 10; i++) { /* a session keeps it */
-		seconds_pass(UDP_S - 5);
-		assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.1", 53), port);
+		scene_seconds(UDP_S - 5);
+		assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53), port);
 	}
-	seconds_pass(UDP_S + 3); /* none is left */
+	scene_seconds(UDP_S + 3); /* none is left */
 	assert_null(fw_session_next(w.fw, &cursor));
 	assert_int_equal(bindings(), 1);
-	seconds_pass(TIMEOUT_S - 6);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.7", 53), port);
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(TIMEOUT_S - 6);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.7", 53), port);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 	assert_int_equal(bindings(), 0);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
 }
 
 static void restarts(void **state)
 {
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	uint32_t cursor = 0;
 
 	(void)state;
@@ -137,15 +101,15 @@ static void restarts(void **state)
 	assert_non_null(b);
 	assert_int_equal(b->nat_rule, 0);
 	assert_int_equal(fw_binding_sessions(w.fw, cursor - 1), 1);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.2", 53), port);
-	seconds_pass(UDP_S + 3);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.2", 53), port);
+	scene_seconds(UDP_S + 3);
 	world_restart(&w); /* without a session */
 	world_load(&w, &p);
 	assert_int_equal(bindings(), 1);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.3", 53), port);
-	seconds_pass(UDP_S + 3);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.3", 53), port);
+	scene_seconds(UDP_S + 3);
 	world_restart(&w);
-	seconds_pass(TIMEOUT_S + 3);
+	scene_seconds(TIMEOUT_S + 3);
 	assert_int_equal(bindings(), 0);
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
 }
@@ -157,7 +121,7 @@ static void unsound_records(void **state)
 
 	(void)state;
 	for (int fault = 0; fault < 6; fault++) {
-		mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+		scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 		cursor = 0;
 		struct fw_session *b = (struct fw_session *)(uintptr_t)fw_binding_next(w.fw, &cursor);
 		assert_non_null(b);
@@ -185,7 +149,7 @@ static void unsound_records(void **state)
 		world_load(&w, &p);
 		assert_int_equal(fw_counters(w.fw)->records_discarded, 1);
 		assert_int_equal(bindings(), 0);
-		seconds_pass(UDP_S + 3);
+		scene_seconds(UDP_S + 3);
 	}
 }
 
@@ -195,15 +159,17 @@ static void limit_of_a_host(void **state)
 	nat->bindings_max = 3;
 	world_load(&w, &p);
 	for (uint16_t i = 0; i < 3; i++)
-		mapped("10.0.0.2", (uint16_t)(1000 + i), "198.51.100.1", 53);
-	assert_int_equal(send_as(IP_UDP, "10.0.0.2", 1003, "198.51.100.1", 53), DROP_NAT_BINDING_LIMIT);
-	mapped("10.0.0.2", 1002, "198.51.100.2", 53);
-	mapped("10.0.0.3", 1003, "198.51.100.1", 53);
+		scene_mapped("10.0.0.2", (uint16_t)(1000 + i), "198.51.100.1", 53);
+	assert_int_equal(
+		scene_send(IP_UDP, "10.0.0.2", 1003, "198.51.100.1", 53, TCP_SYN), DROP_NAT_BINDING_LIMIT);
+	scene_mapped("10.0.0.2", 1002, "198.51.100.2", 53);
+	scene_mapped("10.0.0.3", 1003, "198.51.100.1", 53);
 	world_restart(&w);
 	world_load(&w, &p);
-	assert_int_equal(send_as(IP_UDP, "10.0.0.2", 1003, "198.51.100.1", 53), DROP_NAT_BINDING_LIMIT);
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
-	mapped("10.0.0.2", 1003, "198.51.100.1", 53);
+	assert_int_equal(
+		scene_send(IP_UDP, "10.0.0.2", 1003, "198.51.100.1", 53, TCP_SYN), DROP_NAT_BINDING_LIMIT);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
+	scene_mapped("10.0.0.2", 1003, "198.51.100.1", 53);
 }
 
 /* In a full table what is idle gives way; a binding in use stays as long as its session. */
@@ -213,11 +179,11 @@ static void full_table(void **state)
 	for (uint32_t i = 0; i < 500; i++) {
 		char host[16];
 		snprintf(host, sizeof host, "10.0.%u.2", i % 250);
-		uint16_t port = mapped(host, (uint16_t)(1000 + i), "198.51.100.1", 53);
-		assert_int_equal(mapped(host, (uint16_t)(1000 + i), "198.51.100.2", 53), port);
+		uint16_t port = scene_mapped(host, (uint16_t)(1000 + i), "198.51.100.1", 53);
+		assert_int_equal(scene_mapped(host, (uint16_t)(1000 + i), "198.51.100.2", 53), port);
 		assert_in_range(fw_counters(w.fw)->sessions_now, 3, WORLD_SESSIONS);
 	}
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
 	p.sessions_max = 1024;
 }
@@ -229,16 +195,16 @@ static void ports_exhausted(void **state)
 	p.nat_port_last = 50003;
 	world_load(&w, &p);
 	for (uint16_t i = 0; i < 4; i++)
-		mapped("10.0.0.2", (uint16_t)(1000 + i), "198.51.100.1", 53);
-	assert_int_equal(send_as(IP_UDP, "10.0.0.3", 1, "198.51.100.1", 53), DROP_NAT_EXHAUSTED);
-	seconds_pass(UDP_S + 3); /* idle now */
-	mapped("10.0.0.3", 1, "198.51.100.1", 53);
+		scene_mapped("10.0.0.2", (uint16_t)(1000 + i), "198.51.100.1", 53);
+	assert_int_equal(scene_send(IP_UDP, "10.0.0.3", 1, "198.51.100.1", 53, TCP_SYN), DROP_NAT_EXHAUSTED);
+	scene_seconds(UDP_S + 3); /* idle now */
+	scene_mapped("10.0.0.3", 1, "198.51.100.1", 53);
 	assert_int_equal(bindings(), 4);
 }
 
 static void new_policies(void **state)
 {
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	uint32_t cursor = 0;
 
 	(void)state;
@@ -247,8 +213,8 @@ static void new_policies(void **state)
 	world_load(&w, &p);
 	assert_int_equal(bindings(), 1); /* in use */
 	assert_int_equal(fw_binding_next(w.fw, &cursor)->nat_rule, TRAIN_NONE);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.1", 53), port);
-	seconds_pass(UDP_S + 3);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53), port);
+	scene_seconds(UDP_S + 3);
 	world_load(&w, &p);
 	assert_int_equal(bindings(), 0);
 }
@@ -260,8 +226,8 @@ static void beside_others(void **state)
 	nat->src = policy_ranges(&p, "10.0.0.0/16");
 	policy_nat(&p, "rest", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
 	world_load(&w, &p);
-	assert_int_equal(mapped("10.0.0.2", 50001, "198.51.100.1", 53), 50001);
-	assert_int_not_equal(mapped("10.9.0.2", 50001, "198.51.100.2", 53), 50001);
+	assert_int_equal(scene_mapped("10.0.0.2", 50001, "198.51.100.1", 53), 50001);
+	assert_int_not_equal(scene_mapped("10.9.0.2", 50001, "198.51.100.2", 53), 50001);
 	assert_int_equal(bindings(), 1);
 }
 
@@ -284,12 +250,13 @@ static void paired(void **state)
 	nat->bindings_max = 100;
 	world_load(&w, &p);
 	for (uint16_t i = 0; i < 2; i++) {
-		mapped("10.0.0.2", (uint16_t)(1000 + i), "198.51.100.1", 53);
+		scene_mapped("10.0.0.2", (uint16_t)(1000 + i), "198.51.100.1", 53);
 		if (i == 0)
 			first = w.t.src;
 		assert_true(addr_equal(&first, &w.t.src));
 	}
-	assert_int_equal(send_as(IP_UDP, "10.0.0.2", 1002, "198.51.100.1", 53), DROP_NAT_EXHAUSTED);
+	assert_int_equal(
+		scene_send(IP_UDP, "10.0.0.2", 1002, "198.51.100.1", 53, TCP_SYN), DROP_NAT_EXHAUSTED);
 }
 
 /* ---- the reference ---- */
@@ -322,14 +289,14 @@ static void event(uint32_t r)
 
 	snprintf(src, sizeof src, "10.0.%u.2", host);
 	snprintf(dst, sizeof dst, "198.51.100.%u", 1 + remote);
-	uint16_t got = mapped(src, (uint16_t)(1000 + port), dst, 53);
+	uint16_t got = scene_mapped(src, (uint16_t)(1000 + port), dst, 53);
 	mono_ns idle = w.now - e->last;
 	if (e->port && idle <= (UDP_S + TIMEOUT_S) * NS_PER_S)
 		assert_int_equal(got, e->port);
 	must_not_share(host, port, got);
 	*e = (struct endpoint_ref){ got, w.now };
 	if (r >> 20 & 1) { /* it answers */
-		assert_int_equal(send_as(IP_UDP, dst, 53, "203.0.113.1", got), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, dst, 53, "203.0.113.1", got, TCP_SYN), DROP_NONE);
 		assert_int_equal(w.t.dst_port, 1000 + port);
 		assert_int_equal(w.t.dst.b[2], host);
 	}
@@ -349,16 +316,16 @@ static void random_events(void **state)
 		x ^= x << 17;
 		event((uint32_t)(x >> 16));
 		if (x % 64 == 0)
-			seconds_pass(1 + (uint32_t)(x >> 50) % 30);
+			scene_seconds(1 + (uint32_t)(x >> 50) % 30);
 		if (x % 4096 == 1)
-			seconds_pass(100 + (uint32_t)(x >> 50) % 200);
+			scene_seconds(100 + (uint32_t)(x >> 50) % 200);
 		if (x % 16384 == 2)
 			world_restart(&w);
 		if (x % 16384 == 2 || x % 8192 == 3)
 			world_load(&w, &p);
 	}
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 	assert_int_equal(bindings(), 0);
 }
 

@@ -15,15 +15,7 @@ static uint32_t out;
 
 static void setup_with(uint32_t filtering, uint32_t sessions)
 {
-	scene_begin(sessions);
-	policy_rule(&p, "out", TRUST, UNTRUST, "any", "any", "any", RULE_PERMIT);
-	p.nat_port_first = 50000;
-	p.nat_port_last = 50999;
-	nat = policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
-	nat->filtering = filtering;
-	nat->binding_timeout_s = TIMEOUT_S;
-	nat->bindings_max = 1000;
-	world_load(&w, &p);
+	nat = scene_persistent(sessions, filtering, 1000, TIMEOUT_S);
 	out = 0;
 }
 
@@ -48,31 +40,9 @@ static int by_address(void **state)
 	return 0;
 }
 
-static enum drop_reason send_as(
-	uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t flags)
-{
-	struct packet_spec s = { .src = src,
-		.dst = dst,
-		.proto = proto,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.flags = flags,
-		.seq = 9,
-		.ack = flags & TCP_ACK ? 10 : 0 };
-
-	return world_send(&w, &s);
-}
-
 static enum drop_reason udp(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
 {
-	return send_as(IP_UDP, src, src_port, dst, dst_port, 0);
-}
-
-static uint16_t mapped(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
-{
-	assert_int_equal(udp(src, src_port, dst, dst_port), DROP_NONE);
-	assert_true(packet_sound(w.t.ip, w.t.len));
-	return w.t.src_port;
+	return scene_send(IP_UDP, src, src_port, dst, dst_port, 0);
 }
 
 static void arrived_at(const char *addr, uint16_t port)
@@ -82,14 +52,6 @@ static void arrived_at(const char *addr, uint16_t port)
 	assert_string_equal(addr_text(text, &w.t.dst), addr);
 	assert_int_equal(w.t.dst_port, port);
 	assert_true(packet_sound(w.t.ip, w.t.len));
-}
-
-static void seconds_pass(uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		w.now += NS_PER_S;
-		fw_expire(w.fw, w.now, 100000);
-	}
 }
 
 static const struct fw_session *session_of(const struct train *t)
@@ -103,7 +65,7 @@ static void endpoint_independent(void **state)
 	char line[FW_EXPLAIN_MAX];
 
 	(void)state;
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.9", 7, OUTSIDE, port), DROP_NONE);
 	arrived_at("10.0.0.2", 1000);
 	const struct fw_session *s = session_of(&w.t);
@@ -114,12 +76,12 @@ static void endpoint_independent(void **state)
 	assert_non_null(strstr(line, "translated to 10.0.0.2 port 1000 by rule all"));
 	assert_non_null(strstr(line, "rule out (trust to untrust) permits"));
 	/* its answer comes from there */
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.9", 7), port);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.9", 7), port);
 	assert_true(w.t.flags & TRAIN_REPLY);
 	/* not at another port, nor from a zone that the rule does not lead to */
 	assert_int_equal(udp("198.51.100.9", 7, OUTSIDE, (uint16_t)(port ^ 1)), DROP_HOST_INBOUND);
 	assert_int_equal(udp("192.168.0.9", 7, OUTSIDE, port), DROP_NAT_FILTERED);
-	assert_int_equal(send_as(IP_TCP, "198.51.100.9", 7, OUTSIDE, port, TCP_SYN), DROP_HOST_INBOUND);
+	assert_int_equal(scene_send(IP_TCP, "198.51.100.9", 7, OUTSIDE, port, TCP_SYN), DROP_HOST_INBOUND);
 	assert_int_equal(fw_nat_rule_bindings(w.fw, 0), 1);
 	assert_int_equal(fw_nat_rule_sessions(w.fw, 0), 2);
 }
@@ -128,12 +90,13 @@ static void endpoint_independent(void **state)
 static void connections(void **state)
 {
 	(void)state;
-	assert_int_equal(send_as(IP_TCP, "10.0.0.2", 1000, "198.51.100.1", 80, TCP_SYN), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "10.0.0.2", 1000, "198.51.100.1", 80, TCP_SYN), DROP_NONE);
 	uint16_t port = w.t.src_port;
-	assert_int_equal(send_as(IP_TCP, "198.51.100.9", 7, OUTSIDE, port, TCP_ACK), DROP_NO_SESSION);
-	assert_int_equal(send_as(IP_TCP, "198.51.100.9", 7, OUTSIDE, port, TCP_SYN), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "198.51.100.9", 7, OUTSIDE, port, TCP_ACK), DROP_NO_SESSION);
+	assert_int_equal(scene_send(IP_TCP, "198.51.100.9", 7, OUTSIDE, port, TCP_SYN), DROP_NONE);
 	arrived_at("10.0.0.2", 1000);
-	assert_int_equal(send_as(IP_TCP, "10.0.0.2", 1000, "198.51.100.9", 7, TCP_SYN | TCP_ACK), DROP_NONE);
+	assert_int_equal(
+		scene_send(IP_TCP, "10.0.0.2", 1000, "198.51.100.9", 7, TCP_SYN | TCP_ACK), DROP_NONE);
 	assert_int_equal(w.t.src_port, port);
 	uint32_t binding = 0;
 	assert_non_null(fw_binding_next(w.fw, &binding));
@@ -143,25 +106,25 @@ static void connections(void **state)
 static void address_dependent(void **state)
 {
 	(void)state;
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.1", 99, OUTSIDE, port), DROP_NONE);
 	arrived_at("10.0.0.2", 1000);
 	assert_int_equal(udp("198.51.100.2", 53, OUTSIDE, port), DROP_NAT_FILTERED);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.2", 54), port);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.2", 54), port);
 	assert_int_equal(udp("198.51.100.2", 53, OUTSIDE, port), DROP_NONE);
 	assert_int_equal(w.t.dst_port, 1000);
 	/* an address that another inside port has talked to is a stranger to this one */
-	uint16_t other = mapped("10.0.0.2", 1001, "198.51.100.3", 53);
+	uint16_t other = scene_mapped("10.0.0.2", 1001, "198.51.100.3", 53);
 	assert_int_equal(udp("198.51.100.3", 54, OUTSIDE, port), DROP_NAT_FILTERED);
 	assert_int_equal(udp("198.51.100.3", 54, OUTSIDE, other), DROP_NONE);
 	/* as long as the session, which may have come in itself if it was answered */
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.1", 99), port);
-	seconds_pass(30);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.1", 99), port);
-	seconds_pass(UDP_S - 25);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.1", 99), port);
+	scene_seconds(30);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.1", 99), port);
+	scene_seconds(UDP_S - 25);
 	assert_int_equal(udp("198.51.100.2", 1, OUTSIDE, port), DROP_NAT_FILTERED);
 	assert_int_equal(udp("198.51.100.1", 2, OUTSIDE, port), DROP_NONE);
-	seconds_pass(UDP_S + 3);
+	scene_seconds(UDP_S + 3);
 	assert_int_equal(udp("198.51.100.1", 3, OUTSIDE, port), DROP_NAT_FILTERED);
 }
 
@@ -181,7 +144,7 @@ static void policy_decides(void **state)
 	nat->binding_timeout_s = TIMEOUT_S;
 	nat->bindings_max = 1000;
 	world_load(&w, &p);
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.9", 53, OUTSIDE, port), DROP_NONE);
 	assert_int_equal(session_of(&w.t)->rule, 0);
 	assert_int_equal(udp("198.51.100.9", 54, OUTSIDE, port), DROP_DEFAULT_DENY);
@@ -199,24 +162,24 @@ static uint32_t bindings(void)
 static void strangers_keep_nothing_alive(void **state)
 {
 	(void)state;
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	for (uint32_t i = 0; i < (UDP_S + TIMEOUT_S) / 5; i++) {
 		assert_int_equal(bindings(), 1);
 		assert_int_equal(udp("198.51.100.9", 7, OUTSIDE, port), DROP_NONE);
 		assert_int_equal(udp("198.51.100.9", (uint16_t)(1000 + i), OUTSIDE, port), DROP_NONE);
-		seconds_pass(5);
+		scene_seconds(5);
 	}
-	seconds_pass(3);
+	scene_seconds(3);
 	assert_int_equal(bindings(), 0);
 	/* of one that it began while the binding lived a last answer finds none */
 	assert_int_equal(udp("10.0.0.2", 1000, "198.51.100.9", (uint16_t)(1000 + 35)), DROP_NO_SESSION);
 	assert_int_equal(udp("198.51.100.9", 9999, OUTSIDE, port), DROP_HOST_INBOUND);
 	/* one that the inside host answers keeps it */
-	port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.9", 7, OUTSIDE, port), DROP_NONE);
 	for (uint32_t i = 0; i < 20; i++) {
-		assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.9", 7), port);
-		seconds_pass(UDP_S - 5);
+		assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.9", 7), port);
+		scene_seconds(UDP_S - 5);
 	}
 	assert_int_equal(bindings(), 1);
 }
@@ -225,17 +188,17 @@ static void strangers_keep_nothing_alive(void **state)
 static void unanswered_connections(void **state)
 {
 	(void)state;
-	assert_int_equal(send_as(IP_TCP, "10.0.0.2", 1000, "198.51.100.1", 80, TCP_SYN), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "10.0.0.2", 1000, "198.51.100.1", 80, TCP_SYN), DROP_NONE);
 	uint16_t port = w.t.src_port;
 	for (uint32_t i = 0; i < 60; i++) {
 		enum drop_reason d =
-			send_as(IP_TCP, "198.51.100.9", (uint16_t)(7 + i), OUTSIDE, port, TCP_SYN);
+			scene_send(IP_TCP, "198.51.100.9", (uint16_t)(7 + i), OUTSIDE, port, TCP_SYN);
 		assert_int_equal(d, bindings() ? DROP_NONE : DROP_HOST_INBOUND);
 		if (d == DROP_NONE)
-			assert_int_equal(send_as(IP_TCP, "10.0.0.2", 1000, "198.51.100.9", (uint16_t)(7 + i),
-						 TCP_RST | TCP_ACK),
+			assert_int_equal(scene_send(IP_TCP, "10.0.0.2", 1000, "198.51.100.9",
+						 (uint16_t)(7 + i), TCP_RST | TCP_ACK),
 				DROP_NONE);
-		seconds_pass(5);
+		scene_seconds(5);
 	}
 	assert_int_equal(bindings(), 0);
 }
@@ -243,9 +206,9 @@ static void unanswered_connections(void **state)
 static void commits(void **state)
 {
 	(void)state;
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.8", 7, OUTSIDE, port), DROP_NONE);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.8", 7), port);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.8", 7), port);
 	assert_int_equal(udp("198.51.100.9", 7, OUTSIDE, port), DROP_NONE);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 4);
 	world_load(&w, &p);
@@ -275,10 +238,10 @@ static void commits(void **state)
 static void restarts(void **state)
 {
 	(void)state;
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.1", 7, OUTSIDE, port), DROP_NONE);
 	assert_int_equal(udp("198.51.100.1", 8, OUTSIDE, port), DROP_NONE);
-	assert_int_equal(mapped("10.0.0.2", 1000, "198.51.100.1", 8), port);
+	assert_int_equal(scene_mapped("10.0.0.2", 1000, "198.51.100.1", 8), port);
 	world_restart(&w);
 	world_load(&w, &p);
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
@@ -289,7 +252,7 @@ static void restarts(void **state)
 	assert_true(session_of(&w.t)->flags & FW_SESSION_INWARD);
 	assert_int_equal(udp("198.51.100.1", 9, OUTSIDE, port), DROP_NONE);
 	assert_int_equal(udp("198.51.100.2", 9, OUTSIDE, port), DROP_NAT_FILTERED);
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
 }
 
@@ -297,8 +260,8 @@ static void restarts(void **state)
 static void destination_nat_wins(void **state)
 {
 	(void)state;
-	assert_int_equal(mapped("10.0.0.2", 50443, "198.51.100.1", 53), 50443);
-	assert_int_equal(mapped("10.0.0.2", 50444, "198.51.100.1", 53), 50444);
+	assert_int_equal(scene_mapped("10.0.0.2", 50443, "198.51.100.1", 53), 50443);
+	assert_int_equal(scene_mapped("10.0.0.2", 50444, "198.51.100.1", 53), 50444);
 	policy_dnat(&p, "web", UNTRUST, "any", OUTSIDE, "udp/50443", "10.0.0.80", 443, 443);
 	policy_rule(&p, "web", UNTRUST, TRUST, "any", "10.0.0.80", "udp/443", RULE_PERMIT);
 	policy_opens(&p, UNTRUST, "udp/50444", "any");
@@ -318,8 +281,8 @@ static void hairpin(void **state)
 	char text[ADDR_TEXT_MAX];
 
 	(void)state;
-	uint16_t a = mapped("10.0.0.2", 1000, "198.51.100.1", 53),
-		 b = mapped("10.0.0.3", 2000, "198.51.100.1", 53);
+	uint16_t a = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53),
+		 b = scene_mapped("10.0.0.3", 2000, "198.51.100.1", 53);
 	assert_int_equal(udp("10.0.0.3", 2000, OUTSIDE, a), DROP_DEFAULT_DENY); /* policy of trust to trust */
 	policy_rule(&p, "among", TRUST, TRUST, "any", "any", "any", RULE_PERMIT);
 	world_load(&w, &p);
@@ -343,7 +306,7 @@ static void hairpin(void **state)
 static void floods(void **state)
 {
 	(void)state;
-	uint16_t port = mapped("10.0.0.2", 1000, "198.51.100.1", 53);
+	uint16_t port = scene_mapped("10.0.0.2", 1000, "198.51.100.1", 53);
 	assert_int_equal(udp("198.51.100.1", 53, OUTSIDE, port), DROP_NONE);
 	p.zones[UNTRUST].source_sessions_max = 10;
 	world_load(&w, &p);
@@ -361,7 +324,7 @@ static void floods(void **state)
 	assert_int_equal(udp("198.51.100.1", 53, OUTSIDE, port), DROP_NONE); /* the answered one */
 	assert_true(w.t.flags & TRAIN_REPLY);
 	assert_int_equal(bindings(), 1);
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
 }
 
@@ -587,7 +550,7 @@ static void random_packets(void **state)
 		x ^= x << 17;
 		random_step((uint32_t)(x >> 16));
 		if (x % 16 == 0 || x % 512 == 1) {
-			seconds_pass(STEP_S * (x % 16 ? 1 + (uint32_t)(x >> 40) % 30 : 1));
+			scene_seconds(STEP_S * (x % 16 ? 1 + (uint32_t)(x >> 40) % 30 : 1));
 			ref_time();
 		}
 		if (x % 4096 == 2)
@@ -596,7 +559,7 @@ static void random_packets(void **state)
 			commit(NAT_FILTER_ENDPOINT_INDEPENDENT + (uint32_t)(x >> 50) % 3);
 	}
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
 }
 
@@ -631,9 +594,9 @@ static void corrupted_memory(void **state)
 		world_load(&w, &p);
 		for (uint16_t port = 50000; port < 51000; port += 7)
 			udp("198.51.100.9", 7, OUTSIDE, port);
-		seconds_pass(1 + round % 90);
+		scene_seconds(1 + round % 90);
 	}
-	seconds_pass(UDP_S + TIMEOUT_S + 5);
+	scene_seconds(UDP_S + TIMEOUT_S + 5);
 }
 
 int main(void)
