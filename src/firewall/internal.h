@@ -23,8 +23,7 @@
  */
 struct fw_state {
 	uint64_t magic; /* written last when the memory is made */
-	uint32_t record_bytes, sessions_max;
-	uint32_t epoch, oldest;
+	uint32_t record_bytes, sessions_max, epoch, oldest;
 	uint32_t zones_n[FW_EPOCHS];
 	char zone_names[FW_EPOCHS][ZONES_MAX][NAME_MAX_BYTES];
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
@@ -576,8 +575,7 @@ uint32_t fw_expected_told_first(
 	const struct firewall *fw, const struct ip_addr *to, uint16_t port, uint8_t proto);
 /* The first of its parent's; the others, and some of others' parents, by their `own_next`. */
 uint32_t fw_expected_own_first(const struct firewall *fw, uint32_t parent);
-/* How many its source has, or a few more. */
-uint32_t fw_expected_of_source(const struct firewall *fw, const struct fw_expected *x);
+uint32_t fw_expected_of_source(const struct firewall *fw, const struct fw_expected *x); /* how many, or a few more */
 void fw_expected_renumber(struct firewall *fw);				  /* zones have other numbers */
 void fw_expected_begin(struct firewall *fw, const struct fw_expected *x); /* there is a free one */
 void fw_expected_end(struct firewall *fw, uint32_t index);
