@@ -575,7 +575,7 @@ uint32_t fw_expected_told_first(
 	const struct firewall *fw, const struct ip_addr *to, uint16_t port, uint8_t proto);
 /* The first of its parent's; the others, and some of others' parents, by their `own_next`. */
 uint32_t fw_expected_own_first(const struct firewall *fw, uint32_t parent);
-uint32_t fw_expected_of_source(const struct firewall *fw, const struct fw_expected *x); /* how many, or a few more */
+uint32_t fw_expected_of_source(const struct firewall *fw, const struct fw_expected *x); /* or a few more */
 void fw_expected_renumber(struct firewall *fw);				  /* zones have other numbers */
 void fw_expected_begin(struct firewall *fw, const struct fw_expected *x); /* there is a free one */
 void fw_expected_end(struct firewall *fw, uint32_t index);
