@@ -25,7 +25,7 @@
 #define PAYLOAD_MAX 65507
 #define SIZES_MAX   4
 #define PORTS	    1000 /* of one size */
-#define ANSWERS_MS  200	 /* without another one: no more will come */
+#define ANSWERS_MS  500	 /* without another one: no more will come */
 
 struct size {
 	size_t payload;
