@@ -17,6 +17,7 @@
 static struct gate g; /* its routes and its configuration; its pipeline is not used */
 struct dataplane *d;
 static pthread_t process;
+static bool is_stopped;
 static int supervisor_fd, memory;
 struct ipc_link supervisor, control, keeper, ike;
 uint32_t workers, tags;
@@ -131,6 +132,7 @@ void process_begin(uint32_t n)
 	int fd;
 
 	workers = n;
+	is_stopped = false;
 	gate_init(&g, gate_text, "", 64);
 	assert_non_null(d = lines_new(1, sizeof *d));
 	supervisor_fd = other_end(&fd);
@@ -157,10 +159,18 @@ void process_begin(uint32_t n)
 	assert_int_equal(show(SHOW_COUNTERS, "packets-in"), 0); /* the number has changed by then */
 }
 
-void process_end(void)
+void process_stop(void)
 {
+	if (is_stopped)
+		return;
 	ipc_link_close(&supervisor);
 	assert_int_equal(pthread_join(process, NULL), 0);
+	is_stopped = true;
+}
+
+void process_end(void)
+{
+	process_stop();
 	d->routes = NULL;
 	dataplane_done(d);
 	free(d);

@@ -22,6 +22,7 @@ extern void (*more_resources)(void); /* NULL, or gives further ones to a process
 int memory_setup(void **state); /* state memory, which processes of a test have one after the other */
 int memory_teardown(void **state);
 void process_begin(uint32_t n); /* with n workers */
+void process_stop(void);	/* its threads have ended; what it had can be looked at */
 void process_end(void);
 void configure(uint32_t n); /* commits a configuration with that number */
 void resource_send(enum resource kind, const char *name, uint32_t index, uint32_t worker, int fd);
