@@ -97,13 +97,7 @@ static enum rc zone(struct compiler *c, const struct lyd_node *node)
 
 static enum rc compile_zones(struct compiler *c)
 {
-	const struct lyd_node *zones = tree_child(c->m, NULL, "zones");
-	const struct lyd_node *node = zones ? tree_child(c->m, zones, "zone") : NULL;
-	enum rc rc = RC_OK;
-
-	for (; node && compile_continues(c, rc); node = tree_next(node))
-		rc = faults_join(rc, zone(c, node));
-	return rc;
+	return compile_each(c, "zones", NULL, "zone", zone);
 }
 
 /* clang-format off */

@@ -113,6 +113,21 @@ static inline bool compile_continues(const struct compiler *c, enum rc rc)
 	return (rc == RC_OK || rc == RC_MALFORMED) && !faults_enough(c->faults);
 }
 
+/* Every entry of a list of this name in a container at the top, or in a group (NULL: none) of that container. */
+static inline enum rc compile_each(struct compiler *c, const char *container, const char *group,
+	const char *list, enum rc (*one)(struct compiler *, const struct lyd_node *))
+{
+	const struct lyd_node *in = tree_child(c->m, NULL, container);
+	enum rc rc = RC_OK;
+
+	if (in && group)
+		in = tree_child(c->m, in, group);
+	const struct lyd_node *node = in ? tree_child(c->m, in, list) : NULL;
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, one(c, node));
+	return rc;
+}
+
 /* Of a fault that is noted: a limit is exceeded, so the compiler ends. */
 static inline enum rc fault_is_limit(enum rc rc)
 {

@@ -253,24 +253,13 @@ static enum rc destination_rule(struct compiler *c, const struct lyd_node *node)
 	return rc ? rc : destination_then(c, tree_child(c->m, node, "then"), r);
 }
 
-static enum rc rules(
-	struct compiler *c, const char *group, enum rc (*one)(struct compiler *, const struct lyd_node *))
-{
-	const struct lyd_node *nat = tree_child(c->m, NULL, "nat");
-	const struct lyd_node *part = nat ? tree_child(c->m, nat, group) : NULL;
-	const struct lyd_node *node = part ? tree_child(c->m, part, "rule") : NULL;
-	enum rc rc = RC_OK;
-
-	for (; node && compile_continues(c, rc); node = tree_next(node))
-		rc = faults_join(rc, one(c, node));
-	return rc;
-}
-
 enum rc compile_dnat(struct compiler *c)
 {
-	enum rc rc = rules(c, "static", static_rule);
+	enum rc rc = compile_each(c, "nat", "static", "rule", static_rule);
 
 	if (compile_continues(c, rc))
-		rc = faults_join(rc, rules(c, "nat64", nat64_rule));
-	return compile_continues(c, rc) ? faults_join(rc, rules(c, "destination", destination_rule)) : rc;
+		rc = faults_join(rc, compile_each(c, "nat", "nat64", "rule", nat64_rule));
+	return compile_continues(c, rc)
+		       ? faults_join(rc, compile_each(c, "nat", "destination", "rule", destination_rule))
+		       : rc;
 }

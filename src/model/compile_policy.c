@@ -281,12 +281,5 @@ static enum rc nat_rule(struct compiler *c, const struct lyd_node *node)
 
 enum rc compile_nat(struct compiler *c)
 {
-	const struct lyd_node *nat = tree_child(c->m, NULL, "nat");
-	const struct lyd_node *source = nat ? tree_child(c->m, nat, "source") : NULL;
-	const struct lyd_node *node = source ? tree_child(c->m, source, "rule") : NULL;
-	enum rc rc = RC_OK;
-
-	for (; node && compile_continues(c, rc); node = tree_next(node))
-		rc = faults_join(rc, nat_rule(c, node));
-	return rc;
+	return compile_each(c, "nat", "source", "rule", nat_rule);
 }

@@ -80,11 +80,5 @@ static enum rc uplink(struct compiler *c, const struct lyd_node *node)
 
 enum rc compile_uplinks(struct compiler *c)
 {
-	const struct lyd_node *uplinks = tree_child(c->m, NULL, "uplinks");
-	const struct lyd_node *node = uplinks ? tree_child(c->m, uplinks, "uplink") : NULL;
-	enum rc rc = RC_OK;
-
-	for (; node && compile_continues(c, rc); node = tree_next(node))
-		rc = faults_join(rc, uplink(c, node));
-	return rc;
+	return compile_each(c, "uplinks", NULL, "uplink", uplink);
 }

@@ -210,13 +210,7 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 
 enum rc compile_peers(struct compiler *c)
 {
-	const struct lyd_node *ike = tree_child(c->m, NULL, "ike");
-	const struct lyd_node *node = ike ? tree_child(c->m, ike, "peer") : NULL;
-	enum rc rc = RC_OK;
-
-	for (; node && compile_continues(c, rc); node = tree_next(node))
-		rc = faults_join(rc, peer(c, node));
-	return rc;
+	return compile_each(c, "ike", NULL, "peer", peer);
 }
 
 static uint32_t peer_index(const struct compiler *c, const char *name)
@@ -361,11 +355,7 @@ static enum rc tunnels_differ(struct compiler *c)
 
 enum rc compile_tunnels(struct compiler *c)
 {
-	const struct lyd_node *ipsec = tree_child(c->m, NULL, "ipsec");
-	const struct lyd_node *node = ipsec ? tree_child(c->m, ipsec, "tunnel") : NULL;
-	enum rc rc = RC_OK;
+	enum rc rc = compile_each(c, "ipsec", NULL, "tunnel", tunnel);
 
-	for (; node && compile_continues(c, rc); node = tree_next(node))
-		rc = faults_join(rc, tunnel(c, node));
 	return rc || c->faults->n ? rc : tunnels_differ(c);
 }
