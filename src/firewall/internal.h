@@ -59,8 +59,7 @@ struct fw_place {
 	uint16_t evict_class, expects; /* expects: expectations of which it is the parent */
 	uint32_t binding;	       /* that the session uses; FW_NONE: none */
 	uint32_t uses;		       /* of a binding: sessions that use it */
-	uint32_t
-		away_until_s; /* a direction's packets arrive at another worker, which knows of it until then; 0: none */
+	uint32_t away_until_s;	       /* so long another worker sends on what arrives there; 0: none */
 };
 
 #define FW_AWAY_UNANNOUNCED 1 /* in the past: announced with the next packet */
@@ -315,10 +314,10 @@ struct firewall {
 	struct fw_adopt adopt;
 	/* shares.c */
 	struct fw_evict_list evict_list[FW_EVICT_COUNT];
-	uint32_t protected_n,
-		protected_by_zone[ZONES_MAX + 2]; /* the last: the host itself, zones that are gone */
-	uint32_t *protected_by_source;		  /* FW_SOURCES */
-	uint32_t *bindings_by_source;		  /* FW_SOURCES; binding.c */
+	uint32_t protected_n;
+	uint32_t protected_by_zone[ZONES_MAX + 2]; /* the last: the host itself, zones that are gone */
+	uint32_t *protected_by_source;		   /* FW_SOURCES */
+	uint32_t *bindings_by_source;		   /* FW_SOURCES; binding.c */
 
 	struct fw_policy *policy, *retired; /* retired: until its suppressed log records are reported */
 	struct fw_policy *past[FW_EPOCHS];  /* of earlier epochs, while sessions stand under them */
@@ -405,8 +404,7 @@ bool fw_key_wanted(const struct train *t, struct fw_key *ret_key);
 void fw_shares_init(struct firewall *fw);
 void fw_shares_add(struct firewall *fw, uint32_t index);    /* a session has begun, or was taken over */
 void fw_shares_remove(struct firewall *fw, uint32_t index); /* it ends */
-void fw_shares_update(
-	struct firewall *fw, uint32_t index); /* its state may have changed, and with it its class */
+void fw_shares_update(struct firewall *fw, uint32_t index); /* its state, so its class, may be another */
 /* May whoever sends by this key, from this zone, hold one more answered session? */
 bool fw_shares_left(struct firewall *fw, const struct fw_key *k, uint32_t zone);
 /* Zones have other numbers now: to[number until now]. */
@@ -428,8 +426,7 @@ enum drop_reason fw_limit_check(
 /* evict.c */
 /* Makes room for one more session of this key and zone. False: nobody may be evicted for it. */
 bool fw_evict_for(struct firewall *fw, const struct fw_key *k, uint32_t zone, mono_ns now);
-void fw_evict_session(
-	struct firewall *fw, uint32_t index, mono_ns now); /* this one, and counts it as evicted */
+void fw_evict_session(struct firewall *fw, uint32_t index, mono_ns now); /* this one, and counts it */
 /* One piece of making the limit hold. True: it holds. */
 bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget);
 
