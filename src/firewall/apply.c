@@ -5,6 +5,7 @@
  */
 #include "firewall/internal.h"
 #include "wire/csum.h"
+#include "wire/nat64.h"
 
 #include <assert.h>
 
@@ -237,6 +238,8 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	bool counted = hop_is_counted(s);
 	if (counted && t->hop_limit <= 1)
 		return DROP_TTL;
+	if (fw_is_nat64(s) && !nat64_is_translatable(t))
+		return DROP_NAT64_UNTRANSLATABLE;
 	if (s->flags & FW_SESSION_INWARD && d && !(t->proto == IP_TCP && t->tcp_flags & TCP_RST) &&
 		!fw_inward_answered(fw, t->session)) {
 		fw_session_end_of(fw, t, FW_END_TIMEOUT, now);

@@ -101,7 +101,13 @@ struct fw_dnat fw_dnat(const struct firewall *fw, const struct train *t, uint64_
 		return none;
 	uint32_t rule =
 		fw_matcher_dnat(fw->policy->dnat, fw->policy->snapshot, &tuple, interfaces, 0, &by_interface);
-	return rule == FW_NONE ? none : translation(fw, rule, &tuple);
+	if (rule == FW_NONE)
+		return none;
+	struct fw_dnat d = translation(fw, rule, &tuple);
+	if (!d.refused && d.dst.family == ADDR_V4 && t->src.family == ADDR_V6 &&
+		!(t->flags & TRAIN_FRAGMENT) && !nat64_is_translatable(t))
+		d.refused = DROP_NAT64_UNTRANSLATABLE; /* it begins no session */
+	return d;
 }
 
 bool fw_dnat_wants_interfaces(const struct firewall *fw)

@@ -189,6 +189,25 @@ static void fragments_decide(struct train *t, bool may_fragment)
 	}
 }
 
+static bool has_no_csum(const struct train *t)
+{
+	return t->proto == IP_UDP && t->csum != TRAIN_CSUM_PARTIAL &&
+	       load_be16(t->ip + t->l4_offset + UDP_CSUM) == 0;
+}
+
+bool nat64_is_translatable(const struct train *t)
+{
+	const uint8_t *l4 = t->ip + t->l4_offset;
+	uint32_t l4_n = t->len - t->l4_offset;
+	uint8_t type;
+
+	if (t->inner_l4 || (!t->segment_size && l4_n + IP4_HEADER_SIZE > UINT16_MAX))
+		return false;
+	if (t->proto == IP_ICMP || t->proto == IP_ICMPV6)
+		return l4_n >= ICMP_HEADER_SIZE && l4[1] == 0 && echo_type_across(t->proto, l4[0], &type);
+	return t->proto == IP_TCP || (t->proto == IP_UDP && !(t->src.family == ADDR_V6 && has_no_csum(t)));
+}
+
 bool nat64_translate(struct train *t, const struct nat64_ends *to, uint16_t id)
 {
 	bool to_v4 = to->dst.family == ADDR_V4;
@@ -197,11 +216,9 @@ bool nat64_translate(struct train *t, const struct nat64_ends *to, uint16_t id)
 
 	assert(t->src.family != to->src.family && to->src.family == to->dst.family);
 	assert(!(t->flags & (TRAIN_FRAGMENT | TRAIN_ICMP_ERROR)));
-	if (t->inner_l4 || (!t->segment_size && l4_n + IP4_HEADER_SIZE > UINT16_MAX))
+	if (!nat64_is_translatable(t))
 		return false;
-	bool no_csum = t->proto == IP_UDP && t->csum != TRAIN_CSUM_PARTIAL && load_be16(l4 + UDP_CSUM) == 0;
-	if (no_csum && to_v4)
-		return false;
+	bool no_csum = has_no_csum(t);
 	if (t->proto != IP_TCP && t->proto != IP_UDP)
 		train_complete_l4(t);
 	const struct nat64_l4 l = { l4, l4_n, l4_n, t->proto, t->csum == TRAIN_CSUM_PARTIAL, t->src, t->dst };

@@ -39,6 +39,9 @@ struct nat64_ends {
 	uint16_t src_port, dst_port;
 };
 
+/* Will it pass nat64_translate()? t: parsed, no fragment and no ICMP error. */
+bool nat64_is_translatable(const struct train *t);
+
 /*
  * t: parsed, TCP, UDP or ICMP echo, no fragment, not a train inside another tunnel. id: the IPv4 identification of a packet
  * that may be fragmented. False: it has no counterpart (an ICMP type), UDP over IPv6 without a checksum, or too long;

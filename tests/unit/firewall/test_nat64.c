@@ -144,6 +144,39 @@ static void test_errors_to_the_host(void **state)
 	scene_expect(DROP_NAT64_UNTRANSLATABLE, e);
 }
 
+/* What has no counterpart begins no session, is not counted, and stays as it came. */
+static void test_untranslatable(void **state)
+{
+	uint8_t before[256];
+
+	(void)state;
+	for (int established = 0; established < 2; established++) {
+		for (int icmp = 0; icmp < 2; icmp++) {
+			struct packet_spec s = scene_packet(
+				icmp ? IP_ICMPV6 : IP_UDP, HOST, 1000, SERVER6, icmp ? 0 : 53, false);
+			if (established)
+				scene_expect(DROP_NONE, s);
+			uint64_t sessions_before = fw_counters(w.fw)->sessions_now;
+			s.icmp_code = (uint8_t)icmp;
+			w.t = packet_make(&w.packet, &s);
+			if (!icmp)
+				store_be16(w.t.ip + IP6_HEADER_SIZE + UDP_CSUM, 0); /* RFC 6935: none */
+			w.t.csum = TRAIN_CSUM_VALID;
+			assert_true(w.t.len <= sizeof before);
+			memcpy(before, w.t.ip, w.t.len);
+			assert_string_equal(drop_name(world_run(&w)), drop_name(DROP_NAT64_UNTRANSLATABLE));
+			assert_memory_equal(before, w.t.ip, w.t.len);
+			assert_int_equal(fw_counters(w.fw)->sessions_now, sessions_before);
+			if (!established)
+				assert_int_equal(sessions_before, 0);
+		}
+	}
+	for (uint32_t cursor = 0; cursor < fw_sessions_used(w.fw);) {
+		const struct fw_session *s = fw_session_next(w.fw, &cursor);
+		assert_true(!s || s->packets[0] == 1);
+	}
+}
+
 static void test_errors_to_the_server(void **state)
 {
 	uint8_t original[128], quote[128];
@@ -252,6 +285,7 @@ int main(void)
 		T(test_policy),
 		T(test_what_is_refused),
 		T(test_errors_to_the_host),
+		T(test_untranslatable),
 		T(test_errors_to_the_server),
 		T(test_commits_and_restarts),
 		T(test_bindings),
