@@ -57,6 +57,7 @@
  * two notes each, and half of the room is for other notes. */
 #define FW_NOTES_MAX	    2048
 #define FW_REDIRECT_SPARE_S 10 /* a redirect ends so long after its session, and half of its timeout */
+#define FW_REFUSED_S	    8 /* a key that another worker has is not chosen again: three repetitions of a SYN */
 /* Redirects that have ended are found so many, and one part in so many, a second. */
 #define FW_REDIRECTS_EACH   64
 #define FW_REDIRECTS_PARTS  128

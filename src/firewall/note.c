@@ -56,12 +56,17 @@ static bool taken(struct firewall *fw, const struct fw_note *note, mono_ns now)
 	return index != FW_NONE && (!fw->policy || fw_session_judge(fw, index, now));
 }
 
+/* Its replies are another session's. Who tries again finds the key taken: another address of a pool is chosen, or the
+ * exhaustion has its name. The key's own packets never come to this redirect, as their home is not here. */
 static void refused(struct firewall *fw, const struct fw_key *k, mono_ns now)
 {
 	uint32_t direction, index = fw_session_find(fw, k, fw_key_hash(fw, k), &direction);
 
-	if (index != FW_NONE && fw->place[index].away_until_s)
-		fw_session_end_by(fw, index, FW_END_COLLISION, now);
+	if (index == FW_NONE || !fw->place[index].away_until_s)
+		return;
+	fw_session_end_by(fw, index, FW_END_COLLISION, now);
+	if (direction == 1)
+		fw_redirect_set(fw, k, fw_key_home(fw, k), (uint32_t)(now / NS_PER_S) + FW_REFUSED_S);
 }
 
 void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now)

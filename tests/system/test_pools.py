@@ -26,9 +26,10 @@ APPLICATIONS = ("applications {\n", "applications {\n    application seen { prot
 POLICY = ("application [ http https dns ping", "application [ seen http https dns ping")
 
 
-@pytest.fixture(scope="module")
-def lab():
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+def lab(request):
     two_sites = own_lab("spl")
+    two_sites.workers = request.param
     two_sites.up("on")
     try:
         two_sites.commit("hq", config_of("hq", BOOK, NAT, APPLICATIONS, POLICY), "pools")
@@ -95,6 +96,11 @@ def seen(lab, source, port=0, kind=socket.SOCK_DGRAM, to_port=5201):
         return address, int(at)
 
 
+def seen_soon(lab, *words):
+    """With several workers the first attempt may be by an address of the pool that another worker has given to somebody else."""
+    return next((got for _ in range(lab.workers) if (got := seen(lab, *words))), None)
+
+
 def inside(prefix, address):
     return ipaddress.ip_address(address) in ipaddress.ip_network(prefix)
 
@@ -116,11 +122,12 @@ def test_ports_are_kept(lab, servers):
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         assert seen(lab, SECOND, 31000, kind)[1] == 31000, drops(lab, "hq")
     # Of two addresses one is free for a second host; for a third one there is none.
-    a, b = seen(lab, SECOND, 31001), seen(lab, THIRD, 31001)
+    a, b = seen_soon(lab, SECOND, 31001), seen_soon(lab, THIRD, 31001)
     assert a[1] == b[1] == 31001 and a[0] != b[0] and inside(KEPT, a[0]) and inside(KEPT, b[0])
     lab["host-a"].run("ip addr add 10.1.0.43/24 dev eth0")
     before = counter(lab, "hq", "nat-exhausted")
-    assert seen(lab, "10.1.0.43", 31001) is None
+    for _ in range(2 * lab.workers - 1):  # an address that another worker has given is known as such when it has been tried
+        assert seen(lab, "10.1.0.43", 31001) is None
     assert counter(lab, "hq", "nat-exhausted") > before
     assert seen(lab, "10.1.0.43", 31001, to_port=5202)[1] == 31001, "towards another server the port is free"
 
