@@ -7,8 +7,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -121,9 +125,70 @@ static void each_to_its_owner(void **unused)
 		}
 }
 
+/* ---- raw sockets: where the kernel has the program begin ---- */
+
+#define RAW_PAIRS   12
+#define IP4_OCTETS  20
+#define ESP_PROTO   50
+#define RAW_WORKERS 4
+
+static bool loopback_begin(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = unshare(CLONE_NEWNET) == 0 ? socket(AF_INET, SOCK_DGRAM, 0) : -1;
+	bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &r) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return up;
+}
+
+static void raw_divides(int family, enum steer_at at)
+{
+	const struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	const struct sockaddr *to =
+		family == AF_INET ? (const struct sockaddr *)&to4 : (const struct sockaddr *)&to6;
+	struct sock_filter code[STEER_PROGRAM_MAX];
+	uint32_t value[WORKERS_MAX];
+	uint8_t bytes[DATAGRAM + IP4_OCTETS] = { 0 };
+
+	begin(RAW_PAIRS, RAW_WORKERS);
+	for (uint32_t w = 0; w < WORKERS_MAX; w++)
+		value[w] = 30 + w;
+	struct sock_fprog program = { (unsigned short)steer_program(esp, at, value, code), code };
+	int in = socket(family, SOCK_RAW, ESP_PROTO), out = socket(family, SOCK_RAW, ESP_PROTO);
+	assert_true(in >= 0 && out >= 0);
+	assert_int_equal(setsockopt(in, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
+	for (uint32_t i = 0; i < RAW_PAIRS; i++) {
+		uint32_t owner = esp_owner(esp, esp_pair_find(esp, spi_of(i)));
+		store_be32(bytes, spi_of(i));
+		assert_int_equal(
+			sendto(out, bytes, DATAGRAM, 0, to, family == AF_INET ? sizeof to4 : sizeof to6),
+			DATAGRAM);
+		assert_int_equal(recv(in, bytes, sizeof bytes, MSG_DONTWAIT), value[owner]);
+	}
+	close(in);
+	close(out);
+	end();
+}
+
+/* As root, in a network namespace of its own. */
+static void raw_sockets(void **unused)
+{
+	(void)unused;
+	if (geteuid() != 0 || !loopback_begin())
+		skip();
+	raw_divides(AF_INET, STEER_AT_IP4);
+	raw_divides(AF_INET6, STEER_AT_SPI);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(each_to_its_owner) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_to_its_owner),
+		cmocka_unit_test(raw_sockets),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
