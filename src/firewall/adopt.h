@@ -44,8 +44,14 @@ size_t fw_index_at(
 uint32_t fw_index_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction);
 void fw_session_prefetch(const struct firewall *fw, uint64_t hash); /* the record that it would find */
+void fw_index_prefetch(const struct firewall *fw, uint32_t index);  /* before it is removed */
 void fw_index_add(struct firewall *fw, uint32_t index);		    /* both keys of a live record */
 void fw_index_remove(struct firewall *fw, uint32_t index);
+/* Octets that are zero; NULL: out of memory. */
+void *fw_table_new(const struct firewall *fw, size_t n);
+void fw_table_free(const struct firewall *fw, void *table, size_t n);
+bool fw_index_attach(struct firewall *fw); /* false: out of memory */
+void fw_index_detach(struct firewall *fw);
 /* An empty one, for all records that fit the memory. is_zero: the memory is. */
 void fw_index_begin(struct firewall *fw, bool is_zero);
 /* A record with this key, by the indexes of former processes, that is not known; FW_NONE: none. It may be unsound. */

@@ -41,12 +41,13 @@ static bool tables_allocate(struct firewall *fw)
 	size_t n = fw->limits.sessions_max;
 
 	/* For all records that fit the memory: what is not used is not touched and costs nothing. */
-	fw->place = malloc(sizeof *fw->place * n);
+	fw->place = fw_table_new(fw, sizeof *fw->place * n);
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
 	fw->bindings_by_source = calloc(FW_SOURCES, sizeof *fw->bindings_by_source);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
 	fw->log_rates = calloc(1, sizeof *fw->log_rates);
-	if (!fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->log || !fw->log_rates)
+	if (!fw_index_attach(fw) || !fw->place || !fw->protected_by_source || !fw->bindings_by_source ||
+		!fw->log || !fw->log_rates)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
@@ -112,7 +113,8 @@ void fw_detach(struct firewall *fw)
 	free(fw->log_rates);
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
-	free(fw->place);
+	fw_index_detach(fw);
+	fw_table_free(fw, fw->place, sizeof *fw->place * fw->limits.sessions_max);
 	free(fw->adopt.known);
 	free(fw);
 }

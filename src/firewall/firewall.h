@@ -253,6 +253,10 @@ struct fw_limits {
 	uint8_t flow_key[16];
 	/* Makes octets of the memory zero, and may give their pages back. NULL: memset(). */
 	void (*zero)(void *at, size_t n);
+	/* Zeroed octets for tables that packets reach anywhere, in large pages where the machine has some: with small ones
+	 * each reach costs a walk of the page tables. NULL: calloc() and free(). */
+	void *(*table_new)(size_t n);
+	void (*table_free)(void *p, size_t n);
 };
 
 /* Octets of memory that so many sessions need. */

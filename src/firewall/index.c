@@ -6,11 +6,15 @@
  * It stands in the memory that outlives the process, which has room for FW_INDEXES of them: a new process begins an
  * empty one of its own, and finds by those of former ones what it has not adopted yet (adopt.c). It believes only its own.
  *
+ * Its buckets stand there for the next process only: this one reads a copy, in a table of its own. The memory is a file, whose
+ * pages are small, and a bucket is anywhere among them.
+ *
  * Called on the worker's thread only, but for fw_index_hint().
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #define PAGE 4096u /* each begins on a page of its own, so that its memory can be given back */
 
@@ -47,6 +51,12 @@ static uint32_t *bucket_of(const struct firewall *fw, uint64_t hash)
 	return &fw->bucket[hash & fw->bucket_mask];
 }
 
+/* For the next process, behind what it then finds. */
+static void bucket_keep(struct firewall *fw, uint64_t hash)
+{
+	__atomic_store_n(&fw->bucket_kept[hash & fw->bucket_mask], *bucket_of(fw, hash), __ATOMIC_RELEASE);
+}
+
 uint32_t fw_index_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
 {
@@ -73,6 +83,15 @@ void fw_session_prefetch(const struct firewall *fw, uint64_t hash)
 		__builtin_prefetch(s + line, 1);
 }
 
+void fw_index_prefetch(const struct firewall *fw, uint32_t index)
+{
+	__builtin_prefetch(&fw->chain[2 * index], 1);
+	for (uint32_t d = 0; d < 2; d++) {
+		uint64_t hash = fw_key_hash(fw, &fw->sessions[index].key[d]);
+		__builtin_prefetch(bucket_of(fw, hash), 1);
+	}
+}
+
 void fw_index_add(struct firewall *fw, uint32_t index)
 {
 	assert(index < fw->state->used);
@@ -80,7 +99,8 @@ void fw_index_add(struct firewall *fw, uint32_t index)
 		uint64_t hash = fw_key_hash(fw, &fw->sessions[index].key[d]);
 		uint32_t *head = bucket_of(fw, hash);
 		fw->chain[2 * index + d] = *head;
-		__atomic_store_n(head, fw_link(2 * index + d, hash), __ATOMIC_RELEASE);
+		*head = fw_link(2 * index + d, hash);
+		bucket_keep(fw, hash);
 	}
 }
 
@@ -93,10 +113,38 @@ void fw_index_remove(struct firewall *fw, uint32_t index)
 			at = &fw->chain[fw_link_entry(*at)];
 		assert(*at != 0);
 		*at = fw->chain[2 * index + d];
+		/* A bucket that is empty now keeps its last link there: whatever it leads to has other keys. So the end of
+		 * a session that was alone in it writes none of those pages. */
+		if (at == bucket_of(fw, hash) && *at != 0)
+			bucket_keep(fw, hash);
 	}
 }
 
 /* ---- the own one, and those of former processes ---- */
+
+void *fw_table_new(const struct firewall *fw, size_t n)
+{
+	return fw->limits.table_new ? fw->limits.table_new(n) : calloc(1, n);
+}
+
+void fw_table_free(const struct firewall *fw, void *table, size_t n)
+{
+	if (fw->limits.table_free)
+		fw->limits.table_free(table, n);
+	else
+		free(table);
+}
+
+bool fw_index_attach(struct firewall *fw)
+{
+	fw->bucket = fw_table_new(fw, buckets_of(fw->limits.sessions_max) * sizeof *fw->bucket);
+	return fw->bucket != NULL;
+}
+
+void fw_index_detach(struct firewall *fw)
+{
+	fw_table_free(fw, fw->bucket, buckets_of(fw->limits.sessions_max) * sizeof *fw->bucket);
+}
 
 static void zero(const struct firewall *fw, void *at, size_t n)
 {
@@ -145,11 +193,11 @@ void fw_index_begin(struct firewall *fw, bool is_zero)
 		o->chain = o->bucket + buckets;
 		memcpy(o->hash_key, st->index[k].hash_key, sizeof o->hash_key);
 	}
-	fw->bucket = index_in_memory(fw, mine);
-	fw->chain = fw->bucket + buckets;
+	fw->bucket_kept = index_in_memory(fw, mine);
+	fw->chain = fw->bucket_kept + buckets;
 	fw->bucket_mask = (uint32_t)buckets - 1;
 	if (!is_zero)
-		zero(fw, fw->bucket, buckets * sizeof *fw->bucket);
+		zero(fw, fw->bucket_kept, buckets * sizeof *fw->bucket_kept);
 	memcpy(st->index[mine].hash_key, fw->limits.hash_key, sizeof st->index[mine].hash_key);
 	__atomic_store_n(&st->index[mine].used, number < UINT32_MAX ? number + 1 : 1, __ATOMIC_RELEASE);
 }

@@ -28,6 +28,8 @@
 
 #define FW_HALF_OPEN_MAX 100000 /* half-open-limit before a policy sets it: its default */
 #define FW_WHEEL_SLOTS	 512	/* seconds; a longer timeout goes round the wheel more than once */
+#define FW_EXPIRE_FETCH                                                                                      \
+	16 /* sessions that are fetched before they are ended: as many as a core waits for at once */
 
 /* A zone may hold so many times what is still free: at most eight ninths of the table. */
 #define FW_ZONE_SHARE	8

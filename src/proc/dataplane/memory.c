@@ -195,9 +195,11 @@ static void pages_zero(void *at, size_t n)
 static enum rc firewalls_attach(
 	struct dataplane *d, const struct memory_head *head, bool fresh, struct err *e)
 {
-	struct fw_limits limits = {
-		.reassembly_max = REASSEMBLY_MAX, .sessions_max = head->sessions_max, .zero = pages_zero
-	};
+	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX,
+		.sessions_max = head->sessions_max,
+		.zero = pages_zero,
+		.table_new = memory_buffers,
+		.table_free = memory_buffers_free };
 	struct firewall *all[WORKERS_MAX];
 	uint8_t *base = (uint8_t *)d->state + head->fw_at;
 
