@@ -38,6 +38,15 @@ static const struct nat_case {
 		"  rule b { from untrust; match { destination 2001:db8:77::/126; } then { static-nat 2001:db8:1::/126; } }\n"
 		"} }",
 		false, AWAY_MOST },
+	{ "nat64",
+		"nat { nat64 { rule four { from trust; prefix 2001:db8:99::/96; } }\n"
+		"  source { rule all { from trust; to untrust; then { source-nat interface; } } } }",
+		true, AWAY_NONE },
+	{ "nat64 persistent",
+		"nat { nat64 { rule four { from trust; prefix 2001:db8:99::/96; } }\n"
+		"  source { rule all { from trust; to untrust; then { source-nat interface;\n"
+		"    persistent-nat address-and-port-dependent; } } } }",
+		true, AWAY_MOST },
 	{ "nptv6",
 		"nat { static {\n"
 		"  rule a { from untrust; match { destination 203.0.113.0/30; } then { static-nat 10.1.0.0/30; } }\n"

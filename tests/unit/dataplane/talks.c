@@ -31,7 +31,7 @@ void talks_begin(uint64_t s)
 	static const char *const inside[2][2] = { { "10.1.0.2", "10.1.0.3" },
 		{ "2001:db8:1::2", "2001:db8:1::3" } };
 	static const char *const outside[2][3] = { { "192.0.2.80", "192.0.2.81", "10.2.0.9" },
-		{ "2001:db8:99::9", "2001:db8:99::a", "2001:db8:2::9" } };
+		{ "2001:db8:99::9", "2001:db8:99::c000:252", "2001:db8:2::9" } };
 
 	for (int i = 0; i < TALKS; i++) {
 		uint32_t v6 = pick(2), where = pick(3), kind = pick(4);
@@ -70,11 +70,14 @@ struct gateway {
 struct seen {
 	char inside[ADDR_TEXT_MAX], outside[ADDR_TEXT_MAX];
 	uint16_t inside_port, outside_port;
+	uint8_t proto; /* NAT64 */
 };
 
 static struct seen seen_outside(const struct gateway *g, const struct conversation *c)
 {
-	struct seen seen = { .inside_port = c->inside_port, .outside_port = c->outside_port };
+	struct seen seen = {
+		.inside_port = c->inside_port, .outside_port = c->outside_port, .proto = c->proto
+	};
 	const struct fw_session *s;
 
 	snprintf(seen.inside, sizeof seen.inside, "%s", c->inside);
@@ -88,6 +91,7 @@ static struct seen seen_outside(const struct gateway *g, const struct conversati
 				addr_text(seen.outside, &out);
 				seen.inside_port = s->key[1].dst_port;
 				seen.outside_port = s->key[1].src_port;
+				seen.proto = s->key[1].proto;
 				return seen;
 			}
 		}
@@ -109,7 +113,7 @@ static struct packet_spec packet_of(struct conversation *c, bool from_inside, co
 		 kind = pick(COUNT_OF(segments));
 	struct packet_spec s = { .src = from_inside ? c->inside : seen->outside,
 		.dst = from_inside ? c->outside : seen->inside,
-		.proto = c->proto,
+		.proto = from_inside ? c->proto : seen->proto,
 		.src_port = from_inside ? c->inside_port : seen->outside_port,
 		.dst_port = from_inside ? c->outside_port : seen->inside_port,
 		.payload_n = tcp ? segments[kind].n : pick(300),
@@ -117,8 +121,8 @@ static struct packet_spec packet_of(struct conversation *c, bool from_inside, co
 
 	if (icmp) {
 		s.src_port = from_inside ? c->inside_port : seen->inside_port;
-		s.icmp_type = c->proto == IP_ICMP ? (from_inside ? ICMP4_ECHO : ICMP4_ECHO_REPLY)
-						  : (from_inside ? ICMP6_ECHO : ICMP6_ECHO_REPLY);
+		s.icmp_type = s.proto == IP_ICMP ? (from_inside ? ICMP4_ECHO : ICMP4_ECHO_REPLY)
+						 : (from_inside ? ICMP6_ECHO : ICMP6_ECHO_REPLY);
 	}
 	if (!tcp)
 		return s;
@@ -165,16 +169,22 @@ static struct talk_input input_make(const struct gateway *g)
 		return i;
 	}
 	struct packet_spec about = packet_of(c, !from_inside, &seen);
-	bool v6 = strchr(c->inside, ':');
+	bool v6 = strchr(from_inside ? c->inside : seen.inside, ':');
 	if (!from_inside) { /* as it is seen outside */
 		about.src = seen.inside;
 		about.src_port = seen.inside_port;
 		about.dst = seen.outside;
 		about.dst_port = seen.outside_port;
+		about.proto = seen.proto;
+		if (about.proto == IP_ICMP)
+			about.icmp_type = ICMP4_ECHO;
 	} else {
 		about.src = c->outside;
 		about.src_port = c->outside_port;
 		about.dst = c->inside;
+		about.proto = c->proto;
+		if (about.proto == IP_ICMPV6)
+			about.icmp_type = ICMP6_ECHO_REPLY;
 		about.dst_port = about.proto == IP_TCP || about.proto == IP_UDP ? c->inside_port : 0;
 		if (!about.dst_port)
 			about.src_port = c->inside_port;

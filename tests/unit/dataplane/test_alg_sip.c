@@ -3,6 +3,7 @@
  * nothing.
  */
 #include "gate.h"
+#include "wire/fragment.h"
 #include "wire/ip.h"
 
 #include <setjmp.h>
@@ -306,13 +307,56 @@ static void forged_answers(void **state)
 	}
 }
 
+/* A message in fragments is read and rewritten as one, and leaves in fragments whose datagram is sound. */
+static void in_fragments(void **state)
+{
+	static struct packet whole, joined;
+	struct packet_spec s = {
+		.src = HOST, .dst = INTERNET, .proto = IP_UDP, .src_port = 5060, .dst_port = 5060
+	};
+	uint32_t n = 0;
+
+	(void)state;
+	s.payload = (const uint8_t *)message(
+		"INVITE sip:b@192.0.2.80 SIP/2.0", "10.1.0.2:5060", "1", "1 INVITE", CONTACT, HOST, 7000);
+	s.payload_n = strlen((const char *)s.payload);
+	struct train t = packet_make(&whole, &s);
+	assert_int_equal(train_parse(&t), DROP_NONE);
+	gate_clear(&g);
+	for (uint32_t k = 2; k-- > 0;) { /* the last one first */
+		struct train piece = { .ip = packet.room + TRAIN_HEAD_ROOM, .csum = TRAIN_CSUM_UNKNOWN };
+		piece.len = (uint32_t)fragment_cut(piece.ip, &t, 300, k, 5);
+		assert_true(piece.len > 0);
+		assert_int_equal(gate_from_link(&g, GATE_LAN, piece), DROP_NONE);
+	}
+	assert_int_equal(fragment_cut(packet.room + TRAIN_HEAD_ROOM, &t, 300, 2, 5), 0);
+	assert_true(g.out_n >= 2);
+	memcpy(joined.room, g.out[0].bytes, 20);
+	for (uint32_t i = 0; i < g.out_n; i++) {
+		uint32_t at = 8u * (load_be16(g.out[i].bytes + 6) & IP4_OFFSET_MASK);
+		assert_true(g.out[i].n <= 300 && 20 + at + g.out[i].n <= sizeof joined.room);
+		memcpy(joined.room + 20 + at, g.out[i].bytes + 20, g.out[i].n - 20);
+		n = MAX_OF(n, at + g.out[i].n);
+	}
+	store_be16(joined.room + 2, (uint16_t)n);
+	store_be16(joined.room + 6, 0);
+	store_be16(joined.room + IP4_CSUM, 0);
+	store_be16(joined.room + IP4_CSUM, plain_checksum(0, joined.room, 20));
+	assert_true(packet_sound(joined.room, n));
+	snprintf(out, sizeof out, "%.*s", (int)(n - 28), joined.room + 28);
+	assert_non_null(strstr(out, "c=IN IP4 " GATE));
+	assert_true(told() >= 1024);
+	assert_int_equal(media_in(INTERNET, 6000, (uint16_t)told()), DROP_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(registrations, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_opens_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(floods, setup, teardown),
-		cmocka_unit_test_setup_teardown(forged_answers, setup, teardown) };
+		cmocka_unit_test_setup_teardown(forged_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(in_fragments, setup, teardown) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,7 +219,9 @@ static bool same_but_ports(const struct gate_out *a, const struct gate_out *b)
 	bool icmp = proto == IP_ICMP || proto == IP_ICMPV6;
 	uint32_t head = v4 ? IP4_CSUM : l4, from = l4 + (icmp ? ICMP_HEADER_SIZE : 4), to = a->n;
 
-	if (memcmp(a->bytes, b->bytes, head) != 0 ||
+	/* IPv4: the identification, which NAT64 gives */
+	if (memcmp(a->bytes, b->bytes, 4) != 0 || (!v4 && memcmp(a->bytes + 4, b->bytes + 4, 2) != 0) ||
+		memcmp(a->bytes + 6, b->bytes + 6, head - 6) != 0 ||
 		(v4 && memcmp(a->bytes + IP4_SRC, b->bytes + IP4_SRC, 8) != 0))
 		return false;
 	if (icmp)

@@ -47,23 +47,32 @@ static void policy_make(uint32_t kind)
 	nat->filtering = NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT;
 	nat->binding_timeout_s = 120;
 	nat->bindings_max = 1000;
+	nat = policy_nat(
+		&p, "bound64", TRUST, untrust, "2001:db8:1::1-2001:db8:1::9", "any", NAT_INTERFACE, NULL);
+	nat->filtering = NAT_FILTER_ENDPOINT_INDEPENDENT;
+	nat->binding_timeout_s = 120;
+	nat->bindings_max = 1000;
 	policy_nat(&p, "all", TRUST, untrust, "any", "any", NAT_INTERFACE, NULL);
+	policy_dnat(&p, "four", TRUST, "any", "2001:db8:64::/96", "any", "2001:db8:64::/96", 0, 0)->action =
+		DNAT_NAT64;
 }
 
 static struct packet_spec outward(char room[2][64])
 {
 	uint32_t from = 1 + pick(HOSTS), what = pick(10);
+	bool nat64 = pick(3) == 0;
 
-	snprintf(room[0], 64, "10.0.0.%u", from);
-	snprintf(room[1], 64, "198.51.100.%u", 1 + pick(4));
+	snprintf(room[0], 64, nat64 ? "2001:db8:1::%x" : "10.0.0.%u", from);
+	snprintf(room[1], 64, nat64 ? "2001:db8:64::c633:640%u" : "198.51.100.%u", 1 + pick(4));
 	return (struct packet_spec){ .src = room[0],
 		.dst = room[1],
 		.proto = what < 5   ? IP_UDP
 			 : what < 9 ? IP_TCP
+			 : nat64    ? IP_ICMPV6
 				    : IP_ICMP,
 		.src_port = (uint16_t)(20000 + pick(PORTS)),
 		.dst_port = (uint16_t)(1 + pick(8)),
-		.icmp_type = ICMP4_ECHO,
+		.icmp_type = nat64 ? ICMP6_ECHO : ICMP4_ECHO,
 		.flags = pick(2) ? TCP_SYN : TCP_ACK,
 		.seq = pick(2),
 		.ack = 1 };
