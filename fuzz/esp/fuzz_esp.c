@@ -39,10 +39,11 @@ static void add(uint32_t spi, uint16_t encr, uint32_t flags)
 static void begin(void)
 {
 	size_t tables_n = (esp_tables_size(PAIRS) + 63) & ~63ul;
-	void *tables = aligned_alloc(64, tables_n), *state = calloc(1, esp_state_size(PAIRS));
+	void *tables = aligned_alloc(64, tables_n), *state = aligned_alloc(64, esp_state_size(PAIRS));
 	bool resumed;
 
 	memset(tables, 0, tables_n);
+	memset(state, 0, esp_state_size(PAIRS));
 	esp = esp_new(state, esp_state_size(PAIRS), tables, tables_n, PAIRS, 1, &resumed, NULL);
 	assert(esp);
 	add(0x61616161, ENCR_AES_GCM_16, 0);

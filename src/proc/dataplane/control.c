@@ -346,6 +346,7 @@ void control_ike_datagram(struct worker *w, const struct endpoint *local, const 
 	struct ipc_link *ike = child_link(&w->dataplane->child, PROC_IKE);
 	enum drop_reason drop = DROP_NONE;
 
+	assert(w->index == 0); /* in whose thread the link is */
 	if (n > DATAGRAM_MAX)
 		drop = DROP_TOO_BIG;
 	else if (!datagram_allowed(w, remote))
@@ -466,6 +467,7 @@ static void main_note_take(struct dataplane *d, uint32_t from, enum ring_note ki
 {
 	struct msg_neighbour neighbour;
 	struct sa_acquire asked;
+	struct ip_addr remote;
 
 	switch (kind) {
 	case RING_NOTE_SOLICIT:
@@ -475,6 +477,10 @@ static void main_note_take(struct dataplane *d, uint32_t from, enum ring_note ki
 	case RING_NOTE_ACQUIRE:
 		memcpy(&asked, bytes, sizeof asked);
 		acquire_send(d, &asked);
+		break;
+	case RING_NOTE_PATH:
+		memcpy(&remote, bytes, sizeof remote);
+		routes_ask_path(d, &remote);
 		break;
 	case RING_NOTE_TRACE:
 		trace_note_take(d, from, bytes);

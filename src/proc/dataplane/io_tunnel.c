@@ -145,10 +145,10 @@ static void packets_take(struct worker *w, const uint8_t *bytes, uint32_t n, con
 static uint32_t packet_worker(
 	const struct worker *w, const uint8_t *bytes, uint32_t n, const struct endpoint *from)
 {
-	if (w->pipeline.workers == 1 || n < ESP_HEAD_SIZE)
-		return w->index;
 	if (is_ike(bytes, n, from))
 		return 0;
+	if (w->pipeline.workers == 1 || n < ESP_HEAD_SIZE)
+		return w->index;
 	uint32_t pair = esp_pair_find(w->pipeline.esp, load_be32(bytes));
 	return pair == ESP_PAIR_NONE ? w->index : esp_owner(w->pipeline.esp, pair);
 }
@@ -357,7 +357,10 @@ static enum drop_reason send_failed(struct worker *w, const struct esp_view *pai
 	if (errno == EMSGSIZE) {
 		/* The kernel knows a smaller path MTU towards this peer. */
 		w->tunnel_too_big++;
-		routes_ask_path(w->dataplane, &pair->remote->addr);
+		if (w->index == 0)
+			routes_ask_path(w->dataplane, &pair->remote->addr);
+		else
+			worker_note(w, RING_NOTE_PATH, &pair->remote->addr, sizeof pair->remote->addr);
 	}
 	return DROP_TUNNEL_SEND_FAILED;
 }

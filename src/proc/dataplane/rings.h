@@ -25,6 +25,7 @@ enum ring_note {
 	RING_NOTE_ACQUIRE,
 	RING_NOTE_TRACE,
 	RING_NOTE_LOG,
+	RING_NOTE_PATH, /* the path MTU towards an address is smaller than was thought */
 	RING_NOTE_KINDS
 };
 
