@@ -385,6 +385,9 @@ static enum rc describe(int fd, const char *name, uint8_t ret_mac[6], uint16_t *
 /*
  * Bound to ETH_P_ALL: those taps come before the ingress hook, so that this socket sees what the ingress
  * filter then takes away from the kernel. Bound last: nothing is queued before all options stand.
+ * Never with PACKET_RX_RING: where a frame comes whose offload no virtio header describes, as a virtual machine may send it,
+ * the kernel leaves the ring's next place taken, and the socket receives nothing any more (seen with Linux 6.18). Here such a
+ * frame is one error of recvmmsg().
  * Never with PACKET_QDISC_BYPASS: what is sent would pass by the interface's queueing discipline, and with it shaping and
  * the classes that administrators make of code points.
  */
