@@ -256,7 +256,8 @@ bool fw_adopt_begin(struct firewall *fw, bool zero, mono_ns now)
 	uint32_t n = MIN_OF(fw->state->used, fw->limits.sessions_max);
 
 	fw->state->used = n;
-	fw_index_begin(fw, zero);
+	if (!fw_index_begin(fw, zero))
+		return false;
 	a->epoch = fw->state->epoch;
 	a->now = now;
 	a->known = calloc(n / 64 + 1, sizeof *a->known);

@@ -32,7 +32,11 @@ struct fw_adopt {
 	struct fw_old old[FW_INDEXES];
 	uint32_t olds_n, cleaned_n;
 	size_t cleaned; /* octets of the next one */
-	bool others;	/* other workers have not adopted all of theirs */
+	/* Of the new one's room: a bit for each page of buckets that is to be cleared, stale_n of them, none below
+	 * stale_next. */
+	uint64_t *stale;
+	uint32_t stale_n, stale_next;
+	bool others; /* other workers have not adopted all of theirs */
 };
 
 /* index.c */
@@ -52,8 +56,10 @@ void *fw_table_new(const struct firewall *fw, size_t n);
 void fw_table_free(const struct firewall *fw, void *table, size_t n);
 bool fw_index_attach(struct firewall *fw); /* false: out of memory */
 void fw_index_detach(struct firewall *fw);
-/* An empty one, for all records that fit the memory. is_zero: the memory is. */
-void fw_index_begin(struct firewall *fw, bool is_zero);
+/* An empty one, for all records that fit the memory. is_zero: the memory is. False: out of memory. */
+bool fw_index_begin(struct firewall *fw, bool is_zero);
+/* A piece of its room is cleared; *budget: what is left of it. True: that was the last. */
+bool fw_index_clear(struct firewall *fw, uint32_t *budget);
 /* A record with this key, by the indexes of former processes, that is not known; FW_NONE: none. It may be unsound. */
 uint32_t fw_index_find_old(const struct firewall *fw, const struct fw_key *k);
 /* May former processes have had a session with this key? One in some hundred keys that they had not is taken for one.

@@ -116,5 +116,6 @@ void fw_detach(struct firewall *fw)
 	fw_index_detach(fw);
 	fw_table_free(fw, fw->place, sizeof *fw->place * fw->limits.sessions_max);
 	free(fw->adopt.known);
+	free(fw->adopt.stale);
 	free(fw);
 }

@@ -9,6 +9,11 @@
  * Its buckets stand there for the next process only: this one reads a copy, in a table of its own. The memory is a file, whose
  * pages are small, and a bucket is anywhere among them.
  *
+ * Where former processes have left something in its room, each page of kept buckets is cleared before the first link
+ * stands in it, and the others in pieces (fw_index_clear()). So the beginning costs the same however many sessions there
+ * are. A process that dies before all pages are clear leaves some that are no part of its index: as nothing in it is
+ * believed, that costs its successor a few steps.
+ *
  * Called on the worker's thread only, but for fw_index_hint().
  */
 #include "firewall/internal.h"
@@ -16,7 +21,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define PAGE 4096u /* each begins on a page of its own, so that its memory can be given back */
+#define PAGE	     4096u /* each begins on a page of its own, so that its memory can be given back */
+#define PAGE_BUCKETS (PAGE / sizeof(uint32_t))
 
 static size_t buckets_of(uint32_t sessions_max)
 {
@@ -51,9 +57,39 @@ static uint32_t *bucket_of(const struct firewall *fw, uint64_t hash)
 	return &fw->bucket[hash & fw->bucket_mask];
 }
 
+/* Pages of the memory: they may be given back to the kernel, and are zero when they are read again. */
+static void zero(const struct firewall *fw, void *at, size_t n)
+{
+	if (fw->limits.zero)
+		fw->limits.zero(at, n);
+	else
+		memset(at, 0, n);
+}
+
+static uint32_t page_of(const struct firewall *fw, uint64_t hash)
+{
+	return (uint32_t)((hash & fw->bucket_mask) / PAGE_BUCKETS);
+}
+
+static bool is_stale(const struct firewall *fw, uint32_t page)
+{
+	return fw->adopt.stale[page / 64] >> page % 64 & 1;
+}
+
+static void page_clear(struct firewall *fw, uint32_t page)
+{
+	if (!is_stale(fw, page))
+		return;
+	memset(fw->bucket_kept + page * PAGE_BUCKETS, 0, PAGE);
+	fw->adopt.stale[page / 64] &= ~(1ull << page % 64);
+	fw->adopt.stale_n--;
+}
+
 /* For the next process, behind what it then finds. */
 static void bucket_keep(struct firewall *fw, uint64_t hash)
 {
+	if (fw->adopt.stale_n > 0)
+		page_clear(fw, page_of(fw, hash));
 	__atomic_store_n(&fw->bucket_kept[hash & fw->bucket_mask], *bucket_of(fw, hash), __ATOMIC_RELEASE);
 }
 
@@ -146,14 +182,6 @@ void fw_index_detach(struct firewall *fw)
 	fw_table_free(fw, fw->bucket, buckets_of(fw->limits.sessions_max) * sizeof *fw->bucket);
 }
 
-static void zero(const struct firewall *fw, void *at, size_t n)
-{
-	if (fw->limits.zero)
-		fw->limits.zero(at, n);
-	else
-		memset(at, 0, n);
-}
-
 /* Room that no former process has used; else that of the last one: where each has died soon, the first ones name most. */
 static uint32_t place_choose(const struct fw_state *st)
 {
@@ -168,9 +196,36 @@ static uint32_t place_choose(const struct fw_state *st)
 	return last;
 }
 
+bool fw_index_clear(struct firewall *fw, uint32_t *budget)
+{
+	struct fw_adopt *a = &fw->adopt;
+	uint32_t pages = page_of(fw, UINT64_MAX) + 1, looked = 0, from;
+
+	while (a->stale_n > 0 && looked < FW_CLEAN_BYTES / PAGE && *budget > 0) {
+		assert(a->stale_next < pages);
+		for (from = a->stale_next; a->stale_next < pages && looked < FW_CLEAN_BYTES / PAGE &&
+					   is_stale(fw, a->stale_next);
+			looked++) {
+			a->stale[a->stale_next / 64] &= ~(1ull << a->stale_next % 64);
+			a->stale_next++;
+			a->stale_n--;
+		}
+		if (a->stale_next > from)
+			zero(fw, fw->bucket_kept + from * PAGE_BUCKETS,
+				(a->stale_next - from) * (size_t)PAGE);
+		else { /* one that was cleared before */
+			a->stale_next++;
+			looked++;
+		}
+	}
+	/* Two cost about as much as a record that is looked at. */
+	*budget -= MIN_OF(*budget, looked / 2);
+	return a->stale_n == 0;
+}
+
 /* Its size does not follow the sessions: a larger one would have to be filled with all of them at once. What is
  * not used is not touched and costs nothing. */
-void fw_index_begin(struct firewall *fw, bool is_zero)
+bool fw_index_begin(struct firewall *fw, bool is_zero)
 {
 	uint32_t n = fw->limits.sessions_max, mine, number = 0;
 	size_t buckets = buckets_of(n);
@@ -196,10 +251,15 @@ void fw_index_begin(struct firewall *fw, bool is_zero)
 	fw->bucket_kept = index_in_memory(fw, mine);
 	fw->chain = fw->bucket_kept + buckets;
 	fw->bucket_mask = (uint32_t)buckets - 1;
-	if (!is_zero)
-		zero(fw, fw->bucket_kept, buckets * sizeof *fw->bucket_kept);
+	uint32_t pages = page_of(fw, UINT64_MAX) + 1;
+	a->stale = calloc(pages / 64 + 1, sizeof *a->stale);
+	if (!a->stale)
+		return false;
+	for (; !is_zero && a->stale_n < pages; a->stale_n++)
+		a->stale[a->stale_n / 64] |= 1ull << a->stale_n % 64;
 	memcpy(st->index[mine].hash_key, fw->limits.hash_key, sizeof st->index[mine].hash_key);
 	__atomic_store_n(&st->index[mine].used, number < UINT32_MAX ? number + 1 : 1, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* One link of an index that is not believed: a number within its room, or 0. */

@@ -21,7 +21,7 @@
 #define FW_INDEXES     3
 /* Links of a former process's index that a lookup reads: a bucket has two on average, and one of 64 is none that it made. */
 #define FW_OLD_STEPS   64
-/* Of an index that is not needed any more so much is given back in one piece. */
+/* Of an index that is not needed any more so much is given back in one piece; of a new one, cleared. */
 #define FW_CLEAN_BYTES (1u << 20)
 /* Records that are looked at for a free place in a full table, of one first packet. */
 #define FW_ADOPT_ROOM  64

@@ -133,6 +133,8 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 {
 	struct fw_sweep *w = &fw->sweep;
 
+	bool cleared = fw_index_clear(fw, &budget);
+
 	if (!fw_adopt(fw, now, &budget))
 		return false;
 	if (w->phase == FW_SWEEP_JUDGE && sweep_records(fw, now, &budget)) {
@@ -144,5 +146,5 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 	else if (w->phase == FW_SWEEP_RECOUNT && sweep_records(fw, now, &budget))
 		*w = (struct fw_sweep){ FW_SWEEP_NONE, 0, false };
 	return sweep_servers(fw, now, &budget) && w->phase == FW_SWEEP_NONE &&
-	       fw->adopt.phase == FW_ADOPT_NONE;
+	       fw->adopt.phase == FW_ADOPT_NONE && cleared;
 }
