@@ -10,18 +10,22 @@
  * allocations in the registries' blocks.
  *
  * Lookups: the median of rounds of 4,096. "random" are of addresses in random prefixes of the table;
- * "chained" are those where each waits for the one before; "cached" are 1,000 destinations again and again.
+ * "chained" are those where each waits for the one before; "cached" are 1,000 destinations again and again;
+ * "burst" are random ones, 64 at once. In the core a lookup is what the first packet of a session makes, and a burst is
+ * what the pipeline does for the first packets among up to 64: they are prepared together and looked up one by one.
  * Beside them what one read of memory costs that waits for the one before: "routes.memory-read.16M", over
  * 16 MB in pages of the usual size.
  *
  * Changes: prefixes that go, come back, or lead another way, one by one with the clock around each; "short"
  * are a default route and one of /8 (IPv6: /3) around all that is in it. All times are the thread's own, so
- * that other work on the machine shows only by the caches it takes; what reading that clock costs is in
- * them.
+ * that other work on the machine shows only by the caches it takes, by interrupts, and by what a virtual machine's host
+ * does; what reading that clock costs is in them. How much that is a "touch" says, after each change: TOUCHES words
+ * anywhere in as much memory are read and written. No change can be expected to be shorter than that.
  */
 #include "route/fib.h"
 #include "route/route.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +40,9 @@
 #define ADDRS	    (1u << 20)
 #define CACHED	    1000u
 #define HOPS	    64u
+#define BURST	    64u
+#define TOUCHES	    12u /* about as many lines as a change reads or writes that are not in the caches */
+#define TOUCHED	    (32u << 20) /* octets, in large pages */
 
 struct share {
 	uint32_t bits, per_mille;
@@ -51,7 +58,8 @@ static const struct share v6_shares[] = { { 48, 450 }, { 32, 120 }, { 44, 95 }, 
 static struct ip_prefix *prefixes[2]; /* by family: 0 IPv4, 1 IPv6 */
 static uint32_t prefixes_n[2];
 static struct ip_addr *addrs;
-static double *samples;
+static double *samples, *touches;
+static uint8_t *touched;
 static uint64_t state = 20261129;
 
 static uint32_t draw(uint32_t below)
@@ -184,8 +192,41 @@ static uint32_t look(const struct fib *f, const struct route_table *t, const str
 
 	if (f)
 		return fib_lookup(f, a);
-	route_lookup(t, a, &answer);
+	struct route_flow flow = { .src = *a, .dst = *a, .in_link = ROUTE_NONE };
+	route_lookup_flow(t, &flow, NULL, &answer);
 	return answer.link;
+}
+
+/* BURST at once. */
+static uint32_t look_burst(const struct fib *f, const struct route_table *t, const struct ip_addr *a)
+{
+	const struct ip_addr *list[BURST];
+	uint32_t values[BURST], high = 0;
+
+	for (uint32_t i = 0; i < BURST; i++)
+		list[i] = &a[i];
+	if (f)
+		fib_lookup_burst(f, list, BURST, values);
+	else
+		route_prefetch(t, list, BURST);
+	for (uint32_t i = 0; i < BURST; i++)
+		high |= f ? values[i] : look(NULL, t, &a[i]);
+	return high;
+}
+
+static double bursts(const struct fib *f, const struct route_table *t)
+{
+	uint32_t at = 0, high = 0;
+	double rounds[ROUNDS];
+
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint64_t begin = now_ns();
+		for (uint32_t i = 0; i < ROUND; i += BURST, at = (at + BURST) % ADDRS)
+			high |= look_burst(f, t, &addrs[at]);
+		rounds[round] = (double)(now_ns() - begin) / ROUND;
+	}
+	qsort(rounds, ROUNDS, sizeof *rounds, order);
+	return high >> 31 ? -1 : rounds[ROUNDS / 2];
 }
 
 /* In one of both, the other is NULL. */
@@ -253,6 +294,30 @@ static void changes_print(const char *family, const char *what, uint32_t n)
 	print(name, samples[n - 1] / 1000, "us");
 }
 
+/* What the machine does to so many reads and writes of memory. */
+static void touch(uint32_t i)
+{
+	uint32_t at[TOUCHES];
+
+	for (uint32_t k = 0; k < TOUCHES; k++)
+		at[k] = draw(TOUCHED);
+	uint64_t begin = now_ns();
+	for (uint32_t k = 0; k < TOUCHES; k++)
+		touched[at[k]]++;
+	touches[i] = (double)(now_ns() - begin);
+}
+
+static void touches_print(const char *family, const char *what, uint32_t n)
+{
+	char name[64];
+	double *changes = samples;
+
+	snprintf(name, sizeof name, "%s.touch", what);
+	samples = touches;
+	changes_print(family, name, n);
+	samples = changes;
+}
+
 static void lookups_print(const char *family, const struct fib *f, const struct route_table *t)
 {
 	static const struct {
@@ -269,6 +334,8 @@ static void lookups_print(const char *family, const struct fib *f, const struct 
 					 : lookups(f, t, kinds[i].addrs, false),
 			"ns/lookup");
 	}
+	snprintf(name, sizeof name, "routes.%s.burst", family);
+	print(name, bursts(f, t), "ns/lookup");
 }
 
 static void large_pages(void *bytes, size_t n)
@@ -296,6 +363,7 @@ static void measure_fib(uint32_t family)
 	for (uint32_t i = 0; i < prefixes_n[family]; i++) {
 		must(fib_set(&f, &prefixes[family][i], draw(HOPS)) == RC_OK);
 		fib_reclaim(&f);
+		blocks_prepare(&f.blocks);
 	}
 	snprintf(name, sizeof name, "routes.%s.fill", of);
 	print(name, (double)(now_ns() - begin) / prefixes_n[family], "ns/prefix");
@@ -304,14 +372,17 @@ static void measure_fib(uint32_t family)
 	addrs_make(family);
 	lookups_print(of, &f, NULL);
 	for (uint32_t i = 0; i < CHANGES; i++) {
-		const struct ip_prefix *p = &prefixes[family][draw(prefixes_n[family])];
+		struct ip_prefix p = prefixes[family][draw(prefixes_n[family])];
 		uint32_t what = draw(2), value = draw(HOPS);
 		begin = now_ns();
-		must((what ? fib_clear(&f, p) : fib_set(&f, p, value)) == RC_OK);
+		must((what ? fib_clear(&f, &p) : fib_set(&f, &p, value)) == RC_OK);
 		fib_reclaim(&f);
 		samples[i] = (double)(now_ns() - begin);
+		blocks_prepare(&f.blocks);
+		touch(i);
 	}
 	changes_print(of, "churn", CHANGES);
+	touches_print(of, "churn", CHANGES);
 	for (uint32_t i = 0; i < CHANGES / 10; i++) {
 		struct ip_prefix p = { prefixes[family][i].addr, i & 2 ? 0 : family ? 3 : 8 };
 		p.addr = range_from_prefix(&p).first;
@@ -342,11 +413,27 @@ static void link_of(struct route_table *t, uint32_t index, bool up)
 	must(route_link_set(t, &l) == RC_OK);
 }
 
+static double measured_set(struct route_table *t, const struct route_entry *e, enum route_place place)
+{
+	uint64_t begin = now_ns();
+
+	must(route_set(t, e, place) == RC_OK);
+	return (double)(now_ns() - begin);
+}
+
+static uint64_t measured_prepare(struct route_table *t)
+{
+	uint64_t begin = now_ns();
+
+	route_prepare(t);
+	return now_ns() - begin;
+}
+
 static void measure_core(void)
 {
 	struct route_table *t = route_new();
 	uint32_t all = prefixes_n[0] + prefixes_n[1];
-	uint64_t begin = now_ns();
+	uint64_t begin = now_ns(), longest = 0;
 
 	must(t != NULL);
 	route_advise(t, large_pages);
@@ -356,9 +443,13 @@ static void measure_core(void)
 		uint32_t family = i >= prefixes_n[0];
 		struct route_entry e =
 			entry_of(&prefixes[family][family ? i - prefixes_n[0] : i], draw(HOPS));
-		must(route_set(t, &e, ROUTE_APPEND) == RC_OK);
+		samples[i] = measured_set(t, &e, ROUTE_APPEND);
+		uint64_t took = measured_prepare(t);
+		longest = MAX_OF(longest, took);
 	}
 	print("routes.core.fill", (double)(now_ns() - begin) / all, "ns/route");
+	changes_print("core", "fill", all);
+	print("routes.core.prepare.longest", (double)longest / 1000, "us");
 	addrs_make(0);
 	lookups_print("core.v4", NULL, t);
 	addrs_make(1);
@@ -373,17 +464,24 @@ static void measure_core(void)
 		else
 			must(route_set(t, &e, ROUTE_REPLACE) == RC_OK);
 		samples[i] = (double)(now_ns() - begin);
+		route_prepare(t);
+		touch(i);
 	}
 	changes_print("core", "churn", CHANGES);
+	touches_print("core", "churn", CHANGES);
 	for (uint32_t i = 0; i < 1000; i++) {
 		begin = now_ns();
 		link_of(t, 2 + i / 2 % 4, i & 1);
 		samples[i] = (double)(now_ns() - begin);
 	}
 	changes_print("core", "link", 1000);
-	begin = now_ns();
-	route_free(t);
-	print("routes.core.free", (double)(now_ns() - begin) / 1000, "us");
+	uint32_t pieces = 0;
+	for (bool gone = false; !gone && pieces < CHANGES; pieces++) {
+		begin = now_ns();
+		gone = route_free_piece(t);
+		samples[pieces] = (double)(now_ns() - begin);
+	}
+	changes_print("core", "free", pieces);
 }
 
 static bool wanted(int argc, char **argv, const char *name)
@@ -396,9 +494,14 @@ static bool wanted(int argc, char **argv, const char *name)
 
 int main(int argc, char **argv)
 {
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* as in the data plane */
 	addrs = calloc(ADDRS, sizeof *addrs);
-	samples = calloc(CHANGES, sizeof *samples);
-	must(addrs && samples);
+	samples = calloc(V4_PREFIXES + V6_PREFIXES, sizeof *samples);
+	touches = calloc(CHANGES, sizeof *touches);
+	touched = aligned_alloc(2u << 20, TOUCHED);
+	must(addrs && samples && touches && touched);
+	large_pages(touched, TOUCHED);
+	memset(touched, 1, TOUCHED);
 	prefixes_make(0, V4_PREFIXES);
 	prefixes_make(1, V6_PREFIXES);
 	memory_read(16u << 20);

@@ -314,8 +314,8 @@ static void measure(uint32_t n)
 
 int main(int argc, char **argv)
 {
-	/* As in a process that has freed nothing yet: large memory comes from the kernel, and calloc() need not clear it. */
-	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	/* As in the data plane: large memory comes from the kernel, and calloc() need not clear it. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	policy_init(&p);
 	for (int i = 1; i < argc; i++)
 		measure((uint32_t)MIN_OF(strtoul(argv[i], NULL, 10), (unsigned long)SESSIONS_MAX));

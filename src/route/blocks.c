@@ -31,25 +31,49 @@ static void link_set(uint8_t *block, uint32_t class, uint8_t *next)
 	memcpy(block + (size_t)class * BLOCKS_GRAIN - sizeof next, &next, sizeof next);
 }
 
-static bool slab_add(struct blocks *b)
+static uint8_t *slab_new(const struct blocks *b, size_t size)
 {
-	size_t quarter = b->bytes / 4 / BLOCKS_SLAB_SIZE_MIN * BLOCKS_SLAB_SIZE_MIN;
-	size_t size = b->bytes >= BLOCKS_SLAB_SIZE_MAX ? BLOCKS_SLAB_SIZE_MAX
-						       : MAX_OF(quarter, (size_t)BLOCKS_SLAB_SIZE_MIN);
 	bool large = size == BLOCKS_SLAB_SIZE_MAX;
 	uint8_t *slab = aligned_alloc(large ? BLOCKS_SLAB_SIZE_MAX : SLAB_HEAD, size);
 
 	assert(size <= BLOCKS_SLAB_SIZE_MAX && size % BLOCKS_SLAB_SIZE_MIN == 0);
+	if (slab && large && b->advise)
+		b->advise(slab, size);
+	return slab;
+}
+
+static bool slab_add(struct blocks *b)
+{
+	size_t quarter = b->bytes / 4 / BLOCKS_SLAB_SIZE_MIN * BLOCKS_SLAB_SIZE_MIN;
+	size_t size = b->bytes >= BLOCKS_SMALL_BYTES ? BLOCKS_SLAB_SIZE_MAX
+						     : MAX_OF(quarter, (size_t)BLOCKS_SLAB_SIZE_MIN);
+	uint8_t *slab = size == BLOCKS_SLAB_SIZE_MAX && b->spare ? b->spare : slab_new(b, size);
+
 	if (!slab)
 		return false;
-	if (large && b->advise)
-		b->advise(slab, size);
+	if (slab == b->spare)
+		b->spare = NULL;
 	memcpy(slab, &b->slabs, sizeof b->slabs);
 	b->slabs = slab;
 	b->at = slab + SLAB_HEAD;
 	b->end = slab + size;
 	b->bytes += size;
 	return true;
+}
+
+void blocks_prepare(struct blocks *b)
+{
+	bool ends = (size_t)(b->end - b->at) < BLOCKS_SLAB_SIZE_MAX / 4;
+
+	if (b->bytes >= BLOCKS_SMALL_BYTES && ends && !b->spare) {
+		b->spare = slab_new(b, BLOCKS_SLAB_SIZE_MAX);
+		b->spare_touched = 0;
+	}
+	/* In one large page all but the first come at once. */
+	for (uint32_t n = 0; b->spare && n < BLOCKS_TOUCHES && b->spare_touched < BLOCKS_SLAB_SIZE_MAX; n++) {
+		b->spare[b->spare_touched] = 0;
+		b->spare_touched += BLOCKS_SLAB_SIZE_MIN;
+	}
 }
 
 void *blocks_get(struct blocks *b, size_t size)
@@ -107,13 +131,23 @@ void blocks_reclaim(struct blocks *b)
 		}
 }
 
+bool blocks_release(struct blocks *b)
+{
+	uint8_t *slab = b->slabs;
+
+	if (b->spare) {
+		free(b->spare);
+		b->spare = NULL;
+	} else if (slab) {
+		memcpy(&b->slabs, slab, sizeof b->slabs);
+		free(slab);
+	}
+	return b->slabs == NULL;
+}
+
 void blocks_done(struct blocks *b)
 {
-	while (b->slabs) {
-		uint8_t *next;
-		memcpy(&next, b->slabs, sizeof next);
-		free(b->slabs);
-		b->slabs = next;
-	}
+	while (!blocks_release(b))
+		;
 	*b = (struct blocks){ .advise = b->advise };
 }

@@ -142,6 +142,16 @@ static inline uint32_t value_load(const struct fib_node *n, uint32_t place)
 
 /* --- lookups --- */
 
+/* Of the longest prefix of the node that holds the slot; there is one. */
+static inline const uint32_t *best_value(const struct fib_node *best, uint32_t slot)
+{
+	uint32_t place = best->exact >> slot & 1
+				 ? SLOTS + slot
+				 : 63 - (uint32_t)__builtin_clzll(best->inner & holding[slot >> 1]);
+
+	return values_of(best) + value_index(best, place);
+}
+
 static inline __attribute__((always_inline)) uint32_t look(const struct fib *f, const struct ip_addr *addr)
 {
 	const struct fib_node *n = node_block(&f->top), *best = NULL;
@@ -158,12 +168,49 @@ static inline __attribute__((always_inline)) uint32_t look(const struct fib *f, 
 		n = node_block(n) + rank(n->child, slot);
 		k = key_next(k);
 	}
-	if (!best)
-		return FIB_NONE;
-	uint32_t place = best->exact >> best_slot & 1
-				 ? SLOTS + best_slot
-				 : 63 - (uint32_t)__builtin_clzll(best->inner & holding[best_slot >> 1]);
-	return value_load(best, place);
+	return best ? __atomic_load_n(best_value(best, best_slot), __ATOMIC_RELAXED) : FIB_NONE;
+}
+
+/* One of the lookups of a burst. */
+struct walk {
+	const struct fib_node *node, *best;
+	struct key key;
+	uint32_t best_slot, i;
+};
+
+/* One node of each address, then the next one of each: while one comes from memory the others are asked for. */
+static inline __attribute__((always_inline)) void look_burst(
+	const struct fib *f, const struct ip_addr *const *addrs, uint32_t n, uint32_t *ret_values)
+{
+	struct walk walks[FIB_BURST];
+	const uint32_t *value[FIB_BURST];
+	uint32_t left = n;
+
+	assert(n <= FIB_BURST);
+	for (uint32_t i = 0; i < n; i++)
+		walks[i] = (struct walk){ node_block(&f->top), NULL, key_of(addrs[i]), 0, i };
+	while (left > 0) {
+		uint32_t on = 0;
+		for (uint32_t i = 0; i < left; i++) {
+			struct walk w = walks[i];
+			uint32_t slot = key_slot(w.key);
+			uint64_t match = (w.node->inner & holding[slot >> 1]) | (w.node->exact >> slot & 1);
+			w.best = match ? w.node : w.best;
+			w.best_slot = match ? slot : w.best_slot;
+			if (!(w.node->child >> slot & 1)) {
+				value[w.i] = w.best ? best_value(w.best, w.best_slot) : NULL;
+				__builtin_prefetch(value[w.i]);
+				continue;
+			}
+			w.node = node_block(w.node) + rank(w.node->child, slot);
+			__builtin_prefetch(w.node);
+			w.key = key_next(w.key);
+			walks[on++] = w;
+		}
+		left = on;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		ret_values[i] = value[i] ? __atomic_load_n(value[i], __ATOMIC_RELAXED) : FIB_NONE;
 }
 
 #if defined(__x86_64__)
@@ -174,16 +221,40 @@ __attribute__((target("popcnt,bmi2"))) static uint32_t look_popcnt(
 	return look(f, addr);
 }
 
+__attribute__((target("popcnt,bmi2"))) static void look_burst_popcnt(
+	const struct fib *f, const struct ip_addr *const *addrs, uint32_t n, uint32_t *ret_values)
+{
+	look_burst(f, addrs, n, ret_values);
+}
+
+static bool has_popcnt(void)
+{
+	return __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2");
+}
+
 uint32_t fib_lookup(const struct fib *f, const struct ip_addr *addr)
 {
-	if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2"))
-		return look_popcnt(f, addr);
-	return look(f, addr);
+	return has_popcnt() ? look_popcnt(f, addr) : look(f, addr);
+}
+
+void fib_lookup_burst(
+	const struct fib *f, const struct ip_addr *const *addrs, uint32_t n, uint32_t *ret_values)
+{
+	if (has_popcnt())
+		look_burst_popcnt(f, addrs, n, ret_values);
+	else
+		look_burst(f, addrs, n, ret_values);
 }
 #else
 uint32_t fib_lookup(const struct fib *f, const struct ip_addr *addr)
 {
 	return look(f, addr);
+}
+
+void fib_lookup_burst(
+	const struct fib *f, const struct ip_addr *const *addrs, uint32_t n, uint32_t *ret_values)
+{
+	look_burst(f, addrs, n, ret_values);
 }
 #endif
 

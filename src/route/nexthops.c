@@ -237,14 +237,25 @@ void nexthops_reclaim(struct nexthops *h)
 	}
 }
 
+bool nexthops_release(struct nexthops *h, uint32_t budget)
+{
+	for (; h->segment[0] && h->buckets_n > 0 && budget > 0; h->buckets_n--, budget--) {
+		struct nexthop_set **at = bucket_at(h, h->buckets_n - 1);
+		while (*at) {
+			struct nexthop_set *set = *at;
+			*at = set->next;
+			set->refs = 0;
+			set->next = h->retired;
+			h->retired = set;
+		}
+	}
+	nexthops_reclaim(h);
+	return !h->segment[0] || h->buckets_n == 0;
+}
+
 void nexthops_done(struct nexthops *h)
 {
-	for (uint32_t i = 0; h->segment[0] && i < h->buckets_n; i++)
-		for (struct nexthop_set **at = bucket_at(h, i); *at;) {
-			(*at)->refs = 1;
-			nexthops_unref(h, *at);
-		}
-	nexthops_reclaim(h);
+	nexthops_release(h, UINT32_MAX);
 	for (uint32_t i = 0; i < NEXTHOPS_PORT_BUCKETS; i++)
 		while (h->port[i]) {
 			h->port[i]->known = false;

@@ -68,6 +68,9 @@ struct nexthops {
 };
 
 bool nexthops_init(struct nexthops *h, const struct nexthops_dead *dead); /* false: out of memory */
+/* Before nexthops_done(), which then has less to do: so many buckets' sets are freed. Nothing else is called any more.
+ * True: those were the last. */
+bool nexthops_release(struct nexthops *h, uint32_t budget);
 void nexthops_done(struct nexthops *h);
 
 /* The port of a link; NULL: there is none, or out of memory. */

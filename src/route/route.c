@@ -73,9 +73,24 @@ void route_free(struct route_table *t)
 	free(t);
 }
 
+bool route_free_piece(struct route_table *t)
+{
+	if (!routes_release(&t->routes) || !tables_release(&t->tables))
+		return false;
+	route_free(t);
+	return true;
+}
+
 void route_advise(struct route_table *t, void (*advise)(void *bytes, size_t n))
 {
 	t->routes.fib[0].blocks.advise = t->routes.fib[1].blocks.advise = advise;
+}
+
+void route_prepare(struct route_table *t)
+{
+	routes_prepare(&t->routes);
+	for (uint32_t i = 0; i < t->tables.n; i++)
+		routes_prepare(t->tables.list[i]);
 }
 
 uint64_t route_generation(const struct route_table *t)
@@ -400,6 +415,11 @@ void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct
 	const struct nexthop_set *set = routes_lookup(&t->routes, dst, &hop);
 	if (set && set->hop[hop].kind != ROUTE_THROW)
 		*ret_answer = answer_by(&set->hop[hop], dst);
+}
+
+void route_prefetch(const struct route_table *t, const struct ip_addr *const *dsts, uint32_t n)
+{
+	routes_prefetch(&t->routes, dsts, n);
 }
 
 /* Not for addresses of this host. */

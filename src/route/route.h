@@ -40,6 +40,7 @@
 #define ROUTE_TABLES_MAX      256 /* beside main */
 #define ROUTE_RULES_MAX	      1024 /* of both families: a walk of microseconds, for the first packet of a session */
 #define ROUTE_DEAD_MAX	      32 /* next hops that health checks have found dead */
+#define ROUTE_BURST	      64 /* destinations whose lookups are prepared at once */
 #define ROUTE_NONE	      UINT32_MAX
 
 #define ROUTE_TABLE_MAIN  254u /* the kernel's numbers */
@@ -157,8 +158,13 @@ struct route_table;
 
 struct route_table *route_new(void); /* NULL: no memory */
 void route_free(struct route_table *t);
+/* The same in pieces of some tens of microseconds; no lookup and no event comes after the first. True: that was the
+ * last, t is gone. */
+bool route_free_piece(struct route_table *t);
 /* Called with memory of 2 MB, aligned, that lookups in a large table read everywhere: for large pages. */
 void route_advise(struct route_table *t, void (*advise)(void *bytes, size_t n));
+/* The writer's, whenever it is convenient: memory that coming routes will need. Lookups may go on. */
+void route_prepare(struct route_table *t);
 
 uint64_t route_generation(const struct route_table *t);
 /* A fresh table that takes over from an older one continues its count. */
@@ -200,6 +206,9 @@ bool route_is_dead(const struct route_table *t, uint32_t link, const struct ip_a
 
 /* Of the tables local and main, whatever rules there are. */
 void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
+/* Lookups of these destinations follow, of n, at most ROUTE_BURST: what they read of main comes into the caches, so that
+ * they wait for the memory together and not one after the other. Changes nothing. */
+void route_prefetch(const struct route_table *t, const struct ip_addr *const *dsts, uint32_t n);
 /*
  * For a flow, by the rules. Of a route's usable next hops the one that the flow's hash falls to, by their
  * weights. One that goes moves its own flows and no other's; one that comes takes its share of each. `before`: a

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 _Static_assert(FIB_NONE == NEXTHOPS_NONE, "no set");
+_Static_assert(FIB_BURST >= ROUTE_BURST, "a burst is one");
 _Static_assert(NEXTHOPS_CHUNK *NEXTHOPS_CHUNKS_MAX > ROUTE_ROUTES_MAX, "a number for each set");
 
 bool routes_init(struct routes *r, const struct nexthops_dead *dead)
@@ -27,6 +28,18 @@ void routes_done(struct routes *r)
 	nexthops_done(&r->nexthops);
 	free(r->walks);
 	*r = (struct routes){ 0 };
+}
+
+void routes_prepare(struct routes *r)
+{
+	blocks_prepare(&r->fib[0].blocks);
+	blocks_prepare(&r->fib[1].blocks);
+}
+
+bool routes_release(struct routes *r)
+{
+	return blocks_release(&r->fib[0].blocks) && blocks_release(&r->fib[1].blocks) &&
+	       nexthops_release(&r->nexthops, ROUTES_RELEASE);
 }
 
 static struct fib *fib_of(struct routes *r, const struct ip_addr *a)
@@ -118,6 +131,26 @@ const struct nexthop_set *routes_lookup(const struct routes *r, const struct ip_
 	if (*ret_hop < set->n)
 		return set;
 	return usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop, NULL);
+}
+
+void routes_prefetch(const struct routes *r, const struct ip_addr *const *addrs, uint32_t n)
+{
+	const struct ip_addr *list[2][ROUTE_BURST];
+	uint32_t values[ROUTE_BURST], of[2] = { 0, 0 };
+
+	assert(n <= ROUTE_BURST);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t v6 = addrs[i]->family == ADDR_V6;
+		list[v6][of[v6]++] = addrs[i];
+	}
+	for (uint32_t v6 = 0; v6 < 2; v6++) {
+		fib_lookup_burst(&r->fib[v6], list[v6], of[v6], values);
+		for (uint32_t i = 0; i < of[v6]; i++) {
+			const struct nexthop_set *set = nexthops_at(&r->nexthops, values[i]);
+			if (set)
+				__builtin_prefetch(set->hop);
+		}
+	}
 }
 
 const struct nexthop_set *routes_lookup_bits(

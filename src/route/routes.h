@@ -26,8 +26,9 @@
 #include "route/nexthops.h"
 #include "route/route.h"
 
-#define ROUTES_SWEEP 64u /* destinations an event: some microseconds */
-#define ROUTES_WALKS 4u	 /* whole tables that are read at once without a fresh beginning for each piece */
+#define ROUTES_SWEEP   64u   /* destinations an event: some microseconds */
+#define ROUTES_RELEASE 1024u /* buckets of next-hop sets that are freed at once: a set each */
+#define ROUTES_WALKS   4u    /* whole tables that are read at once without a fresh beginning for each piece */
 
 /* Somebody who reads the whole table: where he is. */
 struct routes_walk {
@@ -53,6 +54,9 @@ struct routes {
 /* False: out of memory. r is not moved afterwards; dead outlives it. */
 bool routes_init(struct routes *r, const struct nexthops_dead *dead);
 void routes_done(struct routes *r);
+void routes_prepare(struct routes *r); /* as route_prepare() */
+/* A piece of it, after which only this and routes_done() are called. True: what is left is little. */
+bool routes_release(struct routes *r);
 
 /* As route_paths_set() and route_paths_gone(); *ret_changed: an address goes another way than before, or
  * may. */
@@ -69,6 +73,8 @@ const struct nexthop_set *routes_lookup(
 /* And of which length the destination is that has it; ret_bits may be NULL. */
 const struct nexthop_set *routes_lookup_bits(
 	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop, uint32_t *ret_bits);
+/* Of n addresses, at most ROUTE_BURST, of both families: what routes_lookup() reads of them comes into the caches. */
+void routes_prefetch(const struct routes *r, const struct ip_addr *const *addrs, uint32_t n);
 /* The next usable hop of the same route after this one; the set's n: there is none. */
 uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop);
 

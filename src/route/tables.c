@@ -12,6 +12,15 @@ void tables_done(struct tables *t)
 	t->n = 0;
 }
 
+bool tables_release(struct tables *t)
+{
+	if (t->n > 0 && routes_release(t->list[t->n - 1])) {
+		routes_done(t->list[--t->n]);
+		free(t->list[t->n]);
+	}
+	return t->n == 0;
+}
+
 struct routes *tables_find(const struct tables *t, uint32_t id)
 {
 	for (uint32_t i = 0; i < t->n; i++)

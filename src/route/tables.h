@@ -15,6 +15,7 @@ struct tables {
 };
 
 void tables_done(struct tables *t);
+bool tables_release(struct tables *t); /* as routes_release() */
 
 /* NULL: there has been no route in it. */
 struct routes *tables_find(const struct tables *t, uint32_t id);

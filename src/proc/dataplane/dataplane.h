@@ -124,6 +124,7 @@ struct dataplane {
 	/* io_routes.c */
 	int route_fd;
 	struct route_table *routes_next; /* being filled by a dump; NULL: none under way */
+	struct route_table *routes_gone; /* is freed in pieces; NULL: none */
 	uint32_t dump_step, sequence;
 	bool dump_wanted;
 	struct path {
@@ -249,6 +250,8 @@ enum rc routes_open(struct dataplane *d, int fd, struct err *e);
 uint32_t routes_receive(struct dataplane *d);
 void routes_ask_path(struct dataplane *d, const struct ip_addr *remote);
 void routes_second(struct dataplane *d);
+void routes_ahead(struct dataplane *d);	    /* memory for coming routes, outside of pauses */
+bool routes_free_some(struct dataplane *d); /* a piece of a former mirror. True: there is none */
 
 /* io_rules.c: around a dump of the rules, and for each of them */
 void ip_rules_begin(struct dataplane *d);

@@ -400,6 +400,30 @@ static void large_pages(void *bytes, size_t n)
 	madvise(bytes, n, MADV_HUGEPAGE);
 }
 
+/* Nobody looks into it any more. The one before is gone already, unless one dump has followed another at once. */
+static void mirror_discard(struct dataplane *d, struct route_table *t)
+{
+	if (!t)
+		return;
+	route_free(d->routes_gone);
+	d->routes_gone = t;
+}
+
+void routes_ahead(struct dataplane *d)
+{
+	if (d->routes)
+		route_prepare(d->routes);
+	if (d->routes_next)
+		route_prepare(d->routes_next);
+}
+
+bool routes_free_some(struct dataplane *d)
+{
+	if (d->routes_gone && route_free_piece(d->routes_gone))
+		d->routes_gone = NULL;
+	return d->routes_gone == NULL;
+}
+
 static void dump_begin(struct dataplane *d)
 {
 	struct route_table *fresh = route_new();
@@ -411,7 +435,7 @@ static void dump_begin(struct dataplane *d)
 	}
 	route_advise(fresh, large_pages);
 	uplinks_mirror(d, fresh);
-	route_free(d->routes_next);
+	mirror_discard(d, d->routes_next);
 	d->routes_next = fresh;
 	d->dump_step = 0;
 	ip_rules_begin(d);
@@ -429,7 +453,7 @@ static void dump_next(struct dataplane *d)
 	d->routes_next = NULL;
 	ip_rules_end(d);
 	workers_routes(d);
-	route_free(old);
+	mirror_discard(d, old);
 }
 
 /* Events go into both tables while a dump is under way; the dump's own answers only into the new one. */
@@ -481,9 +505,10 @@ enum rc routes_open(struct dataplane *d, int fd, struct err *e)
 uint32_t routes_receive(struct dataplane *d)
 {
 	static _Alignas(struct nlmsghdr) char buffer[ROUTES_READ];
+	mono_ns until = clock_mono() + ROUTES_PAUSE_NS;
 	uint32_t n = 0;
 
-	for (; n < 64; n++) {
+	for (; n == 0 || clock_mono() < until; n++) {
 		ssize_t got = recv(d->route_fd, buffer, sizeof buffer, MSG_DONTWAIT | MSG_TRUNC);
 		if (got < 0 && errno == ENOBUFS) {
 			d->dump_wanted = true; /* events were lost */

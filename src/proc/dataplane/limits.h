@@ -126,7 +126,11 @@
 #define JOIN_BYTES	    (1u << 20) /* opened packets of one receive */
 #define GATHER_BYTES	    (1u << 20) /* frames of one link while they are joined */
 #define LINKS_MAX	    INTERFACES_MAX
-#define LINK_FILTER_MAX	    512	  /* instructions; BPF_MAXINSNS is 4096 */
+#define LINK_FILTER_MAX	    512 /* instructions; BPF_MAXINSNS is 4096 */
+/* Of memory: so much is a mapping of its own, zero without being touched, and given back alone. */
+#define LARGE_BYTES	    (1 << 20)
+/* No read of rtnetlink begins later in a pause of all workers: one of a dump has some hundred routes. */
+#define ROUTES_PAUSE_NS	    (NS_PER_MS / 2)
 #define ROUTES_READ	    65536 /* octets of one read of rtnetlink; dumps come in 32 KB at most */
 #define RULES_SHOWN_MAX	    64 /* routing rules that `show routes` lists, those that are not followed first */
 

@@ -61,6 +61,7 @@ void dataplane_done(struct dataplane *d)
 			close(*fds[i]);
 	route_free(d->routes);
 	route_free(d->routes_next);
+	route_free(d->routes_gone);
 }
 
 /* Of all workers' tables, while none of them changes. */
@@ -159,6 +160,7 @@ static int timers(struct dataplane *d)
 		return LOOP_WAIT_MS_MAX;
 	mono_ns next = worker_timers(d->workers[0], now);
 	bool loaded = control_load(d, LOAD_BUDGET), cleared = clear_some(d), surveyed = survey_some(d);
+	bool freed = routes_free_some(d);
 	control_trace_end(d);
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
@@ -168,7 +170,7 @@ static int timers(struct dataplane *d)
 	next = MIN_OF(MIN_OF(d->next_second, uplinks_run(d)), next);
 	next = MIN_OF(reports_run(d, clock_mono()), next);
 	next = MIN_OF(tunnels_steer(d, clock_mono()), next);
-	if (!loaded || !cleared || !surveyed || next <= now)
+	if (!loaded || !cleared || !surveyed || !freed || next <= now)
 		return 0;
 	return (int)MIN_OF((next - now) / NS_PER_MS + 1, (mono_ns)LOOP_WAIT_MS_MAX);
 }
@@ -178,6 +180,7 @@ static uint32_t routes_run(struct dataplane *d)
 	pause_begin(&d->pause);
 	uint32_t n = routes_receive(d);
 	pause_end(&d->pause);
+	routes_ahead(d);
 	return n;
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "proc/dataplane/dataplane.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 /* The sandbox is entered before anything is received. */
@@ -12,6 +13,9 @@ int main(void)
 	struct dataplane *d;
 	int status;
 
+	/* Otherwise malloc() raises it with what is freed, and large tables come from memory that calloc() must clear and
+	 * free() gives back many at once. */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	if (child_enter(PROC_DATAPLANE, &e) != RC_OK) {
 		log_error("%s", e.text);
 		return 1;

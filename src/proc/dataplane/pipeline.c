@@ -248,6 +248,19 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 	return false;
 }
 
+/* First packets are looked up in the routes one by one, in their order: what these lookups read is fetched before. */
+static void routes_fetch(const struct pipeline *p, struct train *const *live, uint32_t n)
+{
+	const struct ip_addr *dst[TRAIN_BURST_MAX];
+	uint32_t first = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (live[i]->session == TRAIN_NONE && live[i]->drop == DROP_NONE)
+			dst[first++] = &live[i]->dst;
+	if (first > 1)
+		route_prefetch(p->routes, dst, first);
+}
+
 void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now)
 {
 	struct packet_context list[TRAIN_BURST_MAX];
@@ -270,6 +283,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 		live[passed++] = &trains[i];
 	}
 	fw_lookup_burst(p->fw, live, passed, now);
+	routes_fetch(p, live, passed);
 	/* Each train sees the sessions as the trains before it have left them: a burst has the same effect
 	 * as its trains one by one. */
 	for (uint32_t i = 0; i < passed; i++) {

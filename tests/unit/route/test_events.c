@@ -4,6 +4,7 @@
  */
 #include "model.h"
 #include "route/blocks.h"
+#include "route/routes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,8 +100,11 @@ static struct route_link random_link(void)
 static void look_around(const struct model *m, const struct route_table *t, const struct ip_prefix *dst)
 {
 	struct ip_range whole = range_from_prefix(dst);
-	struct ip_addr any = random_addr(dst->addr.family);
+	struct ip_addr any = random_addr(dst->addr.family), other = random_addr(draw(2) ? ADDR_V4 : ADDR_V6);
+	const struct ip_addr *all[] = { &whole.first, &other, &any, &whole.last };
 
+	route_prefetch(t, all, draw(COUNT_OF(all) + 1));
+	assert_true(model_answers(m, t, &other));
 	assert_true(model_answers(m, t, &whole.first));
 	assert_true(model_answers(m, t, &whole.last));
 	assert_true(model_answers(m, t, &any));
@@ -156,6 +160,7 @@ static void route_event(struct model *m, struct route_table *t)
 		assert_int_equal(route_generation(t) > generation, !same);
 	else
 		assert_true(same || route_generation(t) > generation);
+	route_prepare(t);
 	look_around(m, t, &e->dst);
 }
 
@@ -209,7 +214,8 @@ static void events_equal_the_model(void **state)
 			look_around(&m, t, &e.dst);
 		}
 		assert_null(route_at(t, 0));
-		route_free(t);
+		while (!route_free_piece(t))
+			;
 	}
 }
 
@@ -381,6 +387,34 @@ static void as_many_sets_as_routes(void **state)
 	route_free(t);
 }
 
+/* Also those of other tables and links that are gone, whatever was prepared; no piece frees more than a slab or some
+ * buckets. */
+static void a_table_is_freed_in_pieces(void **state)
+{
+	struct route_table *t = route_new();
+	struct route_link l = { .index = 2, .up = true, .mtu = 1500 }, other = { .index = 3, .up = true };
+	const uint32_t routes = 20000;
+	uint32_t pieces = 1;
+
+	assert_int_equal(route_link_set(t, &l), RC_OK);
+	assert_int_equal(route_link_set(t, &other), RC_OK);
+	for (uint32_t i = 0; i < routes; i++) {
+		struct route_entry e = numbered(i, 2 + i % 2);
+		e.gateway.family = ADDR_V4;
+		store_be32(e.gateway.b, 0x0a000000u + i);
+		e.table = i % 100 == 0 ? 7 : 0;
+		assert_int_equal(route_set(t, &e, ROUTE_REPLACE), RC_OK);
+		route_prepare(t);
+	}
+	route_link_gone(t, 3);
+	for (; !route_free_piece(t); pieces++)
+		;
+	assert_true(pieces > routes / ROUTES_RELEASE);
+	t = route_new(); /* an empty one */
+	while (!route_free_piece(t))
+		;
+}
+
 /* --- flows over several next hops --- */
 
 #define FLOWS 60000u
@@ -497,6 +531,7 @@ int main(void)
 		cmocka_unit_test(a_link_goes_with_many_routes),
 		cmocka_unit_test(a_table_is_read_in_pieces),
 		cmocka_unit_test(as_many_sets_as_routes),
+		cmocka_unit_test(a_table_is_freed_in_pieces),
 		cmocka_unit_test(flows_are_spread_by_weight),
 		cmocka_unit_test(a_lost_next_hop_moves_its_own_flows),
 		cmocka_unit_test(a_flow_stays),
