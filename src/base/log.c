@@ -24,7 +24,8 @@ void log_init(const char *process, enum log_level lowest)
 	lowest_level = lowest;
 }
 
-static void line_write(enum log_level level, const char *text)
+/* False: it is lost. */
+static bool line_write(enum log_level level, const char *text)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 	char line[4 * LOG_TEXT_MAX + 128], when[UTC_TEXT_MAX];
@@ -41,8 +42,7 @@ static void line_write(enum log_level level, const char *text)
 	line[n++] = '\n';
 	/* One write, so that lines of several processes do not mix. A full pipe loses the line, never the
 	 * process. */
-	if (write(STDERR_FILENO, line, n) < 0)
-		return;
+	return write(STDERR_FILENO, line, n) == (ssize_t)n;
 }
 
 /* What is left to say of that kind, with how many were left out before it. False: nothing now. */
@@ -93,8 +93,7 @@ void log_kind(enum log_level level, const char *kind, const char *fmt, ...)
 	va_end(ap);
 }
 
-void log_record(const char *text)
+bool log_record(const char *text)
 {
-	if (lowest_level <= LOG_INFO)
-		line_write(LOG_INFO, text);
+	return lowest_level > LOG_INFO || line_write(LOG_INFO, text);
 }

@@ -5,6 +5,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
+
 #define LOG_TEXT_MAX 1024 /* of one line; what is longer is cut */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -28,8 +30,9 @@ void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(
 void log_kind(enum log_level level, const char *kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same at level info, for records that are bounded by who makes them. */
-void log_record(const char *text);
+/* The same at level info, for records that are bounded by who makes them. False: the line is lost, standard error takes no
+ * more. */
+bool log_record(const char *text);
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

@@ -56,7 +56,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "Prints the running configuration as it was committed.")						\
 	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT(BY) | OPT(ORDER) | OPT_FILTER,	\
 	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
-	  "each value on a line of its own. Filters are for sessions, their summary and talkers; all that are given must hold.")					\
+	  "each value on a line of its own. Filters are for sessions, their summary and talkers, and --src, --nat-src and --nat-port for nat blocks; all that are given must hold.")					\
 	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS,	\
 	  "Follows packets that match through the data plane and prints each stage's decision.")		\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
@@ -94,6 +94,7 @@ _Static_assert(OPTIONS_N <= 64, "a set of options is one uint64_t");
 
 #define OPT(id)				(1ull << OPTION_##id)
 #define OPT_PACKETS			(OPT(SRC) | OPT(DST) | OPT(PROTO) | OPT(SPORT) | OPT(DPORT))
+#define OPT_BLOCKS			(OPT(SRC) | OPT(NAT_SRC) | OPT(NAT_PORT)) /* of show nat blocks */
 #define OPT_OR(id, option, value, text) | OPT(id)
 #define OPT_FILTER			(0ull SESSION_FILTERS(OPT_OR))
 

@@ -156,9 +156,13 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 	if (table == SHOW_TALKERS && line->limit > TALKERS_SHOWN_MAX)
 		return err_add(e, RC_MALFORMED, "--limit: %u found, expected at most %d talkers", line->limit,
 			TALKERS_SHOWN_MAX);
-	if ((line->given & OPT_FILTER) && table != SHOW_SESSIONS && table != SHOW_SESSIONS_SUMMARY &&
-		table != SHOW_TALKERS)
-		return err_add(e, RC_MALFORMED, "filters are for tables of sessions only, not for 'show %s'",
+	if (table == SHOW_NAT_BLOCKS && (line->given & OPT_FILTER & ~OPT_BLOCKS))
+		return err_add(e, RC_MALFORMED,
+			"show nat blocks: expected no other filters than --src, --nat-src and --nat-port");
+	if ((line->given & OPT_FILTER) && table != SHOW_NAT_BLOCKS && table != SHOW_SESSIONS &&
+		table != SHOW_SESSIONS_SUMMARY && table != SHOW_TALKERS)
+		return err_add(e, RC_MALFORMED,
+			"filters are for tables of sessions and for nat blocks only, not for 'show %s'",
 			line->argument);
 	ret_q->command = CLI_SHOW;
 	ret_q->show.table = table;

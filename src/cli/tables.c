@@ -54,7 +54,11 @@ static const struct cli_column talkers_columns[] = {
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
 	{ "interface", "interface", LEFT }, { "published", "published", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
-	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "servers_down", "servers down", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT }, { "exhausted", "exhausted", RIGHT },
+	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "servers_down", "servers down", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT }, { "blocks", "blocks", RIGHT }, { "exhausted", "exhausted", RIGHT },
+};
+static const struct cli_column nat_blocks_columns[] = {
+	{ "type", "type", LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "src", "inside host", LEFT }, { "nat_src", "outside address", LEFT },
+	{ "ports", "ports", LEFT }, { "users", "users", RIGHT }, { "age_s", "age (s)", RIGHT }, { "expires_in_s", "expires in (s)", RIGHT }, { "block", "block", RIGHT },
 };
 static const struct cli_column servers_columns[] = {
 	{ "server", "server", LEFT }, { "state", "state", LEFT }, { "since_s", "since (s)", RIGHT }, { "checks", "checks", RIGHT },
@@ -111,7 +115,7 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
+	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
 #undef E
 };
 /* clang-format on */

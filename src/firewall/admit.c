@@ -87,6 +87,7 @@ struct rules {
 	uint16_t as_port;   /* 0: its own */
 	bool shares_port;   /* its translated source is that of its parent, and so is its binding */
 	bool inward;	    /* its destination is translated by a binding */
+	uint32_t block; /* index + 1 of the block of ports that its port is in; 0: none, or it is looked up */
 };
 
 /* A session has one binding: of one that a host begins by another's, it is that one's. */
@@ -98,13 +99,23 @@ static const struct snap_nat_rule *as_not_persistent(
 	return ret_plain;
 }
 
+static enum drop_reason allocate(
+	struct firewall *fw, const struct fw_nat_ask *ask, mono_ns now, struct fw_key key[2], struct rules *r)
+{
+	uint32_t block;
+	enum drop_reason d = fw_nat_allocate(fw, ask, &key[0], &key[1], now, &block);
+
+	r->block = block == FW_NONE ? 0 : block + 1;
+	return d;
+}
+
 /*
  * An inside host that reaches another one by its mapped address and port has its own translated address there (RFC 4787
  * REQ-9): of the rule that would translate it on the way out; its mapped port where it has one and its binding is
  * this worker's, otherwise another one. False: no such rule.
  */
 static bool hairpin_source(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
-	mono_ns now, struct fw_key key[2], enum drop_reason *ret_drop)
+	mono_ns now, struct fw_key key[2], struct rules *r, enum drop_reason *ret_drop)
 {
 	const struct snap_nat_rule *rules = snap_nat_rules(fw->policy->snapshot);
 	uint32_t out = rules[egress->dnat.rule].to_zone;
@@ -118,7 +129,7 @@ static bool hairpin_source(struct firewall *fw, const struct train *t, const str
 	const struct snap_nat_rule *n = &rules[rule];
 	if (!fw_nat_is_persistent(n, t->proto) || fw_binding_find(fw, n, &t->dst, &key[0], now) == FW_NONE)
 		n = as_not_persistent(n, &plain);
-	*ret_drop = fw_nat_allocate(fw, n, &t->dst, &key[0], &key[1], now);
+	*ret_drop = allocate(fw, &(struct fw_nat_ask){ n, rule, fw_zone_in(t), &t->dst }, now, key, r);
 	return true;
 }
 
@@ -144,7 +155,7 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 		return DROP_NONE;
 	}
 	if (egress->dnat.by_binding && tuple->from == tuple->to &&
-		hairpin_source(fw, t, egress, now, key, &d))
+		hairpin_source(fw, t, egress, now, key, r, &d))
 		return d;
 	rule = fw_nat_lookup(fw, tuple);
 	struct snap_nat_rule plain;
@@ -169,9 +180,10 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	r->nat = n ? rule : TRAIN_NONE;
 	r->interface = !n || n->action != NAT_POOL;
 	const struct fw_key before = key[1];
-	d = fw_nat_allocate(fw, n ? n : &by_gateway, &egress->nat_addr, &key[0], &key[1], now);
-	if (d == DROP_NAT_EXHAUSTED)
-		fw_log_exhausted(fw, r->nat, t, &egress->nat_addr, now);
+	d = allocate(fw, &(struct fw_nat_ask){ n ? n : &by_gateway, r->nat, tuple->from, &egress->nat_addr },
+		now, key, r);
+	if (d == DROP_NAT_EXHAUSTED || d == DROP_NAT_BLOCK_LIMIT)
+		fw_log_exhausted(fw, r->nat, t, &egress->nat_addr, d, now);
 	/* The source alone is translated. */
 	assert(memcmp(key[1].src, before.src, sizeof before.src) == 0);
 	return d;
@@ -216,28 +228,50 @@ static const struct snap_nat_rule *nat_rule_at(const struct firewall *fw, uint32
 	return nat_rule == TRAIN_NONE ? NULL : &snap_nat_rules(fw->policy->snapshot)[nat_rule];
 }
 
+/* The block of ports that its translated end is in; FW_NONE: none. Of a session by a binding, the binding has it. */
+static uint32_t block_of(struct firewall *fw, const struct fw_key key[2], const struct rules *rules)
+{
+	if (rules->inward || rules->shares_port)
+		return FW_NONE;
+	return rules->block ? rules->block - 1 : fw_block_of_keys(fw, key);
+}
+
+/* The binding of a new session, where its rule has persistent-nat, or its block of ports; *ret_binding FW_NONE: neither. */
+static enum drop_reason binding_of_new(struct firewall *fw, const struct fw_key key[2], uint32_t from,
+	const struct rules *rules, const struct ip_addr *nat_addr, uint32_t block, mono_ns now,
+	uint32_t *ret_binding)
+{
+	const struct snap_nat_rule *rule = nat_rule_at(fw, rules->nat);
+
+	*ret_binding = rules->shares_port ? fw->place[rules->parent - 1].binding : block;
+	if (!rules->shares_port && !rules->inward && rule && fw_nat_is_persistent(rule, key[0].proto)) {
+		const struct fw_nat_ask ask = { rule, rules->nat, from, nat_addr };
+		return fw_binding_take(fw, &ask, key, block, now, ret_binding);
+	}
+	if (*ret_binding != FW_NONE)
+		fw_session_hold(fw, *ret_binding);
+	return DROP_NONE;
+}
+
 /* The record of a session, with its binding where its rule has persistent-nat. */
 static enum drop_reason record_new(struct firewall *fw, const struct fw_key key[2], uint32_t from,
 	const struct rules *rules, const struct ip_addr *nat_addr, mono_ns now, uint32_t *ret_index)
 {
-	const struct snap_nat_rule *rule = nat_rule_at(fw, rules->nat);
-	uint32_t binding = FW_NONE;
+	uint32_t binding, block = block_of(fw, key, rules);
 
-	if (rules->shares_port) {
-		binding = fw->place[rules->parent - 1].binding;
-		if (binding != FW_NONE)
-			fw_session_hold(fw, binding);
-	} else if (!rules->inward && rule && fw_nat_is_persistent(rule, key[0].proto)) {
-		enum drop_reason d = fw_binding_take(fw, rules->nat, nat_addr, key, from, now, &binding);
-		if (d != DROP_NONE)
-			return d;
-	}
-	*ret_index = fw_evict_for(fw, &key[0], from, now) ? fw_record_new(fw, key, now) : FW_NONE;
-	if (*ret_index == FW_NONE) {
-		if (binding != FW_NONE)
+	if (block != FW_NONE)
+		fw_session_hold(fw, block); /* what is evicted for the new ones is another */
+	enum drop_reason d = binding_of_new(fw, key, from, rules, nat_addr, block, now, &binding);
+	if (d == DROP_NONE) {
+		*ret_index = fw_evict_for(fw, &key[0], from, now) ? fw_record_new(fw, key, now) : FW_NONE;
+		if (*ret_index == FW_NONE && binding != FW_NONE)
 			fw_session_release(fw, binding, now);
-		return DROP_SESSION_LIMIT;
+		d = *ret_index == FW_NONE ? DROP_SESSION_LIMIT : DROP_NONE;
 	}
+	if (block != FW_NONE)
+		fw_session_release(fw, block, now);
+	if (d != DROP_NONE)
+		return d;
 	fw->place[*ret_index].binding = binding;
 	if (binding != FW_NONE)
 		fw_permit_count(fw, binding, &fw->sessions[*ret_index], 1);
@@ -461,10 +495,12 @@ bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct
 	if (fw_static_source(fw, &tuple, &published, &rule))
 		return false;
 	rule = fw_nat_lookup(fw, &tuple);
-	if (rule == FW_NONE || !fw_nat_is_persistent(nat_rule_at(fw, rule), t->proto) ||
-		fw_expect_find(fw, t, now) != FW_NONE)
+	const struct snap_nat_rule *n = rule == FW_NONE ? NULL : nat_rule_at(fw, rule);
+	bool blocks = n && snap_nat_has_dynamic_blocks(n);
+	if (!n || !(blocks || fw_nat_is_persistent(n, t->proto)) || fw_expect_find(fw, t, now) != FW_NONE)
 		return false;
-	*ret_worker = fw_end_home(fw, &t->src, t->src_port);
+	struct ip_addr host = addr_source(t->src);
+	*ret_worker = blocks ? fw_end_home(fw, &host, 0) : fw_end_home(fw, &t->src, t->src_port);
 	return *ret_worker != fw->limits.worker;
 }
 

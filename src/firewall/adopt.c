@@ -62,20 +62,81 @@ uint32_t fw_binding_of_session(struct firewall *fw, const struct fw_session *s)
 		       : FW_NONE;
 }
 
-/* One that the inside host has not answered uses none yet. */
+uint32_t fw_block_at(struct firewall *fw, const struct ip_addr *addr, uint16_t port)
+{
+	uint32_t direction;
+	uint16_t first;
+
+	if (fw->counters.blocks_now == 0 || addr->family != ADDR_V4 ||
+		!fw_claim_begins(fw->all[0]->claims, addr, port, &first))
+		return FW_NONE;
+	struct fw_key k = fw_block_key(addr, first);
+	return fw_index_find(fw, &k, fw_key_hash(fw, &k), &direction);
+}
+
+uint32_t fw_block_of_keys(struct firewall *fw, const struct fw_key key[2])
+{
+	struct ip_addr ends[2] = { fw_key_src(&key[0]), fw_key_src(&key[1]) },
+		       seen[2] = { fw_key_dst(&key[1]), fw_key_dst(&key[0]) };
+	uint16_t port[2] = { key[1].dst_port, key[0].dst_port };
+	uint32_t block = FW_NONE;
+
+	for (uint32_t side = 0; side < 2 && block == FW_NONE && fw->counters.blocks_now > 0; side++)
+		if (!addr_equal(&ends[side], &seen[side]))
+			block = fw_block_at(fw, &seen[side], port[side]);
+	return block;
+}
+
+/* What a session uses. One that the inside host has not answered uses none yet. Blocks are all known, and claim their
+ * ports, when all records are. */
+static uint32_t use_of_session(struct firewall *fw, const struct fw_session *s)
+{
+	uint32_t binding = FW_NONE;
+
+	if (!(s->flags & FW_SESSION_TRANSLATED) ||
+		(s->flags & FW_SESSION_INWARD && !(s->flags & FW_SESSION_CONFIRMED)))
+		return FW_NONE;
+	if (fw_has_bindings(s->key[0].proto))
+		binding = fw_binding_of_session(fw, s);
+	return binding == FW_NONE && fw->adopt.phase == FW_ADOPT_BINDINGS ? fw_block_of_keys(fw, s->key)
+									  : binding;
+}
+
+/* What a binding uses, its block; and a block, its host's first one. */
+static uint32_t use_of_binding(struct firewall *fw, const struct fw_session *b)
+{
+	struct ip_addr as = fw_key_dst(&b->key[1]);
+	struct fw_key first = b->key[0];
+	uint32_t direction;
+
+	if (!fw_is_block(b))
+		return fw_block_at(fw, &as, b->key[1].dst_port);
+	first.src_port = 0;
+	return b->key[0].src_port == 0 ? FW_NONE
+				       : fw_session_find(fw, &first, fw_key_hash(fw, &first), &direction);
+}
+
 static void binding_hold(struct firewall *fw, uint32_t i)
 {
 	const struct fw_session *s = &fw->sessions[i];
+	uint32_t binding = fw_is_binding(s) ? use_of_binding(fw, s) : use_of_session(fw, s);
 
-	if (!(s->flags & FW_SESSION_TRANSLATED) || !fw_has_bindings(s->key[0].proto) ||
-		(s->flags & FW_SESSION_INWARD && !(s->flags & FW_SESSION_CONFIRMED)))
-		return;
-	uint32_t binding = fw_binding_of_session(fw, s);
 	if (binding == FW_NONE)
 		return;
 	fw->place[i].binding = binding;
 	fw_session_hold(fw, binding);
 	fw_permit_count(fw, binding, s, 1);
+}
+
+/* False: another one has its ports. */
+static bool block_claim(struct firewall *fw, struct fw_session *b)
+{
+	struct ip_addr addr = fw_key_dst(&b->key[1]);
+
+	if (!fw_claim_take(fw->all[0]->claims, &addr, b->key[1].dst_port, fw_block_size(b)))
+		return false;
+	b->block.logged = b->block.logged == FW_BLOCK_LOGGED ? FW_BLOCK_LOGGED : FW_BLOCK_UNLOGGED;
+	return true;
 }
 
 static enum verdict adopt(struct firewall *fw, uint32_t i)
@@ -91,6 +152,8 @@ static enum verdict adopt(struct firewall *fw, uint32_t i)
 		return UNSOUND;
 	if (!zones_adopt(fw, s))
 		return OVER;
+	if (fw_is_block(s) && !block_claim(fw, s))
+		return UNSOUND;
 	known_set(fw, i);
 	s->forwarding[0].generation = s->forwarding[1].generation =
 		0; /* generations of routes are counted from the start of this process */
@@ -107,11 +170,11 @@ static enum verdict adopt(struct firewall *fw, uint32_t i)
 	s->flags &= (uint8_t)~FW_SESSION_HALF_OPEN;
 	fw_shares_add(fw, i);
 	fw->counters.sessions_now++;
-	fw->counters.bindings_now += fw_is_binding(s);
-	if (fw_is_binding(s))
+	fw->counters.blocks_now += fw_is_block(s);
+	fw->counters.bindings_now += fw_is_binding(s) && !fw_is_block(s);
+	if (fw_is_binding(s) && !fw_is_block(s))
 		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &s->key[0])], 1);
-	else
-		binding_hold(fw, i);
+	binding_hold(fw, i);
 	fw_away_begin(fw, i);
 	return ADOPTED;
 }
@@ -180,11 +243,17 @@ static bool bindings_walk(struct firewall *fw, uint32_t *budget)
 		uint32_t i = a->cursor;
 		if (!fw->sessions[i].live)
 			continue;
-		bool binding = fw_is_binding(&fw->sessions[i]);
-		if (a->phase == FW_ADOPT_RELEASE && binding)
-			fw_shares_update(fw, i);
-		else if (a->phase == FW_ADOPT_BINDINGS && !binding && fw->place[i].binding == FW_NONE)
+		const struct fw_session *s = &fw->sessions[i];
+		bool unlogged = fw_is_block(s) && s->block.logged == FW_BLOCK_UNLOGGED;
+		if (a->phase == FW_ADOPT_BINDINGS && fw->place[i].binding == FW_NONE)
 			binding_hold(fw, i);
+		if (a->phase != FW_ADOPT_RELEASE || !fw_is_binding(s))
+			continue;
+		if (unlogged && !fw_log_has_room(fw))
+			return false; /* when the shell has taken some */
+		if (unlogged)
+			fw_log_block(fw, fw_policy_of(fw, s), i, FW_LOG_BLOCK_TAKEN, FW_END_COUNT, a->now);
+		fw_shares_update(fw, i);
 	}
 	if (a->cursor < a->passed)
 		return false;
@@ -205,7 +274,8 @@ bool fw_adopt(struct firewall *fw, mono_ns now, uint32_t *budget)
 	if (a->phase != FW_ADOPT_RECORDS)
 		__atomic_store_n(&a->hinted, 0, __ATOMIC_RELAXED);
 	if (a->phase == FW_ADOPT_RECORDS && records_walk(fw, budget))
-		a->phase = fw->counters.bindings_now > 0 ? FW_ADOPT_BINDINGS : FW_ADOPT_CLEAN;
+		a->phase = fw->counters.bindings_now + fw->counters.blocks_now > 0 ? FW_ADOPT_BINDINGS
+										   : FW_ADOPT_CLEAN;
 	if (a->phase == FW_ADOPT_BINDINGS && bindings_walk(fw, budget))
 		a->phase = FW_ADOPT_RELEASE;
 	if (a->phase == FW_ADOPT_RELEASE && bindings_walk(fw, budget))

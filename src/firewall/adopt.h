@@ -83,6 +83,10 @@ uint32_t fw_session_find(struct firewall *fw, const struct fw_key *k, uint64_t h
 uint32_t fw_adopted_elsewhere(const struct firewall *fw, const struct fw_key *k);
 /* The binding that a translated session uses, or would use when it is answered; FW_NONE: none. */
 uint32_t fw_binding_of_session(struct firewall *fw, const struct fw_session *s);
+/* The block that has this translated address and port, of this worker's hosts; FW_NONE: none. */
+uint32_t fw_block_at(struct firewall *fw, const struct ip_addr *addr, uint16_t port);
+/* The block in which a session with these keys is translated, whichever side began it; FW_NONE: none. */
+uint32_t fw_block_of_keys(struct firewall *fw, const struct fw_key key[2]);
 /* As fw_session_new(); in a table without a free place, some records are looked at for one. */
 uint32_t fw_record_new(struct firewall *fw, const struct fw_key key[2], mono_ns now);
 

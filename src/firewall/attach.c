@@ -44,10 +44,11 @@ static bool tables_allocate(struct firewall *fw)
 	fw->place = fw_table_new(fw, sizeof *fw->place * n);
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
 	fw->bindings_by_source = calloc(FW_SOURCES, sizeof *fw->bindings_by_source);
+	fw->claims = fw_claims_new();
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
 	fw->log_rates = calloc(1, sizeof *fw->log_rates);
 	if (!fw_index_attach(fw) || !fw->place || !fw->protected_by_source || !fw->bindings_by_source ||
-		!fw->log || !fw->log_rates)
+		!fw->claims || !fw->log || !fw->log_rates)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
@@ -111,6 +112,7 @@ void fw_detach(struct firewall *fw)
 		fw_policy_free(fw->past[i]);
 	free(fw->log);
 	free(fw->log_rates);
+	fw_claims_free(fw->claims);
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
 	fw_index_detach(fw);

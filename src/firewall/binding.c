@@ -64,10 +64,11 @@ static uint64_t bindings_of_all(const struct firewall *fw, const struct fw_key *
 	return n;
 }
 
-static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, const struct fw_key binding[2],
-	uint32_t zone, mono_ns now, uint32_t *ret_binding)
+static enum drop_reason binding_new(struct firewall *fw, const struct fw_nat_ask *ask,
+	const struct fw_key binding[2], uint32_t block, mono_ns now, uint32_t *ret_binding)
 {
-	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
+	const struct snap_nat_rule *rule = ask->rule;
+	uint32_t zone = ask->zone;
 
 	if (bindings_of_all(fw, &binding[0]) >= rule->bindings_max)
 		return DROP_NAT_BINDING_LIMIT;
@@ -80,8 +81,12 @@ static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, cons
 	assert(zone <= UINT16_MAX);
 	b->flags = FW_SESSION_BINDING;
 	b->zones = (struct fw_zones){ { (uint16_t)zone, (uint16_t)zone }, fw->state->epoch };
-	b->nat_rule = nat_rule;
+	b->nat_rule = ask->index;
 	b->timeout_s = rule->binding_timeout_s;
+	if (block != FW_NONE) {
+		fw->place[index].binding = block;
+		fw_session_hold(fw, block);
+	}
 	fw_session_arm(fw, index, now, b->timeout_s);
 	fw_session_begin(fw, index);
 	fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &binding[0])], 1);
@@ -89,25 +94,25 @@ static enum drop_reason binding_new(struct firewall *fw, uint32_t nat_rule, cons
 	return DROP_NONE;
 }
 
-enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const struct ip_addr *interface,
-	const struct fw_key key[2], uint32_t zone, mono_ns now, uint32_t *ret_binding)
+enum drop_reason fw_binding_take(struct firewall *fw, const struct fw_nat_ask *ask,
+	const struct fw_key key[2], uint32_t block, mono_ns now, uint32_t *ret_binding)
 {
-	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
+	const struct snap_nat_rule *rule = ask->rule;
 	struct ip_addr to = fw_key_dst(&key[1]);
-	struct fw_key binding[2] = { inside_key(rule, interface, &key[0]),
+	struct fw_key binding[2] = { inside_key(rule, ask->interface, &key[0]),
 		fw_mapped_key(&to, key[1].dst_port, key[1].proto) };
 	uint32_t index = find(fw, &binding[0]);
 
 	assert(rule->filtering != NAT_NOT_PERSISTENT);
 	if (index == FW_NONE) {
-		enum drop_reason d = binding_new(fw, nat_rule, binding, zone, now, &index);
+		enum drop_reason d = binding_new(fw, ask, binding, block, now, &index);
 		if (d != DROP_NONE)
 			return d;
 	}
 	assert(fw_key_equal(&fw->sessions[index].key[1], &binding[1])); /* fw_nat_allocate() has looked */
 	assert(fw->sessions[index].zones.epoch == fw->state->epoch);
 	fw_nat_bound(fw->policy, &fw->sessions[index], -1);
-	fw->sessions[index].nat_rule = nat_rule;
+	fw->sessions[index].nat_rule = ask->index;
 	fw_nat_bound(fw->policy, &fw->sessions[index], 1);
 	fw->sessions[index].timeout_s = rule->binding_timeout_s;
 	fw_session_hold(fw, index);

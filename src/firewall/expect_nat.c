@@ -43,8 +43,8 @@ void fw_session_keep(struct firewall *fw, uint32_t index, uint32_t seconds, mono
 }
 
 /* The ports that may be told: first, last. */
-static void ports_of(const struct firewall *fw, const struct fw_session *parent, uint32_t side,
-	uint32_t *ret_first, uint32_t *ret_last)
+static void ports_of(struct firewall *fw, const struct fw_session *parent, uint32_t side, uint32_t *ret_first,
+	uint32_t *ret_last)
 {
 	const struct snapshot *s = fw->policy->snapshot;
 	const struct snap_nat_rule *rule = side == 0 && parent->nat_rule < s->nat_rules.count
@@ -53,8 +53,7 @@ static void ports_of(const struct firewall *fw, const struct fw_session *parent,
 	bool own = rule && rule->port_first != 0 && !(rule->flags & NAT_KEEP_PORT);
 
 	struct fw_nat_ports ports = { s->nat_port_first, s->nat_port_last };
-	struct ip_addr client = fw_key_src(&parent->key[0]);
-	if (own && !fw_nat_ports(s, rule, &client, &ports))
+	if (own && !fw_nat_ports(fw, rule, parent, &ports))
 		ports = (struct fw_nat_ports){ 1, 0 }; /* of another configuration: none */
 	*ret_first = ports.first;
 	*ret_last = ports.last;

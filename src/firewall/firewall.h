@@ -51,6 +51,9 @@
  *	tcp.c         TCP state
  *	timeout.c     when an idle session ends
  *	nat.c         source NAT: choice of a translated address and port
+ *	pool.c        addresses of a pool
+ *	claims.c      which ports of pools are in dynamic blocks, of all workers
+ *	blocks.c      dynamic blocks of ports by inside host
  *	binding.c     bindings of persistent NAT
  *	permit.c      remote addresses that each binding talks to
  *	inward.c      sessions that others begin to a mapped address and port
@@ -78,7 +81,7 @@
  *	select.c      filters of sessions, and sums over them
  *	talkers.c     the largest sums over sessions by address
  *	explain.c     decisions in plain text, for `trace`
- *	internal.h    what these share, with adopt.h; limits.h: their limits
+ *	internal.h    what these share, with adopt.h, nat.h and states.h; limits.h: their limits
  */
 #ifndef FIREWALL_FIREWALL_H
 #define FIREWALL_FIREWALL_H
@@ -98,7 +101,8 @@ enum fw_key_kind {
 	FW_KEY_QUERY = 0x100,
 	FW_KEY_ANSWER = 0x200,
 	FW_KEY_BINDING = 0x400,
-	FW_KEY_EXPECTED = 0x800
+	FW_KEY_EXPECTED = 0x800,
+	FW_KEY_BLOCK = 0x1000
 };
 
 /* The addresses of one direction as its packets arrive. No padding: hashed and compared as bytes. */
@@ -216,6 +220,10 @@ struct fw_session {
 			struct fw_tcp_side noted;
 		};
 		struct fw_sctp sctp;
+		struct {		  /* FW_SESSION_BLOCK */
+			uint32_t numbers; /* of a host's first block: a bit for each that it may have */
+			uint32_t logged;  /* FW_BLOCK_... */
+		} block;
 	};
 	/* index + 1 of the session that let expect this one (expect.c), 0: none; and what has read it there (enum
 	 * expectation_alg) */
@@ -239,6 +247,7 @@ enum fw_session_flags {
 	FW_SESSION_NAT_INTERFACE = 1 << 3, /* translated to an address of its outgoing interface */
 	FW_SESSION_BINDING = 1 << 4,	   /* no session, but a binding of persistent NAT: binding.c */
 	FW_SESSION_LOOSE = 1 << 5,	   /* TCP out of a zone with tcp-loose: its numbers are not checked */
+	FW_SESSION_BLOCK = 1 << 7, /* with FW_SESSION_BINDING: a block of ports of an inside host: blocks.c */
 	FW_SESSION_INWARD = 1 << 6, /* begun by a host outside, to a mapped address and port: inward.c */
 };
 
@@ -514,17 +523,24 @@ enum fw_log_kind {
 	FW_LOG_INIT,
 	FW_LOG_SUPPRESSED, /* `suppressed` records of this rule or zone were left out */
 	FW_LOG_EXHAUSTED, /* a rule of source NAT had no free address and port for this packet, the last of `suppressed` */
-	FW_LOG_CLOSE
+	FW_LOG_CLOSE,
+	/* An inside host, key[0].src, has the ports nat_first to nat_last of the address key[1].dst; and has them no
+	 * longer. Not limited by rates: whoever asks for them afterwards relies on all of them. */
+	FW_LOG_BLOCK_TAKEN,
+	FW_LOG_BLOCK_GIVEN,
+	FW_LOG_BLOCKS_LOST /* `suppressed` records of blocks found no room before this one */
 };
 struct fw_log {
 	enum fw_log_kind kind;
 	enum drop_reason drop; /* FW_LOG_DENY: the rule's action, or why else the packet did not pass */
-	enum fw_end end;       /* FW_LOG_CLOSE */
+	enum fw_end end;       /* FW_LOG_CLOSE, FW_LOG_BLOCK_GIVEN */
 	uint64_t suppressed;
 	bool permits;  /* FW_LOG_DENY: the rule permits it; it was dropped for another reason */
 	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
 	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
-	char nat_rule_name[NAME_MAX_BYTES];			      /* FW_LOG_EXHAUSTED */
+	char nat_rule_name[NAME_MAX_BYTES];			      /* FW_LOG_EXHAUSTED, and of blocks */
+	uint16_t nat_first, nat_last;				      /* of blocks */
+	uint32_t record;					      /* of FW_LOG_BLOCK_TAKEN */
 	struct ip_range nat_pool; /* the first range of its pool; nat_pools_more: how many follow */
 	uint32_t nat_pools_more;
 	uint32_t session_id;
@@ -540,7 +556,9 @@ bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
 
 struct fw_counters {
 	uint64_t sessions_created, sessions_ended, half_open_now;
-	uint64_t sessions_now, bindings_now; /* sessions_now: places in use, those of bindings among them */
+	/* sessions_now: places in use, those of bindings and of blocks of ports among them */
+	uint64_t sessions_now, bindings_now, blocks_now;
+	uint64_t blocks_taken, block_records_lost;
 	/* evicted to make room, by their class */
 	uint64_t half_open_evicted, unanswered_evicted, over_share_evicted, limit_evicted;
 	/* aging.c: 1 between the watermarks; times that the high one was reached; sessions ended by it */
@@ -570,6 +588,7 @@ const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t 
 /* Translated sessions and bindings of a rule now; those that the loaded policy has evaluated. */
 uint32_t fw_nat_rule_sessions(const struct firewall *fw, uint32_t nat_rule);
 uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule);
+uint32_t fw_nat_rule_blocks(const struct firewall *fw, uint32_t nat_rule);
 const struct fw_rule_hits *fw_dnat_rule_hits(const struct firewall *fw, uint32_t dnat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 
@@ -587,6 +606,20 @@ uint32_t fw_sessions_used(const struct firewall *fw);
 const struct fw_session *fw_binding_next(const struct firewall *fw, uint32_t *cursor);
 /* for tests: how many sessions use it. */
 uint32_t fw_binding_sessions(const struct firewall *fw, uint32_t index);
+/* A block of ports: whose it is, and of what. */
+struct fw_block {
+	struct ip_range host; /* an address, or with NAT64 a prefix of IPv6 */
+	struct ip_addr addr;
+	uint16_t first, last;
+	uint32_t id;		 /* of a dynamic one, among sessions */
+	uint32_t nat_rule, from; /* TRAIN_NONE: no rule gives its ports any more. from: zone */
+	uint32_t users; /* sessions and bindings of persistent NAT, and of a host's first block its others */
+	mono_ns since, ends; /* of dynamic ones; ends 0: it is in use */
+};
+/* The dynamic block of this record; false: it is none. All records have indices below fw_sessions_used(). */
+bool fw_block_view(struct firewall *fw, uint32_t index, mono_ns now, struct fw_block *ret_block);
+/* The block of host number n of a rule with deterministic blocks; false: the rule has no so many hosts. */
+bool fw_block_of_number(const struct snapshot *s, uint32_t nat_rule, uint64_t n, struct fw_block *ret_block);
 /* Ends a session as FW_END_CLEARED (`clear sessions`), with its log record. */
 void fw_session_end(struct firewall *fw, uint32_t index, mono_ns now);
 /* The shell ends t's session, with its log record; t->session becomes TRAIN_NONE. */

@@ -8,6 +8,7 @@
 #include "firewall/adopt.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"
+#include "firewall/nat.h"
 #include "firewall/states.h"
 #include "wire/flow.h"
 #include "wire/ip.h"
@@ -28,6 +29,8 @@ struct fw_state {
 	char zone_names[FW_EPOCHS][ZONES_MAX][NAME_MAX_BYTES];
 	uint32_t used; /* records from this index on were never written: their pages need not be touched */
 	uint32_t next_id;
+	uint32_t block_ports_max; /* of the largest block of ports that this memory has seen; 0: none */
+	uint32_t zero;
 	/* Behind the records there is room for so many indexes (index.c). used: 0, or which one in time it is of those. */
 	struct {
 		uint32_t used;
@@ -35,7 +38,7 @@ struct fw_state {
 	} index[FW_INDEXES];
 };
 
-#define FW_STATE_MAGIC 0x4130574647504c50ull
+#define FW_STATE_MAGIC 0x4131574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -217,13 +220,15 @@ struct fw_policy {
 	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
 	struct fw_matcher *global, *nat, *dnat;
 	uint32_t statics_n;   /* the first of the rules of destination NAT */
-	bool persistent;      /* some rule of source NAT has persistent-nat */
+	bool persistent;      /* some rule of source NAT has persistent-nat, or dynamic blocks */
 	bool inward;	      /* and one lets hosts outside begin sessions by it */
 	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
-	struct fw_log_exhausted *nat_exhausted; /* of each NAT rule */
-	uint32_t *nat_sessions, *nat_bindings;	/* of each NAT rule: translated sessions, and bindings */
+	struct fw_log_exhausted
+		*nat_exhausted; /* of each NAT rule: without a port, and beyond blocks of a host */
+	/* of each NAT rule: translated sessions, bindings, and blocks of ports */
+	uint32_t *nat_sessions, *nat_bindings, *nat_blocks;
 	/* By rule, then by zone: records not written since the last report. */
 	uint64_t *log_suppressed;
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
@@ -319,6 +324,9 @@ struct firewall {
 	uint32_t protected_by_zone[ZONES_MAX + 2]; /* the last: the host itself, zones that are gone */
 	uint32_t *protected_by_source;		   /* FW_SOURCES */
 	uint32_t *bindings_by_source;		   /* FW_SOURCES; binding.c */
+	/* of all workers those of the first are used: fw->all[0] */
+	struct fw_claims *claims;
+	uint64_t block_place; /* in the pool, where the next search for a block goes on */
 
 	struct fw_policy *policy, *retired; /* retired: until its suppressed log records are reported */
 	struct fw_policy *past[FW_EPOCHS];  /* of earlier epochs, while sessions stand under them */
@@ -363,6 +371,7 @@ struct firewall {
 	struct fw_log *log;
 	uint32_t log_head, log_tail;
 	mono_ns log_report_at;		/* 0: nothing to report */
+	uint64_t blocks_unlogged;	/* records of blocks that found no room since the last that did */
 	struct fw_log_rates *log_rates; /* of all workers those of the first are used: fw->all[0] */
 };
 /* session.c */
@@ -479,35 +488,6 @@ void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by); /* p
 struct fw_policy *fw_prepared_take(
 	struct firewall *fw, struct fw_prepared *x); /* with the hit counts of now */
 
-/* binding.c */
-/* The binding of the inside address and port that a rule with persistent-nat translates; FW_NONE: none yet. */
-uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward, mono_ns now);
-/* The one that has this translated address and port; FW_NONE: none. */
-uint32_t fw_binding_at(struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto);
-/* The binding for a session with these keys, made where there is none; one more session uses it. */
-enum drop_reason fw_binding_take(struct firewall *fw, uint32_t nat_rule, const struct ip_addr *interface,
-	const struct fw_key key[2], uint32_t zone, mono_ns now, uint32_t *ret_binding);
-/* A binding under an earlier policy finds its rule. False: it has none, is not in use and has ended. */
-bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now);
-
-/* permit.c */
-bool fw_permits_attach(struct firewall *fw); /* false: out of memory */
-void fw_permits_detach(struct firewall *fw);
-/* One more session by the binding with its remote address (1), or one less (-1). */
-void fw_permit_count(struct firewall *fw, uint32_t binding, const struct fw_session *s, int by);
-bool fw_permit_holds(const struct firewall *fw, uint32_t binding, const struct ip_addr *remote);
-
-/* inward.c */
-/* What policy says of a session that the other side begins by a binding; t: with the inside address and port. */
-enum rule_action fw_inward_policy(const struct firewall *fw, const struct fw_tuple *t, uint16_t remote_port,
-	uint32_t *ret_rule, uint32_t *ret_timeout_s);
-/* Does its binding stand under the loaded policy, and its filtering still permit the session? */
-bool fw_inward_stays(
-	struct firewall *fw, uint32_t index, uint32_t from_zone, mono_ns now, uint32_t *ret_nat_rule);
-/* The inside host has sent a packet of it: it holds its binding from now on. False: there is none any more. */
-bool fw_inward_answered(struct firewall *fw, uint32_t index);
-
 /* judge.c */
 /*
  * Evaluates a live session by the loaded policy, if it stands under an earlier one. False: it has ended, or
@@ -515,20 +495,6 @@ bool fw_inward_answered(struct firewall *fw, uint32_t index);
  */
 bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */
-
-/* nat.c */
-/* The ports that a host's sessions may have by the rule; false: it has none. */
-struct fw_nat_ports {
-	uint16_t first, last;
-};
-bool fw_nat_ports(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *src,
-	struct fw_nat_ports *ret_ports);
-enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now);
-
-/* The address of the range that the source's own address chooses. */
-struct ip_addr fw_range_addr(
-	const struct firewall *fw, const struct ip_range *range, const struct ip_addr *source);
 
 /* servers.c */
 void fw_servers_apply(struct firewall *fw, struct fw_policy *p); /* what is known, to a new policy */
@@ -624,9 +590,14 @@ void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now);
 void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
 	mono_ns now);
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
-/* No address and port is free for t. nat_addr: of the egress interface. */
+/* No address and port is free for t, or its host has no further block of ports. nat_addr: of the egress interface. */
 void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train *t,
-	const struct ip_addr *nat_addr, mono_ns now);
+	const struct ip_addr *nat_addr, enum drop_reason why, mono_ns now);
+/* Is there room for the record of a block? */
+bool fw_log_has_room(const struct firewall *fw);
+/* FW_LOG_BLOCK_TAKEN or FW_LOG_BLOCK_GIVEN of this block; p: of whose rules it is. A record without room is counted. */
+void fw_log_block(struct firewall *fw, const struct fw_policy *p, uint32_t index, enum fw_log_kind kind,
+	enum fw_end why, mono_ns now);
 void fw_log_report_due(struct firewall *fw, mono_ns now); /* reports suppressed records when that is due */
 void fw_log_report_suppressed(struct firewall *fw, mono_ns now);
 /* The policy is replaced; it is freed when its suppressed records are reported. */
@@ -771,6 +742,7 @@ static inline bool fw_nat_is_persistent(const struct snap_nat_rule *rule, uint8_
 	return rule->filtering != NAT_NOT_PERSISTENT && fw_has_bindings(proto);
 }
 
+/* A binding of persistent NAT or a block of ports: no session. */
 static inline bool fw_is_binding(const struct fw_session *s)
 {
 	return s->flags & FW_SESSION_BINDING;

@@ -112,6 +112,8 @@ static bool destination_stays(struct firewall *fw, uint32_t index, uint32_t from
 bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
+	if (fw_is_block(s))
+		return fw_block_judge(fw, index, now);
 	if (fw_is_binding(s))
 		return fw_binding_judge(fw, index, now);
 	uint32_t from = fw_zone_now(fw, s, 0), to = fw_zone_now(fw, s, 1), rule, timeout_s;

@@ -70,6 +70,14 @@
 	256 /* ports that are tried for one session: with nine of ten in use, one search in 10^11 fails */
 #define FW_NAT_POOL_ADDRESSES 4 /* addresses of a pool that are tried for one session */
 
+/* Of a host, where a port is looked for: the newest block and some of the others. */
+#define FW_NAT_BLOCKS_TRIED 4
+/* Addresses of a pool where a block is looked for: the host's place and the next ones, then where the last search ended. */
+#define FW_BLOCK_PLACES	    4
+#define FW_BLOCK_PLACES_ALL 32
+/* Addresses that have, or had, dynamic blocks: 2 KB each, once used. */
+#define FW_CLAIM_ROWS	    8192
+
 /* ---- expectations of application layer gateways ---- */
 
 #define FW_EXPECT_MAX 512 /* one for each FTP transfer or TFTP request that has not begun yet */

@@ -141,20 +141,22 @@ void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
 /* Not a matter of the policy's rule, which permits the packet, nor of its `log`: the pool is too small, or somebody uses it
  * up. Packets since the last record are in the next one. */
 void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train *t,
-	const struct ip_addr *nat_addr, mono_ns now)
+	const struct ip_addr *nat_addr, enum drop_reason why, mono_ns now)
 {
+	bool limited = why == DROP_NAT_BLOCK_LIMIT;
+
 	fw->nat_exhausted = nat_rule;
 	if (nat_rule == TRAIN_NONE)
 		return;
 	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
-	struct fw_log_exhausted *e = &fw->policy->nat_exhausted[nat_rule];
-	fw->policy->nat_hits[nat_rule].exhausted++;
+	struct fw_log_exhausted *e = &fw->policy->nat_exhausted[2 * nat_rule + limited];
+	fw->policy->nat_hits[nat_rule].exhausted += !limited;
 	e->packets++;
 	struct fw_log *l = now >= e->next ? log_place(fw) : NULL;
 	if (!l)
 		return;
 	*l = (struct fw_log){ .kind = FW_LOG_EXHAUSTED,
-		.drop = DROP_NAT_EXHAUSTED,
+		.drop = why,
 		.rule = TRAIN_NONE,
 		.zone = { (uint16_t)fw_zone_in(t), (uint16_t)t->out_zone },
 		.key = { fw_key_of(t) },
@@ -223,11 +225,75 @@ void fw_log_report_due(struct firewall *fw, mono_ns now)
 		fw_log_report_suppressed(fw, now);
 }
 
+/* ---- blocks of ports ---- */
+
+/* For a record, and for the one that says how many before it were lost. */
+bool fw_log_has_room(const struct firewall *fw)
+{
+	return fw->log_head - fw->log_tail + 2 <= FW_LOG_RING;
+}
+
+static struct fw_log *block_place(struct firewall *fw, mono_ns now)
+{
+	uint64_t *lost = &fw->blocks_unlogged;
+
+	if (!fw_log_has_room(fw)) {
+		++*lost;
+		fw->counters.block_records_lost++;
+		return NULL;
+	}
+	struct fw_log *l = *lost ? log_place(fw) : NULL;
+	if (l)
+		*l = (struct fw_log){
+			.kind = FW_LOG_BLOCKS_LOST, .rule = TRAIN_NONE, .at = now, .suppressed = *lost
+		};
+	*lost = 0;
+	return log_place(fw);
+}
+
+void fw_log_block(struct firewall *fw, const struct fw_policy *p, uint32_t index, enum fw_log_kind kind,
+	enum fw_end why, mono_ns now)
+{
+	struct fw_session *b = &fw->sessions[index];
+	struct fw_log *l = block_place(fw, now);
+
+	assert(fw_is_block(b));
+	if (!l)
+		return;
+	if (kind == FW_LOG_BLOCK_TAKEN)
+		b->block.logged = FW_BLOCK_IN_RING;
+	*l = (struct fw_log){ .kind = kind,
+		.end = why,
+		.rule = TRAIN_NONE,
+		.session_id = b->id,
+		.record = index,
+		.zone = { b->zones.zone[0], FW_ZONE_GONE },
+		.key = { b->key[0], b->key[1] },
+		.nat_first = b->key[1].dst_port,
+		.nat_last = (uint16_t)(b->key[1].dst_port + fw_block_size(b) - 1),
+		.begun = b->created,
+		.at = now };
+	if (p && b->nat_rule < p->snapshot->nat_rules.count)
+		memcpy(l->nat_rule_name, snap_nat_rules(p->snapshot)[b->nat_rule].name, NAME_MAX_BYTES);
+	names_put(l, p);
+}
+
+/* The shell has taken it: a process that comes after this one need not write it again. */
+static void block_logged(struct firewall *fw, const struct fw_log *l)
+{
+	struct fw_session *b = &fw->sessions[l->record];
+
+	if (l->record < fw->state->used && b->live && fw_is_block(b) && b->id == l->session_id)
+		b->block.logged = FW_BLOCK_LOGGED;
+}
+
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log)
 {
 	assert(fw->log_head - fw->log_tail <= FW_LOG_RING);
 	if (fw->log_tail == fw->log_head)
 		return false;
 	*ret_log = fw->log[fw->log_tail++ % FW_LOG_RING];
+	if (ret_log->kind == FW_LOG_BLOCK_TAKEN)
+		block_logged(fw, ret_log);
 	return true;
 }

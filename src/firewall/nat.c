@@ -108,9 +108,10 @@ static bool port_find(struct firewall *fw, const struct snap_nat_rule *rule, str
 	uint64_t hash = fw_key_hash(fw, forward);
 	uint32_t start = (uint32_t)(hash >> 32) % n, step = stride(hash, n);
 	/* Of a few ports perhaps none is this worker's: one of another's may be free all the same. Not for a binding. */
+	bool few = n <= FW_NAT_TRIES || snap_nat_has_dynamic_blocks(rule);
 	uint32_t all = MIN_OF(n, (uint32_t)FW_NAT_TRIES * fw->limits.workers),
-		 passes = n <= FW_NAT_TRIES && !fw_nat_is_persistent(rule, forward->proto) ? 2 : 1;
-	for (uint32_t k = 0, tries = 0; k < passes * all && tries < FW_NAT_TRIES; k++) {
+		 passes = few && !fw_nat_is_persistent(rule, forward->proto) ? 2 : 1;
+	for (uint32_t k = 0, tries = 0; k < passes * all && tries < passes * FW_NAT_TRIES; k++) {
 		port_set(reply, (uint16_t)(first + every * (((uint64_t)start + (uint64_t)k * step) % n)));
 		if (is_own(fw, rule, reply) != (k < all))
 			continue;
@@ -181,60 +182,6 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 	return true;
 }
 
-static uint32_t low_of(const struct ip_addr *a)
-{
-	return load_be32(a->b + (a->family == ADDR_V4 ? 4 : 16) - 4);
-}
-
-/* Of a wider IPv6 range only the addresses up to the next carry are used. */
-static uint64_t range_size(const struct ip_range *r)
-{
-	bool wide = r->first.family == ADDR_V6 && memcmp(r->first.b, r->last.b, 12) != 0;
-
-	return (wide ? UINT32_MAX : (uint64_t)low_of(&r->last)) - low_of(&r->first) + 1;
-}
-
-static struct ip_addr range_addr(const struct ip_range *r, uint64_t place)
-{
-	struct ip_addr a = r->first;
-
-	assert(place < range_size(r));
-	store_be32(a.b + (a.family == ADDR_V4 ? 4 : 16) - 4, low_of(&a) + (uint32_t)place);
-	return a;
-}
-
-/* A source keeps its place (RFC 4787 section 4.1). */
-static uint64_t source_place(const struct firewall *fw, const struct ip_addr *addr)
-{
-	struct fw_key source = { .family = addr->family };
-
-	memcpy(source.src, addr->b, 16);
-	return fw_key_hash(fw, &source);
-}
-
-struct ip_addr fw_range_addr(
-	const struct firewall *fw, const struct ip_range *range, const struct ip_addr *source)
-{
-	return range_addr(range, source_place(fw, source) % range_size(range));
-}
-
-/* The address `step` after the source's own, wrapping within the pool. */
-static struct ip_addr pool_addr(const struct snapshot *s, const struct snap_nat_rule *rule, uint64_t place)
-{
-	const struct ip_range *more = snap_ranges(s) + rule->pool_more.first;
-	uint64_t all = range_size(&rule->pool);
-
-	for (uint32_t i = 0; i < rule->pool_more.count; i++)
-		all += range_size(&more[i]);
-	place %= all;
-	const struct ip_range *range = &rule->pool;
-	for (uint32_t i = 0; place >= range_size(range); range = &more[i++]) {
-		assert(i < rule->pool_more.count);
-		place -= range_size(range);
-	}
-	return range_addr(range, place);
-}
-
 /* The pool's address at the same place; both are prefixes of one length. */
 static struct ip_addr mapped_addr(const struct snap_nat_rule *rule, const struct fw_key *forward)
 {
@@ -249,26 +196,112 @@ static struct ip_addr mapped_addr(const struct snap_nat_rule *rule, const struct
 }
 
 /* RFC 7422: which address and ports a host has follows from the configuration alone. */
+static void block_of_host(const struct snapshot *s, const struct snap_nat_rule *rule, uint32_t host,
+	struct ip_addr *ret_addr, struct fw_nat_ports *ret_ports)
+{
+	uint32_t each = snap_nat_blocks_each(rule), first = rule->port_first + host % each * rule->block_size;
+
+	assert(host < snap_nat_blocks(snap_ranges(s) + rule->pool_more.first, rule));
+	*ret_addr = fw_pool_addr(s, rule, host / each);
+	*ret_ports = (struct fw_nat_ports){ (uint16_t)first, (uint16_t)(first + rule->block_size - 1) };
+}
+
 static bool block_of(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *src,
 	struct ip_addr *ret_addr, struct fw_nat_ports *ret_ports)
 {
 	if (!range_holds(&rule->base, src))
 		return false;
-	uint32_t host = low_of(src) - low_of(&rule->base.first), each = snap_nat_blocks_each(rule),
-		 first = rule->port_first + host % each * rule->block_size;
-	assert(host < snap_nat_blocks(snap_ranges(s) + rule->pool_more.first, rule));
-	*ret_addr = pool_addr(s, rule, host / each);
-	*ret_ports = (struct fw_nat_ports){ (uint16_t)first, (uint16_t)(first + rule->block_size - 1) };
+	block_of_host(s, rule, fw_addr_low(src) - fw_addr_low(&rule->base.first), ret_addr, ret_ports);
 	return true;
 }
 
-bool fw_nat_ports(const struct snapshot *s, const struct snap_nat_rule *rule, const struct ip_addr *src,
+bool fw_block_of_number(const struct snapshot *s, uint32_t nat_rule, uint64_t n, struct fw_block *ret_block)
+{
+	const struct snap_nat_rule *rule = &snap_nat_rules(s)[nat_rule];
+	struct fw_nat_ports ports;
+
+	assert(nat_rule < s->nat_rules.count);
+	if (rule->block_size == 0 || rule->blocks_max || n >= snap_nat_hosts(rule))
+		return false;
+	*ret_block = (struct fw_block){ .nat_rule = nat_rule, .from = rule->from_zone };
+	block_of_host(s, rule, (uint32_t)n, &ret_block->addr, &ports);
+	struct ip_addr host = rule->base.first;
+	store_be32(host.b, fw_addr_low(&host) + (uint32_t)n);
+	ret_block->host = (struct ip_range){ host, host };
+	ret_block->first = ports.first;
+	ret_block->last = ports.last;
+	return true;
+}
+
+bool fw_nat_ports(struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_session *s,
 	struct fw_nat_ports *ret_ports)
 {
-	struct ip_addr addr;
+	struct ip_addr addr, client = fw_key_src(&s->key[0]), as = fw_key_dst(&s->key[1]);
 
 	*ret_ports = (struct fw_nat_ports){ rule->port_first, rule->port_last };
-	return rule->block_size == 0 || block_of(s, rule, src, &addr, ret_ports);
+	if (rule->block_size == 0)
+		return true;
+	if (!rule->blocks_max)
+		return block_of(fw->policy->snapshot, rule, &client, &addr, ret_ports);
+	uint32_t block = fw_block_at(fw, &as, s->key[1].dst_port);
+	if (block == FW_NONE)
+		return false;
+	*ret_ports = fw_block_ports(&fw->sessions[block]);
+	return true;
+}
+
+/* ---- dynamic blocks ---- */
+
+/* A port of this block, or for what has none its address. */
+static bool block_fits(struct firewall *fw, const struct snap_nat_rule *rule, uint32_t block,
+	const struct fw_key *forward, struct fw_key *reply)
+{
+	const struct fw_session *b = &fw->sessions[block];
+	struct taken t = { .n = 0 };
+
+	memcpy(reply->dst, b->key[1].dst, sizeof reply->dst);
+	return fw_key_has_port(forward) ? port_find(fw, rule, fw_block_ports(b), forward, reply, &t)
+					: is_free(fw, reply, &t);
+}
+
+/* In one of the host's blocks: of the newest, and of some others by the flow; aged: of those, too, that are to have no
+ * further sessions. FW_NONE: none is free. */
+static uint32_t block_choose(struct firewall *fw, const struct snap_nat_rule *rule, const uint32_t *block,
+	uint32_t n, bool aged, const struct fw_key *forward, struct fw_key *reply, mono_ns now)
+{
+	uint64_t hash = n > 1 ? fw_key_hash(fw, forward) : 0;
+
+	for (uint32_t k = 0; k < MIN_OF(n, (uint32_t)FW_NAT_BLOCKS_TRIED); k++) {
+		uint32_t i = block[k == 0 ? 0 : 1 + (uint32_t)(hash % (n - 1) + k - 1) % (n - 1)];
+		if (fw_block_is_aged(fw, rule, i, now) == aged && block_fits(fw, rule, i, forward, reply))
+			return i;
+	}
+	return FW_NONE;
+}
+
+static enum drop_reason in_blocks(struct firewall *fw, const struct fw_nat_ask *ask,
+	const struct fw_key *forward, struct fw_key *reply, mono_ns now, uint32_t *ret_block)
+{
+	uint32_t block[NAT_BLOCKS_OF_HOST];
+	uint32_t n = fw_blocks_find(fw, ask->rule, forward, now, block);
+
+	if (reply->family != ADDR_V4)
+		return DROP_NAT_NO_ADDRESS;
+	*ret_block = block_choose(fw, ask->rule, block, n, false, forward, reply, now);
+	if (*ret_block != FW_NONE)
+		return DROP_NONE;
+	if (n > 0 && !fw_key_has_port(forward) && !fw_block_is_aged(fw, ask->rule, block[0], now))
+		return DROP_NAT_PROTOCOL; /* all are of one address */
+	struct ip_addr addr = n > 0 ? fw_key_dst(&fw->sessions[block[0]].key[1]) : (struct ip_addr){ 0 };
+	enum drop_reason d = fw_block_new(fw, ask, forward, n, n > 0 ? &addr : NULL, now, ret_block);
+	if (d == DROP_NONE)
+		return block_fits(fw, ask->rule, *ret_block, forward, reply) ? DROP_NONE
+		       : fw_key_has_port(forward)			     ? DROP_NAT_EXHAUSTED
+									     : DROP_NAT_PROTOCOL;
+	/* To make room for a new one an old one that nobody used may have gone. */
+	n = fw_blocks_find(fw, ask->rule, forward, now, block);
+	*ret_block = block_choose(fw, ask->rule, block, n, true, forward, reply, now);
+	return *ret_block != FW_NONE ? DROP_NONE : d;
 }
 
 /* The address and port that the inside address and port has already. */
@@ -284,38 +317,27 @@ static bool bound(struct firewall *fw, const struct snap_nat_rule *rule, const s
 	return true;
 }
 
-enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule *rule,
-	const struct ip_addr *interface, const struct fw_key *forward, struct fw_key *reply, mono_ns now)
+/* At an address that the rule's blocks do not say, at any port of `range`. */
+static enum drop_reason in_range(struct firewall *fw, const struct fw_nat_ask *ask,
+	const struct ip_addr *block, struct fw_nat_ports range, const struct fw_key *forward,
+	struct fw_key *reply, mono_ns now)
 {
+	const struct snap_nat_rule *rule = ask->rule;
 	bool has_port = fw_key_has_port(forward);
 	bool ports = has_port && !(rule->flags & NAT_KEEP_PORT);
 	struct taken first = { .n = 0 }, later;
 	struct ip_addr own = { 0 }, source = fw_key_src(forward);
-	uint32_t direction, addresses = rule->action == NAT_POOL ? FW_NAT_POOL_ADDRESSES : 1;
+	bool one = rule->flags & NAT_MAP_PREFIX || rule->block_size ||
+		   fw_nat_is_persistent(rule,
+			   forward->proto); /* RFC 4787 REQ-2: all of a host's ports are of one address */
+	uint32_t addresses = rule->action == NAT_POOL && !one ? FW_NAT_POOL_ADDRESSES : 1;
 
-	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
-		return DROP_NAT_PROTOCOL;
-	struct ip_addr block;
-	struct fw_nat_ports range = { rule->port_first, rule->port_last };
-	if (rule->flags & NAT_MAP_PREFIX || rule->block_size)
-		addresses = 1;
-	if (rule->block_size && !block_of(fw->policy->snapshot, rule, &source, &block, &range))
-		return DROP_NAT_NO_ADDRESS;
-	if (fw_nat_is_persistent(rule, forward->proto)) {
-		addresses = 1; /* RFC 4787 REQ-2: all of a host's ports are of one address */
-		if (bound(fw, rule, interface, forward, reply,
-			    now)) /* to another destination it is another session */
-			return fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction) == FW_NONE &&
-					       fw_redirect_find(fw, reply) == FW_NONE
-				       ? DROP_NONE
-				       : DROP_SESSION_COLLISION;
-	}
 	for (uint32_t k = 0; k < addresses; k++) {
-		struct ip_addr a = rule->block_size		  ? block
+		struct ip_addr a = rule->block_size		  ? *block
 				   : rule->flags & NAT_MAP_PREFIX ? mapped_addr(rule, forward)
-				   : rule->action == NAT_POOL	  ? pool_addr(fw->policy->snapshot, rule,
-									    source_place(fw, &source) + k)
-								  : *interface;
+				   : rule->action == NAT_POOL	  ? fw_pool_addr(fw->policy->snapshot, rule,
+									    fw_source_place(fw, &source) + k)
+								  : *ask->interface;
 		if (a.family != reply->family)
 			return DROP_NAT_NO_ADDRESS;
 		if (k > 0 && addr_equal(&a, &own))
@@ -331,4 +353,30 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct snap_nat_rule
 		return has_port ? DROP_NAT_EXHAUSTED : DROP_NAT_PROTOCOL;
 	memcpy(reply->dst, own.b, 16);
 	return port_take(fw, forward, reply, &first, now) ? DROP_NONE : DROP_NAT_EXHAUSTED;
+}
+
+enum drop_reason fw_nat_allocate(struct firewall *fw, const struct fw_nat_ask *ask,
+	const struct fw_key *forward, struct fw_key *reply, mono_ns now, uint32_t *ret_block)
+{
+	const struct snap_nat_rule *rule = ask->rule;
+	struct fw_nat_ports range = { rule->port_first, rule->port_last };
+	struct ip_addr source = fw_key_src(forward), block;
+	uint32_t direction;
+
+	*ret_block = FW_NONE;
+	if (forward->proto == IP_AH) /* its ICV covers the addresses: RFC 4302 section 3.3.3.1 */
+		return DROP_NAT_PROTOCOL;
+	if (rule->block_size && !rule->blocks_max &&
+		!block_of(fw->policy->snapshot, rule, &source, &block, &range))
+		return DROP_NAT_NO_ADDRESS;
+	if (fw_nat_is_persistent(rule, forward->proto) &&
+		bound(fw, rule, ask->interface, forward, reply,
+			now)) /* to another destination it is another session */
+		return fw_session_find(fw, reply, fw_key_hash(fw, reply), &direction) == FW_NONE &&
+				       fw_redirect_find(fw, reply) == FW_NONE
+			       ? DROP_NONE
+			       : DROP_SESSION_COLLISION;
+	if (snap_nat_has_dynamic_blocks(rule))
+		return in_blocks(fw, ask, forward, reply, now, ret_block);
+	return in_range(fw, ask, &block, range, forward, reply, now);
 }

@@ -78,6 +78,8 @@ static void permit_end(struct firewall *fw, uint32_t *at)
 
 void fw_permit_count(struct firewall *fw, uint32_t binding, const struct fw_session *s, int by)
 {
+	if (fw_is_block(&fw->sessions[binding]))
+		return;
 	const uint8_t *remote = s->flags & FW_SESSION_INWARD ? s->key[0].src : s->key[1].src;
 	uint32_t *at = permit_at(fw, binding, remote);
 

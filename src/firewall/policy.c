@@ -116,16 +116,17 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->rule_hits = lines_new(s->rules.count + 1u, sizeof *p->rule_hits);
 	p->nat_sessions = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
+	p->nat_blocks = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_blocks);
 	p->nat_hits = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_hits);
-	p->nat_exhausted = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_exhausted);
+	p->nat_exhausted = lines_new(2 * (s->nat_rules.count + 1u), sizeof *p->nat_exhausted);
 	p->dnat_hits = lines_new(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
 	p->log_suppressed = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_suppressed);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, sizeof *s);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->nat_exhausted || !p->dnat_hits || !p->servers_down ||
-		!p->log_suppressed || !fw_limits_new(p, s)) {
+		!p->nat_bindings || !p->nat_blocks || !p->nat_exhausted || !p->dnat_hits ||
+		!p->servers_down || !p->log_suppressed || !fw_limits_new(p, s)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -149,6 +150,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->limit_slots);
 	free(p->nat_sessions);
 	free(p->nat_bindings);
+	free(p->nat_blocks);
 	free(p->nat_exhausted);
 	free(p->dnat_hits);
 	free(p->servers_down);
@@ -183,7 +185,9 @@ void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by)
 
 	if (!p || !counts || s->nat_rule >= p->snapshot->nat_rules.count)
 		return;
-	uint32_t *n = fw_is_binding(s) ? &p->nat_bindings[s->nat_rule] : &p->nat_sessions[s->nat_rule];
+	uint32_t *n = fw_is_block(s)	 ? &p->nat_blocks[s->nat_rule]
+		      : fw_is_binding(s) ? &p->nat_bindings[s->nat_rule]
+					 : &p->nat_sessions[s->nat_rule];
 	assert(by > 0 || *n > 0);
 	*n += (uint32_t)by;
 }
@@ -200,6 +204,13 @@ uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule)
 	const struct fw_policy *p = fw->policy;
 
 	return p && nat_rule < p->snapshot->nat_rules.count ? p->nat_bindings[nat_rule] : 0;
+}
+
+uint32_t fw_nat_rule_blocks(const struct firewall *fw, uint32_t nat_rule)
+{
+	const struct fw_policy *p = fw->policy;
+
+	return p && nat_rule < p->snapshot->nat_rules.count ? p->nat_blocks[nat_rule] : 0;
 }
 
 const struct fw_rule_hits *fw_dnat_rule_hits(const struct firewall *fw, uint32_t dnat_rule)

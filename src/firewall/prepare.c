@@ -275,7 +275,8 @@ struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x)
 		p->statics_n++;
 	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
 		uint32_t filtering = snap_nat_rules(s)[i].filtering;
-		p->persistent |= filtering != NAT_NOT_PERSISTENT;
+		p->persistent |=
+			filtering != NAT_NOT_PERSISTENT || snap_nat_has_dynamic_blocks(&snap_nat_rules(s)[i]);
 		p->inward |= filtering == NAT_FILTER_ENDPOINT_INDEPENDENT ||
 			     filtering == NAT_FILTER_ADDRESS_DEPENDENT;
 	}

@@ -104,10 +104,11 @@ static bool addresses_match(const struct fw_session *s, const struct session_fil
 static bool translation_matches(const struct fw_session *s, const struct session_filter *f)
 {
 	struct ip_addr src, dst;
-	uint16_t port;
-	bool has_src = fw_session_nat_src(s, &src, &port), has_dst = fw_session_nat_dst(s, &dst, &port);
+	uint16_t port, to_port;
+	bool has_src = fw_session_nat_src(s, &src, &port), has_dst = fw_session_nat_dst(s, &dst, &to_port);
 
 	return (f->nat_src.first.family == ADDR_NONE || (has_src && range_holds(&f->nat_src, &src))) &&
+	       (f->nat_port.first == 0 || (has_src && port_range_holds(&f->nat_port, port))) &&
 	       (f->nat_dst.first.family == ADDR_NONE || (has_dst && range_holds(&f->nat_dst, &dst)));
 }
 

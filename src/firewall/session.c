@@ -107,7 +107,9 @@ void fw_session_begin(struct firewall *fw, uint32_t index)
 	fw_away_begin(fw, index);
 	fw->changes++;
 	fw->counters.sessions_created += !fw_is_binding(&fw->sessions[index]);
-	fw->counters.bindings_now += fw_is_binding(&fw->sessions[index]);
+	fw->counters.blocks_now += fw_is_block(&fw->sessions[index]);
+	fw->counters.bindings_now +=
+		fw_is_binding(&fw->sessions[index]) && !fw_is_block(&fw->sessions[index]);
 	fw->counters.sessions_now++;
 }
 
@@ -146,7 +148,8 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 	uint32_t binding = fw->place[index].binding;
-	bool is_binding = fw_is_binding(s);
+	bool is_binding = fw_is_binding(s), is_block = fw_is_block(s);
+	struct ip_addr as = fw_key_dst(&s->key[1]);
 
 	assert(s->live == FW_SESSION_LIVE && fw->counters.sessions_now > 0 && fw->place[index].uses == 0);
 	fw_nat_bound(fw_policy_of(fw, s), s, -1);
@@ -155,7 +158,9 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 		fw_permit_count(fw, binding, s, -1);
 		fw_session_release(fw, binding, now);
 	}
-	if (is_binding)
+	if (is_block)
+		fw_claim_give(fw->all[0]->claims, &as, s->key[1].dst_port, fw_block_size(s));
+	else if (is_binding)
 		fw_count(&fw->bindings_by_source[fw_bindings_slot(fw, &s->key[0])], -1);
 	fw_expected_end_of(fw, index);
 	fw_shares_remove(fw, index);
@@ -166,7 +171,8 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 	fw_session_free(fw, index);
 	fw->changes++;
 	fw->counters.sessions_ended += !is_binding;
-	fw->counters.bindings_now -= is_binding;
+	fw->counters.blocks_now -= is_block;
+	fw->counters.bindings_now -= is_binding && !is_block;
 	fw->counters.sessions_now--;
 }
 
@@ -175,6 +181,8 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 	if (index >= fw->state->used || !fw_is_known(fw, index) || !fw->sessions[index].live)
 		return;
 	fw_log_close(fw, fw_policy_of(fw, &fw->sessions[index]), &fw->sessions[index], why, now);
+	if (fw_is_block(&fw->sessions[index]))
+		fw_log_block(fw, fw_policy_of(fw, &fw->sessions[index]), index, FW_LOG_BLOCK_GIVEN, why, now);
 	session_finish(fw, index, now);
 }
 
@@ -259,6 +267,10 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 				(fw_bindings_held(fw) && fw_is_binding(&fw->sessions[index])))
 				fw->sessions[index].expires =
 					now + (uint64_t)fw->sessions[index].timeout_s * NS_PER_S;
+			else if (fw_is_block(&fw->sessions[index]) && !fw_log_has_room(fw) &&
+				 fw->sessions[index].expires <= now)
+				fw->sessions[index].expires =
+					now + NS_PER_S; /* until its record has a place */
 			if (fw->sessions[index].expires <= now) {
 				fw_session_end_by(fw, index, expired_by(&fw->sessions[index]), now);
 			} else { /* not over: to a later slot */

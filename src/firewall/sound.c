@@ -83,10 +83,33 @@ static bool binding_sound(const struct fw_session *s)
 	       memcmp(s->key[1].src, none, sizeof none) == 0 && memcmp(s->key[0].src, none, sizeof none) != 0;
 }
 
+/* A block of ports: blocks.c. */
+static bool block_sound(const struct fw_session *s)
+{
+	const struct fw_key *host = &s->key[0], *as = &s->key[1];
+	uint32_t size = fw_block_size(s);
+	static const uint8_t none[16];
+
+	if (host->kind != FW_KEY_BLOCK || as->kind != FW_KEY_BLOCK || host->proto || as->proto ||
+		(host->family != ADDR_V4 && host->family != ADDR_V6) || as->family != ADDR_V4 ||
+		as->src_port || memcmp(as->src, none, sizeof none) != 0)
+		return false;
+	if (host->src_port >= 32 || size == 0 || as->dst_port % NAT_BLOCK_MIN != 0 ||
+		as->dst_port + size > 65536 || load_be32(as->dst) == 0)
+		return false;
+	for (size_t i = 4; i < 16; i++)
+		if (as->dst[i] || host->dst[i] || (host->family == ADDR_V4 && host->src[i]))
+			return false;
+	return s->flags == (FW_SESSION_BINDING | FW_SESSION_BLOCK) && s->state == FW_STATELESS &&
+	       s->timeout_s > 0;
+}
+
 bool fw_record_sound(const struct firewall *fw, const struct fw_session *s)
 {
 	if (s->live != FW_SESSION_LIVE || s->state >= FW_PROTOCOL_STATE_COUNT || !zones_sound(fw, s))
 		return false;
+	if (fw_is_block(s))
+		return block_sound(s);
 	if (fw_is_binding(s))
 		return binding_sound(s);
 	uint8_t proto = s->key[0].proto;

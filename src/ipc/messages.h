@@ -296,6 +296,7 @@ struct msg_neighbour {
 	S(SESSIONS_SUMMARY, "sessions summary", DATAPLANE, "sessions counted by protocol, state and zones")	\
 	S(TALKERS,    "talkers",    DATAPLANE,  "sources, destinations or pairs with most octets, packets or sessions")	\
 	S(NAT,        "nat",        DATAPLANE,  "NAT rules and their bindings")		\
+	S(NAT_BLOCKS, "nat blocks", DATAPLANE,  "blocks of ports by inside host: who has an address and port")	\
 	S(SERVERS,    "servers",    SUPERVISOR, "servers of destination NAT whose health is checked")	\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\

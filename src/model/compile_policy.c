@@ -194,6 +194,52 @@ static enum rc nat_persistent(struct compiler *c, const struct lyd_node *then, s
 	return RC_OK;
 }
 
+/* What only has a meaning with dynamic blocks, and a default without being given. */
+static enum rc nat_needs_dynamic(struct compiler *c, const struct lyd_node *then, const char *statement)
+{
+	const struct lyd_node *leaf = tree_child(c->m, then, statement);
+
+	if (!leaf || leaf->flags & LYD_DEFAULT)
+		return RC_OK;
+	return tree_fault(c->faults, leaf,
+		"%s has no effect without maximum-blocks-per-host: add it, or remove %s", statement,
+		statement);
+}
+
+/* Blocks that hosts get as they need them. */
+static enum rc nat_dynamic_blocks(struct compiler *c, const struct lyd_node *then,
+	const struct lyd_node *block, struct snap_nat_rule *r)
+{
+	if (tree_child(c->m, then, "host-address-base"))
+		return tree_fault(c->faults, block,
+			"host-address-base is for deterministic blocks, maximum-blocks-per-host for dynamic ones: remove one of them");
+	if (tree_child(c->m, then, "port-no-translation"))
+		return tree_fault(c->faults, block, "port-block-size needs no port-no-translation");
+	r->block_size = (uint32_t)value_number(then, "port-block-size");
+	r->blocks_max = (uint32_t)value_number(then, "maximum-blocks-per-host");
+	r->block_active_s = (uint32_t)value_number(then, "active-block-timeout");
+	r->block_recycle_s = (uint32_t)value_number(then, "block-recycle-timeout");
+	r->flags = tree_child(c->m, then, "port-parity") ? NAT_KEEP_PARITY : 0;
+	if (r->action != NAT_POOL || r->pool.first.family != ADDR_V4)
+		return tree_fault(
+			c->faults, block, "port-block-size needs a pool of IPv4 addresses as source-nat");
+	if (r->block_size % NAT_BLOCK_MIN != 0)
+		return tree_fault(c->faults, block,
+			"found %u ports, expected a multiple of %u for blocks with maximum-blocks-per-host",
+			r->block_size, NAT_BLOCK_MIN);
+	if (snap_nat_blocks_each(r) == 0)
+		return tree_fault(c->faults, block,
+			"no block of %u ports that begins at a multiple of %u fits into the ports %u-%u: use smaller blocks or more ports",
+			r->block_size, NAT_BLOCK_MIN, r->port_first, r->port_last);
+	uint64_t all = snap_nat_block_addresses(
+		(const void *)c->ranges.at, (const void *)c->nat_rules.at, c->nat_rules.n);
+	return all <= NAT_BLOCK_ADDRESSES
+		       ? RC_OK
+		       : tree_fault(c->faults, block,
+				 "the pools of rules with maximum-blocks-per-host have %lu addresses, expected at most %u of all of them",
+				 (unsigned long)all, NAT_BLOCK_ADDRESSES);
+}
+
 /* Each host of host-address-base has a block of the pool's ports of its own. */
 static enum rc nat_blocks(struct compiler *c, const struct lyd_node *then, const struct lyd_node *block,
 	struct snap_nat_rule *r)
@@ -201,9 +247,11 @@ static enum rc nat_blocks(struct compiler *c, const struct lyd_node *then, const
 	const struct lyd_node *base = tree_child(c->m, then, "host-address-base");
 	enum rc rc;
 
+	if (tree_child(c->m, then, "maximum-blocks-per-host"))
+		return nat_dynamic_blocks(c, then, block, r);
 	if (!base || tree_child(c->m, then, "port-no-translation"))
 		return tree_fault(c->faults, block,
-			"port-block-size needs host-address-base, the prefix of the hosts that have blocks, and no port-no-translation");
+			"port-block-size needs host-address-base, the prefix of the hosts that have blocks, or maximum-blocks-per-host, and no port-no-translation");
 	if ((rc = value_range(c, base, &r->base)))
 		return rc;
 	r->block_size = (uint32_t)value_number(then, "port-block-size");
@@ -218,6 +266,20 @@ static enum rc nat_blocks(struct compiler *c, const struct lyd_node *then, const
 			"found %u ports for each of the %lu hosts of host-address-base, but the pool and its ports have only %lu such blocks: use smaller blocks, more addresses or a longer prefix",
 			r->block_size, (unsigned long)hosts, (unsigned long)blocks);
 	return RC_OK;
+}
+
+/* What blocks may have, without blocks. */
+static enum rc nat_needs_blocks(struct compiler *c, const struct lyd_node *then)
+{
+	const struct lyd_node *max = tree_child(c->m, then, "maximum-blocks-per-host");
+
+	if (max && !tree_child(c->m, then, "port-block-size"))
+		return tree_fault(c->faults, max,
+			"maximum-blocks-per-host has no effect without port-block-size: add it, or remove maximum-blocks-per-host");
+	if (max)
+		return RC_OK;
+	return faults_join(nat_needs_dynamic(c, then, "active-block-timeout"),
+		nat_needs_dynamic(c, then, "block-recycle-timeout"));
 }
 
 static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct snap_nat_rule *r)
@@ -272,7 +334,8 @@ static enum rc nat_rule(struct compiler *c, const struct lyd_node *node)
 	if (rc == RC_OK)
 		rc = nat_ports(c, tree_child(c->m, then, "ports"), r);
 	if (rc == RC_OK) /* in this order: parity looks at the ports */
-		rc = faults_join(nat_persistent(c, then, r), nat_flags(c, then, r));
+		rc = faults_join(nat_persistent(c, then, r),
+			faults_join(nat_flags(c, then, r), nat_needs_blocks(c, then)));
 	if (!match)
 		return rc;
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));

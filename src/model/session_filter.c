@@ -39,6 +39,7 @@ static const struct {
 	[SESSION_FILTER_SPORT] = { KIND_PORTS, AT(sport) },
 	[SESSION_FILTER_DPORT] = { KIND_PORTS, AT(dport) },
 	[SESSION_FILTER_NAT_SRC] = { KIND_ADDRESSES, AT(nat_src) },
+	[SESSION_FILTER_NAT_PORT] = { KIND_PORTS, AT(nat_port) },
 	[SESSION_FILTER_NAT_DST] = { KIND_ADDRESSES, AT(nat_dst) },
 	[SESSION_FILTER_FROM_ZONE] = { KIND_NAME, AT(from_zone) },
 	[SESSION_FILTER_TO_ZONE] = { KIND_NAME, AT(to_zone) },

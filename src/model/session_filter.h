@@ -18,6 +18,7 @@
 	F(SPORT,     "--sport",     "PORTS",   "only this source port, or first-last")	\
 	F(DPORT,     "--dport",     "PORTS",   "only this destination port, or first-last")	\
 	F(NAT_SRC,   "--nat-src",   "ADDRESS", "only sessions whose source is translated to it")	\
+	F(NAT_PORT,  "--nat-port",  "PORTS",   "only sessions whose source is translated to this port, or first-last")	\
 	F(NAT_DST,   "--nat-dst",   "ADDRESS", "only sessions whose destination is translated to it")	\
 	F(FROM_ZONE, "--from-zone", "ZONE",    "only sessions that began in this zone; host: by the gateway itself")	\
 	F(TO_ZONE,   "--to-zone",   "ZONE",    "only sessions to this zone; host: to the gateway itself")	\
@@ -66,8 +67,8 @@ struct session_filter {
 	uint32_t count; /* of a trace: packets after which it stops; no option of this table */
 	uint32_t proto;
 	struct ip_range src, dst, nat_src, nat_dst; /* family ADDR_NONE: any */
-	struct port_range sport, dport;
-	uint32_t id, zero;
+	struct port_range sport, dport, nat_port;
+	uint32_t id;
 	char from_zone[NAME_MAX_BYTES], to_zone[NAME_MAX_BYTES], rule[NAME_MAX_BYTES];
 	char interface[NAME_MAX_BYTES], tunnel[NAME_MAX_BYTES], state[NAME_MAX_BYTES];
 	uint64_t idle_min_s, idle_max_s, age_min_s, age_max_s, bytes_min;

@@ -285,18 +285,25 @@ static uint64_t addresses_of(const struct ip_range *r)
 	return (uint64_t)load_be32(r->last.b) - load_be32(r->first.b) + 1;
 }
 
-uint32_t snap_nat_blocks_each(const struct snap_nat_rule *r)
-{
-	return (r->port_last - r->port_first + 1u) / r->block_size;
-}
-
-uint64_t snap_nat_blocks(const struct ip_range *more, const struct snap_nat_rule *r)
+static uint64_t pool_addresses(const struct ip_range *more, const struct snap_nat_rule *r)
 {
 	uint64_t n = addresses_of(&r->pool);
 
 	for (uint32_t i = 0; i < r->pool_more.count; i++)
 		n += addresses_of(&more[i]);
-	return n * snap_nat_blocks_each(r);
+	return n;
+}
+
+uint32_t snap_nat_blocks_each(const struct snap_nat_rule *r)
+{
+	uint32_t first = r->blocks_max ? snap_nat_block_first(r) : r->port_first;
+
+	return first > r->port_last ? 0 : (r->port_last - first + 1u) / r->block_size;
+}
+
+uint64_t snap_nat_blocks(const struct ip_range *more, const struct snap_nat_rule *r)
+{
+	return pool_addresses(more, r) * snap_nat_blocks_each(r);
 }
 
 uint64_t snap_nat_hosts(const struct snap_nat_rule *r)
@@ -304,14 +311,36 @@ uint64_t snap_nat_hosts(const struct snap_nat_rule *r)
 	return addresses_of(&r->base);
 }
 
-/* After the pool and the ports: each host has a block of its own. */
+uint64_t snap_nat_block_addresses(const struct ip_range *ranges, const struct snap_nat_rule *r, uint32_t n)
+{
+	uint64_t all = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		all += snap_nat_has_dynamic_blocks(&r[i])
+			       ? pool_addresses(ranges + r[i].pool_more.first, &r[i])
+			       : 0;
+	return all;
+}
+
+static bool dynamic_blocks_ok(const struct snap_nat_rule *r)
+{
+	return range_none(&r->base) && r->block_size % NAT_BLOCK_MIN == 0 && snap_nat_blocks_each(r) > 0 &&
+	       r->blocks_max <= NAT_BLOCKS_OF_HOST && r->block_active_s <= NAT_BLOCK_TIMEOUT_S_MAX &&
+	       r->block_recycle_s > 0 && r->block_recycle_s <= NAT_BLOCK_TIMEOUT_S_MAX;
+}
+
+/* After the pool and the ports: each host has a block of its own, or gets some. */
 static bool nat_blocks_ok(const struct snapshot *s, const struct snap_nat_rule *r)
 {
 	if (r->block_size == 0)
-		return true;
-	return r->action == NAT_POOL && r->pool.first.family == ADDR_V4 && range_ok(&r->base) &&
-	       r->base.first.family == ADDR_V4 && !(r->flags & (NAT_KEEP_PORT | NAT_MAP_PREFIX)) &&
-	       r->block_size >= NAT_BLOCK_MIN &&
+		return r->blocks_max == 0 && r->block_active_s == 0 && r->block_recycle_s == 0;
+	if (r->action != NAT_POOL || r->pool.first.family != ADDR_V4 ||
+		r->flags & (NAT_KEEP_PORT | NAT_MAP_PREFIX) || r->block_size < NAT_BLOCK_MIN)
+		return false;
+	if (r->blocks_max)
+		return dynamic_blocks_ok(r);
+	return range_ok(&r->base) && r->base.first.family == ADDR_V4 && r->block_active_s == 0 &&
+	       r->block_recycle_s == 0 &&
 	       snap_nat_hosts(r) <= snap_nat_blocks(snap_ranges(s) + r->pool_more.first, r);
 }
 
@@ -365,6 +394,8 @@ static enum rc check_nat_rules(const struct snapshot *s, struct err *e)
 		if (!nat_blocks_ok(s, &r[i]))
 			return bad(e, "nat_rules", i, "its blocks of ports do not fit its pool");
 	}
+	if (snap_nat_block_addresses(snap_ranges(s), r, s->nat_rules.count) > NAT_BLOCK_ADDRESSES)
+		return bad(e, "nat_rules", 0, "too many addresses with dynamic blocks of ports");
 	return RC_OK;
 }
 

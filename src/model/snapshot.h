@@ -216,11 +216,28 @@ struct snap_nat_rule {
 	uint32_t bindings_max;		/* of one inside host */
 	uint16_t port_first, port_last; /* within nat_port_first..nat_port_last; NAT_OFF: 0 */
 	struct ip_range base; /* of NAT_MAP_PREFIX: as large a prefix as the pool is; of blocks: the hosts */
-	uint32_t block_size;  /* ports of each host of base, all IPv4; 0: none of their own */
-	uint32_t flags;	      /* enum nat_flags */
+	uint32_t block_size;  /* ports of each block, all IPv4; 0: there are no blocks */
+	uint32_t blocks_max;  /* of a host, as it needs them; 0: one each, for the hosts of base */
+	uint32_t block_active_s, block_recycle_s; /* of those; block_active_s 0: until it is used up */
+	uint32_t flags;				  /* enum nat_flags */
 };
 
-#define NAT_BLOCK_MIN 64 /* ports: several for each worker */
+#define NAT_BLOCK_MIN		64 /* ports: several for each worker. Dynamic blocks begin at its multiples */
+#define NAT_BLOCKS_OF_HOST	16 /* yang/plaingate.yang */
+#define NAT_BLOCK_TIMEOUT_S_MAX 86400
+#define NAT_BLOCK_ADDRESSES	4096 /* of all pools with dynamic blocks: 2 KB each (firewall/claims.c) */
+
+/* Blocks that hosts get when they need them. */
+static inline bool snap_nat_has_dynamic_blocks(const struct snap_nat_rule *r)
+{
+	return r->block_size > 0 && r->blocks_max > 0;
+}
+
+/* The first port of the first of them. */
+static inline uint32_t snap_nat_block_first(const struct snap_nat_rule *r)
+{
+	return (r->port_first + NAT_BLOCK_MIN - 1u) / NAT_BLOCK_MIN * NAT_BLOCK_MIN;
+}
 
 enum dnat_action {
 	DNAT_OFF,
@@ -440,6 +457,8 @@ uint32_t snap_nat_blocks_each(const struct snap_nat_rule *r);
 uint64_t snap_nat_blocks(
 	const struct ip_range *more, const struct snap_nat_rule *r); /* more: its pool_more */
 uint64_t snap_nat_hosts(const struct snap_nat_rule *r);
+/* Addresses of the pools of all rules with dynamic blocks. */
+uint64_t snap_nat_block_addresses(const struct ip_range *ranges, const struct snap_nat_rule *r, uint32_t n);
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
 #define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))

@@ -50,6 +50,8 @@
 	D(SESSION_COLLISION,     "session-collision",     "another session already has the same addresses and ports for its replies") \
 	D(ICMP_UNRELATED,        "icmp-unrelated",        "an ICMP error about no known session, or about a packet that its session did not send") \
 	D(NAT_EXHAUSTED,         "nat-exhausted",         "no free address and port for source NAT") \
+	D(NAT_BLOCK_LIMIT,       "nat-block-limit",       "the inside host has no free port in its blocks of ports, and as many of them as its rule allows") \
+	D(NAT_BLOCK_UNLOGGED,    "nat-block-unlogged",    "the inside host gets no block of ports, because the record of it would be lost: the log takes no more at the moment") \
 	D(NAT_BINDING_LIMIT,     "nat-binding-limit",     "the inside host has as many bindings of persistent NAT as its rule allows") \
 	D(NAT_FILTERED,          "nat-filtered",          "the destination is mapped by persistent NAT, and the filtering of its rule does not let this sender begin a session") \
 	D(NAT_NO_ADDRESS,        "nat-no-address",        "the egress interface has no address to translate to: none of the packet's family, or only a link-local one; or the source is outside its rule's host-address-base; or no rule of source NAT gives a NAT64 connection an IPv4 address, or it would enter a tunnel") \

@@ -454,13 +454,23 @@ static void trace_note_take(struct dataplane *d, uint32_t from, const void *byte
 	trace_send(d, from, note.packet, note.stage, note.text);
 }
 
-static void log_note_take(const void *bytes)
+/* Other workers cannot be kept waiting: a line that is lost is counted, and the next one that is not says so. */
+static void log_note_take(struct dataplane *d, const void *bytes)
 {
 	char text[RULE_LOG_TEXT_MAX];
 	struct fw_log l;
 
 	memcpy(&l, bytes, sizeof l);
-	log_record(rule_log_text(text, &l));
+	if (d->block_lines_unsaid) {
+		struct fw_log lost = { .kind = FW_LOG_BLOCKS_LOST, .suppressed = d->block_lines_unsaid };
+		if (log_record(rule_log_text(text, &lost)))
+			d->block_lines_unsaid = 0;
+	}
+	bool written = log_record(rule_log_text(text, &l));
+	if (!written && rule_log_must_arrive(&l)) {
+		d->block_lines_lost++;
+		d->block_lines_unsaid++;
+	}
 }
 
 static void main_note_take(struct dataplane *d, uint32_t from, enum ring_note kind, const void *bytes)
@@ -487,7 +497,7 @@ static void main_note_take(struct dataplane *d, uint32_t from, enum ring_note ki
 		break;
 	default:
 		assert(kind == RING_NOTE_LOG);
-		log_note_take(bytes);
+		log_note_take(d, bytes);
 	}
 }
 

@@ -112,6 +112,8 @@ struct dataplane {
 	/* workers.c: of destination NAT; what each firewall knows, for those that come later */
 	struct endpoint servers_down[HEALTH_SERVERS_MAX];
 	uint32_t servers_down_n;
+	/* records of blocks of ports that standard error did not take; and since the last line that says so */
+	uint64_t block_lines_lost, block_lines_unsaid;
 
 	/* uplinks.c */
 	struct health health;
@@ -228,6 +230,8 @@ bool uplinks_moved(const struct dataplane *d, const struct ip_addr *local, const
 
 struct rows_piece;
 void show_uplinks(struct dataplane *d, struct rows_piece *piece);
+/* show_blocks.c */
+void show_blocks(struct dataplane *d, struct rows_piece *piece, const struct msg_show *show);
 
 /* start.c */
 enum rc dataplane_start(struct dataplane *d, struct err *e);

@@ -13,7 +13,13 @@ static const char *kind(const struct fw_log *l)
 	case FW_LOG_SUPPRESSED:
 		return "log-suppressed";
 	case FW_LOG_EXHAUSTED:
-		return "nat-exhausted";
+		return l->drop == DROP_NAT_BLOCK_LIMIT ? "nat-block-limit" : "nat-exhausted";
+	case FW_LOG_BLOCK_TAKEN:
+		return "nat-block-allocated";
+	case FW_LOG_BLOCK_GIVEN:
+		return "nat-block-released";
+	case FW_LOG_BLOCKS_LOST:
+		return "nat-block-records-lost";
 	case FW_LOG_DENY:
 		break;
 	}
@@ -75,12 +81,43 @@ static void exhausted_say(struct tw *w, const struct fw_log *l)
 	endpoint_say(w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
 }
 
+static void block_say(struct tw *w, const struct fw_log *l)
+{
+	struct ip_prefix host = { fw_key_src(&l->key[0]), l->key[0].family == ADDR_V4 ? 32 : 64 };
+	struct ip_addr as = fw_key_dst(&l->key[1]);
+	char text[PREFIX_TEXT_MAX];
+	uint64_t ms = (l->at - l->begun) / NS_PER_MS;
+
+	tw_say(w, "%s nat-rule=%s from=%s", kind(l), l->nat_rule_name[0] ? l->nat_rule_name : "-",
+		l->zone_name[0][0] ? l->zone_name[0] : "-");
+	tw_say(w, " src=%s", host.bits == 32 ? addr_text(text, &host.addr) : prefix_text(text, &host));
+	tw_say(w, " nat-src=%s nat-ports=%u-%u block=%u", addr_text(text, &as), l->nat_first, l->nat_last,
+		l->session_id);
+	if (l->kind == FW_LOG_BLOCK_GIVEN)
+		tw_say(w, " reason=%s duration=%llu.%03llu", fw_end_name(l->end),
+			(unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
+}
+
+bool rule_log_must_arrive(const struct fw_log *l)
+{
+	return l->kind == FW_LOG_BLOCK_TAKEN || l->kind == FW_LOG_BLOCK_GIVEN ||
+	       l->kind == FW_LOG_BLOCKS_LOST;
+}
+
 char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 {
 	struct tw w = tw_over(ret_text, RULE_LOG_TEXT_MAX);
 
 	if (l->kind == FW_LOG_EXHAUSTED) {
 		exhausted_say(&w, l);
+		return ret_text;
+	}
+	if (l->kind == FW_LOG_BLOCKS_LOST) {
+		tw_say(&w, "%s count=%llu", kind(l), (unsigned long long)l->suppressed);
+		return ret_text;
+	}
+	if (rule_log_must_arrive(l)) {
+		block_say(&w, l);
 		return ret_text;
 	}
 	tw_say(&w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",

@@ -284,10 +284,12 @@ static void proxy_row(struct out *o, uint32_t i)
 
 static void ports_say(struct jw *w, const struct snap_nat_rule *r)
 {
-	char blocks[40] = "";
+	char blocks[64] = "";
 
 	if (r->block_size)
-		snprintf(blocks, sizeof blocks, ", %u for each host", r->block_size);
+		snprintf(blocks, sizeof blocks,
+			r->blocks_max ? ", %u each, up to %u for a host" : ", %u for each host",
+			r->block_size, r->blocks_max);
 	if (r->flags & NAT_KEEP_PORT)
 		jw_str(w, "ports", "kept");
 	else
@@ -335,6 +337,8 @@ static void nat_rows(struct out *o)
 		jw_u64(w, "hits", hits_of_all(o->d, i, fw_nat_rule_hits).hits);
 		jw_u64(w, "sessions", count_of_all(o->d, i, fw_nat_rule_sessions));
 		jw_u64(w, "bindings", count_of_all(o->d, i, fw_nat_rule_bindings));
+		if (snap_nat_has_dynamic_blocks(r))
+			jw_u64(w, "blocks", count_of_all(o->d, i, fw_nat_rule_blocks));
 		jw_u64(w, "exhausted", hits_of_all(o->d, i, fw_nat_rule_hits).exhausted);
 		rows_add(&o->piece);
 	}
@@ -506,8 +510,11 @@ static void counters_rows(struct out *o)
 		{ "trains-in",                "the trains that they came in", s.trains_in },
 		{ "packets-out",              "packets sent", s.packets_out },
 		{ "bytes-out",                "their octets, from the IP header on", s.bytes_out },
-		{ "sessions-now",             "sessions in the table", c->sessions_now - c->bindings_now },
+		{ "sessions-now",             "sessions in the table", c->sessions_now - c->bindings_now - c->blocks_now },
 		{ "nat-bindings-now",         "bindings of persistent NAT in the same table", c->bindings_now },
+		{ "nat-blocks-now",           "dynamic blocks of ports that inside hosts have, in the same table", c->blocks_now },
+		{ "nat-blocks-allocated",     "dynamic blocks allocated", c->blocks_taken },
+		{ "nat-block-records-lost",   "records of dynamic blocks that the log did not take; the line nat-block-records-lost says when", c->block_records_lost + d->block_lines_lost },
 		{ "sessions-to-adopt",        "records of a data plane that died which this one has yet to go through; their sessions go on, and are not counted above", c->adoption_left },
 		{ "sessions-created",         "sessions begun", c->sessions_created },
 		{ "sessions-ended",           "sessions ended", c->sessions_ended },
@@ -587,6 +594,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 		return;
 	case SHOW_NAT:
 		nat_rows(&o);
+		break;
+	case SHOW_NAT_BLOCKS:
+		show_blocks(d, &o.piece, show);
 		break;
 	case SHOW_IPSEC:
 		ipsec_rows(&o);

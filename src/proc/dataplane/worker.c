@@ -72,8 +72,11 @@ static void log_rules(struct worker *w)
 		w->log_waits = w->index != 0 && !worker_note(w, RING_NOTE_LOG, &w->log, sizeof w->log);
 		if (w->log_waits)
 			return;
-		if (w->index == 0)
-			log_record(rule_log_text(text, &w->log));
+		if (w->index == 0 && !log_record(rule_log_text(text, &w->log)) &&
+			rule_log_must_arrive(&w->log)) {
+			w->log_waits = true; /* until the reader of the log goes on */
+			return;
+		}
 	}
 }
 

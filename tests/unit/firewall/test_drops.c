@@ -132,6 +132,34 @@ static enum drop_reason second_mapping(void)
 	return d;
 }
 
+/* Of a host's only block all ports are in use; or the log takes no record of a block. */
+static enum drop_reason without_a_block(bool unlogged)
+{
+	struct packet_spec s = {
+		.src = "10.0.1.2", .dst = OUTSIDE, .proto = IP_UDP, .src_port = 1000, .dst_port = 53
+	};
+	struct snap_nat_rule *nat = &p.nat_rules[0];
+	enum drop_reason d = DROP_NONE;
+
+	world_done(&w);
+	world_init(&w, 256);
+	nat->action = NAT_POOL;
+	nat->pool = (struct ip_range){ w.nat4, w.nat4 };
+	nat->block_size = NAT_BLOCK_MIN;
+	nat->blocks_max = nat->block_recycle_s = 1;
+	p.nat_port_last = (uint16_t)(p.nat_port_first + 1000);
+	p.rules[0].flags = RULE_LOG_INIT;
+	world_load(&w, &p);
+	for (uint32_t i = 0; unlogged && i < 1024; i++) {
+		struct packet_spec denied = base();
+		denied.dst_port = 1;
+		send(denied);
+	}
+	for (uint16_t i = 0; !d && i < 65; i++, s.src_port++)
+		d = send(s);
+	return d;
+}
+
 static enum drop_reason stranger_to_a_mapping(void)
 {
 	struct packet_spec s = {
@@ -212,6 +240,9 @@ static enum drop_reason last_of_several(enum drop_reason r)
 		return d;
 	case DROP_NAT_BINDING_LIMIT:
 		return second_mapping();
+	case DROP_NAT_BLOCK_LIMIT:
+	case DROP_NAT_BLOCK_UNLOGGED:
+		return without_a_block(r == DROP_NAT_BLOCK_UNLOGGED);
 	case DROP_NAT_FILTERED:
 		return stranger_to_a_mapping();
 	case DROP_NAT_EXHAUSTED:

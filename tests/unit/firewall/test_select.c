@@ -174,6 +174,8 @@ static bool naive(const struct fact *f, enum session_filter_id id, const char *v
 		return in_ports(value, f->dport);
 	case SESSION_FILTER_NAT_SRC:
 		return in_range(value, f->nat_src);
+	case SESSION_FILTER_NAT_PORT:
+		return f->nat_src[0] && in_ports(value, fw_session(w.fw, f->index)->key[1].dst_port);
 	case SESSION_FILTER_NAT_DST:
 		return in_range(value, f->nat_dst);
 	case SESSION_FILTER_FROM_ZONE:
@@ -217,6 +219,7 @@ static const struct {
 	{ SESSION_FILTER_SPORT, { "1024-1200", "1100", "1-65535", "1500-1501" } },
 	{ SESSION_FILTER_DPORT, { "53", "80", "50-60", "443" } },
 	{ SESSION_FILTER_NAT_SRC, { "203.0.113.1", "0.0.0.0/0", "10.0.0.0/8" } },
+	{ SESSION_FILTER_NAT_PORT, { "1-65535", "40960-50000", "1-40000" } },
 	{ SESSION_FILTER_NAT_DST, { "192.168.0.7", "192.168.0.0/24", "203.0.113.1" } },
 	{ SESSION_FILTER_FROM_ZONE, { "trust", "untrust", "host" } },
 	{ SESSION_FILTER_TO_ZONE, { "untrust", "dmz" } },

@@ -21,6 +21,7 @@ static const struct {
 		{ "0", "65536", "9-8", "1-", "-1", "1-65536", "1-2-3", "" } },
 	{ SESSION_FILTER_DPORT, "443", NULL, { "https", "443 ", "0-1" } },
 	{ SESSION_FILTER_NAT_SRC, "203.0.113.1", "203.0.113.1/32", { "any" } },
+	{ SESSION_FILTER_NAT_PORT, "40960-41000", NULL, { "0", "41000-40960", "all" } },
 	{ SESSION_FILTER_NAT_DST, "192.168.0.0/16", NULL, { "192.168.0.1/16" } },
 	{ SESSION_FILTER_FROM_ZONE, "trust", NULL,
 		{ "", "a b", "-x", "a\x1b[2J",
