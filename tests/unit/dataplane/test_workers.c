@@ -492,42 +492,6 @@ static void test_collision(void **state)
 	}
 }
 
-/* Of a pool of two addresses that keeps ports, each of two hosts has one after a repetition or two, whichever workers decide
- * about them; to a third one it is exhausted, by that name. */
-static void test_collision_in_a_pool(void **state)
-{
-	uint64_t once = 0;
-	char host[20];
-
-	(void)state;
-	for (uint64_t seed = 1; seed <= 200; seed++) {
-		team_begin(seed, 4,
-			"nat { source { rule all { from trust; to untrust; then { source-nat 203.0.113.16/31;\n"
-			"    port-no-translation; } } } }");
-		for (uint32_t i = 0; i < 9; i++) {
-			snprintf(host, sizeof host, "10.1.0.%u", (uint32_t)seed + 1 + i / 3);
-			struct packet_spec s = { .src = host,
-				.dst = "192.0.2.80",
-				.proto = IP_UDP,
-				.src_port = 31001,
-				.dst_port = 9,
-				.payload_n = 20 };
-			arrives(pick(4), GATE_LAN, &s);
-			once += i == 3 && sessions_now() == 1;
-			if (i % 3 == 2)
-				assert_int_equal(sessions_now(), i < 6 ? i / 3 + 1 : 2);
-		}
-		uint64_t exhausted = 0;
-		for (uint32_t i = 0; i < workers; i++)
-			exhausted += team[i].p.drops[DROP_NAT_EXHAUSTED];
-		assert_true(exhausted >= 1);
-		team_clear();
-		all_ends("a pool");
-		team_end();
-	}
-	assert_true(once > 0); /* else nothing collided */
-}
-
 /* They end by themselves where nobody takes them back, and there are no more of them than sessions. */
 static void test_redirects(void **state)
 {
@@ -918,7 +882,6 @@ int main(void)
 		cmocka_unit_test(test_in_turn),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_collision),
-		cmocka_unit_test(test_collision_in_a_pool),
 		cmocka_unit_test(test_redirects),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_many_end),
