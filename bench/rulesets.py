@@ -218,11 +218,10 @@ class Plaingate(Gateways):
         return next(int(row["value"]) for row in self.lab.show("hq", "counters") if row["counter"] == "sessions-now")
 
     def octets(self):
-        """Octets of the memory that holds the sessions of one gateway, records and index, as far as it is resident. What packets are received into grows
-        with traffic instead; redirects among several workers are not in it."""
+        """Octets that the data plane of one gateway has resident: records, index, and the tables beside them that are the process's own."""
         inner = next(row["pid"] for row in self.lab.show("hq", "status") if row["process"] == "dataplane")
         status = self.lab["hq"].run(["cat", f"/proc/{inner}/status"]).stdout
-        return int(re.search(r"^RssShmem:\s+(\d+)", status, re.M)[1]) * 1024
+        return sum(int(re.search(rf"^{name}:\s+(\d+)", status, re.M)[1]) for name in ("RssAnon", "RssShmem")) * 1024
 
     def clear(self, gateway):
         self.lab[gateway].run("plaingate clear sessions", timeout=60)
