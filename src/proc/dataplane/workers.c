@@ -62,7 +62,7 @@ void workers_server(struct dataplane *d, const struct endpoint *server, bool up)
 			fw_server_set(d->workers[k]->fw, server, up);
 }
 
-/* What is on its way between workers names interfaces, zones and tunnels by the old numbers. */
+/* In a pause: what is on its way between workers names interfaces, zones and tunnels by numbers that change then. */
 static void trains_drop(struct dataplane *d)
 {
 	for (uint32_t i = 0; i < d->workers_n; i++) {
@@ -70,6 +70,19 @@ static void trains_drop(struct dataplane *d)
 		const struct rings_reader reader = worker_reader(w);
 		rings_drop(&d->rings, i, &reader);
 	}
+}
+
+/* So it goes on before, as far as a pause may be long. */
+static void trains_finish(struct dataplane *d)
+{
+	uint32_t n = 1;
+
+	for (uint32_t round = 0; round < FINISH_ROUNDS && n > 0; round++) {
+		n = 0;
+		for (uint32_t i = 0; i < d->workers_n; i++)
+			n += worker_rings_run(d->workers[i]);
+	}
+	trains_drop(d);
 }
 
 void workers_prepare_end(struct dataplane *d)
@@ -108,7 +121,7 @@ void workers_load_prepared(struct dataplane *d)
 {
 	mono_ns now = clock_mono();
 
-	trains_drop(d);
+	trains_finish(d);
 	for (uint32_t i = 0; i < d->workers_n; i++) {
 		pipeline_load_prepared(&d->workers[i]->pipeline, now);
 		links_bind(d->workers[i]);
