@@ -249,8 +249,6 @@ static bool bindings_walk(struct firewall *fw, uint32_t *budget)
 			binding_hold(fw, i);
 		if (a->phase != FW_ADOPT_RELEASE || !fw_is_binding(s))
 			continue;
-		if (unlogged && !fw_log_has_room(fw))
-			return false; /* when the shell has taken some */
 		if (unlogged)
 			fw_log_block(fw, fw_policy_of(fw, s), i, FW_LOG_BLOCK_TAKEN, FW_END_COUNT, a->now);
 		fw_shares_update(fw, i);

@@ -36,6 +36,7 @@ struct fw_adopt {
 	 * stale_next. */
 	uint64_t *stale;
 	uint32_t stale_n, stale_next;
+	bool gaps;   /* an index was given up: some records are found by the walk alone */
 	bool others; /* other workers have not adopted all of theirs */
 };
 

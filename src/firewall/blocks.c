@@ -123,15 +123,29 @@ bool fw_block_is_aged(
  * them then. */
 static bool is_hidden(struct firewall *fw, const struct ip_addr *addr, uint32_t first, uint32_t size)
 {
-	uint32_t largest = fw->state->block_ports_max;
+	uint32_t largest = 0;
 
-	for (uint32_t i = 0; i < fw->all_n; i++)
-		largest = MAX_OF(largest, fw->all[i]->state->block_ports_max);
+	for (uint32_t i = 0; i < fw->all_n; i++) {
+		uint32_t of = __atomic_load_n(&fw->all[i]->state->block_ports_max, __ATOMIC_RELAXED);
+		largest = MAX_OF(largest, of);
+	}
 	uint32_t from = largest > first ? 0 : first + NAT_BLOCK_MIN - largest;
 	for (uint32_t at = from; largest > 0 && at < first + size; at += NAT_BLOCK_MIN) {
 		struct fw_key k = fw_block_key(addr, (uint16_t)at);
 		find(fw, &k);
 		if (fw_adopted_elsewhere(fw, &k) != FW_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* Are there records that no index names and nobody has looked at? Any of them may be a block. */
+static bool has_gaps(const struct firewall *fw)
+{
+	for (uint32_t i = 0; i < fw->all_n; i++) {
+		const struct fw_adopt *a = &fw->all[i]->adopt;
+		if (a->gaps &&
+			(fw->all[i] == fw ? a->end : __atomic_load_n(&a->hinted, __ATOMIC_RELAXED)) > 0)
 			return true;
 	}
 	return false;
@@ -148,7 +162,7 @@ static bool claim_at(struct firewall *fw, const struct snap_nat_rule *rule, cons
 	assert(each > 0);
 	if (fw->adopt.end == 0 && !fw->adopt.others)
 		return fw_claim_search(c, addr, base, size, each, begin % each, ret_first);
-	for (uint32_t k = 0; k < each; k++) {
+	for (uint32_t k = 0; k < each && !has_gaps(fw); k++) {
 		uint32_t first = base + (begin % each + k) % each * size;
 		if (is_hidden(fw, addr, first, size) || !fw_claim_take(c, addr, first, size))
 			continue;
@@ -199,7 +213,8 @@ static void begin(
 	b->zones = (struct fw_zones){ { (uint16_t)ask->zone, (uint16_t)ask->zone }, fw->state->epoch };
 	b->nat_rule = ask->index;
 	b->timeout_s = ask->rule->block_recycle_s;
-	fw->state->block_ports_max = MAX_OF(fw->state->block_ports_max, fw_block_size(b));
+	if (fw_block_size(b) > fw->state->block_ports_max) /* others may read it */
+		__atomic_store_n(&fw->state->block_ports_max, fw_block_size(b), __ATOMIC_RELAXED);
 	if (head != FW_NONE) {
 		fw->sessions[head].block.numbers |= 1u << b->key[0].src_port;
 		fw_session_hold(fw, head);

@@ -238,6 +238,7 @@ bool fw_index_begin(struct firewall *fw, bool is_zero)
 	for (uint32_t k = 0; k < FW_INDEXES; k++)
 		number = MAX_OF(number, st->index[k].used);
 	mine = place_choose(st);
+	a->gaps = st->used > 0 && (st->index[mine].used || st->sessions_max != n);
 	__atomic_store_n(&st->index[mine].used, 0, __ATOMIC_RELEASE);
 	for (uint32_t k = 0; k < FW_INDEXES; k++) {
 		if (!st->index[k].used)

@@ -71,6 +71,11 @@ static const struct nat_case {
 		"    port-block-size 64; host-address-base 10.1.0.0/24; } }\n"
 		"  rule all6 { from trust; to untrust; then { source-nat 2001:db8:77::10-2001:db8:77::1f; } } } }",
 		true, AWAY_NONE },
+	{ "dynamic blocks",
+		"nat { source { rule all { from trust; to untrust; then { source-nat 203.0.113.16-203.0.113.31; ports 41000-42999;\n"
+		"    port-block-size 256; maximum-blocks-per-host 4; } }\n"
+		"  rule all6 { from trust; to untrust; then { source-nat 2001:db8:77::10-2001:db8:77::1f; } } } }",
+		true, AWAY_MOST },
 };
 
 #endif

@@ -92,6 +92,44 @@ static void lines(void **state)
 		assert_string_equal(rule_log_text(text, &rows[i].log), rows[i].line);
 }
 
+static void blocks_of_ports(void **state)
+{
+	const struct {
+		struct fw_log log;
+		const char *line;
+	} rows[] = {
+		{ { .kind = FW_LOG_BLOCK_TAKEN,
+			  .nat_rule_name = "customers",
+			  .zone_name = { "trust" },
+			  .session_id = 77,
+			  .nat_first = 40960,
+			  .nat_last = 41471,
+			  .key = { key(0, "10.1.0.30", 0, "198.51.100.8", 8),
+				  key(0, "0.0.0.0", 0, "198.51.100.9", 40960) } },
+			"nat-block-allocated nat-rule=customers from=trust src=10.1.0.30 nat-src=198.51.100.9 "
+			"nat-ports=40960-41471 block=77" },
+		{ { .kind = FW_LOG_BLOCK_GIVEN,
+			  .end = FW_END_TIMEOUT,
+			  .session_id = 77,
+			  .nat_first = 40960,
+			  .nat_last = 41023,
+			  .begun = 1 * NS_PER_S,
+			  .at = 457 * NS_PER_S + 120 * NS_PER_MS,
+			  .key = { key(0, "2001:db8:1:2::", 0, "198.51.100.8", 1),
+				  key(0, "0.0.0.0", 0, "198.51.100.9", 40960) } },
+			"nat-block-released nat-rule=- from=- src=2001:db8:1:2::/64 nat-src=198.51.100.9 "
+			"nat-ports=40960-41023 block=77 reason=timeout duration=456.120" },
+		{ { .kind = FW_LOG_BLOCKS_LOST, .suppressed = 5 }, "nat-block-records-lost count=5" },
+	};
+	char text[RULE_LOG_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_string_equal(rule_log_text(text, &rows[i].log), rows[i].line);
+		assert_true(rule_log_must_arrive(&rows[i].log));
+	}
+}
+
 /* A rule of source NAT is named as one. */
 static void exhausted_pool(void **state)
 {

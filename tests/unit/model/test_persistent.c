@@ -81,6 +81,28 @@ static void blocks_of_ports(void **state)
 		{ "source-nat 2001:db8::/126; host-address-base fd00::/126; port-block-size 64;", false },
 		{ "source-nat 192.0.2.8/28; port-no-translation; host-address-base 10.1.0.0/28; port-block-size 64;",
 			false },
+		/* dynamic ones */
+		{ "source-nat 192.0.2.8/31; port-block-size 64; maximum-blocks-per-host 16;", true },
+		{ "source-nat 192.0.2.8/31; port-block-size 512; maximum-blocks-per-host 1; active-block-timeout 600; block-recycle-timeout 1; persistent-nat endpoint-independent;",
+			true },
+		{ "source-nat [ 192.0.0.0/21 192.0.32.0/21 ]; port-block-size 64; maximum-blocks-per-host 1;",
+			true },
+		{ "source-nat [ 192.0.0.0/21 192.0.32.0/21 10.9.0.1/32 ]; port-block-size 64; maximum-blocks-per-host 1;",
+			false },
+		{ "source-nat 192.0.2.8/31; port-block-size 100; maximum-blocks-per-host 4;", false },
+		{ "source-nat 192.0.2.8/31; ports 50000-50100; port-block-size 64; maximum-blocks-per-host 4;",
+			false },
+		{ "source-nat 192.0.2.8/31; port-block-size 64; maximum-blocks-per-host 4; host-address-base 10.1.0.0/28;",
+			false },
+		{ "source-nat 192.0.2.8/31; port-block-size 64; maximum-blocks-per-host 4; port-no-translation;",
+			false },
+		{ "source-nat interface; port-block-size 64; maximum-blocks-per-host 4;", false },
+		{ "source-nat 2001:db8::/126; port-block-size 64; maximum-blocks-per-host 4;", false },
+		{ "source-nat 192.0.2.8/31; maximum-blocks-per-host 4;", false },
+		{ "source-nat 192.0.2.8/31; port-block-size 64; maximum-blocks-per-host 17;", false },
+		{ "source-nat 192.0.2.8/31; active-block-timeout 60;", false },
+		{ "source-nat 192.0.2.8/31; host-address-base 10.1.0.0/31; port-block-size 64; block-recycle-timeout 60;",
+			false },
 	};
 
 	(void)state;
