@@ -189,8 +189,9 @@ static void each_end_is_documented(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(exhausted_pool),
-		cmocka_unit_test(the_longest_fits), cmocka_unit_test(each_end_is_documented) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(lines), cmocka_unit_test(blocks_of_ports),
+		cmocka_unit_test(exhausted_pool), cmocka_unit_test(the_longest_fits),
+		cmocka_unit_test(each_end_is_documented) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
