@@ -222,6 +222,24 @@ static void pages_zero(void *at, size_t n)
 		memset(at, 0, n);
 }
 
+/* As in the data plane: not from memory that was freed before, which calloc() would have to clear. */
+static void *table_new(size_t n)
+{
+	void *table =
+		mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (table == MAP_FAILED)
+		return NULL;
+	madvise(table, n, MADV_HUGEPAGE);
+	return table;
+}
+
+static void table_free(void *table, size_t n)
+{
+	if (table)
+		munmap(table, n);
+}
+
 /* Another process takes over, which has no page of the memory yet: the first packets, and adoption in pieces. before: so
  * many have died while they adopted. */
 static void takeover(const char *name, uint32_t before)
@@ -280,10 +298,12 @@ static void expire(void)
 static void measure(uint32_t n)
 {
 	sessions = n;
-	w = (struct world){
-		.limits = { .sessions_max = SESSIONS_MAX, .reassembly_max = 256, .zero = pages_zero },
-		.now = 1000 * NS_PER_S
-	};
+	w = (struct world){ .limits = { .sessions_max = SESSIONS_MAX,
+				    .reassembly_max = 256,
+				    .zero = pages_zero,
+				    .table_new = table_new,
+				    .table_free = table_free },
+		.now = 1000 * NS_PER_S };
 	w.bytes = fw_state_bytes(SESSIONS_MAX);
 	memory_fd = memfd_create("sessions", MFD_CLOEXEC);
 	if (memory_fd < 0 || ftruncate(memory_fd, (off_t)w.bytes) < 0)
