@@ -4,6 +4,8 @@
  */
 #include "firewall/internal.h"
 
+#include "base/nearest.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -183,28 +185,41 @@ static const char *state_at(const struct firewall *fw, uint32_t i)
 	return NULL;
 }
 
-#define NAMES_SHOWN 12 /* that an error lists */
+#define NAMES_SHOWN    12  /* that an error lists */
+#define NAMES_COMPARED 256 /* with a misspelt one: nothing is forwarded meanwhile */
 
 static enum rc name_check(const struct firewall *fw, const char *option, const char *what, const char *wanted,
 	name_fn *name, struct err *e)
 {
-	char known[ERR_TEXT_MAX / 2] = "";
-	size_t n = 0;
+	char known[ERR_TEXT_MAX / 2] = "", hint[NEAREST_HINT_MAX];
+	struct nearest near = nearest_to(wanted, strlen(wanted));
+	const char *shown[NAMES_SHOWN] = { NULL };
+	size_t n = 0, shown_n = 0, k;
+	bool more = false;
 	uint32_t i = 0;
 
 	for (const char *one; wanted[0] && (one = name(fw, i)); i++) {
 		if (strcmp(one, wanted) == 0)
 			return RC_OK;
-		if (i < NAMES_SHOWN && n < sizeof known)
-			n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", one);
+		if (i < NAMES_COMPARED)
+			nearest_offer(&near, one, strlen(one));
+		for (k = 0; k < shown_n && strcmp(shown[k], one) != 0; k++)
+			;
+		if (k < shown_n) /* rules of several pairs of zones have it */
+			continue;
+		more |= shown_n == NAMES_SHOWN || n >= sizeof known;
+		if (more)
+			continue;
+		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", shown_n ? ", " : "", one);
+		shown[shown_n++] = one;
 	}
 	if (wanted[0] == '\0')
 		return RC_OK;
 	if (i == 0)
 		return err_add(e, RC_NOT_FOUND, "%s: there is no %s '%.63s': the configuration has none",
 			option, what, wanted);
-	return err_add(e, RC_NOT_FOUND, "%s: there is no %s '%.63s', expected one of: %s%s", option, what,
-		wanted, known, i > NAMES_SHOWN || n >= sizeof known ? ", ..." : "");
+	return err_add(e, RC_NOT_FOUND, "%s: there is no %s '%.63s', expected one of: %s%s%s", option, what,
+		wanted, known, more || n >= sizeof known ? ", ..." : "", nearest_hint(hint, &near));
 }
 
 enum rc fw_filter_check(const struct firewall *fw, const struct session_filter *f, struct err *e)

@@ -66,10 +66,14 @@ static enum rc static_rule(struct compiler *c, const struct lyd_node *node)
 	if ((rc = servers(c, published, &range)) || (rc = servers(c, real, &r->to)))
 		return rc;
 	if (prefix_parse(&a, lyd_get_value(published)) || prefix_parse(&b, lyd_get_value(real)) ||
-		a.addr.family != b.addr.family || a.bits != b.bits)
+		a.addr.family != b.addr.family)
 		return tree_fault(c->faults, real,
-			"'%s' has another size or family than the published '%s': expected a prefix of the same length",
+			"'%s' is not of the family of the published '%s': expected both IPv4 or both IPv6",
 			lyd_get_value(real), lyd_get_value(published));
+	if (a.bits != b.bits)
+		return tree_fault(c->faults, real,
+			"'%s' is not as large as the published '%s': expected a prefix of the same length, /%u",
+			lyd_get_value(real), lyd_get_value(published), (unsigned)a.bits);
 	if (nptv6 && (rc = nptv6_prefix(c, nptv6, &b)))
 		return rc;
 	struct ip_range *place = vec_add(&c->ranges);

@@ -47,7 +47,12 @@ static enum rc no_such_object(struct compiler *c, const struct objects *o, const
 	const char *value = lyd_get_value(name);
 	struct nearest near = nearest_to(value, strlen(value));
 	char hint[NEAREST_HINT_MAX];
+	struct ip_addr addr;
 
+	if (o == &c->addresses && addr_parse(&addr, value) == RC_OK) /* may be a name, and is none here */
+		return tree_fault(c->faults, name,
+			"found '%s'; rules name addresses: define 'address NAME { prefix %s; }' in address-book, and use NAME here",
+			value, value);
 	for (size_t i = 0; i < o->n; i++)
 		nearest_offer(&near, o->at[i].name, strlen(o->at[i].name));
 	return tree_fault(c->faults, name, "found '%.60s', expected the name of an %s that exists%s", value,

@@ -206,6 +206,9 @@ static enum rc nat_needs_dynamic(struct compiler *c, const struct lyd_node *then
 		statement);
 }
 
+#define BLOCKS_OR_KEPT                                                                                       \
+	"port-block-size takes the port from the host's block, and port-no-translation keeps it: remove one of them"
+
 /* Blocks that hosts get as they need them. */
 static enum rc nat_dynamic_blocks(struct compiler *c, const struct lyd_node *then,
 	const struct lyd_node *block, struct snap_nat_rule *r)
@@ -214,7 +217,7 @@ static enum rc nat_dynamic_blocks(struct compiler *c, const struct lyd_node *the
 		return tree_fault(c->faults, block,
 			"host-address-base is for deterministic blocks, maximum-blocks-per-host for dynamic ones: remove one of them");
 	if (tree_child(c->m, then, "port-no-translation"))
-		return tree_fault(c->faults, block, "port-block-size needs no port-no-translation");
+		return tree_fault(c->faults, block, BLOCKS_OR_KEPT);
 	r->block_size = (uint32_t)value_number(then, "port-block-size");
 	r->blocks_max = (uint32_t)value_number(then, "maximum-blocks-per-host");
 	r->block_active_s = (uint32_t)value_number(then, "active-block-timeout");
@@ -249,9 +252,11 @@ static enum rc nat_blocks(struct compiler *c, const struct lyd_node *then, const
 
 	if (tree_child(c->m, then, "maximum-blocks-per-host"))
 		return nat_dynamic_blocks(c, then, block, r);
-	if (!base || tree_child(c->m, then, "port-no-translation"))
+	if (!base)
 		return tree_fault(c->faults, block,
-			"port-block-size needs host-address-base, the prefix of the hosts that have blocks, or maximum-blocks-per-host, and no port-no-translation");
+			"port-block-size needs host-address-base, the prefix of the hosts that have a block each, or maximum-blocks-per-host, for blocks as hosts need them");
+	if (tree_child(c->m, then, "port-no-translation"))
+		return tree_fault(c->faults, block, BLOCKS_OR_KEPT);
 	if ((rc = value_range(c, base, &r->base)))
 		return rc;
 	r->block_size = (uint32_t)value_number(then, "port-block-size");
@@ -263,7 +268,7 @@ static enum rc nat_blocks(struct compiler *c, const struct lyd_node *then, const
 	uint64_t hosts = snap_nat_hosts(r), blocks = snap_nat_blocks(ranges + r->pool_more.first, r);
 	if (hosts > blocks)
 		return tree_fault(c->faults, block,
-			"found %u ports for each of the %lu hosts of host-address-base, but the pool and its ports have only %lu such blocks: use smaller blocks, more addresses or a longer prefix",
+			"found %u ports for each of the %lu hosts of host-address-base, but the pool and its ports have only %lu such blocks: use smaller blocks, more addresses or fewer hosts",
 			r->block_size, (unsigned long)hosts, (unsigned long)blocks);
 	return RC_OK;
 }
@@ -309,7 +314,7 @@ static enum rc nat_flags(struct compiler *c, const struct lyd_node *then, struct
 	return r->pool_more.count == 0 && snap_prefixes_fit(&r->base, &r->pool)
 		       ? RC_OK
 		       : tree_fault(c->faults, base,
-				 "found '%s', expected a prefix, and source-nat a prefix of the same family and length",
+				 "found '%s', expected a prefix, and source-nat a prefix of the same family and length; or port-block-size, for a block of ports of each host",
 				 lyd_get_value(base));
 }
 

@@ -48,6 +48,23 @@ static enum rc probe(struct compiler *c, const struct lyd_node *node, struct sna
 	return RC_OK;
 }
 
+static uint8_t family_of(const struct compiler *c, const struct snap_uplink *u)
+{
+	return ((const struct snap_probe *)(const void *)c->probes.at)[u->probes.first].target.family;
+}
+
+/* An uplink before it that decides about the same routes; NULL: none. */
+static const struct snap_uplink *same_router(const struct compiler *c, const struct snap_uplink *u)
+{
+	const struct snap_uplink *all = (const void *)c->uplinks.at;
+
+	for (size_t i = 0; i < c->uplinks.n; i++)
+		if (all[i].interface == u->interface && family_of(c, &all[i]) == family_of(c, u) &&
+			addr_compare(&all[i].next_hop, &u->next_hop) == 0)
+			return &all[i];
+	return NULL;
+}
+
 static enum rc uplink(struct compiler *c, const struct lyd_node *node)
 {
 	struct snap_uplink u = { .probes = { (uint32_t)c->probes.n, 0 } };
@@ -71,6 +88,11 @@ static enum rc uplink(struct compiler *c, const struct lyd_node *node)
 		rc = faults_join(rc, probe(c, one, &u));
 	if (rc)
 		return rc;
+	const struct snap_uplink *other = same_router(c, &u);
+	if (other)
+		return tree_fault(c->faults, node,
+			"uplink '%s' has the interface and the next hop of uplink '%s': expected one uplink for a router, with all of its targets",
+			u.name, other->name);
 	struct snap_uplink *place = vec_add(&c->uplinks);
 	if (!place)
 		return compile_no_memory(c);

@@ -215,6 +215,13 @@ static bool is_address_in_rule(const struct lysc_node *leaf, const struct token 
 	return addr_parse(&addr, text) == RC_OK;
 }
 
+/* A protocol and a port where only a name is allowed, as host-inbound has them. */
+static bool is_port_in_rule(const struct lysc_node *leaf, const struct token *t)
+{
+	return strcmp(leaf->name, "application") == 0 && t->n > 4 &&
+	       (memcmp(t->at, "tcp/", 4) == 0 || memcmp(t->at, "udp/", 4) == 0);
+}
+
 /* A number with a unit, a pool as a prefix, a host's name for its address: what is meant is offered. */
 static void better_value(struct parser *p, const struct lysc_node *leaf, const char *expected)
 {
@@ -254,6 +261,11 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 			"found %s; rules name addresses: define 'address NAME { prefix %.*s; }' in "
 			"address-book, and use NAME here",
 			token_text(found, t), (int)t->n, t->at);
+	if (is_value(t) && is_port_in_rule(leaf, t))
+		return fault(p, RC_MALFORMED, t->place,
+			"found %s; rules name applications: define 'application NAME { protocol %.3s; destination-port %.*s; }' in "
+			"applications, and use NAME here",
+			token_text(found, t), t->at, (int)t->n - 4, t->at + 4);
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
 		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t),
 			ly_errmsg(schema_ctx()));

@@ -93,6 +93,145 @@ static void nat_rules_behind(const struct warner *w)
 	}
 }
 
+/* Is each of these ranges within one of those? */
+static bool ranges_within(const struct snapshot *s, struct span a, struct span b)
+{
+	const struct ip_range *in = snap_ranges(s) + a.first, *of = snap_ranges(s) + b.first;
+
+	for (uint32_t i = 0; i < a.count; i++) {
+		uint32_t k = 0;
+		while (k < b.count && !(addr_compare(&of[k].first, &in[i].first) <= 0 &&
+					      addr_compare(&in[i].last, &of[k].last) <= 0))
+			k++;
+		if (k == b.count)
+			return false;
+	}
+	return true;
+}
+
+static bool services_within(const struct snapshot *s, struct span a, struct span b)
+{
+	const struct snap_service *in = snap_services(s) + a.first, *of = snap_services(s) + b.first;
+
+	if (b.count == 0)
+		return true;
+	for (uint32_t i = 0; i < a.count; i++) {
+		uint32_t k = 0;
+		while (k < b.count &&
+			!(of[k].proto == in[i].proto && of[k].src_first <= in[i].src_first &&
+				in[i].src_last <= of[k].src_last && of[k].dst_first <= in[i].dst_first &&
+				in[i].dst_last <= of[k].dst_last))
+			k++;
+		if (k == b.count)
+			return false;
+	}
+	return a.count > 0;
+}
+
+/* ADDR_NONE: both. Of the others the destination has the family. */
+static uint8_t dnat_family(const struct snap_dnat_rule *r)
+{
+	return r->action == DNAT_SERVERS ? r->to.first.family : ADDR_NONE;
+}
+
+/* All that b could match, a takes. A rule that is one to one takes what comes from any zone (snapshot.h). */
+static bool dnat_covers(
+	const struct snapshot *s, const struct snap_dnat_rule *a, const struct snap_dnat_rule *b)
+{
+	bool any_zone = a->from_zone == ZONE_ANY || a->action == DNAT_STATIC || a->action == DNAT_NPTV6;
+	bool one_to_one = b->action == DNAT_STATIC || b->action == DNAT_NPTV6;
+
+	return (any_zone || (a->from_zone == b->from_zone && !one_to_one)) && a->src.count == 0 &&
+	       (dnat_family(a) == ADDR_NONE || dnat_family(a) == dnat_family(b)) &&
+	       (b->interfaces & ~a->interfaces) == 0 && ranges_within(s, b->dst, a->dst) &&
+	       services_within(s, b->services, a->services);
+}
+
+static const char *dnat_kind(const struct snap_dnat_rule *r)
+{
+	return r->action == DNAT_STATIC || r->action == DNAT_NPTV6 ? "static NAT"
+	       : r->action == DNAT_NAT64			   ? "NAT64"
+								   : "destination NAT";
+}
+
+#define DNAT_COMPARED 256 /* rules of which each is compared with those before it */
+
+/* Static rules stand first, whatever the order of the text. Real hosts of a static rule that is not reached keep their published address. */
+static void dnat_rules_behind(const struct warner *w)
+{
+	const struct snap_dnat_rule *rules = snap_dnat_rules(w->s);
+
+	for (uint32_t i = 0; i < w->s->dnat_rules.count && i < DNAT_COMPARED; i++) {
+		uint32_t k = 0;
+		while (k < i && !dnat_covers(w->s, &rules[k], &rules[i]))
+			k++;
+		if (k < i)
+			warn(w, "%s rule '%s' is never reached by what comes in: %s rule '%s' before it matches all that it could",
+				dnat_kind(&rules[i]), rules[i].name, dnat_kind(&rules[k]), rules[k].name);
+	}
+}
+
+/* ---- blocks of ports that are not their hosts' alone ---- */
+
+static const struct ip_range *pool_at(const struct snapshot *s, const struct snap_nat_rule *r, uint32_t i)
+{
+	return i == 0 ? &r->pool : snap_ranges(s) + r->pool_more.first + i - 1;
+}
+
+static bool ranges_meet(const struct ip_range *a, const struct ip_range *b)
+{
+	return addr_compare(&a->first, &b->last) <= 0 && addr_compare(&b->first, &a->last) <= 0;
+}
+
+static bool pools_meet(const struct snapshot *s, const struct snap_nat_rule *a, const struct snap_nat_rule *b)
+{
+	if (a->action != NAT_POOL || b->action != NAT_POOL ||
+		(!(b->flags & NAT_KEEP_PORT) &&
+			(a->port_last < b->port_first || b->port_last < a->port_first)))
+		return false;
+	for (uint32_t i = 0; i <= a->pool_more.count; i++)
+		for (uint32_t k = 0; k <= b->pool_more.count; k++)
+			if (ranges_meet(pool_at(s, a, i), pool_at(s, b, k)))
+				return true;
+	return false;
+}
+
+/* Dynamic blocks of two rules are claimed from one table; deterministic ones may be the same ones, to another zone. */
+static bool blocks_agree(const struct snap_nat_rule *a, const struct snap_nat_rule *b)
+{
+	bool dynamic = a->blocks_max > 0 && b->blocks_max > 0;
+	bool same = a->blocks_max == 0 && b->blocks_max == 0 && a->block_size == b->block_size &&
+		    a->port_first == b->port_first && a->port_last == b->port_last &&
+		    memcmp(&a->base, &b->base, sizeof a->base) == 0 &&
+		    memcmp(&a->pool, &b->pool, sizeof a->pool) == 0 && a->pool_more.count == 0 &&
+		    b->pool_more.count == 0;
+
+	return dynamic || same;
+}
+
+#define BLOCKS_COMPARED 64 /* rules with blocks; each with all rules of source NAT */
+
+static void blocks_shared(const struct warner *w)
+{
+	const struct snap_nat_rule *rules = snap_nat_rules(w->s);
+	uint32_t n = 0, count = w->s->nat_rules.count;
+
+	for (uint32_t i = 0; i < count && n < BLOCKS_COMPARED; i++) {
+		if (rules[i].block_size == 0)
+			continue;
+		n++;
+		for (uint32_t k = 0; k < count; k++) {
+			if (k == i || (k < i && rules[k].block_size > 0) || /* said by the other one */
+				blocks_agree(&rules[i], &rules[k]) || !pools_meet(w->s, &rules[i], &rules[k]))
+				continue;
+			warn(w,
+				"source NAT rule '%s' uses addresses and ports of the blocks of rule '%s': which host had them cannot "
+				"be told from the blocks; use other addresses, or ports of their own",
+				rules[k].name, rules[i].name);
+		}
+	}
+}
+
 /* ---- what nothing ever reaches ---- */
 
 /* A configuration that closes everything says so by itself (snapshot_check_not_closed()). */
@@ -238,6 +377,8 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 
 	rules_behind(&w);
 	nat_rules_behind(&w);
+	dnat_rules_behind(&w);
+	blocks_shared(&w);
 	zones_of_nothing(&w);
 	peers_of_nothing(&w);
 	peers_unheard(&w);

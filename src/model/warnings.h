@@ -10,8 +10,9 @@
 typedef void warning_fn(void *context, const char *text);
 
 /*
- * Rules of policy and of source NAT that are never reached, because one before them matches all that they
- * could; zones without an interface or a tunnel; peers that are not used; peers whose IKE messages are dropped.
+ * Rules of policy and of NAT that are never reached, because one before them matches all that they
+ * could; blocks of ports that another rule uses as well; zones without an interface or a tunnel; peers that are
+ * not used; peers whose IKE messages are dropped.
  */
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context);
 

@@ -288,11 +288,10 @@ static void refused(enum session_filter_id id, const char *value, const char *sa
 static void names_that_nothing_has(void **state)
 {
 	refused(SESSION_FILTER_FROM_ZONE, "turst",
-		"--from-zone: there is no zone 'turst', expected one of: trust, untrust, dmz, host");
+		"--from-zone: there is no zone 'turst', expected one of: trust, untrust, dmz, host; did you mean 'trust'?");
 	refused(SESSION_FILTER_TO_ZONE, "x",
 		"--to-zone: there is no zone 'x', expected one of: trust, untrust, dmz, host");
-	refused(SESSION_FILTER_RULE, "web",
-		"--rule: there is no rule 'web', expected one of: dns, rest, rest, in");
+	refused(SESSION_FILTER_RULE, "web", "--rule: there is no rule 'web', expected one of: dns, rest, in");
 	refused(SESSION_FILTER_INTERFACE, "lo",
 		"--interface: there is no interface 'lo', expected one of: eth0, eth1, eth2");
 	refused(SESSION_FILTER_TUNNEL, "hq", "--tunnel: there is no tunnel 'hq': the configuration has none");

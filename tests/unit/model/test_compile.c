@@ -479,7 +479,7 @@ static const struct {
 	{ "server is no host", DNAT("destination x;", "127.0.0.1"), "not a host's address" },
 	{ "servers backwards", DNAT("destination x;", "10.0.0.2-10.0.0.1"), "lower address" },
 	{ "static of two sizes", STATIC("203.0.113.16/28", "10.0.0.32/27"), "the same length" },
-	{ "static of two families", STATIC("203.0.113.16/32", "2001:db8::1/128"), "the same length" },
+	{ "static of two families", STATIC("203.0.113.16/32", "2001:db8::1/128"), "not of the family" },
 	{ "families of a peer", PEER("local-address ::1; remote-address 192.0.2.1; pre-shared-key k;"),
 		"different families" },
 	{ "no address", PEER("remote-address 192.0.2.256; pre-shared-key k;"), "IPv4 or IPv6 address" },

@@ -1,0 +1,181 @@
+/* What an operator gets wrong about NAT and uplinks: the error says where, what was found and what to do; what is valid and will not do
+ * what was meant is warned of. */
+#include "compiled.h"
+#include "base/bytes.h"
+#include "model/model.h"
+#include "model/warnings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ZONES	     "zones { zone a { interfaces e0; } zone b { interfaces e1; } }\n"
+#define SOURCE(then) ZONES "nat { source { rule r { then { " then " } } } }"
+#define STATIC(to)                                                                                           \
+	ZONES "nat { static { rule r { from b; match { destination 192.0.2.16/30; } then { " to " } } } }"
+#define UPLINKS(a, b)                                                                                        \
+	ZONES "uplinks { uplink one { interface e1; " a " }\nuplink two { interface e1; " b " } }"
+#define RULE(src, app)                                                                                       \
+	ZONES "policy { from a to b { rule r { match { source " src "; destination any; application " app    \
+	      "; } then { permit; } } } }"
+
+static const struct {
+	const char *text, *says; /* a part of it */
+} mistakes[] = {
+	{ STATIC("static-nat fd00::/126;"),
+		"t:2:88: 'fd00::/126' is not of the family of the published '192.0.2.16/30'" },
+	{ STATIC("static-nat 10.0.0.0/29;"),
+		"t:2:88: '10.0.0.0/29' is not as large as the published '192.0.2.16/30': expected a prefix of the same length, /30" },
+	{ SOURCE("source-nat 192.0.2.0/30; port-block-size 512;"),
+		"needs host-address-base, the prefix of the hosts that have a block each, "
+		"or maximum-blocks-per-host" },
+	{ SOURCE("source-nat 192.0.2.0/30; port-block-size 512; host-address-base 10.0.0.0/30; port-no-translation;"),
+		"remove one of them" },
+	{ SOURCE("source-nat 192.0.2.0/30; port-block-size 512; maximum-blocks-per-host 2; port-no-translation;"),
+		"remove one of them" },
+	{ SOURCE("source-nat 192.0.2.0/30; host-address-base 10.0.0.0/28;"),
+		"or port-block-size, for a block of ports of each host" },
+	{ SOURCE("source-nat 192.0.2.0/30; port-block-size 8192; host-address-base 10.0.0.0/27;"),
+		"use smaller blocks, more addresses or fewer hosts" },
+	{ UPLINKS("probe 192.0.2.1;", "probe 192.0.2.2;"),
+		"t:3:1: uplink 'two' has the interface and the next hop of uplink 'one': expected one uplink for a router" },
+	{ UPLINKS("next-hop 192.0.2.9; probe 192.0.2.1;", "next-hop 192.0.2.9; probe 192.0.2.2;"),
+		"has the interface and the next hop" },
+	{ RULE("10.1.0.2", "any"),
+		"t:2:48: found '10.1.0.2'; rules name addresses: define 'address NAME { prefix 10.1.0.2; }' in address-book" },
+	{ RULE("any", "tcp/8080"),
+		"found 'tcp/8080'; rules name applications: define 'application NAME { protocol tcp; destination-port 8080; }' in applications" },
+};
+
+static void refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(mistakes); i++) {
+		void *block;
+		size_t n = 0;
+		struct err e = { 0 };
+
+		assert_int_not_equal(compile(mistakes[i].text, 1, &block, &n, &e), RC_OK);
+		if (!strstr(e.text, mistakes[i].says))
+			fail_msg("'%s' does not say: %s", e.text, mistakes[i].says);
+	}
+}
+
+/* Routers that differ are two uplinks, and so are the families of one interface; an address may be a name. */
+static void accepted(void **state)
+{
+	(void)state;
+	free(compiled(
+		UPLINKS("next-hop 192.0.2.8; probe 192.0.2.1;", "next-hop 192.0.2.9; probe 192.0.2.2;")));
+	free(compiled(UPLINKS("probe 192.0.2.1;", "probe 2001:db8::1;")));
+	free(compiled("address-book { address 10.1.0.2 { prefix 10.1.0.2; } } " RULE("10.1.0.2", "any")));
+}
+
+#define BOOK                                                                                                 \
+	"address-book { address web { prefix 192.0.2.1; } address all { prefix 192.0.2.0/24; } address both { prefix [ 192.0.2.1 2001:db8::1 ]; } }\n"
+#define DNAT(rules) ZONES BOOK "nat { " rules " }"
+#define TO(name, from, match, to)                                                                            \
+	"rule " name " { " from "match { " match " } then { destination-nat " to "; } } "
+#define ONE(name, from, a, b)                                                                                \
+	"rule " name " { from " from "; match { destination " a "; } then { static-nat " b "; } } "
+#define BLOCKS		    "host-address-base 10.0.0.0/30; port-block-size 512; "
+#define POOL(name, to, nat) "rule " name " { " to "match { source web; } then { source-nat " nat " } } "
+#define SHARED(rule, blocks)                                                                                 \
+	"source NAT rule '" rule "' uses addresses and ports of the blocks of rule '" blocks                 \
+	"': which host had them cannot be told from the blocks; use other addresses, or ports of their own\n"
+#define BEHIND(kind, rule, before)                                                                           \
+	kind " rule '" rule "' is never reached by what comes in: " before                                   \
+	     " before it matches all that it could\n"
+
+static const struct {
+	const char *text, *warning; /* all of them */
+} valid[] = {
+	{ DNAT("destination { " TO("one", "", "destination all;", "10.0.0.1")
+			  TO("two", "from a; ", "destination web; application http;", "10.0.0.2") "}"),
+		BEHIND("destination NAT", "two", "destination NAT rule 'one'") },
+	{ DNAT("destination { " TO("one", "", "destination all; application [ http https ];", "10.0.0.1")
+			  TO("two", "", "destination web; application http;", "10.0.0.2") "}"),
+		BEHIND("destination NAT", "two", "destination NAT rule 'one'") },
+	{ DNAT("destination { " TO("one", "from a; ", "destination all;", "10.0.0.1")
+			  TO("two", "", "destination web;", "10.0.0.2") "}"),
+		"" },
+	{ DNAT("destination { " TO("one", "", "destination web;", "10.0.0.1")
+			  TO("two", "", "destination all;", "10.0.0.2") "}"),
+		"" },
+	{ DNAT("destination { " TO("one", "", "destination web; application http;", "10.0.0.1")
+			  TO("two", "", "destination web; application https;", "10.0.0.2")
+				  TO("three", "", "destination web;", "10.0.0.3") "}"),
+		"" },
+	{ DNAT("destination { " TO("one", "", "destination web; source all;", "10.0.0.1")
+			  TO("two", "", "destination web;", "10.0.0.2") "}"),
+		"" },
+	{ DNAT("destination { " TO("one", "", "destination both;", "10.0.0.1")
+			  TO("two", "", "destination both;", "fd00::1") "}"),
+		"" },
+	{ DNAT("destination { " TO("one", "", "destination-interface e0;", "10.0.0.1")
+			  TO("two", "", "destination-interface e0;", "10.0.0.2")
+				  TO("three", "", "destination-interface [ e0 e1 ];", "10.0.0.3") "}"),
+		BEHIND("destination NAT", "two", "destination NAT rule 'one'") },
+	/* Static rules are first, wherever they stand. */
+	{ DNAT("destination { " TO("web", "", "destination web;", "10.0.0.1") "} static { " ONE(
+		  "mail", "b", "192.0.2.0/30", "10.0.0.0/30") ONE("more", "a", "192.0.2.2", "10.0.0.9") "}"),
+		BEHIND("static NAT", "more", "static NAT rule 'mail'")
+			BEHIND("destination NAT", "web", "static NAT rule 'mail'") },
+	{ DNAT("source { " POOL("blocks", "", "192.0.2.8/30; " BLOCKS)
+			  POOL("pool", "to b; ", "[ 192.0.2.1 192.0.2.10 ];") "}"),
+		SHARED("pool", "blocks") },
+	{ DNAT("source { " POOL("pool", "to b; ", "192.0.2.10; ports 40960-41000; ")
+			  POOL("blocks", "", "192.0.2.8/30; ports 50000-60000; " BLOCKS) "}"),
+		"" },
+	{ DNAT("source { " POOL("kept", "to b; ", "192.0.2.10; ports 40960-41000; port-no-translation;")
+			  POOL("blocks", "", "192.0.2.8/30; ports 50000-60000; " BLOCKS) "}"),
+		SHARED("kept", "blocks") },
+	{ DNAT("source { " POOL("one", "to a; ", "192.0.2.8/30; " BLOCKS)
+			  POOL("same", "to b; ", "192.0.2.8/30; " BLOCKS) "}"),
+		"" },
+	{ DNAT("source { " POOL("one", "to a; ", "192.0.2.8/30; " BLOCKS)
+			  POOL("other", "to b; ", "192.0.2.8/29; " BLOCKS) "}"),
+		SHARED("other", "one") },
+	{ DNAT("source { " POOL("one", "to a; ",
+		  "192.0.2.8/30; port-block-size 512; maximum-blocks-per-host 2;") POOL("two", "to b; ",
+		  "192.0.2.8/29; port-block-size 64; maximum-blocks-per-host 2;") "}"),
+		"" },
+	{ DNAT("source { " POOL(
+		  "one", "to a; ", "192.0.2.8/30; port-block-size 512; maximum-blocks-per-host 2;")
+			  POOL("two", "to b; ", "192.0.2.8/29;") "}"),
+		SHARED("two", "one") },
+};
+
+static void note(void *context, const char *text)
+{
+	strcat(strcat(context, text), "\n");
+}
+
+static void warned(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(valid); i++) {
+		struct snapshot *s = compiled(valid[i].text);
+		char text[1000] = "";
+
+		snapshot_warnings(s, note, text);
+		assert_string_equal(text, valid[i].warning);
+		free(s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refused),
+		cmocka_unit_test(accepted),
+		cmocka_unit_test(warned),
+	};
+
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	model_done();
+	return failed;
+}
