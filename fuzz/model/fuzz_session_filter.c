@@ -18,7 +18,7 @@ static void must(bool holds)
 static void read_again(const struct session_filter *f)
 {
 	char text[SESSION_FILTER_TEXT_MAX], *at = text;
-	struct session_filter again = { .count = f->count, .zero = f->zero };
+	struct session_filter again = { .count = f->count };
 
 	session_filter_text(text, f);
 	if (strcmp(text, "all") == 0)
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	memcpy(&f, data + 1, n - 1 < sizeof f ? n - 1 : sizeof f);
 	if (session_filter_check(&f, NULL) == RC_OK) {
-		f.count = f.zero = 0;
+		f.count = 0;
 		if (f.bytes_min < 1000000000000000000ull)
 			read_again(&f);
 	}
