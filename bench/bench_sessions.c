@@ -228,10 +228,7 @@ static void *table_new(size_t n)
 	void *table =
 		mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (table == MAP_FAILED)
-		return NULL;
-	madvise(table, n, MADV_HUGEPAGE);
-	return table;
+	return table == MAP_FAILED ? NULL : table;
 }
 
 static void table_free(void *table, size_t n)

@@ -33,16 +33,18 @@ bool fw_away_attach(struct firewall *fw)
 		buckets *= 2;
 	a->redirects_max = n;
 	/* What is not used is not touched and costs nothing. */
-	a->redirect = calloc(n, sizeof *a->redirect);
-	a->bucket = calloc(buckets, sizeof *a->bucket);
+	a->redirect = fw_table_new(fw, n * sizeof *a->redirect);
+	a->bucket = fw_table_new(fw, buckets * sizeof *a->bucket);
 	a->bucket_mask = buckets - 1;
 	return a->redirect && a->bucket;
 }
 
 void fw_away_detach(struct firewall *fw)
 {
-	free(fw->away.redirect);
-	free(fw->away.bucket);
+	struct fw_away *a = &fw->away;
+
+	fw_table_free(fw, a->redirect, a->redirects_max * sizeof *a->redirect);
+	fw_table_free(fw, a->bucket, (a->bucket_mask + 1ull) * sizeof *a->bucket);
 }
 
 /* ---- redirects ---- */

@@ -262,8 +262,8 @@ struct fw_limits {
 	uint8_t flow_key[16];
 	/* Makes octets of the memory zero, and may give their pages back. NULL: memset(). */
 	void (*zero)(void *at, size_t n);
-	/* Zeroed octets for tables that packets reach anywhere, in large pages where the machine has some: with small ones
-	 * each reach costs a walk of the page tables. NULL: calloc() and free(). */
+	/* Zeroed octets for large tables, of which nothing is touched before it is used, in small pages: calloc() clears what
+	 * was freed before, and the first touch of a large page takes milliseconds. NULL: calloc() and free(). */
 	void *(*table_new)(size_t n);
 	void (*table_free)(void *p, size_t n);
 };

@@ -6,8 +6,8 @@
  * It stands in the memory that outlives the process, which has room for FW_INDEXES of them: a new process begins an
  * empty one of its own, and finds by those of former ones what it has not adopted yet (adopt.c). It believes only its own.
  *
- * Its buckets stand there for the next process only: this one reads a copy, in a table of its own. The memory is a file, whose
- * pages are small, and a bucket is anywhere among them.
+ * Its buckets stand there for the next process only: this one reads a copy, in a table of its own, which is not written
+ * for the others to read.
  *
  * Where former processes have left something in its room, each page of kept buckets is cleared before the first link
  * stands in it, and the others in pieces (fw_index_clear()). So the beginning costs the same however many sessions there

@@ -16,8 +16,8 @@ bool fw_permits_attach(struct firewall *fw)
 	while (buckets < fw->limits.sessions_max)
 		buckets *= 2;
 	/* What is not used is not touched and costs nothing. */
-	p->permit = calloc(fw->limits.sessions_max, sizeof *p->permit);
-	p->bucket = calloc(buckets, sizeof *p->bucket);
+	p->permit = fw_table_new(fw, fw->limits.sessions_max * sizeof *p->permit);
+	p->bucket = fw_table_new(fw, buckets * sizeof *p->bucket);
 	p->bucket_mask = buckets - 1;
 	p->free_first = FW_NONE;
 	return p->permit && p->bucket;
@@ -25,8 +25,10 @@ bool fw_permits_attach(struct firewall *fw)
 
 void fw_permits_detach(struct firewall *fw)
 {
-	free(fw->permits.permit);
-	free(fw->permits.bucket);
+	struct fw_permits *p = &fw->permits;
+
+	fw_table_free(fw, p->permit, fw->limits.sessions_max * sizeof *p->permit);
+	fw_table_free(fw, p->bucket, (p->bucket_mask + 1ull) * sizeof *p->bucket);
 }
 
 /* The place of its number in the chain; numbers begin at 1. */

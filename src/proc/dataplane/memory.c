@@ -198,7 +198,7 @@ static enum rc firewalls_attach(
 	struct fw_limits limits = { .reassembly_max = REASSEMBLY_MAX,
 		.sessions_max = head->sessions_max,
 		.zero = pages_zero,
-		.table_new = memory_buffers,
+		.table_new = memory_anonymous,
 		.table_free = memory_buffers_free };
 	struct firewall *all[WORKERS_MAX];
 	uint8_t *base = (uint8_t *)d->state + head->fw_at;
