@@ -145,29 +145,9 @@ static uint32_t rule_of(const struct firewall *fw, const struct fw_session *b, u
 	return TRAIN_NONE;
 }
 
-/* One that is in use stays without a zone and a rule until it is not. */
 bool fw_binding_judge(struct firewall *fw, uint32_t index, mono_ns now)
 {
-	struct fw_session *b = &fw->sessions[index];
-	uint16_t zone = (uint16_t)fw_zone_now(fw, b, 0);
-
-	assert(b->live == FW_SESSION_LIVE && fw_is_binding(b));
-	if (b->zones.epoch == fw->state->epoch)
-		return true;
-	if (!fw->policy)
-		return false;
-	if (zone == FW_ZONE_GONE)
-		zone = FW_ZONE_HOST;
-	uint32_t rule = zone == FW_ZONE_HOST ? TRAIN_NONE : rule_of(fw, b, zone);
-	if (rule == TRAIN_NONE && fw->place[index].uses == 0 && !fw_bindings_held(fw)) {
-		fw_session_end_by(fw, index, FW_END_POLICY_CHANGED, now);
-		return false;
-	}
-	fw_nat_bound(fw_policy_of(fw, b), b, -1);
-	b->nat_rule = rule;
-	fw_zones_store(b, (struct fw_zones){ { zone, zone }, fw->state->epoch });
-	fw_nat_bound(fw->policy, b, 1);
-	return true;
+	return fw_bound_judge(fw, index, rule_of, now);
 }
 
 uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,

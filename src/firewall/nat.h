@@ -77,6 +77,10 @@ bool fw_block_is_aged(
 enum drop_reason fw_block_new(struct firewall *fw, const struct fw_nat_ask *ask, const struct fw_key *forward,
 	uint32_t has, const struct ip_addr *addr, mono_ns now, uint32_t *ret_block);
 struct fw_nat_ports fw_block_ports(const struct fw_session *block);
+/* By the newest policy, a block or a binding; rule_of_it: the rule that serves it now, or TRAIN_NONE. One that is in use
+ * stays without a zone and a rule until it is not. */
+typedef uint32_t fw_bound_rule(const struct firewall *fw, const struct fw_session *b, uint32_t zone);
+bool fw_bound_judge(struct firewall *fw, uint32_t index, fw_bound_rule *rule_of_it, mono_ns now);
 /* A block under an earlier policy finds its rule. False: it has none, is not in use and has ended. */
 bool fw_block_judge(struct firewall *fw, uint32_t index, mono_ns now);
 

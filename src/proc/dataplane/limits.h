@@ -17,12 +17,13 @@
 #define TUNNEL_CONTROL_BYTES 128
 #define CLEARS_MAX	     16 /* as many clients as control has; each has one request at a time */
 #define SURVEYS_MAX	     16 /* the same */
-#define FINISH_ROUNDS	     16 /* of a burst from each ring, in the pause in which a policy is replaced; some ms */
-#define USAGE_PIECE	     64		      /* pairs of SAs whose usage is read in one pause */
-#define TRACE_STAGE_MAX	     32		      /* with the zero */
-#define TRACE_TEXT_MAX	     768	      /* of a line, with the zero */
-#define LOOP_WAIT_MS_MAX     200	      /* of a sleep, when no timer is due */
-#define MESSAGES_EVERY	     (10 * NS_PER_MS) /* the timers of the child's loop, whose periods are a second */
+#define FINISH_TRAINS                                                                                        \
+	2048 /* of all rings, in the pause in which a policy is replaced, and a burst more of each */
+#define USAGE_PIECE	 64		  /* pairs of SAs whose usage is read in one pause */
+#define TRACE_STAGE_MAX	 32		  /* with the zero */
+#define TRACE_TEXT_MAX	 768		  /* of a line, with the zero */
+#define LOOP_WAIT_MS_MAX 200		  /* of a sleep, when no timer is due */
+#define MESSAGES_EVERY	 (10 * NS_PER_MS) /* the timers of the child's loop, whose periods are a second */
 
 /* ---- trains and batches ---- */
 

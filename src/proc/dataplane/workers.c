@@ -75,12 +75,15 @@ static void trains_drop(struct dataplane *d)
 /* So it goes on before, as far as a pause may be long. */
 static void trains_finish(struct dataplane *d)
 {
-	uint32_t n = 1;
+	uint32_t all = 0;
 
-	for (uint32_t round = 0; round < FINISH_ROUNDS && n > 0; round++) {
+	for (uint32_t n = 1; n > 0 && all < FINISH_TRAINS;) {
 		n = 0;
-		for (uint32_t i = 0; i < d->workers_n; i++)
-			n += worker_rings_run(d->workers[i]);
+		for (uint32_t i = 0; i < d->workers_n && all < FINISH_TRAINS; i++) {
+			uint32_t done = worker_rings_run(d->workers[i]);
+			n += done;
+			all += done;
+		}
 	}
 	trains_drop(d);
 }
