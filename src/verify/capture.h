@@ -1,8 +1,7 @@
 /*
  * The messages of IKE_SA_INIT in a capture of the wire, the one exchange whose nonces and public values are
- * in clear: for a comparison with the values that a ledger derives (verify/randomness.h). Files of libpcap's
- * classic format, as tcpdump writes them, and pcapng, in either byte order; Ethernet with or without VLAN
- * tags, Linux's cooked formats, BSD's loopback, raw IP; UDP ports 500 and 4500. Other packets, fragments and
+ * in clear: for a comparison with the values that a ledger derives (verify/randomness.h). Files of the formats
+ * of wire/pcapng.h, links of wire/link_header.h; UDP ports 500 and 4500. Other packets, fragments and
  * packets that the capture truncated are counted and skipped; so are links of other types in pcapng, whose
  * files may have several.
  *

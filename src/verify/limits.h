@@ -26,10 +26,8 @@
  * kept. */
 #define VERIFY_TREES_MAX   4096
 
-/* ---- captures, tables ---- */
+/* ---- tables ---- */
 
-/* Interfaces of one section of a pcapng file. */
-#define VERIFY_INTERFACES_MAX	 4096
 /* Slots of the smallest table of digests, and how many are probed for one key: random keys need far fewer,
  * even in the fullest table. */
 #define VERIFY_DIGEST_SLOTS_MIN	 64
