@@ -32,6 +32,7 @@ static const struct cli_column policy_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT },
 	{ "action",  "action",  LEFT },  { "dscp",    "DSCP",    RIGHT }, { "hits",    "hits",    RIGHT }, { "packets", "packets", RIGHT },
 	{ "bytes",   "bytes",   RIGHT }, { "last_hit_s", "last hit (s ago)", RIGHT },
+	{ "description", "description", LEFT },
 };
 static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },

@@ -107,6 +107,7 @@ static enum rc compile_zones(struct compiler *c)
 	V(interfaces,    struct snap_interface)			\
 	V(ranges,        struct ip_range)			\
 	V(services,      struct snap_service)			\
+	V(texts,         struct snap_text)			\
 	V(rules,         struct snap_rule)			\
 	V(nat_rules,     struct snap_nat_rule)			\
 	V(dnat_rules,    struct snap_dnat_rule)			\

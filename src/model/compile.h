@@ -38,8 +38,8 @@ struct compiler {
 	struct err *e; /* what is not about a place */
 	struct snapshot head;
 	struct objects addresses, applications;
-	struct vec zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
-		uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
+	struct vec zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
+		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
 /*

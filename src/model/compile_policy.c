@@ -51,6 +51,27 @@ static uint32_t rule_flags(const struct compiler *c, const struct lyd_node *then
 	       (tree_value(then, "count") ? RULE_COUNT : 0u) | dscp_flags(then);
 }
 
+static enum rc description(struct compiler *c, const struct lyd_node *node, struct span *ret_span)
+{
+	const struct lyd_node *leaf = tree_child(c->m, node, "description");
+	const char *text = leaf ? lyd_get_value(leaf) : NULL;
+	size_t n = text ? strlen(text) + 1 : 0;
+
+	*ret_span = (struct span){ (uint32_t)c->texts.n, 0 };
+	for (size_t at = 0; at < n; at += sizeof(struct snap_text)) {
+		struct snap_text *piece;
+		if (c->texts.n == TEXTS_MAX)
+			return fault_is_limit(tree_fault(c->faults, leaf,
+				"all descriptions of rules together are longer than %u octets",
+				TEXTS_MAX * (uint32_t)sizeof(struct snap_text)));
+		if (!(piece = vec_add(&c->texts)))
+			return compile_no_memory(c);
+		memcpy(piece->at, text + at, MIN_OF(n - at, sizeof piece->at));
+		ret_span->count++;
+	}
+	return RC_OK;
+}
+
 static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair pair)
 {
 	const struct lyd_node *match = tree_child(c->m, node, "match"),
@@ -69,7 +90,8 @@ static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair
 	r->flags = rule_flags(c, then);
 	r->timeout_s = (uint32_t)value_number(then, "timeout");
 	r->sessions_max = (uint32_t)value_number(then, "session-limit");
-	rc = compile_addresses(c, tree_child(c->m, match, "source"), &r->src);
+	rc = description(c, node, &r->description);
+	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
 	return faults_join(rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
 }

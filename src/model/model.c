@@ -15,12 +15,13 @@ void model_free(struct model *m)
 	if (!m)
 		return;
 	lyd_free_siblings(m->tree);
+	lyd_free_siblings(m->written);
 	free(m);
 }
 
-/* model_load_text() with its faults. */
-static enum rc load(const char *text, size_t n, const char *name, struct model **ret_model, struct faults *f,
-	struct err *e)
+/* model_load_text() with its faults. prints: model_print() is called afterwards. */
+static enum rc load(const char *text, size_t n, const char *name, bool prints, struct model **ret_model,
+	struct faults *f, struct err *e)
 {
 	enum rc rc = schema_init(e);
 
@@ -35,6 +36,8 @@ static enum rc load(const char *text, size_t n, const char *name, struct model *
 	snprintf(m->name, sizeof m->name, "%s", name);
 	rc = parse_text(text, n, m, f, e);
 	if (!rc)
+		rc = tree_drop_inactive(m, prints, e);
+	if (!rc)
 		rc = tree_validate(m, f, e);
 	if (rc) {
 		model_free(m);
@@ -47,7 +50,7 @@ static enum rc load(const char *text, size_t n, const char *name, struct model *
 enum rc model_load_text(const char *text, size_t n, const char *name, struct model **ret_model, struct err *e)
 {
 	struct faults f = { 0 };
-	enum rc rc = load(text, n, name, ret_model, &f, e);
+	enum rc rc = load(text, n, name, true, ret_model, &f, e);
 
 	faults_to_err(&f, name, e);
 	return rc;
@@ -73,7 +76,7 @@ enum rc model_read(const char *text, size_t n, const char *name, uint64_t genera
 	*ret_block = NULL;
 	*ret_bytes = 0;
 	*ret_faults = (struct faults){ 0 };
-	rc = load(text, n, name, &m, ret_faults, e);
+	rc = load(text, n, name, false, &m, ret_faults, e);
 	if (!rc)
 		rc = compile_model(m, generation, text_sha256, ret_block, ret_bytes, ret_faults, e);
 	faults_to_err(ret_faults, name, e);

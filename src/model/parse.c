@@ -8,6 +8,7 @@
  *	leaf:       name value;             leaf-list:  name value;  name [ value value ];
  *	empty leaf: name;                   a group without content may end with ';'
  *	lists of one key also take several entries without content:  name [ KEY KEY KEY ];
+ *	`inactive:` before a statement: it is read, and the configuration is as if it were not there
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ struct parser {
 	unsigned depth;
 	unsigned nodes;
 	bool lost;	       /* there is no next token, or it is unknown where it belongs */
+	bool inactive;	       /* the statement that is being read, not those within it */
 	bool resumes;	       /* only a mark is missing: what stands there is the next statement */
 	struct faults *faults; /* all so far: the parse goes on after each */
 	struct place at;       /* of the one in e */
@@ -285,6 +287,8 @@ static enum rc count_node(
 	struct parser *p, struct lyd_node *node, const struct lyd_node *parent, struct place at)
 {
 	tree_set_place(node, at);
+	if (p->inactive)
+		tree_set_inactive(node);
 	if (!parent)
 		lyd_insert_sibling(p->m->tree, node, &p->m->tree);
 	if (++p->nodes > CONFIG_NODES_MAX)
@@ -507,7 +511,7 @@ static enum rc list(struct parser *p, const struct lysc_node *list, struct lyd_n
 	return take(p, TOKEN_SEMICOLON, ";");
 }
 
-static enum rc statement(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
+static enum rc active_statement(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
 {
 	const struct token *t = &p->lex.token;
 	const struct lysc_node *node = t->kind == TOKEN_WORD ? schema_child(schema, t->at, t->n) : NULL;
@@ -533,6 +537,25 @@ static enum rc statement(struct parser *p, const struct lysc_node *schema, struc
 	default:
 		return leaf(p, node, parent, at);
 	}
+}
+
+static bool is_inactive_mark(const struct token *t)
+{
+	return t->kind == TOKEN_WORD && t->n == strlen("inactive:") && memcmp(t->at, "inactive:", t->n) == 0;
+}
+
+static enum rc statement(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
+{
+	bool around = p->inactive;
+	enum rc rc = RC_OK;
+
+	p->inactive = is_inactive_mark(&p->lex.token);
+	if (p->inactive)
+		rc = advance(p);
+	if (!rc)
+		rc = active_statement(p, schema, parent);
+	p->inactive = around;
+	return rc;
 }
 
 /* A comment of another language: the rest of its line is skipped. */

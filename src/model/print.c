@@ -67,13 +67,14 @@ static bool is_shown(const struct lyd_node *node)
 	return !(node->flags & LYD_DEFAULT) && !(node->schema->flags & LYS_KEY);
 }
 
-/* All values of a leaf-list stand together: returns the last of them. */
+/* All values of a leaf-list stand together, but those that are inactive from the others: returns the last of them. */
 static const struct lyd_node *put_leaf_list(struct printer *p, const struct lyd_node *node)
 {
 	const struct lyd_node *last = node;
 	bool several;
 
-	while (last->next && last->next->schema == node->schema)
+	while (last->next && last->next->schema == node->schema &&
+		tree_is_inactive(last->next) == tree_is_inactive(node))
 		last = last->next;
 	several = last != node;
 	put_text(p, node->schema->name);
@@ -138,6 +139,8 @@ static void put_nodes(struct printer *p, const struct lyd_node *node, unsigned d
 		if (!is_shown(node))
 			continue;
 		put_indent(p, depth);
+		if (tree_is_inactive(node))
+			put_text(p, "inactive: ");
 		if (node->schema->nodetype & (LYS_CONTAINER | LYS_LIST)) {
 			put_inner(p, node, depth);
 		} else if (node->schema->nodetype == LYS_LEAFLIST) {
@@ -158,7 +161,7 @@ char *model_print(const struct model *m, size_t *ret_n)
 	struct printer p = { 0 };
 
 	put(&p, "", 0);
-	put_nodes(&p, m->tree, 0);
+	put_nodes(&p, m->written ? m->written : m->tree, 0);
 	if (p.bad) {
 		free(p.text);
 		return NULL;

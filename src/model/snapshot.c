@@ -3,7 +3,8 @@
  * calls it on the memory that control handed over. Two passes: first that each array lies in the block, then
  * record by record. It reads only what the first pass has found inside.
  */
-#include "model/snapshot.h"
+#include "model/snapshot_check.h"
+
 #include "base/url.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@
 	A(interfaces,    struct snap_interface,    INTERFACES_MAX)		\
 	A(ranges,        struct ip_range,          RANGES_MAX)			\
 	A(services,      struct snap_service,      SERVICES_MAX)		\
+	A(texts,         struct snap_text,         TEXTS_MAX)			\
 	A(rules,         struct snap_rule,         RULES_MAX)			\
 	A(nat_rules,     struct snap_nat_rule,     NAT_RULES_MAX)		\
 	A(dnat_rules,    struct snap_dnat_rule,    DNAT_RULES_MAX)		\
@@ -33,11 +35,6 @@
 ARRAYS(E)
 #undef E
 _Static_assert(sizeof(struct snapshot) % 8 == 0, "the first array follows the header");
-
-static enum rc bad(struct err *e, const char *array, uint32_t index, const char *what)
-{
-	return err_add(e, RC_MALFORMED, "snapshot: %s[%u]: %s", array, index, what);
-}
 
 /* A count of 0 needs no place; else the array starts after the header, on 8 bytes, and ends inside the block. */
 static bool array_fits(const struct snapshot *s, const struct span *a, size_t record, uint32_t max)
@@ -58,25 +55,6 @@ static enum rc check_arrays(const struct snapshot *s, struct err *e)
 	ARRAYS(E)
 #undef E
 	return RC_OK;
-}
-
-static bool span_in(const struct span *s, uint32_t count)
-{
-	return s->first <= count && s->count <= count - s->first;
-}
-
-static bool name_ok(const char *name, size_t size)
-{
-	return name[0] != '\0' && memchr(name, '\0', size) != NULL;
-}
-
-static bool bytes_zero(const uint8_t *b, size_t n)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < n; i++)
-		any |= b[i];
-	return any == 0;
 }
 
 /* A known family, and no stray bytes: addresses are compared with memcmp(). */
@@ -187,55 +165,6 @@ static enum rc check_objects(const struct snapshot *s, struct err *e)
 			return bad(e, "services", i, "stray bytes");
 	}
 	return RC_OK;
-}
-
-static bool zone_ok(const struct snapshot *s, uint32_t zone)
-{
-	return zone < s->zones.count || zone == ZONE_ANY;
-}
-
-/* Rules of a pair stand together and rules for all pairs last, so that a pair is one run of the array. */
-static enum rc check_rule_order(const struct snapshot *s, struct err *e)
-{
-	const struct snap_rule *r = snap_rules(s);
-	uint64_t seen[ZONES_MAX] = { 0 };
-
-	for (uint32_t i = 0; i < s->rules.count; i++) {
-		if ((r[i].from_zone == ZONE_ANY) != (r[i].to_zone == ZONE_ANY))
-			return bad(e, "rules", i, "it has a zone on one side only");
-		if (i > 0 && r[i].from_zone == r[i - 1].from_zone && r[i].to_zone == r[i - 1].to_zone)
-			continue;
-		if (i > 0 && r[i - 1].from_zone == ZONE_ANY)
-			return bad(e, "rules", i, "it comes after the global rules");
-		if (r[i].from_zone == ZONE_ANY)
-			continue;
-		if (seen[r[i].from_zone] >> r[i].to_zone & 1)
-			return bad(e, "rules", i, "the rules of its pair of zones are not together");
-		seen[r[i].from_zone] |= 1ull << r[i].to_zone;
-	}
-	return RC_OK;
-}
-
-static enum rc check_rules(const struct snapshot *s, struct err *e)
-{
-	const struct snap_rule *r = snap_rules(s);
-
-	for (uint32_t i = 0; i < s->rules.count; i++) {
-		if (!name_ok(r[i].name, sizeof r[i].name))
-			return bad(e, "rules", i, "its name is empty or not terminated");
-		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
-			return bad(e, "rules", i, "its zone does not exist");
-		if (r[i].action > RULE_REJECT)
-			return bad(e, "rules", i, "an unknown action");
-		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT | RULE_DSCP |
-					     RULE_DSCP_MASK) ||
-			(r[i].flags & RULE_DSCP_MASK && !(r[i].flags & RULE_DSCP)))
-			return bad(e, "rules", i, "an unknown flag");
-		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
-			!span_in(&r[i].services, s->services.count))
-			return bad(e, "rules", i, "what it matches is not in the arrays");
-	}
-	return check_rule_order(s, e);
 }
 
 /* The limits of persistent-nat, and nothing where there is none. */
@@ -851,10 +780,11 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 		return err_add(e, RC_MALFORMED, "snapshot: its header states %u bytes, its size is %zu",
 			s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
-		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) || (rc = check_rules(s, e)) ||
-		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
-		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
-		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)))
+		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) ||
+		(rc = snapshot_check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
+		(rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) || (rc = check_uplinks(s, e)) ||
+		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
+		(rc = snapshot_evidence_check(&s->evidence, e)))
 		return rc;
 	return RC_OK;
 }

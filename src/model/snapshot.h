@@ -44,10 +44,11 @@
 #define PROXIES_MAX	      4096	 /* ranges of proxy-arp and proxy-ndp */
 #define RANGES_MAX	      (1u << 19) /* of all rules together */
 #define SERVICES_MAX	      (1u << 19)
-#define HOST_FROM_MAX	      4096  /* ranges of addresses that these are open to, together */
-#define HOST_SERVICES_MAX     1024  /* of all zones together */
-#define PROPOSALS_MAX	      65536 /* of all peers, or of all tunnels, together */
-#define PROPOSALS_EACH_MAX    16    /* of one peer or tunnel */
+#define TEXTS_MAX	      (1u << 21) /* pieces of 8 octets, of all descriptions together */
+#define HOST_FROM_MAX	      4096	 /* ranges of addresses that these are open to, together */
+#define HOST_SERVICES_MAX     1024	 /* of all zones together */
+#define PROPOSALS_MAX	      65536	 /* of all peers, or of all tunnels, together */
+#define PROPOSALS_EACH_MAX    16	 /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX     4096
 #define WITNESSES_MAX	      8
 #define WITNESS_URL_BYTES     256 /* a URL's text, with its terminator */
@@ -159,6 +160,11 @@ struct snap_service {
 	uint32_t timeout_s; /* 0: the protocol's default */
 };
 
+/* A piece of a text. */
+struct snap_text {
+	char at[8];
+};
+
 enum rule_action { RULE_DENY, RULE_PERMIT, RULE_REJECT };
 enum rule_flags {
 	RULE_LOG_INIT = 1 << 0,
@@ -174,10 +180,11 @@ struct snap_rule {
 	char name[NAME_MAX_BYTES];
 	uint32_t from_zone, to_zone;
 	uint32_t action, flags;
-	struct span src, dst;  /* into ranges; count 0: any */
-	struct span services;  /* into services; count 0: any */
-	uint32_t timeout_s;    /* idle time of its sessions, 0: the application's or the protocol's */
-	uint32_t sessions_max; /* 0: as many as the table holds */
+	struct span src, dst;	 /* into ranges; count 0: any */
+	struct span services;	 /* into services; count 0: any */
+	struct span description; /* into texts, terminated; count 0: none */
+	uint32_t timeout_s;	 /* idle time of its sessions, 0: the application's or the protocol's */
+	uint32_t sessions_max;	 /* 0: as many as the table holds */
 };
 
 enum nat_action {
@@ -446,8 +453,8 @@ struct snapshot {
 	struct snap_aging aging;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */
-	struct span zones, host_services, interfaces, ranges, services, rules, nat_rules, dnat_rules, proxies,
-		uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
+	struct span zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
+		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
 };
 
 /* Are both prefixes of one family and length? */
@@ -468,6 +475,7 @@ uint64_t snap_nat_block_addresses(const struct ip_range *ranges, const struct sn
 #define snap_interfaces(s)    SNAP(s, interfaces, struct snap_interface)
 #define snap_ranges(s)	      SNAP(s, ranges, struct ip_range)
 #define snap_services(s)      SNAP(s, services, struct snap_service)
+#define snap_texts(s)	      SNAP(s, texts, struct snap_text)
 #define snap_rules(s)	      SNAP(s, rules, struct snap_rule)
 #define snap_nat_rules(s)     SNAP(s, nat_rules, struct snap_nat_rule)
 #define snap_dnat_rules(s)    SNAP(s, dnat_rules, struct snap_dnat_rule)
@@ -479,6 +487,12 @@ uint64_t snap_nat_block_addresses(const struct ip_range *ranges, const struct sn
 #define snap_peers(s)	      SNAP(s, peers, struct snap_peer)
 #define snap_selectors(s)     SNAP(s, selectors, struct selector)
 #define snap_tunnels(s)	      SNAP(s, tunnels, struct snap_tunnel)
+
+/* Of a span into texts; empty where there is none. */
+static inline const char *snap_text(const struct snapshot *s, struct span text)
+{
+	return text.count ? snap_texts(s)[text.first].at : "";
+}
 
 /*
  * Checks a received block: magic, every array inside the block and aligned to 8, every count under its

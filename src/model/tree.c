@@ -15,7 +15,8 @@ struct place tree_place(const struct lyd_node *node)
 		node = lyd_parent(node);
 	if (!node)
 		return (struct place){ 1, 1 };
-	return (struct place){ (uint32_t)((uintptr_t)node->priv >> 32), (uint32_t)(uintptr_t)node->priv };
+	uintptr_t at = (uintptr_t)node->priv & ~TREE_INACTIVE;
+	return (struct place){ (uint32_t)(at >> 32), (uint32_t)at };
 }
 
 enum rc tree_fault(struct faults *f, const struct lyd_node *node, const char *fmt, ...)
@@ -57,6 +58,50 @@ char *tree_words(char *ret_text, const struct lyd_node *node)
 				ret_text + n, TREE_WORDS_MAX - n, " '%.60s'", lyd_get_value(key));
 	}
 	return ret_text;
+}
+
+/* Marks of one tree onto its copy. */
+static void marks_copy(struct lyd_node *to, const struct lyd_node *from)
+{
+	for (; to && from; to = to->next, from = from->next) {
+		to->priv = from->priv;
+		marks_copy(lyd_child(to), lyd_child(from));
+	}
+}
+
+static bool has_inactive(const struct lyd_node *node)
+{
+	for (; node; node = node->next)
+		if (tree_is_inactive(node) || has_inactive(lyd_child(node)))
+			return true;
+	return false;
+}
+
+static void drop_among(struct lyd_node **first, struct lyd_node *node)
+{
+	struct lyd_node *next;
+
+	for (; node; node = next) {
+		next = node->next;
+		if (!tree_is_inactive(node)) {
+			drop_among(NULL, lyd_child(node));
+			continue;
+		}
+		if (first && *first == node)
+			*first = next;
+		lyd_free_tree(node);
+	}
+}
+
+enum rc tree_drop_inactive(struct model *m, bool keep, struct err *e)
+{
+	if (!has_inactive(m->tree))
+		return RC_OK;
+	if (keep && lyd_dup_siblings(m->tree, NULL, LYD_DUP_RECURSIVE, &m->written) != LY_SUCCESS)
+		return err_add(e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
+	marks_copy(m->written, m->tree);
+	drop_among(&m->tree, m->tree);
+	return RC_OK;
 }
 
 struct lyd_node *tree_child(const struct model *m, const struct lyd_node *parent, const char *name)

@@ -1,6 +1,7 @@
 /*
  * The checked tree of one configuration: libyang's data tree whose nodes know their place in the text (in the
- * node's private pointer: line in the upper half, column in the lower). Private to the room.
+ * node's private pointer: line in the upper half, column in the lower; and whether it was written behind
+ * `inactive:`). Private to the room.
  */
 #ifndef MODEL_TREE_H
 #define MODEL_TREE_H
@@ -14,15 +15,33 @@
 
 struct model {
 	struct lyd_node *tree;
+	struct lyd_node
+		*written; /* with its inactive statements, where it has any and they are asked for; or NULL */
 	char name[MODEL_NAME_MAX]; /* of the text, for errors */
 };
 
 _Static_assert(sizeof(void *) == 8, "places are packed into a pointer");
 
+#define TREE_INACTIVE ((uintptr_t)1 << 31) /* no text has so many columns: CONFIG_TEXT_MAX */
+
 static inline void tree_set_place(struct lyd_node *node, struct place p)
 {
 	node->priv = (void *)((uintptr_t)p.line << 32 | p.column);
 }
+
+static inline void tree_set_inactive(struct lyd_node *node)
+{
+	node->priv = (void *)((uintptr_t)node->priv | TREE_INACTIVE);
+}
+
+static inline bool tree_is_inactive(const struct lyd_node *node)
+{
+	return (uintptr_t)node->priv & TREE_INACTIVE;
+}
+
+/* Takes the inactive statements out of the tree: what is checked and compiled has none. keep: m->written gets
+ * them all. RC_INTERNAL when out of memory. */
+enum rc tree_drop_inactive(struct model *m, bool keep, struct err *e);
 
 /* Of the node, or of the nearest ancestor that is in the text (defaults are not); 1:1 for none. */
 struct place tree_place(const struct lyd_node *node);

@@ -235,6 +235,8 @@ static void policy_rows(struct out *o)
 		jw_u64(w, "bytes", h.bytes);
 		if (h.last)
 			jw_u64(w, "last_hit_s", seconds_since(h.last));
+		if (r->description.count)
+			jw_str(w, "description", snap_text(p->snapshot, r->description));
 		rows_add(&o->piece);
 	}
 }

@@ -187,6 +187,8 @@ static void rules(struct maker *m)
 	unsigned n = below(m, 5);
 
 	for (unsigned i = 0; i < n; i++) {
+		if (below(m, 8) == 0)
+			word(m, "inactive:");
 		word(m, "rule");
 		val(m, "r%u", i);
 		word(m, "{ match {");

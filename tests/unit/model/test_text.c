@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "model/model.h"
+#include "model/snapshot.h"
 #include "sample.h"
 
 static struct model *load(const char *text)
@@ -109,8 +110,21 @@ static const struct {
 		"comments begin with #" },
 	{ "comment of slashes behind", "host-name hq;", "host-name hq; // the head office", 2, 19,
 		"comments begin with #" },
-	{ "switched off", "    zone trust {", "    inactive: zone trust {", 0, 5,
-		"put them between /* and */" },
+	{ "switched off with what needs it", "    zone trust {", "    inactive: zone trust {", 0, 10,
+		"expected the name of a zone that exists" },
+	{ "switched off twice", "    zone trust {", "    inactive: inactive: zone trust {", 0, 15,
+		"'inactive:' stands once" },
+	{ "switched off without a colon", "    zone trust {", "    inactive zone trust {", 0, 5,
+		"with its colon" },
+	{ "mistake in what is switched off", "    zone trust {", "    inactive: zone tr'ust {", 0, 20,
+		"made of letters" },
+	{ "switched off and given again", "host-name hq;", "inactive: host-name a; host-name hq;", 2, 28,
+		"given twice" },
+	{ "what is needed switched off", "                source hq-lan;",
+		"                inactive: source hq-lan;", 0, 13, "match lacks source" },
+	{ "description of nothing", "            match {\n                source hq-lan;",
+		"            description \"\";\n            match {\n                source hq-lan;", 0, 25,
+		"1 to 255 characters" },
 	{ "single quotes", "host-name hq;", "host-name 'hq';", 2, 15,
 		"strings are written in double quotes" },
 	{ "single quotes where all may stand", "remote-id branch.example.net;", "remote-id 'a b';", 0, 0,
@@ -187,6 +201,35 @@ static const struct {
 		"        host-inbound [ ping ssh ];\n", 0, 5,
 		"is the '}' of zone 'trust', which begins in line" },
 };
+
+/* Read, checked as text, printed again; and as if it were not there. */
+static void inactive_statements(void **state)
+{
+	static const char text[] =
+		"system {\n    inactive: host-name gone;\n}\nzones {\n    zone a {\n"
+		"        description \"our \\\"own\\\" network\";\n        interfaces [ e0 e1 ];\n"
+		"        inactive: interfaces [ e2 e3 ];\n        inactive: host-inbound ssh {\n            from nowhere;\n        }\n    }\n"
+		"    inactive: zone b {\n        inactive: interfaces e0;\n        interfaces e1;\n    }\n}\n"
+		"policy {\n    from a to a {\n        inactive: rule x {\n            match {\n                source gone;\n            }\n        }\n"
+		"        inactive: rule y;\n    }\n}\n"
+		"inactive: nat {\n    source {\n        rule z;\n    }\n}\n";
+	char *printed = print_twice(text);
+	struct err e = { 0 };
+	void *block;
+	size_t n;
+	struct faults f;
+
+	assert_string_equal(printed, text);
+	free(printed);
+	if (model_read(text, strlen(text), "t", 1, NULL, &block, &n, &f, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	const struct snapshot *s = block;
+	assert_string_equal(s->host_name, "plaingate");
+	assert_int_equal(s->zones.count, 1);
+	assert_int_equal(s->interfaces.count, 2);
+	assert_int_equal(s->host_services.count + s->rules.count + s->nat_rules.count, 0);
+	free(block);
+}
 
 static void mistakes_are_placed(void **state)
 {
@@ -381,6 +424,7 @@ int main(void)
 		cmocka_unit_test(empty_text_is_a_configuration),
 		cmocka_unit_test(random_texts_are_a_fixed_point),
 		cmocka_unit_test(quotes_and_comments),
+		cmocka_unit_test(inactive_statements),
 		cmocka_unit_test(mistakes_are_placed),
 		cmocka_unit_test(all_mistakes_are_said),
 		cmocka_unit_test(endless_mistakes_end),

@@ -1,0 +1,43 @@
+/*
+ * What the files of snapshot_check() share: how a fault is told, and what every record is asked. Private to the room.
+ */
+#ifndef MODEL_SNAPSHOT_CHECK_H
+#define MODEL_SNAPSHOT_CHECK_H
+
+#include <string.h>
+
+#include "model/snapshot.h"
+
+static inline enum rc bad(struct err *e, const char *array, uint32_t index, const char *what)
+{
+	return err_add(e, RC_MALFORMED, "snapshot: %s[%u]: %s", array, index, what);
+}
+
+static inline bool span_in(const struct span *s, uint32_t count)
+{
+	return s->first <= count && s->count <= count - s->first;
+}
+
+static inline bool name_ok(const char *name, size_t size)
+{
+	return name[0] != '\0' && memchr(name, '\0', size) != NULL;
+}
+
+static inline bool bytes_zero(const uint8_t *b, size_t n)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= b[i];
+	return any == 0;
+}
+
+static inline bool zone_ok(const struct snapshot *s, uint32_t zone)
+{
+	return zone < s->zones.count || zone == ZONE_ANY;
+}
+
+/* snapshot_policy.c: after zones and objects. */
+enum rc snapshot_check_rules(const struct snapshot *s, struct err *e);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * The rules of policy in snapshot_check(): what each of them may hold, and that a pair of zones is one run of them.
+ */
+#include "model/snapshot_check.h"
+
+static bool text_ok(const struct snapshot *s, const struct span *text)
+{
+	if (!span_in(text, s->texts.count))
+		return false;
+	return text->count == 0 ||
+	       snap_texts(s)[text->first + text->count - 1].at[sizeof(struct snap_text) - 1] == '\0';
+}
+
+/* Rules of a pair stand together and rules for all pairs last, so that a pair is one run of the array. */
+static enum rc check_rule_order(const struct snapshot *s, struct err *e)
+{
+	const struct snap_rule *r = snap_rules(s);
+	uint64_t seen[ZONES_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < s->rules.count; i++) {
+		if ((r[i].from_zone == ZONE_ANY) != (r[i].to_zone == ZONE_ANY))
+			return bad(e, "rules", i, "it has a zone on one side only");
+		if (i > 0 && r[i].from_zone == r[i - 1].from_zone && r[i].to_zone == r[i - 1].to_zone)
+			continue;
+		if (i > 0 && r[i - 1].from_zone == ZONE_ANY)
+			return bad(e, "rules", i, "it comes after the global rules");
+		if (r[i].from_zone == ZONE_ANY)
+			continue;
+		if (seen[r[i].from_zone] >> r[i].to_zone & 1)
+			return bad(e, "rules", i, "the rules of its pair of zones are not together");
+		seen[r[i].from_zone] |= 1ull << r[i].to_zone;
+	}
+	return RC_OK;
+}
+
+enum rc snapshot_check_rules(const struct snapshot *s, struct err *e)
+{
+	const struct snap_rule *r = snap_rules(s);
+
+	for (uint32_t i = 0; i < s->rules.count; i++) {
+		if (!name_ok(r[i].name, sizeof r[i].name))
+			return bad(e, "rules", i, "its name is empty or not terminated");
+		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
+			return bad(e, "rules", i, "its zone does not exist");
+		if (r[i].action > RULE_REJECT)
+			return bad(e, "rules", i, "an unknown action");
+		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT | RULE_DSCP |
+					     RULE_DSCP_MASK) ||
+			(r[i].flags & RULE_DSCP_MASK && !(r[i].flags & RULE_DSCP)))
+			return bad(e, "rules", i, "an unknown flag");
+		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
+			!span_in(&r[i].services, s->services.count))
+			return bad(e, "rules", i, "what it matches is not in the arrays");
+		if (!text_ok(s, &r[i].description))
+			return bad(e, "rules", i, "its description is not in the array, or not terminated");
+	}
+	return check_rule_order(s, e);
+}
