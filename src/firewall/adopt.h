@@ -55,8 +55,6 @@ void fw_index_remove(struct firewall *fw, uint32_t index);
 /* Octets that are zero; NULL: out of memory. */
 void *fw_table_new(const struct firewall *fw, size_t n);
 void fw_table_free(const struct firewall *fw, void *table, size_t n);
-bool fw_index_attach(struct firewall *fw); /* false: out of memory */
-void fw_index_detach(struct firewall *fw);
 /* An empty one, for all records that fit the memory. is_zero: the memory is. False: out of memory. */
 bool fw_index_begin(struct firewall *fw, bool is_zero);
 /* A piece of its room is cleared; *budget: what is left of it. True: that was the last. */

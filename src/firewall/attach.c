@@ -47,8 +47,8 @@ static bool tables_allocate(struct firewall *fw)
 	fw->claims = fw_claims_new();
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
 	fw->log_rates = calloc(1, sizeof *fw->log_rates);
-	if (!fw_index_attach(fw) || !fw->place || !fw->protected_by_source || !fw->bindings_by_source ||
-		!fw->claims || !fw->log || !fw->log_rates)
+	if (!fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->claims || !fw->log ||
+		!fw->log_rates)
 		return false;
 	memset(fw->wheel, 0xff, sizeof fw->wheel);
 	fw->free_first = FW_NONE;
@@ -115,7 +115,6 @@ void fw_detach(struct firewall *fw)
 	fw_claims_free(fw->claims);
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
-	fw_index_detach(fw);
 	fw_table_free(fw, fw->place, sizeof *fw->place * fw->limits.sessions_max);
 	free(fw->adopt.known);
 	free(fw->adopt.stale);

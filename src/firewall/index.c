@@ -6,13 +6,10 @@
  * It stands in the memory that outlives the process, which has room for FW_INDEXES of them: a new process begins an
  * empty one of its own, and finds by those of former ones what it has not adopted yet (adopt.c). It believes only its own.
  *
- * Its buckets stand there for the next process only: this one reads a copy, in a table of its own, which is not written
- * for the others to read.
- *
- * Where former processes have left something in its room, each page of kept buckets is cleared before the first link
- * stands in it, and the others in pieces (fw_index_clear()). So the beginning costs the same however many sessions there
- * are. A process that dies before all pages are clear leaves some that are no part of its index: as nothing in it is
- * believed, that costs its successor a few steps.
+ * Where former processes have left something in its room, a page of buckets counts as empty until it is cleared: before
+ * the first link stands in it, and the others in pieces (fw_index_clear()). So the beginning costs the same however many
+ * sessions there are. A process that dies before all pages are clear leaves some that are no part of its index: as nothing
+ * in it is believed, that costs its successor a few steps.
  *
  * Called on the worker's thread only, but for fw_index_hint().
  */
@@ -52,11 +49,6 @@ static uint32_t *index_in_memory(const struct firewall *fw, uint32_t k)
 	return (uint32_t *)(void *)((uint8_t *)fw->state + fw_index_at(fw->limits.sessions_max, k));
 }
 
-static uint32_t *bucket_of(const struct firewall *fw, uint64_t hash)
-{
-	return &fw->bucket[hash & fw->bucket_mask];
-}
-
 /* Pages of the memory: they may be given back to the kernel, and are zero when they are read again. */
 static void zero(const struct firewall *fw, void *at, size_t n)
 {
@@ -80,23 +72,30 @@ static void page_clear(struct firewall *fw, uint32_t page)
 {
 	if (!is_stale(fw, page))
 		return;
-	memset(fw->bucket_kept + page * PAGE_BUCKETS, 0, PAGE);
+	memset(fw->bucket + page * PAGE_BUCKETS, 0, PAGE);
 	fw->adopt.stale[page / 64] &= ~(1ull << page % 64);
 	fw->adopt.stale_n--;
 }
 
-/* For the next process, behind what it then finds. */
-static void bucket_keep(struct firewall *fw, uint64_t hash)
+static uint32_t *bucket_of(struct firewall *fw, uint64_t hash)
 {
 	if (fw->adopt.stale_n > 0)
 		page_clear(fw, page_of(fw, hash));
-	__atomic_store_n(&fw->bucket_kept[hash & fw->bucket_mask], *bucket_of(fw, hash), __ATOMIC_RELEASE);
+	return &fw->bucket[hash & fw->bucket_mask];
+}
+
+/* Of its chain; 0: it is empty. */
+static uint32_t first_link(const struct firewall *fw, uint64_t hash)
+{
+	if (fw->adopt.stale_n > 0 && is_stale(fw, page_of(fw, hash)))
+		return 0;
+	return fw->bucket[hash & fw->bucket_mask];
 }
 
 uint32_t fw_index_find(
 	const struct firewall *fw, const struct fw_key *k, uint64_t hash, uint32_t *ret_direction)
 {
-	for (uint32_t link = *bucket_of(fw, hash); link != 0; link = fw->chain[fw_link_entry(link)]) {
+	for (uint32_t link = first_link(fw, hash); link != 0; link = fw->chain[fw_link_entry(link)]) {
 		uint32_t e = fw_link_entry(link);
 		if (fw_link_fits(link, hash) && fw_key_equal(&fw->sessions[e >> 1].key[e & 1], k)) {
 			*ret_direction = e & 1;
@@ -108,7 +107,7 @@ uint32_t fw_index_find(
 
 void fw_session_prefetch(const struct firewall *fw, uint64_t hash)
 {
-	uint32_t link = *bucket_of(fw, hash);
+	uint32_t link = first_link(fw, hash);
 
 	while (link != 0 && !fw_link_fits(link, hash))
 		link = fw->chain[fw_link_entry(link)];
@@ -124,7 +123,7 @@ void fw_index_prefetch(const struct firewall *fw, uint32_t index)
 	__builtin_prefetch(&fw->chain[2 * index], 1);
 	for (uint32_t d = 0; d < 2; d++) {
 		uint64_t hash = fw_key_hash(fw, &fw->sessions[index].key[d]);
-		__builtin_prefetch(bucket_of(fw, hash), 1);
+		__builtin_prefetch(&fw->bucket[hash & fw->bucket_mask], 1);
 	}
 }
 
@@ -135,8 +134,7 @@ void fw_index_add(struct firewall *fw, uint32_t index)
 		uint64_t hash = fw_key_hash(fw, &fw->sessions[index].key[d]);
 		uint32_t *head = bucket_of(fw, hash);
 		fw->chain[2 * index + d] = *head;
-		*head = fw_link(2 * index + d, hash);
-		bucket_keep(fw, hash);
+		__atomic_store_n(head, fw_link(2 * index + d, hash), __ATOMIC_RELEASE);
 	}
 }
 
@@ -149,10 +147,6 @@ void fw_index_remove(struct firewall *fw, uint32_t index)
 			at = &fw->chain[fw_link_entry(*at)];
 		assert(*at != 0);
 		*at = fw->chain[2 * index + d];
-		/* A bucket that is empty now keeps its last link there: whatever it leads to has other keys. So the end of
-		 * a session that was alone in it writes none of those pages. */
-		if (at == bucket_of(fw, hash) && *at != 0)
-			bucket_keep(fw, hash);
 	}
 }
 
@@ -169,17 +163,6 @@ void fw_table_free(const struct firewall *fw, void *table, size_t n)
 		fw->limits.table_free(table, n);
 	else
 		free(table);
-}
-
-bool fw_index_attach(struct firewall *fw)
-{
-	fw->bucket = fw_table_new(fw, buckets_of(fw->limits.sessions_max) * sizeof *fw->bucket);
-	return fw->bucket != NULL;
-}
-
-void fw_index_detach(struct firewall *fw)
-{
-	fw_table_free(fw, fw->bucket, buckets_of(fw->limits.sessions_max) * sizeof *fw->bucket);
 }
 
 /* Room that no former process has used; else that of the last one: where each has died soon, the first ones name most. */
@@ -211,8 +194,7 @@ bool fw_index_clear(struct firewall *fw, uint32_t *budget)
 			a->stale_n--;
 		}
 		if (a->stale_next > from)
-			zero(fw, fw->bucket_kept + from * PAGE_BUCKETS,
-				(a->stale_next - from) * (size_t)PAGE);
+			zero(fw, fw->bucket + from * PAGE_BUCKETS, (a->stale_next - from) * (size_t)PAGE);
 		else { /* one that was cleared before */
 			a->stale_next++;
 			looked++;
@@ -249,8 +231,8 @@ bool fw_index_begin(struct firewall *fw, bool is_zero)
 		o->chain = o->bucket + buckets;
 		memcpy(o->hash_key, st->index[k].hash_key, sizeof o->hash_key);
 	}
-	fw->bucket_kept = index_in_memory(fw, mine);
-	fw->chain = fw->bucket_kept + buckets;
+	fw->bucket = index_in_memory(fw, mine);
+	fw->chain = fw->bucket + buckets;
 	fw->bucket_mask = (uint32_t)buckets - 1;
 	uint32_t pages = page_of(fw, UINT64_MAX) + 1;
 	a->stale = calloc(pages / 64 + 1, sizeof *a->stale);

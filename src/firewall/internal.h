@@ -312,7 +312,6 @@ struct firewall {
 	struct fw_state *state;
 	struct fw_session *sessions;
 	uint32_t *bucket, *chain, bucket_mask; /* index.c */
-	uint32_t *bucket_kept;		       /* the same, for the next process */
 	uint32_t free_first;		       /* of the records below state->used; FW_NONE: none */
 	struct fw_place *place;
 	uint32_t wheel[FW_WHEEL_SLOTS];
