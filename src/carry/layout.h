@@ -6,7 +6,7 @@
  *   buckets  struct carry_bucket[CARRY_BUCKETS]                written by the data plane
  *   records  struct carry_record[CARRY_RECORDS_MAX]            keys and ways by the data plane; the rest see below
  *   host     struct carry_host, one                            written by the data plane
- *   links    which interfaces are sent to, by index            written by the supervisor alone
+ *   links    struct carry_link[CARRY_LINKS], by carry_link_of(): the links that carry, written by the supervisor alone
  *
  * A record is carried while its state is CARRY_PLACED, its epoch is the head's and the beat of its worker is younger than
  * CARRY_GOOD_NS. The tap (a socket filter of the links' packet sockets) decides for each packet, and does all that is
@@ -28,22 +28,38 @@
 
 #include <stdint.h>
 
-#define CARRY_RECORDS_MAX 65536u /* sessions; a power of two */
-#define CARRY_BUCKETS                                                                                        \
-	32768u /* a power of two; two keys for each session, on average half of the places are used */
-#define CARRY_PLACES	 8u  /* of a bucket: a cache line */
-#define CARRY_WORKERS	 16u /* WORKERS_MAX */
-#define CARRY_LOCALS_MAX 32u /* addresses of the gateway of each family, FILTER_LOCALS_MAX */
-#define CARRY_LINKS_MAX	 64u /* INTERFACES_MAX */
+/* Powers of two. Each session has two keys: on average half of the places of a bucket are used. A bucket is a cache line. */
+#define CARRY_RECORDS_MAX 65536u
+#define CARRY_BUCKETS	  32768u
+#define CARRY_PLACES	  8u
 
-#define CARRY_GOOD_NS 2000000000ull /* so long after its last beat a worker's sessions are carried */
-#define CARRY_AHEAD_NS                                                                                       \
-	50000000ull /* the program's clock is that of the last tick: a beat may be later by so much */
-#define CARRY_BEAT_NS 200000000ull  /* a worker writes its beat so often */
-#define CARRY_REST_NS 1000000000ull /* before a record that was taken back holds another session */
+/* As FILTER_LOCALS_MAX (of each family), INTERFACES_MAX, WORKERS_MAX, FW_TCP_ACK_BACKLOG_MIN. */
+#define CARRY_LOCALS_MAX  32u
+#define CARRY_LINKS_MAX	  64u
+#define CARRY_WORKERS	  16u
+#define CARRY_BACKLOG_MIN 66000u
 
-/* The maps that the data plane is handed, in this order. */
-enum carry_map { CARRY_MAP_HEAD, CARRY_MAP_BUCKETS, CARRY_MAP_RECORDS, CARRY_MAP_HOST, CARRY_MAPS };
+/* Places for links, a power of two. Of two links with the same place one does not carry. */
+#define CARRY_LINKS 4096u
+
+/* So long after its last beat a worker's sessions are carried; it writes one so often. The program's clock is that of the last
+ * tick, so that a beat may be later than it. */
+#define CARRY_GOOD_NS  2000000000ull
+#define CARRY_BEAT_NS  200000000ull
+#define CARRY_AHEAD_NS 50000000ull
+/* Before a record that was taken back holds another session. */
+#define CARRY_REST_NS  1000000000ull
+
+/* What the data plane is handed, by index: the maps, and the tap for its packet sockets. */
+enum carry_part {
+	CARRY_PART_HEAD,
+	CARRY_PART_BUCKETS,
+	CARRY_PART_RECORDS,
+	CARRY_PART_HOST,
+	CARRY_MAPS,
+	CARRY_PART_TAP = CARRY_MAPS,
+	CARRY_PARTS
+};
 
 struct carry_head {
 	uint32_t epoch; /* what was decided under another one is not carried */
@@ -124,14 +140,23 @@ struct carry_record {
 };
 
 /* Which sealed packets for the gateway itself the data plane does not want from its packet sockets: io_filter.c. Written while
- * links_n is 0. */
+ * links_n is 0. link: interfaces whose zone opens ESP and UDP port 4500. */
 struct carry_host {
 	uint32_t links_n, v4_n, v6_n, zero;
-	uint32_t link
-		[CARRY_LINKS_MAX]; /* interfaces whose zone opens ESP and UDP port 4500: the kernel's indices */
+	uint32_t link[CARRY_LINKS_MAX];
 	_Alignas(8) uint8_t v6[CARRY_LOCALS_MAX][16];
 	uint8_t v4[CARRY_LOCALS_MAX][4];
 };
+
+/* Packets are taken from links, and sent to links, that stand in their place. */
+struct carry_link {
+	uint32_t interface; /* 0: none */
+};
+
+static inline uint32_t carry_link_of(uint32_t interface)
+{
+	return interface & (CARRY_LINKS - 1);
+}
 
 _Static_assert(sizeof(struct carry_head) == 256, "whole cache lines");
 _Static_assert(sizeof(struct carry_bucket) == 64, "a cache line");

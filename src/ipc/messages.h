@@ -129,6 +129,7 @@ struct msg_link {
 	R(TUN,            DATAPLANE, "the host's TUN device with virtio headers")					\
 	R(ROUTES,         DATAPLANE, "rtnetlink socket, read only, joined to link, address, route, neighbour groups")	\
 	R(STATE,          DATAPLANE, "memory of SAs and sessions that outlives the process")				\
+	R(CARRY,          DATAPLANE, "maps and tap of sessions that the kernel carries; index is enum carry_part")		\
 	R(LEDGER_DIR,     LEDGER,    "the ledger's directory")								\
 	R(LEDGER_KEY,     LEDGER,    "the ledger's private key file")							\
 	R(KEY_DIR,        KEEPER,    "the directory of private and pre-shared keys")					\

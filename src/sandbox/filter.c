@@ -38,7 +38,7 @@ static int allow_fcntl(scmp_filter_ctx f, int call)
 
 static int allow_setsockopt(scmp_filter_ctx f, int call)
 {
-	static const int options[][2] = { { SOL_SOCKET, SO_ATTACH_FILTER },
+	static const int options[][2] = { { SOL_SOCKET, SO_ATTACH_FILTER }, { SOL_SOCKET, SO_ATTACH_BPF },
 		{ SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF }, { IPPROTO_IP, IP_MTU_DISCOVER },
 		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER }, { SOL_PACKET, PACKET_FANOUT_DATA } };
 	int r = 0;

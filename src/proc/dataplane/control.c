@@ -41,6 +41,8 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 	case RESOURCE_STATE:
 		socket_replace(&d->state_fd, fd);
 		return RC_OK;
+	case RESOURCE_CARRY:
+		return carry_maps_take(&d->carry, r->index, fd, e);
 	case RESOURCE_INTERFACE:
 		links_take(d, r->name, r->index, r->worker, fd);
 		return RC_OK;

@@ -12,6 +12,7 @@
  *	uplinks.c    health of uplinks: rounds of probes, and what follows from them
  *	workers.c    all workers together: their number, and what changes for all
  *	rule_log.c   log records of rules as text
+ *	carry_maps.c what sessions that the kernel carries stand in
  *	links.c      the links' sockets, shared out to workers
  *	tunnels.c    those of tunnels
  *	steer.c      which of these the kernel delivers an ESP packet to
@@ -34,6 +35,7 @@
 #include "ipc/child.h"
 #include "base/ring.h"
 #include "ipc/snapshot_file.h"
+#include "proc/dataplane/carry_maps.h"
 #include "proc/dataplane/limits.h"
 #include "proc/dataplane/pause.h"
 #include "proc/dataplane/worker.h"
@@ -90,6 +92,8 @@ struct dataplane {
 	/* links.c */
 	struct link_files links[LINKS_MAX];
 	uint32_t links_n;
+
+	struct carry_maps carry;
 
 	/* tunnels.c */
 	int tunnel_fds[TUNNEL_INPUTS][WORKERS_MAX]; /* -1: none */

@@ -136,35 +136,93 @@ static bool zone_opens(const struct worker *w, const struct link_io *l)
 	return fw_host_inbound(w->fw, &udp) == DROP_NONE && fw_host_inbound(w->fw, &esp) == DROP_NONE;
 }
 
-void filters_refresh(struct worker *w)
+/* Does the zone want nothing of what is sealed for the host? */
+static bool leaves_out(const struct worker *w, const struct link_io *l)
+{
+	return l->interface != TRAIN_NONE && !w->pipeline.interfaces[l->interface].bare && zone_opens(w, l);
+}
+
+/* ---- where the kernel carries sessions: the tap in the filter's place, and what it leaves out in a map ---- */
+
+static void host_addresses(struct carry_host *h, const struct route_table *routes)
+{
+	const struct route_local *l;
+
+	h->v4_n = h->v6_n = 0;
+	for (uint32_t i = 0; (l = route_local_at(routes, i)); i++) {
+		if (l->addr.family == ADDR_V4 && h->v4_n < CARRY_LOCALS_MAX)
+			memcpy(h->v4[h->v4_n++], l->addr.b, 4);
+		else if (l->addr.family == ADDR_V6 && h->v6_n < CARRY_LOCALS_MAX)
+			memcpy(h->v6[h->v6_n++], l->addr.b, 16);
+	}
+}
+
+/* By the main thread's worker, for all. */
+static void host_write(const struct worker *w, struct carry_host *h)
+{
+	uint32_t n = 0;
+
+	__atomic_store_n(&h->links_n, 0, __ATOMIC_SEQ_CST);
+	host_addresses(h, w->pipeline.routes);
+	for (uint32_t i = 0; i < w->links_n && n < CARRY_LINKS_MAX; i++)
+		if (leaves_out(w, w->links[i]))
+			h->link[n++] = w->links[i]->link;
+	__atomic_store_n(&h->links_n, n, __ATOMIC_RELEASE);
+}
+
+static void tap_attach(const struct worker *w, struct link_io *l)
+{
+	int tap = w->dataplane->carry.tap;
+
+	if (l->tapped)
+		return;
+	l->tapped = true;
+	l->filter_n = 0;
+	if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_BPF, &tap, sizeof tap) < 0)
+		log_error("attach the tap of carried sessions to interface %s: %m", l->name);
+}
+
+static void filter_attach(const struct worker *w, struct link_io *l)
 {
 	struct program p;
+
+	leave_out_own(&p);
+	if (leaves_out(w, l))
+		build(&p, w->pipeline.routes);
+	else
+		verdict(&p, KEEP_ALL);
+	size_t bytes = p.n * sizeof p.code[0];
+	if (l->filter_n == p.n && memcmp(l->filter, p.code, bytes) == 0)
+		return;
+	memcpy(l->filter, p.code, bytes);
+	l->filter_n = p.n;
+	l->tapped = false;
+	struct sock_fprog program = { (unsigned short)p.n, p.code };
+	if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+		log_error("attach the socket filter of interface %s: %m", l->name);
+}
+
+void filters_refresh(struct worker *w)
+{
+	bool tapped = carry_maps_ready(&w->dataplane->carry);
 	uint64_t generation;
 
 	if (!dataplane_ready(w->dataplane) || !w->pipeline.snapshot || w->dataplane->routes_next)
 		return;
 	generation = pipeline_generation(&w->pipeline);
-	if (generation == w->filters_generation)
+	if (generation == w->filters_generation && tapped == w->filters_tapped)
 		return;
 	w->filters_generation = generation;
+	w->filters_tapped = tapped;
+	if (tapped && w->index == 0)
+		host_write(w, w->dataplane->carry.host);
 	for (uint32_t i = 0; i < w->links_n; i++) {
 		struct link_io *l = w->links[i];
 		if (!l->reads)
 			continue;
-		leave_out_own(&p);
-		if (l->interface != TRAIN_NONE && !w->pipeline.interfaces[l->interface].bare &&
-			zone_opens(w, l)) {
-			build(&p, w->pipeline.routes);
-		} else {
-			verdict(&p, KEEP_ALL);
-		}
-		size_t bytes = p.n * sizeof p.code[0];
-		if (l->filter_n == p.n && memcmp(l->filter, p.code, bytes) == 0)
-			continue;
-		memcpy(l->filter, p.code, bytes);
-		l->filter_n = p.n;
-		struct sock_fprog program = { (unsigned short)p.n, p.code };
-		if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
-			log_error("attach the socket filter of interface %s: %m", l->name);
+		if (tapped)
+			tap_attach(w, l);
+		else
+			filter_attach(w, l);
 	}
 }

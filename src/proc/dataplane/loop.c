@@ -37,6 +37,7 @@ bool dataplane_init(struct dataplane *d, int supervisor_fd)
 	for (uint32_t i = 0; i < WORKERS_MAX; i++)
 		d->wake_fds[i] = -1;
 	memset(d->tunnel_fds, 0xff, sizeof d->tunnel_fds);
+	carry_maps_init(&d->carry);
 	d->io = &worker_io;
 	d->note = control_note;
 	d->sealed = tunnel_handed;
@@ -55,6 +56,7 @@ void dataplane_done(struct dataplane *d)
 	int *fds[] = { &d->route_fd, &d->pending.fd };
 
 	workers_done(d);
+	carry_maps_done(&d->carry);
 	pause_done(&d->pause);
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
 		if (*fds[i] >= 0)

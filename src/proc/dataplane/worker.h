@@ -37,6 +37,7 @@ struct link_io {
 	struct mmsghdr tx[TX_QUEUE];
 	struct iovec tx_at[TX_QUEUE];
 	uint32_t kernel_drops; /* of its socket, as seen last */
+	bool tapped;	       /* the tap of carried sessions is attached instead of the filter */
 	uint32_t filter_n;     /* of the filter that is attached */
 	struct sock_filter filter[LINK_FILTER_MAX];
 };
@@ -67,6 +68,7 @@ struct worker {
 	struct segment_joiner gatherer;
 	uint8_t *gather;
 	uint64_t filters_generation; /* of the tables that the filters were made from */
+	bool filters_tapped;	     /* they are the tap of carried sessions */
 
 	/* io_tunnel.c */
 	struct tunnel_io tunnel[TUNNEL_INPUTS];

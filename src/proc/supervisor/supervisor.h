@@ -45,7 +45,7 @@
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
-#define RESOURCES_MAX (20 + (INTERFACES_MAX + 4) * WORKERS_MAX)
+#define RESOURCES_MAX (25 + (INTERFACES_MAX + 4) * WORKERS_MAX)
 #define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
 
 #define READY_WAIT_NS (15 * NS_PER_S)
