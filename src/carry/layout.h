@@ -132,7 +132,9 @@ struct carry_record {
 	uint32_t session;
 	uint64_t id; /* of the session; for the data plane alone, as is the session's index */
 	struct carry_key key[2];
-	uint64_t zeros[3];
+	/* of `count`, what the data plane has entered into the session; it outlives the process, as the session does */
+	uint32_t taken_packets[2];
+	uint64_t taken_octets[2];
 	struct carry_way way[2];
 	/* written by the programs as well */
 	_Alignas(64) struct carry_side side[2];

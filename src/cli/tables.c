@@ -38,7 +38,7 @@ static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
 	{ "state",   "state",   LEFT },  { "nat_src", "NAT source", LEFT }, { "nat_dst", "NAT destination", LEFT },
-	{ "tunnel", "tunnel",     LEFT }, { "alg", "ALG", LEFT },
+	{ "tunnel", "tunnel",     LEFT }, { "alg", "ALG", LEFT }, { "carried", "carried", LEFT },
 	{ "interface", "interface", LEFT }, { "reply_interface", "reply interface", LEFT },
 	{ "packets_forward", "packets forward", RIGHT }, { "packets_reply", "packets reply", RIGHT },
 	{ "bytes",   "bytes",   RIGHT }, { "age_s", "age (s)", RIGHT }, { "idle_s", "idle (s)", RIGHT },

@@ -296,8 +296,8 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	s->parent = rules->parent & 0xffffffu; /* FW_LINK_BITS */
 	s->alg = rules->alg;
 	s->timeout_s = timeout_s;
-	s->interface[0] = t->in_interface;
-	s->interface[1] = TRAIN_NONE;
+	s->interface[0] = (uint16_t)t->in_interface;
+	s->interface[1] = (uint16_t)TRAIN_NONE;
 	struct fw_key plain = fw_key_reverse(&key[0]);
 	if (!fw_key_equal(&key[1], &plain))
 		s->flags |= FW_SESSION_TRANSLATED;
@@ -380,8 +380,8 @@ void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now)
 	t->drop = answer_begin(fw, t, parent, &rules, now);
 	if (t->drop)
 		return;
-	fw->sessions[t->session].interface[0] = TRAIN_NONE;
-	fw->sessions[t->session].interface[1] = t->in_interface;
+	fw->sessions[t->session].interface[0] = (uint16_t)TRAIN_NONE;
+	fw->sessions[t->session].interface[1] = (uint16_t)t->in_interface;
 	t->flags |= TRAIN_REPLY;
 	if (fw->expected[expected].used)
 		fw_expected_end(fw, expected);

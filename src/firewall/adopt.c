@@ -163,7 +163,9 @@ static enum verdict adopt(struct firewall *fw, uint32_t i)
 		s->expires = fw->adopt.now;
 	s->rule = s->nat_rule = TRAIN_NONE;
 	s->dnat_rule = FW_DNAT_NONE;
-	s->interface[0] = s->interface[1] = TRAIN_NONE;
+	s->interface[0] = s->interface[1] = (uint16_t)TRAIN_NONE;
+	if (!fw_is_carried(s))
+		s->carried = 0;
 	fw->place[i] = fw_place_empty();
 	fw_index_add(fw, i);
 	fw_session_rearm(fw, i);

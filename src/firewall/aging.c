@@ -46,10 +46,12 @@ static bool is_active(struct firewall *fw)
 	return a->active;
 }
 
-static bool is_idle(const struct firewall *fw, uint32_t index, mono_ns now)
+static bool is_idle(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	const struct fw_session *s = &fw->sessions[index];
 
+	if (fw_is_known(fw, index) && s->live && fw_is_carried(s))
+		fw_carried_sync(fw, index);
 	return fw_is_known(fw, index) && s->live && fw->place[index].uses == 0 &&
 	       !(fw_bindings_held(fw) && fw_is_binding(s)) && now > s->last_seen &&
 	       now - s->last_seen >= fw->aging.configured.early_s * NS_PER_S;

@@ -141,7 +141,7 @@ static void count(struct firewall *fw, struct fw_session *s, const struct train 
 
 	s->packets[d] += packets;
 	s->bytes[d] += train_bytes(t);
-	s->interface[d] = t->in_interface;
+	s->interface[d] = (uint16_t)t->in_interface;
 	if (fw_rule_flags(fw->policy, s->rule) & RULE_COUNT) {
 		fw->policy->rule_hits[s->rule].packets += packets;
 		fw->policy->rule_hits[s->rule].bytes += train_bytes(t);
@@ -263,8 +263,24 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	return DROP_NONE;
 }
 
+/* A packet of a carried session that has come here: what opens or ends a connection takes it back, before its numbers
+ * become those of another connection. */
+static void carried_come(struct firewall *fw, const struct train *t, mono_ns now)
+{
+	if (t->proto == IP_TCP && !(t->flags & TRAIN_ICMP_ERROR) &&
+		t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+		fw_carried_hold(fw, t->session, now);
+	else
+		fw_carried_sync(fw, t->session);
+}
+
 void fw_apply(struct firewall *fw, struct train *t, mono_ns now)
 {
-	if (!skipped(t) && t->session != TRAIN_NONE)
-		t->drop = apply(fw, t, now);
+	if (skipped(t) || t->session == TRAIN_NONE)
+		return;
+	if (fw_is_carried(&fw->sessions[t->session]))
+		carried_come(fw, t, now);
+	t->drop = apply(fw, t, now);
+	if (t->session != TRAIN_NONE && fw_is_carried(&fw->sessions[t->session]))
+		fw_carried_sync(fw, t->session); /* what the packet has changed */
 }

@@ -41,6 +41,7 @@
  *
  *	admit.c       the first packet of a session
  *	apply.c       lookup, and every later packet
+ *	carried.c     sessions whose packets the kernel forwards
  *	session.c     the session table: records, timers
  *	index.c       the index of the session table
  *	key.c         keys of sessions and fragments
@@ -229,13 +230,23 @@ struct fw_session {
 	 * expectation_alg) */
 	uint32_t parent : 24, alg : 8;
 	struct fw_forwarding forwarding[2];
-	uint32_t interface[2]; /* last seen; for show */
+	uint16_t interface[2]; /* last seen; for show. (uint16_t)TRAIN_NONE: none */
+	uint32_t carried;      /* carried.c; 0: it is not */
 };
 
 /* Are its packets translated between IPv6 and IPv4? */
 static inline bool fw_is_nat64(const struct fw_session *s)
 {
 	return s->key[0].family != s->key[1].family;
+}
+
+/* Of `carried`: it is not, and is not to be before that time. Otherwise the shell's link. */
+#define FW_CARRIED_HELD 0x80000000u
+
+/* Do packets of it pass without the firewall? */
+static inline bool fw_is_carried(const struct fw_session *s)
+{
+	return s->carried != 0 && !(s->carried & FW_CARRIED_HELD);
 }
 
 #define FW_DNAT_NONE	UINT16_MAX
@@ -452,6 +463,35 @@ void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 
 /* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
+
+/* ---- sessions whose packets the kernel forwards ---- */
+
+/*
+ * The shell's. sync: what has passed since is entered (fw_session_passed()), and what the firewall knows is made known to
+ * whoever forwards. The firewall asks for it before it decides anything by the session: an end, a packet that has come
+ * here. end: that, and from now on every packet comes here. Both may find that the link means nothing, and remove it.
+ */
+struct fw_carrier {
+	void *context;
+	void (*sync)(void *context, uint32_t index);
+	void (*end)(void *context, uint32_t index);
+};
+/* Before the first packet; NULL: nobody. It stays the caller's. */
+void fw_set_carrier(struct firewall *fw, const struct fw_carrier *carrier);
+/* May every packet of it that is in order pass without the firewall? What the shell's own stages do with its packets is not
+ * known here. */
+bool fw_session_may_be_carried(const struct firewall *fw, uint32_t index, mono_ns now);
+int fw_session_dscp(
+	const struct firewall *fw, const struct fw_session *s); /* its rule's code point; -1: none */
+void fw_session_link(struct firewall *fw, uint32_t index, uint32_t link); /* 0: it is not carried any more */
+
+/* By direction; last: of the latest packet, 0: none; tcp: numbers as they were then, of TCP. */
+struct fw_passed {
+	uint64_t packets[2], bytes[2];
+	mono_ns last;
+	struct fw_tcp_side tcp[2];
+};
+void fw_session_passed(struct firewall *fw, uint32_t index, const struct fw_passed *passed);
 
 /* ---- several workers ---- */
 

@@ -38,7 +38,7 @@ struct fw_state {
 	} index[FW_INDEXES];
 };
 
-#define FW_STATE_MAGIC 0x4131574647504c50ull
+#define FW_STATE_MAGIC 0x4231574647504c50ull
 #define FW_STATE_BYTES 32768 /* the records begin here */
 
 /*
@@ -351,6 +351,7 @@ struct firewall {
 	/* several workers */
 	struct flow_key flow;
 	struct fw_away away;
+	const struct fw_carrier *carrier;  /* NULL: none */
 	struct firewall *all[WORKERS_MAX]; /* this one too, all_n of them; fw_join() */
 	uint32_t all_n;
 	struct fw_permits permits;
@@ -385,6 +386,9 @@ void fw_session_rearm(struct firewall *fw, uint32_t index); /* after attach */
 void fw_session_hold(struct firewall *fw, uint32_t binding);
 void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now);
 void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used that is not live */
+
+/* carried.c: of a carried session; every packet of it comes here, for a while */
+void fw_carried_hold(struct firewall *fw, uint32_t index, mono_ns now);
 
 /* timeout.c */
 void fw_timeouts_default(struct firewall *fw); /* until a policy is loaded */
@@ -627,6 +631,21 @@ static inline uint16_t fw_icmp_kind(uint8_t proto, uint8_t icmp_type)
 		break;
 	}
 	return FW_KEY_PLAIN;
+}
+
+/* Of a carried session: what has passed is entered; and it is not carried any more. Without a carrier the link is of a
+ * process before this one. */
+static inline void fw_carried_sync(struct firewall *fw, uint32_t index)
+{
+	if (fw->carrier)
+		fw->carrier->sync(fw->carrier->context, index);
+}
+
+static inline void fw_carried_end(struct firewall *fw, uint32_t index)
+{
+	if (fw->carrier)
+		fw->carrier->end(fw->carrier->context, index);
+	fw->sessions[index].carried = 0;
 }
 
 /* Has the protocol, or the ICMP message, a port or an identifier that NAT can change? */

@@ -141,7 +141,7 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 	if (s->flags & FW_SESSION_INWARD)
 		s->nat_rule = nat_rule;
 	s->forwarding[0].generation = s->forwarding[1].generation = 0;
-	s->interface[0] = s->interface[1] = TRAIN_NONE;
+	s->interface[0] = s->interface[1] = (uint16_t)TRAIN_NONE;
 	fw_zones_store(s, (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch });
 	fw_nat_bound(fw->policy, s, 1);
 	fw_limit_count(fw, fw->policy, s, 1);
@@ -151,5 +151,7 @@ bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now)
 const struct fw_session *fw_session_current(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	fw_adopt_at(fw, index);
+	if (fw_session(fw, index) && fw_is_carried(&fw->sessions[index]))
+		fw_carried_sync(fw, index);
 	return fw_session(fw, index) && fw_session_judge(fw, index, now) ? &fw->sessions[index] : NULL;
 }

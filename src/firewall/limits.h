@@ -53,6 +53,10 @@
  * policy that has such limits. */
 #define FW_LIMIT_SLOTS 65536
 
+/* A session that was taken back for a packet that opens or ends a connection is not carried for so long: forged ones make
+ * no more work than that. */
+#define FW_CARRIED_HOLD_MS 100
+
 /* ---- several workers ---- */
 
 /* To other workers, of one train or one piece of work: the shell takes them after each. A piece ends 512 sessions, with

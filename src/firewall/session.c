@@ -180,6 +180,8 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 {
 	if (index >= fw->state->used || !fw_is_known(fw, index) || !fw->sessions[index].live)
 		return;
+	if (fw_is_carried(&fw->sessions[index]))
+		fw_carried_end(fw, index);
 	fw_log_close(fw, fw_policy_of(fw, &fw->sessions[index]), &fw->sessions[index], why, now);
 	if (fw_is_block(&fw->sessions[index]))
 		fw_log_block(fw, fw_policy_of(fw, &fw->sessions[index]), index, FW_LOG_BLOCK_GIVEN, why, now);
@@ -263,6 +265,8 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 				fetched = FW_EXPIRE_FETCH - 1;
 			}
 			assert(fw->place[index].slot == fw->wheel_at_s % FW_WHEEL_SLOTS);
+			if (fw_is_carried(&fw->sessions[index]) && fw->sessions[index].expires <= now)
+				fw_carried_sync(fw, index);
 			if (fw->place[index].uses > 0 ||
 				(fw_bindings_held(fw) && fw_is_binding(&fw->sessions[index])))
 				fw->sessions[index].expires =

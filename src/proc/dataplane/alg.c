@@ -18,6 +18,16 @@ void alg_burst(struct pipeline *p)
 	p->alg->copies_n = 0;
 }
 
+bool alg_may_read(const struct pipeline *p, const struct fw_session *s)
+{
+	uint32_t on = p->snapshot->algs;
+	uint16_t port = s->key[1].src_port;
+
+	if (s->key[0].proto == IP_TCP)
+		return on & ALG_FTP && port == FTP_PORT_NUMBER;
+	return (on & ALG_TFTP && port == TFTP_PORT_NUMBER) || (on & ALG_SIP && port == SIP_PORT_NUMBER);
+}
+
 /* If t passes, it completes the handshake of a connection that may be read. */
 static bool opens(const struct pipeline *p, const struct train *t, const struct fw_session *s)
 {

@@ -42,7 +42,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		socket_replace(&d->state_fd, fd);
 		return RC_OK;
 	case RESOURCE_CARRY:
-		return carry_maps_take(&d->carry, r->index, fd, e);
+		return carry_maps_take(&d->carry, r->index, fd, e) == RC_OK ? workers_carry(d, e) : e->rc;
 	case RESOURCE_INTERFACE:
 		links_take(d, r->name, r->index, r->worker, fd);
 		return RC_OK;
@@ -133,6 +133,7 @@ bool control_load(struct dataplane *d, uint32_t budget)
 	if (snapshot_prepare(d, budget)) {
 		pause_begin(&d->pause);
 		snapshot_load(d);
+		workers_carry_check(d);
 		pause_end(&d->pause);
 	}
 	return !d->snapshot_next.snapshot;
@@ -533,6 +534,7 @@ static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 
 	d->trace = (struct traces){ .tag = f->head.tag, .wanted = m->count };
 	traces_set(d, m, m->count);
+	workers_carry_pass(d); /* it is to see the packets of carried sessions, too */
 }
 
 /* Every worker is asked for all of them, and the first ones count. The last one is complete when the burst is over

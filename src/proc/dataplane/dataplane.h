@@ -92,6 +92,7 @@ struct dataplane {
 	/* links.c */
 	struct link_files links[LINKS_MAX];
 	uint32_t links_n;
+	bool carries; /* the workers have `carry` */
 
 	struct carry_maps carry;
 
@@ -214,7 +215,11 @@ enum rc workers_prepare(struct dataplane *d, const struct snapshot *s, struct er
 enum rc workers_prepare_go(struct dataplane *d, uint32_t budget, bool *ret_ready, struct err *e);
 void workers_prepare_end(struct dataplane *d); /* it is given up */
 void workers_load_prepared(struct dataplane *d);
-void workers_sweep(struct dataplane *d);   /* in a pause: what commits have left to be done, to its end */
+void workers_sweep(struct dataplane *d); /* in a pause: what commits have left to be done, to its end */
+/* What sessions are carried by may have come: of all workers from now on. */
+enum rc workers_carry(struct dataplane *d, struct err *e);
+void workers_carry_check(struct dataplane *d); /* pipeline_carry_check(); not only in a pause */
+void workers_carry_pass(struct dataplane *d);
 void workers_changed(struct dataplane *d); /* links or SAs: pipeline_changed() */
 void workers_routes(struct dataplane *d);  /* d->routes is another one */
 void workers_path_mtu(struct dataplane *d, uint32_t tunnel, uint32_t mtu);

@@ -269,6 +269,7 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 			trace_say(p, t, "egress", "interface %s, next hop %s", name,
 				addr_text(hop, &t->next_hop));
 	}
+	carried_offer(p, t);
 	if (too_large(t, mtu) || t->inner_l4)
 		send_cut(p, t, mtu, mac);
 	else

@@ -19,7 +19,7 @@ struct forwarding_decision {
 	uint32_t mtu;
 };
 
-static uint32_t interface_of_link(const struct pipeline *p, uint32_t link)
+uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link)
 {
 	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
 		if (p->interfaces[i].link == link)
@@ -101,7 +101,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 		return DROP_MULTICAST;
 	if (r.kind != ROUTE_UNICAST)
 		return DROP_NO_ROUTE;
-	ret_decision->interface = interface_of_link(p, r.link);
+	ret_decision->interface = pipeline_interface_of_link(p, r.link);
 	if (ret_decision->interface == TRAIN_NONE)
 		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device */
 	ret_decision->zone = p->interfaces[ret_decision->interface].zone;
@@ -240,8 +240,9 @@ static bool source_fits(const struct pipeline *p, const struct train *t,
 	struct route_answer back[ROUTE_PATHS_MAX];
 	uint32_t n = route_next_hops(p->routes, &flow, back, COUNT_OF(back));
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t interface =
-			back[i].kind == ROUTE_UNICAST ? interface_of_link(p, back[i].link) : TRAIN_NONE;
+		uint32_t interface = back[i].kind == ROUTE_UNICAST
+					     ? pipeline_interface_of_link(p, back[i].link)
+					     : TRAIN_NONE;
 		if (interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone)
 			return true;
 	}
@@ -562,12 +563,19 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 		ctx->t->drop = DROP_SESSION_ZONE_MISMATCH;
 }
 
+/* A route's own, smaller MTU follows from the segment size that was computed from it. */
+uint32_t forward_link_mtu(const struct pipeline *p, const struct fw_forwarding *cached, uint8_t family)
+{
+	uint32_t head = TCP_HEADER_SIZE + (family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
+
+	return MIN_OF(cached->mss + head, p->interfaces[cached->out_interface].mtu);
+}
+
 static void forward_cached(struct pipeline *p, struct packet_context *ctx, const struct fw_forwarding *cached)
 {
 	struct train *t = ctx->t;
 	const struct fw_session *s = fw_session(p->fw, t->session);
 	uint8_t family = s->key[t->flags & TRAIN_REPLY ? 0 : 1].family; /* as it leaves */
-	uint32_t head = TCP_HEADER_SIZE + (family == ADDR_V4 ? IP4_HEADER_SIZE : IP6_HEADER_SIZE);
 
 	t->out_interface = cached->out_interface;
 	t->tunnel = cached->tunnel;
@@ -580,10 +588,7 @@ static void forward_cached(struct pipeline *p, struct packet_context *ctx, const
 		ctx->mtu_out = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
 	} else {
 		t->out_zone = p->interfaces[t->out_interface].zone;
-		ctx->mtu_out = p->interfaces[t->out_interface].mtu;
-		/* A route's own, smaller MTU follows from the segment size that was computed from it. */
-		if (cached->mss + head < ctx->mtu_out)
-			ctx->mtu_out = cached->mss + head;
+		ctx->mtu_out = forward_link_mtu(p, cached, family);
 	}
 	ctx->mtu = mtu_on_arrival(t, family, ctx->mtu_out);
 }

@@ -343,6 +343,8 @@ static void neighbour_read(struct dataplane *d, struct route_table *t, const str
 		n.state = ROUTE_NEIGHBOUR_WAITING;
 	if (h->nlmsg_type == RTM_DELNEIGH) {
 		route_neighbour_gone(t, n.link, &n.addr);
+		if (t == d->routes)
+			workers_neighbour(d, n.link, &n.addr, clock_mono());
 		return;
 	}
 	if (route_neighbour_set(t, &n) != RC_OK)

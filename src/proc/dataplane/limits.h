@@ -151,4 +151,14 @@
 	9216 /* octets of a packet whose text is replaced; a message of SIP has at most 8192 */
 #define ALG_FTP_MAX 256
 
+/* ---- sessions carried by the kernel ---- */
+
+/* Packets of both directions before a session is carried: a call of a few packets is over before it pays. */
+#define CARRIED_AFTER 6
+#define CARRIED_NEIGHBOURS                                                                                   \
+	512		   /* that carried sessions are sent to; beyond it any change of a neighbour counts */
+#define CARRIED_BUDGET 512 /* records of each round between bursts */
+/* With seven of eight records used, those idle for so long are taken back. */
+#define CARRIED_IDLE   (10 * NS_PER_S)
+
 #endif

@@ -114,6 +114,7 @@ static void process_second(struct dataplane *d)
 	pause_begin(&d->pause);
 	routes_second(d);
 	uplinks_second(d);
+	workers_carry_check(d);
 	bool aging = tables_aging(d) > 0;
 	adoption_log(d);
 	pause_end(&d->pause);
@@ -181,6 +182,7 @@ static uint32_t routes_run(struct dataplane *d)
 {
 	pause_begin(&d->pause);
 	uint32_t n = routes_receive(d);
+	workers_carry_check(d);
 	pause_end(&d->pause);
 	routes_ahead(d);
 	return n;
@@ -223,6 +225,7 @@ static void messages_run(struct dataplane *d)
 	pause_begin(&d->pause);
 	if (loop_once(&d->child.loop, 0, &e) != RC_OK)
 		log_error("%s", e.text);
+	workers_carry_check(d);
 	pause_end(&d->pause);
 	d->messages_at = clock_mono() + MESSAGES_EVERY;
 }

@@ -33,9 +33,10 @@ void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr 
 
 	if (usable)
 		neighbour_remember(p, link, addr);
+	p->now = now;
+	carried_neighbour(p, link, addr);
 	if (p->neighbour_queue_n == 0 || (!usable && state != ROUTE_NEIGHBOUR_FAILED))
 		return;
-	p->now = now;
 	p->scratch_n = 0;
 	for (;;) { /* the oldest first, to keep their order */
 		struct queued_packet *first = NULL;

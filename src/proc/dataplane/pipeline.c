@@ -66,6 +66,7 @@ void pipeline_done(struct pipeline *p)
 	free(p->tunnels);
 	free(p->rates_own);
 	free(p->alg);
+	carry_free(p->carried.carry);
 	free(p->scratch);
 	*p = (struct pipeline){ 0 };
 }
@@ -270,6 +271,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	assert(n <= TRAIN_BURST_MAX);
 	p->now = now;
 	p->scratch_n = 0;
+	pipeline_carry_check(p);
 	alg_burst(p);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet_context *ctx = &list[passed];
@@ -304,6 +306,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	egress_flush(p);
 	assert(p->batch.packets == 0 && p->batch.n == 0);
 	p->io.flush(p->io.context);
+	carried_burst(p);
 	fw_reassemble_done(p->fw);
 	if (p->trace.on)
 		trace_flush(p);

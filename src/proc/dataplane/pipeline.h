@@ -24,6 +24,7 @@
  *	alg_sip.c          messages of SIP
  *	alg_text.c         text of another length, and what it announces
  *	uplink_probe.c     probes of uplinks, and their answers
+ *	carried.c          sessions carried by the kernel (carried.h)
  *	trace.c            the stages in plain text
  *
  * stages.h is what these share, limits.h their limits.
@@ -33,6 +34,7 @@
 
 #include "esp/esp.h"
 #include "firewall/firewall.h"
+#include "proc/dataplane/carried.h"
 #include "proc/dataplane/limits.h"
 #include "route/health.h"
 #include "route/route.h"
@@ -200,6 +202,7 @@ struct pipeline {
 	uint32_t fragment_id;
 	struct trace trace;
 	struct alg_state *alg; /* alg.c */
+	struct carried carried;
 
 	mono_ns now;
 	uint64_t drops[DROP_COUNT]; /* packets */
@@ -282,6 +285,19 @@ const char *pipeline_probe_send(
 bool pipeline_probe_answer(struct pipeline *p, const struct train *t, mono_ns now);
 /* A path MTU towards a tunnel's remote endpoint was learned; 0: forget. */
 void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu);
+
+/*
+ * Sessions carried by the kernel, when the pipeline has its firewall and its number among the workers; tables NULL: none. False:
+ * out of memory. The programs beside, carry_tables_begin() is the caller's.
+ */
+bool pipeline_carry(struct pipeline *p, const struct carry_tables *tables);
+/* Has anything changed that decisions are made of? Then what is carried passes here once. After each change, of each worker. */
+void pipeline_carry_check(struct pipeline *p);
+void pipeline_carry_pass(struct pipeline *p); /* it does, whether or not */
+/* Between bursts: the beat, and in pieces what has passed. Returns when to call again. */
+mono_ns pipeline_carry_timers(struct pipeline *p, mono_ns now);
+/* Is the session at this index carried now? */
+bool pipeline_carries(const struct pipeline *p, uint32_t index, const struct fw_session *s);
 
 /* For what never became a train; drop_reply() counts trains. */
 static inline void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t packets)

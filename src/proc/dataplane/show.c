@@ -449,6 +449,7 @@ struct counts {
 	struct {
 		uint64_t answers, suppressed, conflicts;
 	} proxies;
+	uint64_t carried, carried_packets, carried_placed, carried_taken_back, carried_no_room;
 };
 
 static void fw_counts_add(struct fw_counters *sum, const struct fw_counters *c)
@@ -487,11 +488,37 @@ static void counts_add(struct counts *sum, const struct worker *w)
 	sum->proxies.suppressed += p->proxies.suppressed;
 	sum->proxies.conflicts += p->proxies.conflicts;
 	sum->sessions_limit += fw_sessions_limit(w->fw);
+	sum->carried += p->carried.carry ? carry_used(p->carried.carry) : 0;
+	sum->carried_packets += p->carried.packets;
+	sum->carried_placed += p->carried.placed;
+	sum->carried_taken_back += p->carried.taken_back;
+	sum->carried_no_room += p->carried.no_room;
 	for (int i = DROP_NONE + 1; i < DROP_COUNT; i++)
 		sum->drops[i] += p->drops[i];
 	sum->drops[DROP_FRAGMENT_TIMEOUT] += fw_counters(w->fw)->fragments_timeout;
 	sum->drops[DROP_FRAGMENT_LIMIT] += fw_counters(w->fw)->fragments_limit;
 	sum->drops[DROP_FRAGMENT_OVERLAP] += fw_counters(w->fw)->fragments_overlap;
+}
+
+static void counters_of_carried(struct out *o, const struct counts *s)
+{
+	const struct carry_head *head = o->d->carry.head;
+	/* clang-format off */
+	const struct {
+		const char *name, *text;
+		uint64_t value;
+	} rows[] = {
+		{ "carried-sessions",         "records of sessions that the kernel carries, or did since they were last decided", s->carried },
+		{ "carried-packets",          "packets that it has forwarded; they are among packets-in and packets-out, a second later at most", s->carried_packets },
+		{ "carried-placed",           "times that a session was handed to the kernel, or again after something had changed", s->carried_placed },
+		{ "carried-taken-back",       "sessions that it carries no longer: they ended, or a packet opened or ended a connection", s->carried_taken_back },
+		{ "carried-no-room",          "sessions that found no record or no place in the kernel's table", s->carried_no_room },
+		{ "carried-lost",             "packets that were lost since their session was taken back meanwhile", head ? __atomic_load_n(&head->lost, __ATOMIC_RELAXED) : 0 },
+	};
+	/* clang-format on */
+
+	for (uint32_t i = rows_first(&o->piece, 1); i < COUNT_OF(rows) && rows_look(&o->piece, 1, i); i++)
+		counter_row(o, rows[i].name, rows[i].value, rows[i].text);
 }
 
 static void counters_rows(struct out *o)
@@ -555,8 +582,9 @@ static void counters_rows(struct out *o)
 
 	for (uint32_t i = rows_first(&o->piece, 0); i < COUNT_OF(rows) && rows_look(&o->piece, 0, i); i++)
 		counter_row(o, rows[i].name, rows[i].value, rows[i].text);
-	for (uint32_t i = MAX_OF(rows_first(&o->piece, 1), DROP_NONE + 1u);
-		i < DROP_COUNT && rows_look(&o->piece, 1, i); i++) {
+	counters_of_carried(o, &s);
+	for (uint32_t i = MAX_OF(rows_first(&o->piece, 2), DROP_NONE + 1u);
+		i < DROP_COUNT && rows_look(&o->piece, 2, i); i++) {
 		char name[64];
 		snprintf(name, sizeof name, "drop-%s", drop_name((enum drop_reason)i));
 		counter_row(o, name, s.drops[i], drop_text((enum drop_reason)i));

@@ -34,8 +34,8 @@ static void endpoint_put(struct jw *w, const char *key, struct ip_addr addr, uin
 	jw_str(w, key, endpoint_text(text, &e));
 }
 
-static void session_row(
-	struct rows_piece *piece, const struct firewall *fw, const struct fw_session *s, mono_ns now)
+static void session_row(struct rows_piece *piece, const struct firewall *fw, const struct fw_session *s,
+	bool carried, mono_ns now)
 {
 	struct jw *w = rows_row(piece);
 	struct ip_addr addr;
@@ -62,6 +62,8 @@ static void session_row(
 		jw_str(w, "reply_interface", fw_interface_name(fw, s->interface[1]));
 	if (expectation_alg_name(s->alg)[0])
 		jw_str(w, "alg", expectation_alg_name(s->alg));
+	if (carried)
+		jw_bool(w, "carried", true);
 	jw_u64(w, "bytes", s->bytes[0] + s->bytes[1]);
 	jw_u64(w, "packets_forward", s->packets[0]);
 	jw_u64(w, "packets_reply", s->packets[1]);
@@ -81,7 +83,7 @@ static void worker_rows(
 	for (uint32_t i = rows_first(piece, section); i < used && rows_look(piece, section, i); i++) {
 		const struct fw_session *s = fw_session_current(fw, i, now);
 		if (s && fw_session_selected(fw, s, filter, now))
-			session_row(piece, fw, s, now);
+			session_row(piece, fw, s, pipeline_carries(&w->pipeline, i, s), now);
 	}
 	pipeline_notes(&w->pipeline); /* of those that a commit has ended */
 }

@@ -90,6 +90,21 @@ void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr 
 /* proxy.c: after a new snapshot is in use; `old` is the one before, or NULL */
 void proxies_load(struct pipeline *p, const struct snapshot *old);
 
+/* forward.c: the interface with this index of the kernel's, or TRAIN_NONE; and what the way of a cached decision out of a
+ * link takes of a packet that leaves with this family. */
+uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link);
+uint32_t forward_link_mtu(const struct pipeline *p, const struct fw_forwarding *cached, uint8_t family);
+
+/* alg.c: is the text of its packets read, or may it be? */
+bool alg_may_read(const struct pipeline *p, const struct fw_session *s);
+
+/* carried.c */
+void carried_offer(
+	struct pipeline *p, const struct train *t); /* t leaves by a link: its session may be carried */
+void carried_burst(struct pipeline *p);		    /* the burst has been sent */
+void carried_neighbour(
+	struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* its state may be another */
+
 /* trace.c */
 void trace_begin(struct pipeline *p, struct train *t);
 void trace_flush(struct pipeline *p); /* the burst is over */

@@ -112,11 +112,12 @@ mono_ns worker_timers(struct worker *w, mono_ns now)
 	pipeline_notes(&w->pipeline);
 	if (now >= w->next_expiry)
 		w->next_expiry = fw_expire(w->fw, now, EXPIRE_BUDGET);
+	mono_ns carried = pipeline_carry_timers(&w->pipeline, now);
 	if (now >= w->next_second) {
 		w->next_second = now + NS_PER_S;
 		overload_second(w);
 		pipeline_tick(&w->pipeline, now);
 	}
 	pipeline_notes(&w->pipeline);
-	return swept && aged ? MIN_OF(w->next_second, w->next_expiry) : now;
+	return swept && aged ? MIN_OF(MIN_OF(w->next_second, w->next_expiry), carried) : now;
 }

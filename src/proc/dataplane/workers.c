@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 void workers_changed(struct dataplane *d)
 {
@@ -174,6 +175,10 @@ static void counts_keep(struct pipeline *to, const struct pipeline *from)
 	to->trains_handed_over += from->trains_handed_over;
 	to->notes_lost += from->notes_lost;
 	to->alg_full += from->alg_full;
+	to->carried.packets += from->carried.packets;
+	to->carried.placed += from->carried.placed;
+	to->carried.taken_back += from->carried.taken_back;
+	to->carried.no_room += from->carried.no_room;
 	to->proxies.answers += from->proxies.answers;
 	to->proxies.suppressed += from->proxies.suppressed;
 	to->proxies.conflicts += from->proxies.conflicts;
@@ -229,8 +234,44 @@ static enum rc others_begin(struct dataplane *d, uint32_t n, struct err *e)
 	return RC_OK;
 }
 
+static enum rc carry_begin(struct dataplane *d, bool divided, struct err *e)
+{
+	struct carry_tables t = { d->carry.head, d->carry.buckets, d->carry.records };
+	uint8_t key[16];
+
+	d->carries = carry_maps_ready(&d->carry);
+	if (!d->carries)
+		return RC_OK;
+	if (getrandom(key, sizeof key, 0) != sizeof key)
+		return err_errno(e, RC_IO, "read random octets for the hash key of carried sessions");
+	carry_tables_begin(&t, key, divided);
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		if (!pipeline_carry(&d->workers[i]->pipeline, &t))
+			return err_add(e, RC_LIMIT, "out of memory for the carried sessions of worker %u", i);
+	return RC_OK;
+}
+
+enum rc workers_carry(struct dataplane *d, struct err *e)
+{
+	if (!d->started || d->carries || !carry_maps_ready(&d->carry))
+		return RC_OK;
+	return carry_begin(d, true, e);
+}
+
+void workers_carry_check(struct dataplane *d)
+{
+	for (uint32_t i = 0; d->carries && i < d->workers_n; i++)
+		pipeline_carry_check(&d->workers[i]->pipeline);
+}
+
+void workers_carry_pass(struct dataplane *d)
+{
+	if (d->carries)
+		pipeline_carry_pass(&d->workers[0]->pipeline); /* the epoch is that of all */
+}
+
 /* Before the memory is attached there is nothing else to give them. */
-static enum rc equip(struct dataplane *d, struct err *e)
+static enum rc equip(struct dataplane *d, bool divided, struct err *e)
 {
 	struct pipeline *all[WORKERS_MAX];
 
@@ -243,6 +284,9 @@ static enum rc equip(struct dataplane *d, struct err *e)
 		w->pipeline.health = &d->health;
 	}
 	pipeline_join(all, d->workers_n);
+	enum rc rc = carry_begin(d, divided, e);
+	if (rc != RC_OK)
+		return rc;
 	for (uint32_t i = 0; i < d->workers_n; i++)
 		pipeline_notes(&d->workers[i]->pipeline);
 	if (d->snapshot.snapshot)
@@ -253,6 +297,7 @@ static enum rc equip(struct dataplane *d, struct err *e)
 enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
 {
 	enum rc rc = RC_OK;
+	bool dividing = d->state != NULL; /* sessions end then */
 
 	assert(n > 0 && n <= WORKERS_MAX);
 	threads_stop(d);
@@ -267,13 +312,13 @@ enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
 	others_end(d);
 	rc = others_begin(d, n, e);
 	if (rc == RC_OK)
-		rc = d->state ? memory_divide(d, e) : memory_attach(d, d->state_fd, e);
+		rc = dividing ? memory_divide(d, e) : memory_attach(d, d->state_fd, e);
 	if (rc == RC_OK)
 		links_share_out(d);
 	if (rc == RC_OK)
 		tunnels_share_out(d);
 	if (rc == RC_OK)
-		rc = equip(d, e);
+		rc = equip(d, d->resumed && !dividing, e);
 	if (rc == RC_OK && d->snapshot_next.snapshot)
 		rc = workers_prepare(d, d->snapshot_next.snapshot, e); /* from its beginning */
 	if (rc != RC_OK)
@@ -285,6 +330,7 @@ enum rc workers_set(struct dataplane *d, uint32_t n, struct err *e)
 void workers_done(struct dataplane *d)
 {
 	threads_stop(d);
+	workers_carry_pass(d); /* nothing is forwarded without this process */
 	rings_done(&d->rings);
 	links_close(d);
 	tunnels_close(d);
