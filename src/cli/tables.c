@@ -17,6 +17,10 @@ static const struct cli_column status_columns[] = {
 	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "sha256", "SHA-256", LEFT },
 	{ "reason",    "reason",    LEFT },
 };
+static const struct cli_column export_columns[] = {
+	{ "name", "name", LEFT }, { "state", "state", LEFT }, { "to", "to", LEFT }, { "records", "records", RIGHT }, { "lost", "lost", RIGHT },
+	{ "queued", "queued", RIGHT }, { "lines", "lines", RIGHT }, { "reason", "reason", LEFT },
+};
 static const struct cli_column interfaces_columns[] = {
 	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },
 	{ "mtu",        "MTU",        RIGHT }, { "mac",        "MAC",        LEFT },  { "addresses", "addresses", LEFT },
@@ -116,7 +120,8 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters) E(LEDGER, ledger) E(KEYS, keys)
+	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters)
+	E(LEDGER, ledger) E(EXPORT, export) E(KEYS, keys)
 #undef E
 };
 /* clang-format on */

@@ -91,6 +91,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "model/session_filter.h"
+#include "model/session_record.h"
 #include "model/snapshot.h"
 #include "wire/expectation.h"
 #include "wire/train.h"
@@ -528,28 +529,10 @@ void fw_note(struct firewall *fw, const struct fw_note *note, mono_ns now);
  * again. */
 mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget);
 
-/* Why a session ended. */
-/* clang-format off */
-#define FW_ENDS(E)	/* id, name, text */ \
-	E(FIN,                 "tcp-fin",             "both sides closed the connection") \
-	E(RESET,               "tcp-reset",           "one side reset the connection") \
-	E(SCTP_SHUTDOWN,       "sctp-shutdown",       "both sides closed the association") \
-	E(SCTP_ABORT,          "sctp-abort",          "one side aborted the association") \
-	E(TIMEOUT,             "timeout",             "idle for longer than its timeout") \
-	E(EVICTED,             "evicted",             "evicted from a full table, or under a lower session-limit") \
-	E(AGED,                "aged-early",          "idle for early-ageout, while the table was above a watermark of aging") \
-	E(REUSED,              "reused",              "a new connection uses its addresses and ports") \
-	E(POLICY_CHANGED,      "policy-changed",      "a new configuration does not permit it, or its zone is gone") \
-	E(ROUTE_CHANGED,       "route-changed",       "its route now leads where policy or NAT would decide otherwise") \
-	E(NAT_ADDRESS_CHANGED, "nat-address-changed", "the address that it was translated to is no longer the gateway's, or no longer on its egress interface") \
-	E(COLLISION,           "collision",           "another worker has a session with its translated addresses and ports, or no room to redirect its replies") \
-	E(SERVER_DOWN,         "server-down",         "its server fails the health check of its rule") \
-	E(CLEARED,             "cleared",             "an administrator ended it")
-/* clang-format on */
-
+/* Why a session ended; as enum session_end. */
 enum fw_end {
-#define E(id, name, text) FW_END_##id,
-	FW_ENDS(E) FW_END_COUNT
+#define E(id, name, flow_end, text) FW_END_##id,
+	SESSION_ENDS(E) FW_END_COUNT
 #undef E
 };
 const char *fw_end_name(enum fw_end e);
@@ -578,6 +561,7 @@ struct fw_log {
 	bool permits;  /* FW_LOG_DENY: the rule permits it; it was dropped for another reason */
 	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
 	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
+	char tunnel_name[NAME_MAX_BYTES];			      /* of sessions */
 	char nat_rule_name[NAME_MAX_BYTES];			      /* FW_LOG_EXHAUSTED, and of blocks */
 	uint16_t nat_first, nat_last;				      /* of blocks */
 	uint32_t record;					      /* of FW_LOG_BLOCK_TAKEN */

@@ -10,17 +10,11 @@
 #include "firewall/internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 const char *fw_end_name(enum fw_end e)
 {
-	static const char *const names[] = {
-#define E(id, name, text) [FW_END_##id] = name,
-		FW_ENDS(E)
-#undef E
-	};
-
-	assert(e < FW_END_COUNT);
-	return names[e];
+	return session_end_name((enum session_end)e);
 }
 
 static void name_put(char ret_name[NAME_MAX_BYTES], const struct snapshot *s, uint32_t zone)
@@ -90,6 +84,7 @@ static void session_put(struct firewall *fw, const struct fw_policy *p, const st
 	l->begun = s->created;
 	memcpy(l->packets, s->packets, sizeof l->packets);
 	memcpy(l->bytes, s->bytes, sizeof l->bytes);
+	snprintf(l->tunnel_name, sizeof l->tunnel_name, "%s", fw_session_tunnel_name(fw, s));
 	names_put(l, p);
 }
 

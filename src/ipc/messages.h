@@ -13,6 +13,7 @@
 #include "model/keeper_api.h"
 #include "model/sa.h"
 #include "model/session_filter.h"
+#include "model/session_record.h"
 #include "model/snapshot.h"
 
 #define FROM(p)		  (1u << PROC_##p)
@@ -32,8 +33,8 @@
 	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), struct msg_snapshot, 1) \
 	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	\
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
-	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), FROM(LEDGER), struct msg_ledger_append, 0) \
-	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY), struct msg_ledger_receipt, 0) \
+	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT), FROM(LEDGER), struct msg_ledger_append, 0) \
+	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT), struct msg_ledger_receipt, 0) \
 	/* who has cosigned what covers an entry: the keeper makes a challenge of it */								\
 	M(COSIGNED_ASK,    FROM(KEEPER), FROM(LEDGER), struct msg_cosigned_ask, 0)							\
 	M(COSIGNED,        FROM(LEDGER), FROM(KEEPER), struct msg_cosigned, 0)	/* the quorum, or who had when the time was over */	\
@@ -88,10 +89,12 @@
 	M(UPLINK,          FROM(SUPERVISOR) | FROM(DATAPLANE), FROM(SUPERVISOR) | FROM(DATAPLANE), struct msg_uplink, 0)	/* is down or up; to a new data plane, that it was down */	\
 	M(DETOUR,          FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_detour, 0)	/* where the host's own default route goes while an uplink is down */	\
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
+	/* what the firewall did, for those outside: bounded in the data plane, and counted where there is no room */				\
+	M(SESSION_RECORD,  FROM(DATAPLANE), FROM(EXPORT), struct msg_session_record, 0)							\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
-	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), struct msg_show, 0) \
-	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), FROM(CONTROL), struct msg_row, 0) \
-	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER), FROM(CONTROL), struct msg_result, 0) \
+	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), struct msg_show, 0) \
+	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), FROM(CONTROL), struct msg_row, 0) \
+	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), FROM(CONTROL), struct msg_result, 0) \
 	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0)								\
 	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
 	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
@@ -136,6 +139,7 @@ struct msg_link {
 	R(KNOWN_ANSWERS,  KEEPER,    "known answers of its functions, sealed; the ledger has their SHA-256")		\
 	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
 	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")					\
+	R(LOG_DIR,        EXPORT,    "the directory of the session log")						\
 	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
 /* clang-format on */
 
@@ -280,6 +284,11 @@ struct msg_detour {
 	struct ip_addr gateway; /* ADDR_NONE: of a link without link addresses */
 };
 
+struct msg_session_record {
+	uint64_t lost; /* records before this one for which there was no room, or nobody to take them */
+	struct session_record record;
+};
+
 struct msg_neighbour {
 	uint32_t interface; /* the kernel's index */
 	struct ip_addr addr;
@@ -303,6 +312,7 @@ struct msg_neighbour {
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\
 	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory, witnesses")			\
+	S(EXPORT,     "export",     EXPORT,     "the session log, and where else records go: queues and losses")	\
 	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")
 /* clang-format on */
 

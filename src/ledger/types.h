@@ -61,7 +61,8 @@
 	T(HANDSHAKE_REFUSED,     "handshake_refused",     "ike keeper",     "a negotiation was refused")	\
 	T(UPLINK_STATE,          "uplink_state",          "supervisor",     "an uplink whose health is checked has gone down or come back")	\
 	T(SERVER_STATE,          "server_state",          "supervisor",     "a server of destination NAT whose health is checked has gone down or come back")	\
-	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy", "the ledger could not be reached for some time")
+	T(SESSION_LOG,           "session_log",           "export",         "how far the session log has come: all its lines up to here are what they were")	\
+	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy export", "the ledger could not be reached for some time")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
 #define LEDGER_PRIORITY(S)										\
@@ -251,6 +252,12 @@
 	F(SERVER_STATE,          "reason",       STRING, "why it is down; empty: it is up")	\
 	F(SERVER_STATE,          "server",       STRING, "its address and port")	\
 	F(SERVER_STATE,          "state",        STRING, "down or up")	\
+	F(SESSION_LOG,           "count",        NUMBER, "lines since the previous such entry of this start of export")	\
+	F(SESSION_LOG,           "last",         NUMBER, "number of the last line")	\
+	F(SESSION_LOG,           "log",          STRING, "identifier of the log")	\
+	F(SESSION_LOG,           "lost",         NUMBER, "records that were lost since the previous such entry")	\
+	F(SESSION_LOG,           "oldest",       NUMBER, "number of the oldest line that is kept; what is before it was deleted for want of room")	\
+	F(SESSION_LOG,           "sha256",       STRING, "of the last line, which holds that of the line before, and so on")	\
 	F(LEDGER_OUTAGE,         "late",         NUMBER, "entries that follow late")	\
 	F(LEDGER_OUTAGE,         "lost",         NUMBER, "entries lost because the queue was full")	\
 	F(LEDGER_OUTAGE,         "refused",      NUMBER, "actions refused meanwhile")	\

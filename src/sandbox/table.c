@@ -26,6 +26,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	[PROC_CONTROL]   = { APART,     true,   256,   0,    256 * MB,      0 },
 	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
 	[PROC_COURIER]   = { APART,     true,    64,   0,    0,             0 },
+	[PROC_EXPORT]    = { APART,     true,    64,   0,    RLIM_INFINITY, 0 },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -35,7 +36,8 @@ const struct confinement confinements[PROC_COUNT] = {
 #define C (1u << PROC_CONTROL)
 #define N (1u << PROC_ENTROPY) /* noise */
 #define U (1u << PROC_COURIER)
-#define ALL (K | I | D | L | C | N | U)
+#define X (1u << PROC_EXPORT)
+#define ALL (K | I | D | L | C | N | U | X)
 
 /* A call without a row here kills the process (SIGSYS). */
 #define CALLS(S)	/* call, who, check */									\
@@ -77,12 +79,12 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* the command line's listening socket */								\
 	S(accept4, C, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C, CALL_ANY)					\
 	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
-	S(openat, K | L | C, CALL_ANY) S(newfstatat, K | L | C, CALL_ANY) S(statx, K | L | C, CALL_ANY)		\
-	S(getdents64, K | L | C, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
-	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C, CALL_ANY) S(fdatasync, L | C, CALL_ANY)			\
-	S(ftruncate, L | C, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
+	S(openat, K | L | C | X, CALL_ANY) S(newfstatat, K | L | C | X, CALL_ANY) S(statx, K | L | C | X, CALL_ANY)	\
+	S(getdents64, K | L | C | X, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
+	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C | X, CALL_ANY) S(fdatasync, L | C | X, CALL_ANY)		\
+	S(ftruncate, L | C | X, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
 	S(mkdirat, L | C, CALL_ANY) S(renameat, L | C, CALL_ANY) S(renameat2, L | C, CALL_ANY)			\
-	S(unlinkat, L | C, CALL_ANY) S(linkat, L | C, CALL_ANY) S(faccessat, L | C, CALL_ANY)			\
+	S(unlinkat, L | C | X, CALL_ANY) S(linkat, L | C, CALL_ANY) S(faccessat, L | C, CALL_ANY)			\
 	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\

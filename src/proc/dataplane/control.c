@@ -7,6 +7,7 @@
 #include "base/rate.h"
 #include "base/siphash.h"
 #include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/record.h"
 #include "proc/dataplane/rule_log.h"
 
 #include <assert.h>
@@ -464,6 +465,7 @@ static void log_note_take(struct dataplane *d, const void *bytes)
 	struct fw_log l;
 
 	memcpy(&l, bytes, sizeof l);
+	record_send(d, &l);
 	if (d->block_lines_unsaid) {
 		struct fw_log lost = { .kind = FW_LOG_BLOCKS_LOST, .suppressed = d->block_lines_unsaid };
 		if (log_record(rule_log_text(text, &lost)))

@@ -13,6 +13,7 @@
  *	workers.c    all workers together: their number, and what changes for all
  *	rule_log.c   log records of rules as text
  *	carry_maps.c what sessions that the kernel carries stand in
+ *	record.c     the same to the export process
  *	links.c      the links' sockets, shared out to workers
  *	tunnels.c    those of tunnels
  *	steer.c      which of these the kernel delivers an ESP packet to
@@ -119,6 +120,8 @@ struct dataplane {
 	uint32_t servers_down_n;
 	/* records of blocks of ports that standard error did not take; and since the last line that says so */
 	uint64_t block_lines_lost, block_lines_unsaid;
+	/* records for which there was no room in the link to export; and since the last one that it got */
+	uint64_t records_lost, records_untold;
 
 	/* uplinks.c */
 	struct health health;

@@ -112,6 +112,11 @@
  * gone for IKE_LOCAL_GONE_MS. */
 #define UPLINK_REPORT_AGAIN (450 * NS_PER_MS)
 
+/* ---- records ---- */
+
+/* Of session records that export has not taken yet: more than a thousand; the rule log makes no more in a second. */
+#define RECORDS_WAITING_BYTES_MAX (1u << 20)
+
 /* ---- sockets ---- */
 
 #define RX_BURST	    TRAIN_BURST_MAX

@@ -3,27 +3,33 @@
 #include "base/tw.h"
 #include "wire/ip.h"
 
-static const char *kind(const struct fw_log *l)
+enum session_event rule_log_event(const struct fw_log *l)
 {
 	switch (l->kind) {
 	case FW_LOG_INIT:
-		return "session-init";
+		return SESSION_EVENT_INIT;
 	case FW_LOG_CLOSE:
-		return "session-close";
+		return SESSION_EVENT_CLOSE;
 	case FW_LOG_SUPPRESSED:
-		return "log-suppressed";
+		return SESSION_EVENT_SUPPRESSED;
 	case FW_LOG_EXHAUSTED:
-		return l->drop == DROP_NAT_BLOCK_LIMIT ? "nat-block-limit" : "nat-exhausted";
+		return l->drop == DROP_NAT_BLOCK_LIMIT ? SESSION_EVENT_NAT_BLOCK_LIMIT
+						       : SESSION_EVENT_NAT_EXHAUSTED;
 	case FW_LOG_BLOCK_TAKEN:
-		return "nat-block-allocated";
+		return SESSION_EVENT_NAT_BLOCK_TAKEN;
 	case FW_LOG_BLOCK_GIVEN:
-		return "nat-block-released";
+		return SESSION_EVENT_NAT_BLOCK_GIVEN;
 	case FW_LOG_BLOCKS_LOST:
-		return "nat-block-records-lost";
+		return SESSION_EVENT_NAT_BLOCKS_LOST;
 	case FW_LOG_DENY:
 		break;
 	}
-	return l->permits ? "session-drop" : "session-deny";
+	return l->permits ? SESSION_EVENT_DROP : SESSION_EVENT_DENY;
+}
+
+static const char *kind(const struct fw_log *l)
+{
+	return session_event_name(rule_log_event(l));
 }
 
 static void proto_say(struct tw *w, uint8_t proto)

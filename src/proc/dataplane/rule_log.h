@@ -9,6 +9,8 @@
 /* One record as a line: its kind, then KEY=VALUE pairs, separated by single spaces. Returns ret_text. */
 char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l);
 
+enum session_event rule_log_event(const struct fw_log *l);
+
 /* A record without which somebody could not be told who had an address and port. */
 bool rule_log_must_arrive(const struct fw_log *l);
 

@@ -544,6 +544,7 @@ static void counters_rows(struct out *o)
 		{ "nat-blocks-now",           "dynamic blocks of ports that inside hosts have, in the same table", c->blocks_now },
 		{ "nat-blocks-allocated",     "dynamic blocks allocated", c->blocks_taken },
 		{ "nat-block-records-lost",   "records of dynamic blocks that the log did not take; the line nat-block-records-lost says when", c->block_records_lost + d->block_lines_lost },
+		{ "session-records-lost",     "session records that the export process did not take: it was not running, or too slow; the next line of its log says so", d->records_lost },
 		{ "sessions-to-adopt",        "records of a data plane that died which this one has yet to go through; their sessions go on, and are not counted above", c->adoption_left },
 		{ "sessions-created",         "sessions begun", c->sessions_created },
 		{ "sessions-ended",           "sessions ended", c->sessions_ended },

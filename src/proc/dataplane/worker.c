@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "firewall/limits.h"
 #include "proc/dataplane/dataplane.h"
+#include "proc/dataplane/record.h"
 #include "proc/dataplane/rule_log.h"
 
 #include <errno.h>
@@ -77,6 +78,8 @@ static void log_rules(struct worker *w)
 			w->log_waits = true; /* until the reader of the log goes on */
 			return;
 		}
+		if (w->index == 0)
+			record_send(w->dataplane, &w->log);
 	}
 }
 

@@ -126,7 +126,7 @@ struct supervisor {
 	mono_ns started;
 	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
 	int multicast_fd; /* holds the memberships of links with proxy-ndp; -1 */
-	int trees[3];	  /* keep the mounts of handed directories alive */
+	int trees[4];	  /* keep the mounts of handed directories alive */
 	size_t trees_n;
 	int parent_pipe; /* the starter waits here for "ready"; -1 */
 	/* the configuration that applies; NULL before the first */

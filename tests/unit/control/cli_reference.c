@@ -52,14 +52,9 @@ static void put_statuses(FILE *out)
 static const char *owner_of(unsigned table)
 {
 	switch (table) {
-#define PROCESS_SUPERVISOR "supervisor"
-#define PROCESS_KEEPER	   "keeper"
-#define PROCESS_IKE	   "ike"
-#define PROCESS_DATAPLANE  "dataplane"
-#define PROCESS_LEDGER	   "ledger"
 #define E(id, word, owner, text)                                                                             \
 	case SHOW_##id:                                                                                      \
-		return PROCESS_##owner;
+		return proc_name(PROC_##owner);
 		SHOW_TABLES(E)
 #undef E
 	}

@@ -303,6 +303,13 @@ static int write_in_directory(void)
 	return RESULT(renameat(directory_fd, "made", directory_fd, "made2"));
 }
 
+static int append_in_directory(void)
+{
+	int fd = openat(directory_fd, "made", O_CREAT | O_WRONLY | O_APPEND, 0600);
+
+	return fd < 0 || write(fd, "x", 1) != 1 || fdatasync(fd) < 0 ? errno : RESULT(ftruncate(fd, 0));
+}
+
 static int delete_in_directory(void)
 {
 	return RESULT(unlinkat(directory_fd, "known", 0));
@@ -440,7 +447,8 @@ static int no_interfaces(void)
 #define C      (1u << PROC_CONTROL)
 #define N      (1u << PROC_ENTROPY)
 #define U      (1u << PROC_COURIER)
-#define ALL    (K | I | D | L | C | N | U)
+#define X      (1u << PROC_EXPORT)
+#define ALL    (K | I | D | L | C | N | U | X)
 #define NOBODY 0u
 
 /* clang-format off */
@@ -496,9 +504,10 @@ static const struct {
 	{ "a message elsewhere",         message_elsewhere,   I | D | C, 0 }, /* C has no socket of a network */
 	{ "accept a connection",         do_accept,           C,         0 },
 	{ "make a thread",               make_thread,         1u << PROC_DATAPLANE, 0 },
-	{ "open in a directory given",   open_in_directory,   K | L | C, I | D | N | U },
+	{ "open in a directory given",   open_in_directory,   K | L | C | X, I | D | N | U },
 	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N | U },
-	{ "delete in a directory given", delete_in_directory, L | C,     0 },
+	{ "append in a directory given", append_in_directory, L | C | X, K | I | D | N | U },
+	{ "delete in a directory given", delete_in_directory, L | C | X, 0 },
 	{ "make a memory file",          make_memory_file,    C,         0 },
 	{ "lock memory",                 lock_memory,         K | L | N, 0 },
 };
@@ -582,7 +591,7 @@ static void scene_strike(void)
 }
 
 static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL,
-	PROC_ENTROPY, PROC_COURIER };
+	PROC_ENTROPY, PROC_COURIER, PROC_EXPORT };
 
 /* Whoever sends a message with a file may do it the only way there is. */
 static void test_who_hands_files_over(void **state)
@@ -686,7 +695,7 @@ static int parent_is_empty(void)
 /* Those that may open: there is nothing to open. */
 static void test_root_is_empty(void **state)
 {
-	static const enum proc openers[] = { PROC_KEEPER, PROC_LEDGER, PROC_CONTROL };
+	static const enum proc openers[] = { PROC_KEEPER, PROC_LEDGER, PROC_CONTROL, PROC_EXPORT };
 
 	for (size_t k = 0; k < COUNT_OF(openers); k++) {
 		int status = confined(openers[k], root_is_empty);
