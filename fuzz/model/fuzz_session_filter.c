@@ -18,7 +18,7 @@ static void must(bool holds)
 static void read_again(const struct session_filter *f)
 {
 	char text[SESSION_FILTER_TEXT_MAX], *at = text;
-	struct session_filter again = { .count = f->count };
+	struct session_filter again = { .zero = f->zero };
 
 	session_filter_text(text, f);
 	if (strcmp(text, "all") == 0)

@@ -293,7 +293,9 @@ static void neighbour_change(uint8_t what)
 /* What happens to a gate beside its trains. */
 static void change(struct gate *one, uint8_t op, uint8_t what)
 {
-	struct session_filter filter = { .proto = what & 3 ? 0 : IP_UDP };
+	struct packet_filters filter = {
+		.count = what & 7, .n = what & 3 ? 0 : 1, .list = { { .proto = IP_UDP } }
+	};
 
 	switch (op & 15) {
 	case 11:
@@ -318,7 +320,7 @@ static void change(struct gate *one, uint8_t op, uint8_t what)
 			fw_session_end(one->fw, what >> 1 & 31, one->now);
 		break;
 	case 15:
-		pipeline_trace(&one->p, &filter, what & 7);
+		pipeline_trace(&one->p, &filter);
 		break;
 	}
 }

@@ -201,6 +201,26 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 	}
 }
 
+/* Of packets: what --or ends, or the line. Its options may be given again. */
+static enum rc filter_take(struct cli_line *line, struct err *e)
+{
+	if (line->packets.n == PACKET_FILTERS_MAX)
+		return err_add(e, RC_MALFORMED, "--or: at most %d filters are allowed", PACKET_FILTERS_MAX);
+	line->packets.list[line->packets.n++] = packet_filter_from(&line->filter);
+	return RC_OK;
+}
+
+static enum rc filter_next(struct cli_line *line, struct err *e)
+{
+	if (!(line->given & OPT_PACKETS))
+		return err_add(e, RC_MALFORMED,
+			"--or: expected options of a filter before it, such as --src ADDRESS");
+	enum rc rc = filter_take(line, e);
+	line->filter = (struct session_filter){ 0 };
+	line->given = (line->given & ~OPT_PACKETS) | OPT(OR);
+	return rc;
+}
+
 /* Takes an option and its value from the line; the rest are words. */
 static enum rc take_option(struct cli_line *line, int argc, char *const *argv, int *at, struct err *e)
 {
@@ -210,6 +230,8 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 		const char *value = "";
 		if (strcmp(cli_options[i].word, word) != 0)
 			continue;
+		if (i == OPTION_OR)
+			return filter_next(line, e);
 		if (line->given & 1ull << i)
 			return err_add(e, RC_MALFORMED, "%s is given twice", word);
 		line->given |= 1ull << i;
@@ -375,5 +397,10 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 			words[n++] = argv[i];
 		}
 	}
+	if ((ret_line->given & OPT(OR)) && !(ret_line->given & OPT_PACKETS))
+		return err_add(e, RC_MALFORMED,
+			"--or: expected options of a filter behind it, such as --src ADDRESS");
+	if (ret_line->given & OPT_PACKETS && (rc = filter_take(ret_line, e)))
+		return rc;
 	return take_command(ret_line, n, words, e);
 }

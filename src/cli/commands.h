@@ -24,6 +24,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	SESSION_FILTERS(O)												\
 	O(BY,      "--by",      "WHOM",   "talkers are sources, destinations or both: source, destination, pair; default: source")	\
 	O(ORDER,   "--order",   "MEASURE", "talkers with most bytes, packets or sessions; default: bytes")	\
+	O(OR,      "--or",      "",       "begins another filter of packets: those that one of the filters selects; 8 at most")	\
 	O(COUNT,   "--count",   "N",      "stop after N packets; default: 10")			\
 	O(COMMENT, "--comment", "TEXT",   "the reason, for the ledger's entry")		\
 	O(CLOSE_ALL, "--close-all", "",   "accept a configuration that permits nothing, such as an empty one")	\
@@ -57,8 +58,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT(BY) | OPT(ORDER) | OPT_FILTER,	\
 	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
 	  "each value on a line of its own. Filters are for sessions, their summary and talkers, and --src, --nat-src and --nat-port for nat blocks; all that are given must hold.")					\
-	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS,	\
-	  "Follows packets that match through the data plane and prints each stage's decision.")		\
+	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS | OPT(OR),	\
+	  "Follows packets that match through the data plane and prints each stage's decision. Options of one filter must all hold; "	\
+	  "after --or another filter begins.")		\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
 	  "Ends the sessions that match all filters; without a filter all of them.")					\
 	C(IKE_INITIATE,  "ike initiate",   "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME.")	\
@@ -133,6 +135,7 @@ struct cli_line {
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
 	uint32_t by, order;		    /* enum talker_by, enum talker_order */
 	struct session_filter filter;
+	struct packet_filters packets; /* of trace; without its count */
 };
 
 /* RC_MALFORMED, with a text for the user: the line is not one of the tables'. */

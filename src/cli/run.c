@@ -407,13 +407,13 @@ static enum rc trace_row(void *context, const char *json, size_t n, struct err *
 
 static int run_trace(const struct cli_line *line)
 {
-	struct msg_cli_request q = { .command = CLI_TRACE, .show.filter = line->filter };
+	struct msg_cli_request q = { .command = CLI_TRACE, .packets = line->packets };
 	struct trace_printer t = { .json = line->given & OPT(JSON) };
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
 	enum rc rc;
 
-	q.show.filter.count = line->count;
+	q.packets.count = line->count;
 	rc = client_request(line->socket, &q, -1, trace_row, &t, &result, &e);
 	if (t.json && !rc)
 		fputs(t.n ? "\n]\n" : "[]\n", stdout);

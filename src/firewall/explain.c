@@ -69,22 +69,32 @@ static void add_end(struct text *x, const struct ip_addr *a, uint16_t port, uint
 		add(x, " id %u", port);
 }
 
-/* With the rules' names. A client on the same interface as its server is translated without a rule of source NAT. */
-static void add_translations(struct text *x, const struct firewall *fw, const struct fw_session *s)
+/* The rules by whose names a session is translated; "" where there is none. A client on the same interface as its server is translated
+ * without a rule of source NAT. */
+struct nat_names {
+	const char *src, *dst;
+};
+
+static struct nat_names nat_names_of(const struct firewall *fw, const struct fw_session *s)
 {
 	const struct snapshot *policy = fw_policy(fw);
-	const struct fw_key *k = s->key;
 	const char *dnat = policy && s->dnat_rule < policy->dnat_rules.count
 				   ? snap_dnat_rules(policy)[s->dnat_rule].name
-				   : NULL;
+				   : "";
 	const char *snat = policy && s->nat_rule < policy->nat_rules.count
 				   ? snap_nat_rules(policy)[s->nat_rule].name
-			   : fw_destination_translated(s) ? NULL
+			   : fw_destination_translated(s) ? ""
 							  : dnat; /* static NAT, from the real host */
-	if (s->flags & FW_SESSION_INWARD) { /* the rule of source NAT whose binding it is */
-		dnat = snat;
-		snat = NULL;
-	}
+
+	/* the rule of source NAT whose binding it is */
+	return s->flags & FW_SESSION_INWARD ? (struct nat_names){ "", snat }
+					    : (struct nat_names){ snat, dnat };
+}
+
+static void add_translations(struct text *x, const struct firewall *fw, const struct fw_session *s)
+{
+	const struct nat_names names = nat_names_of(fw, s);
+	const struct fw_key *k = s->key;
 	struct ip_addr asked = fw_key_dst(&k[0]), server = fw_key_src(&k[1]), inside = fw_key_src(&k[0]),
 		       outside = fw_key_dst(&k[1]);
 
@@ -93,16 +103,16 @@ static void add_translations(struct text *x, const struct firewall *fw, const st
 		add_end(x, &asked, k[0].dst_port, k[0].proto);
 		add(x, " translated to ");
 		add_end(x, &server, k[1].src_port, k[1].proto);
-		if (dnat)
-			add(x, " by rule %s", dnat);
+		if (names.dst[0])
+			add(x, " by rule %s", names.dst);
 	}
 	if (fw_source_translated(s)) {
 		add(x, ", source ");
 		add_end(x, &inside, k[0].src_port, k[0].proto);
 		add(x, " translated to ");
 		add_end(x, &outside, k[1].dst_port, k[1].proto);
-		if (snat)
-			add(x, " by rule %s", snat);
+		if (names.src[0])
+			add(x, " by rule %s", names.src);
 	}
 }
 
@@ -132,4 +142,47 @@ char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text
 	if (t->drop)
 		add(&x, "; dropped: %s (%s)", drop_name(t->drop), drop_text(t->drop));
 	return ret_text;
+}
+
+static void name_copy(char ret_name[NAME_MAX_BYTES], const char *name)
+{
+	snprintf(ret_name, NAME_MAX_BYTES, "%s", name);
+}
+
+static void session_facts(const struct firewall *fw, const struct fw_session *s, struct packet_facts *f)
+{
+	const struct nat_names names = nat_names_of(fw, s);
+	const struct fw_key *k = s->key;
+
+	f->session = s->id;
+	name_copy(f->from_zone, fw_zone_name(fw, s->zones.zone[0]));
+	name_copy(f->to_zone, fw_zone_name(fw, s->zones.zone[1]));
+	name_copy(f->rule, fw_session_rule_name(fw, s));
+	if (fw_source_translated(s)) {
+		f->nat_src = (struct endpoint){ fw_key_dst(&k[1]), k[1].dst_port, 0 };
+		name_copy(f->nat_src_rule, names.src);
+	}
+	if (fw_destination_translated(s)) {
+		f->nat_dst = (struct endpoint){ fw_key_src(&k[1]), k[1].src_port, 0 };
+		name_copy(f->nat_dst_rule, names.dst);
+	}
+}
+
+void fw_explain_facts(const struct firewall *fw, const struct train *t, struct packet_facts *ret_facts)
+{
+	const struct fw_session *s = fw_session(fw, t->session);
+	const struct snapshot *policy = fw_policy(fw);
+	struct packet_facts *f = ret_facts;
+
+	f->reply = (t->flags & TRAIN_REPLY) != 0;
+	if (s) {
+		session_facts(fw, s, f);
+	} else {
+		name_copy(f->from_zone, fw_zone_name(fw, fw_zone_in(t)));
+		name_copy(f->to_zone, fw_zone_name(fw, t->out_zone));
+	}
+	if (policy && t->rule < policy->rules.count)
+		name_copy(f->rule, snap_rules(policy)[t->rule].name);
+	if (t->drop != DROP_NONE)
+		snprintf(f->drop, sizeof f->drop, "%s", drop_name(t->drop));
 }

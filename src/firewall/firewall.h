@@ -90,6 +90,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "model/packet_facts.h"
 #include "model/session_filter.h"
 #include "model/session_record.h"
 #include "model/snapshot.h"
@@ -726,5 +727,7 @@ enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, 
  * ret_text. */
 #define FW_EXPLAIN_MAX 640
 char *fw_explain(const struct firewall *fw, const struct train *t, char ret_text[FW_EXPLAIN_MAX]);
+/* The same for programs: session, rule, zones, translations and drop of *ret_facts. */
+void fw_explain_facts(const struct firewall *fw, const struct train *t, struct packet_facts *ret_facts);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/procs.h"
 #include "model/host_access.h"
 #include "model/keeper_api.h"
+#include "model/packet_filter.h"
 #include "model/sa.h"
 #include "model/session_filter.h"
 #include "model/session_record.h"
@@ -99,7 +100,7 @@
 	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
 	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
 	M(IKE_COMMANDED,   FROM(IKE), FROM(CONTROL), struct msg_result, 0)								\
-	M(TRACE,           FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0) /* count 0 in it: stop */				\
+	M(TRACE,           FROM(CONTROL), FROM(DATAPLANE), struct packet_filters, 0) /* count 0 in it: stop */				\
 	M(TRACE_LINE,      FROM(DATAPLANE), FROM(CONTROL), struct msg_row, 0)								\
 	/* the administrator's program */													\
 	M(CLI_REQUEST,     FROM(CLI), FROM(CONTROL), struct msg_cli_request, 1)	/* the file: a configuration, or /dev/null */	\
@@ -382,6 +383,7 @@ struct msg_cli_request {
 	uint32_t zero;
 	struct host_connection from; /* a commit: on which the administrator sits, as the program says */
 	struct msg_show show;
+	struct packet_filters packets; /* of a trace */
 	char name[NAME_MAX_BYTES];
 	char comment[256]; /* of a commit */
 };

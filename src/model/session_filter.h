@@ -1,6 +1,6 @@
 /*
- * Which sessions, or which packets, an administrator asks for: the options of `show sessions`, `clear sessions` and
- * `trace`, what control enters in the ledger, and what the data plane compares. One table names the options; all
+ * Which sessions, or which packets, an administrator asks for: the options of `show sessions`, `clear sessions`, and
+ * of packets (packet_filter.h), what control enters in the ledger, and what the data plane compares. One table names the options; all
  * that are given must hold. Pure; callers: cli (text to filter), control (checks it, writes it), the data plane.
  */
 #ifndef MODEL_SESSION_FILTER_H
@@ -64,8 +64,8 @@ struct port_range {
 
 /* Travels in messages: no padding. What is zero matches all. */
 struct session_filter {
-	uint32_t count; /* of a trace: packets after which it stops; no option of this table */
 	uint32_t proto;
+	uint32_t zero;
 	struct ip_range src, dst, nat_src, nat_dst; /* family ADDR_NONE: any */
 	struct port_range sport, dport, nat_port;
 	uint32_t id;

@@ -1,5 +1,6 @@
 """What passes and what does not: policy, tunnel, source NAT, the gateway's own services, observed at the hosts and on the links."""
 import hashlib
+import json
 import os
 import re
 import signal
@@ -307,6 +308,21 @@ def test_trace_gives_icmp_no_ports(lab):
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}", check=False)
     said, _ = trace.communicate(timeout=5)
     assert re.search(rf"{HOST_A} to {WEB}, icmp id \d+, 84 octets in 1 packet$", said, re.M), said
+
+
+def test_trace_as_json_with_several_filters(lab):
+    """Each fact is a field; a packet that one of the filters selects is followed."""
+    trace = lab["hq"].popen(f"plaingate trace --json --dst {WEB} --dport 25 --or --dst {WEB} --proto tcp --dport 80 --count 2", stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    connect(lab, "host-a", WEB, 25, timeout=1)
+    connect(lab, "host-a", WEB, 80, timeout=1)
+    said, _ = trace.communicate(timeout=5)
+    lines = json.loads(said)
+    assert {"packet": 1, "stage": "drop", "verdict": "drop", "drop": "policy-deny", "rule": "rest", "from_zone": "trust", "to_zone": "untrust",
+            "in_interface": "lan0", "proto": "tcp", "dst": f"{WEB}:25"}.items() <= next(l for l in lines if l["stage"] == "drop").items()
+    last = [l for l in lines if l["packet"] == 2][-1]
+    assert {"stage": "egress", "verdict": "pass", "out_interface": "wan0", "dst": f"{WEB}:80", "direction": "forward"}.items() <= last.items()
+    assert last["src"] == last["nat_src"] and last["nat_src_rule"] and "drop" not in last
 
 
 TABLES = ("status", "interfaces", "routes", "policy", "sessions", "nat", "ike", "ipsec", "counters", "ledger", "keys")

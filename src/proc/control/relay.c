@@ -110,7 +110,7 @@ static void act_now(struct client *c)
 		break;
 	case CLI_TRACE:
 		asked(c, CLIENT_TRACE, PROC_DATAPLANE,
-			ipc_send_TRACE(child_link(k->child, PROC_DATAPLANE), c->tag, &q->show.filter), 0);
+			ipc_send_TRACE(child_link(k->child, PROC_DATAPLANE), c->tag, &q->packets), 0);
 		break;
 	default:
 		memcpy(ike.name, q->name, sizeof ike.name);
@@ -149,7 +149,8 @@ void relay_act(struct client *c)
 {
 	struct control *k = c->control;
 	const struct msg_cli_request *q = &c->request;
-	char detail[SESSION_FILTER_TEXT_MAX];
+	char detail[PACKET_FILTERS_TEXT_MAX];
+	_Static_assert(sizeof detail >= SESSION_FILTER_TEXT_MAX, "either fits");
 	struct err e = { 0 };
 	enum rc rc;
 
@@ -158,11 +159,11 @@ void relay_act(struct client *c)
 			q->ike_command);
 		return;
 	}
-	if (session_filter_check(&q->show.filter, &e)) {
+	if (session_filter_check(&q->show.filter, &e) || packet_filters_check(&q->packets, &e)) {
 		client_end(c, e.rc, 0, "%s", e.text);
 		return;
 	}
-	if (q->command == CLI_TRACE && (trace_in_progress(k) || q->show.filter.count == 0)) {
+	if (q->command == CLI_TRACE && (trace_in_progress(k) || q->packets.count == 0)) {
 		client_end(c, RC_AGAIN, 0, "%s",
 			trace_in_progress(k) ? "another trace is in progress"
 					     : "a trace of 0 packets: expected at least 1");
@@ -177,6 +178,8 @@ void relay_act(struct client *c)
 		snprintf(detail, sizeof detail, "generation %llu", (unsigned long long)c->generation);
 	else if (q->command == CLI_IKE)
 		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
+	else if (q->command == CLI_TRACE)
+		packet_filters_text(detail, &q->packets);
 	else
 		session_filter_text(detail, &q->show.filter);
 	c->tag = k->next_tag++;
@@ -188,7 +191,7 @@ void relay_act(struct client *c)
 
 void relay_forget(struct client *c)
 {
-	struct session_filter stop = { .count = 0 };
+	struct packet_filters stop = { .count = 0 };
 
 	if (c->work == CLIENT_ENTRY)
 		entry_admin_act_aborted(c->control, c, "the client disconnected");

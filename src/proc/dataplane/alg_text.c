@@ -62,7 +62,7 @@ bool alg_expect(
 		struct endpoint to = { e->dst, e->dst_port, 0 };
 		bool any = e->src.family == ADDR_NONE,
 		     other = made && (!addr_equal(&to.addr, &ret_told->addr) || to.port != ret_told->port);
-		trace_say(p, t, "alg", "%s a session from %s to %s%s%s",
+		trace_say(p, t, "alg", PACKET_NONE, "%s a session from %s to %s%s%s",
 			made ? "lets expect" : "cannot let expect", any ? "anybody" : addr_text(src, &e->src),
 			endpoint_text(dst, &to), other ? ", told as " : "",
 			other ? endpoint_text(told, ret_told) : "");

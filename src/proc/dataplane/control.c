@@ -401,6 +401,7 @@ struct trace_note {
 	uint32_t packet;
 	bool end;
 	char stage[TRACE_STAGE_MAX], text[TRACE_TEXT_MAX];
+	struct packet_facts facts;
 };
 _Static_assert(sizeof(struct trace_note) <= RING_NOTE_BYTES_MAX, "it fits a note");
 
@@ -416,8 +417,8 @@ static uint32_t trace_number(struct traces *t, uint32_t worker, uint32_t packet)
 	return t->list[worker][at].number;
 }
 
-static void trace_send(
-	struct dataplane *d, uint32_t worker, uint32_t packet, const char *stage, const char *text)
+static void trace_send(struct dataplane *d, uint32_t worker, uint32_t packet, const char *stage,
+	const char *text, const struct packet_facts *facts)
 {
 	struct msg_row row = { 0 };
 	uint32_t number = trace_number(&d->trace, worker, packet);
@@ -429,12 +430,14 @@ static void trace_send(
 	jw_u64(&w, "packet", number);
 	jw_str(&w, "stage", stage);
 	jw_str(&w, "text", text);
+	packet_facts_json(&w, facts);
 	jw_end(&w);
 	row.n = (uint32_t)jw_done(&w);
 	ipc_send_TRACE_LINE(child_link(&d->child, PROC_CONTROL), d->trace.tag, &row);
 }
 
-void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text)
+void control_trace_line(
+	void *context, uint32_t packet, const char *stage, const char *text, const struct packet_facts *facts)
 {
 	struct worker *w = context;
 	struct trace_note note = { .packet = packet };
@@ -442,11 +445,12 @@ void control_trace_line(void *context, uint32_t packet, const char *stage, const
 	if (!text) /* control_trace_end() knows when all have ended */
 		return;
 	if (w->index == 0) {
-		trace_send(w->dataplane, 0, packet, stage, text);
+		trace_send(w->dataplane, 0, packet, stage, text, facts);
 		return;
 	}
 	snprintf(note.stage, sizeof note.stage, "%s", stage);
 	snprintf(note.text, sizeof note.text, "%s", text);
+	note.facts = *facts;
 	worker_note(w, RING_NOTE_TRACE, &note, sizeof note);
 }
 
@@ -455,7 +459,7 @@ static void trace_note_take(struct dataplane *d, uint32_t from, const void *byte
 	struct trace_note note;
 
 	memcpy(&note, bytes, sizeof note);
-	trace_send(d, from, note.packet, note.stage, note.text);
+	trace_send(d, from, note.packet, note.stage, note.text, &note.facts);
 }
 
 /* Other workers cannot be kept waiting: a line that is lost is counted, and the next one that is not says so. */
@@ -524,18 +528,20 @@ void control_note(void *context, uint32_t from, enum ring_note kind, const void 
 
 /* --- requests of control --- */
 
-static void traces_set(struct dataplane *d, const struct session_filter *filter, uint32_t count)
+static void traces_set(struct dataplane *d, const struct packet_filters *filters)
 {
 	for (uint32_t i = 0; i < d->workers_n; i++)
-		pipeline_trace(&d->workers[i]->pipeline, filter, count);
+		pipeline_trace(&d->workers[i]->pipeline, filters);
 }
 
 static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 {
-	const struct session_filter *m = &f->u.TRACE;
+	const struct packet_filters *m = &f->u.TRACE;
 
+	if (packet_filters_check(m, NULL) != RC_OK)
+		return; /* control has checked it */
 	d->trace = (struct traces){ .tag = f->head.tag, .wanted = m->count };
-	traces_set(d, m, m->count);
+	traces_set(d, m);
 	workers_carry_pass(d); /* it is to see the packets of carried sessions, too */
 }
 
@@ -544,7 +550,7 @@ static void on_trace(struct dataplane *d, const struct ipc_frame *f)
 void control_trace_end(struct dataplane *d)
 {
 	struct worker *w = d->workers[0];
-	const struct session_filter none = { 0 };
+	const struct packet_filters none = { 0 };
 	struct msg_row end = { 0 };
 
 	if (d->trace.wanted == 0 || d->trace.begun < d->trace.wanted)
@@ -552,7 +558,7 @@ void control_trace_end(struct dataplane *d)
 	pause_begin(&d->pause);
 	while (worker_rings_run(w) > 0) {
 	}
-	traces_set(d, &none, 0);
+	traces_set(d, &none);
 	pause_end(&d->pause);
 	ipc_send_TRACE_LINE(child_link(&d->child, PROC_CONTROL), d->trace.tag, &end);
 	d->trace = (struct traces){ 0 };

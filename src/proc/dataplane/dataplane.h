@@ -278,7 +278,8 @@ void ip_rules_end(struct dataplane *d);
 extern const struct child_ops dataplane_ops;
 void control_solicit(void *context, uint32_t link, const struct ip_addr *addr);
 void control_acquire(void *context, const struct sa_acquire *asked);
-void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text);
+void control_trace_line(void *context, uint32_t packet, const char *stage, const char *text,
+	const struct packet_facts *facts);
 /* The same of another worker, and what else its notes ask the main thread for. */
 void control_note(void *context, uint32_t from, enum ring_note kind, const void *bytes, uint32_t n);
 void control_trace_end(struct dataplane *d); /* once all that is wanted has been traced */

@@ -140,7 +140,7 @@ void drop_reply(struct pipeline *p, struct packet_context *ctx)
 	pipeline_count_drop(
 		p, t->drop, t->payload_offset && t->payload_offset <= t->len ? train_packets(t) : 1);
 	if (train_is_traced(t))
-		trace_say(p, t, "drop", "%s: %s", drop_name(t->drop), drop_text(t->drop));
+		trace_say(p, t, "drop", PACKET_DROP, "%s: %s", drop_name(t->drop), drop_text(t->drop));
 	if (!reply_kind(p, ctx, &kind, &reset))
 		return;
 	if (!reply_allowed(p, t)) {

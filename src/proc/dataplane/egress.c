@@ -240,7 +240,8 @@ static void send_to_tunnel(struct pipeline *p, struct train *t)
 	}
 	p->egress_pair = pair;
 	if (train_is_traced(t))
-		trace_say(p, t, "egress", "sealed for tunnel %s", snap_tunnels(p->snapshot)[t->tunnel].name);
+		trace_say(p, t, "egress", PACKET_PASS, "sealed for tunnel %s",
+			snap_tunnels(p->snapshot)[t->tunnel].name);
 	if (too_large(t, mtu)) {
 		send_cut(p, t, mtu, NULL);
 		return;
@@ -264,9 +265,9 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 		const char *name = snap_interfaces(p->snapshot)[t->out_interface].name;
 		char hop[ADDR_TEXT_MAX];
 		if (t->next_hop.family == ADDR_NONE || addr_equal(&t->next_hop, &t->dst))
-			trace_say(p, t, "egress", "interface %s", name);
+			trace_say(p, t, "egress", PACKET_PASS, "interface %s", name);
 		else
-			trace_say(p, t, "egress", "interface %s, next hop %s", name,
+			trace_say(p, t, "egress", PACKET_PASS, "interface %s, next hop %s", name,
 				addr_text(hop, &t->next_hop));
 	}
 	carried_offer(p, t);
@@ -279,7 +280,7 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 static void send_to_host(struct pipeline *p, struct train *t)
 {
 	if (train_is_traced(t))
-		trace_say(p, t, "egress", "the gateway itself");
+		trace_say(p, t, "egress", PACKET_HOST, "the gateway itself");
 	virtio_put(t, t->ip - VIRTIO_SIZE, 0);
 	sent_count(p, t);
 	t->drop = p->io.host_send(p->io.context, t->ip - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + t->len);

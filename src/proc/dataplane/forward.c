@@ -220,7 +220,7 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 	if (t->drop)
 		fw_host_refused(p->fw, t, p->now);
 	if (train_is_traced(t))
-		trace_say(p, t, "host", "%s",
+		trace_say(p, t, "host", t->drop ? PACKET_NONE : PACKET_HOST, "%s",
 			t->drop ? "the zone does not permit this service" : "delivered to the kernel");
 	ctx->counted = t->drop == DROP_NONE;
 	ctx->to_host = true;
@@ -304,13 +304,15 @@ static struct fw_dnat destination(struct pipeline *p, const struct train *t)
 		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
 		const char *name = d.expected ? "" : snap_dnat_rules(p->snapshot)[d.rule].name;
 		if (d.expected)
-			trace_say(p, t, "alg", "the session is expected, at %s", endpoint_text(to, &server));
+			trace_say(p, t, "alg", PACKET_NONE, "the session is expected, at %s",
+				endpoint_text(to, &server));
 		else if (d.no_server)
-			trace_say(p, t, "nat", "rule %s has no server for %s: all fail their health check",
-				name, ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst));
+			trace_say(p, t, "nat", PACKET_NONE,
+				"rule %s has no server for %s: all fail their health check", name,
+				ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst));
 		else
-			trace_say(p, t, "nat", "rule %s translates the destination %s to %s", name,
-				ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst),
+			trace_say(p, t, "nat", PACKET_NONE, "rule %s translates the destination %s to %s",
+				name, ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst),
 				ports ? endpoint_text(to, &server) : addr_text(to, &real.dst));
 	}
 	return d;
@@ -422,7 +424,7 @@ static enum drop_reason mapped_destination(
 		struct endpoint asked = { t->dst, t->dst_port, 0 },
 				inside = { ret_dnat->dst, ret_dnat->port, 0 };
 		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
-		trace_say(p, t, "nat", "the mapping of rule %s leads from %s to %s",
+		trace_say(p, t, "nat", PACKET_NONE, "the mapping of rule %s leads from %s to %s",
 			snap_nat_rules(p->snapshot)[ret_dnat->rule].name, endpoint_text(from, &asked),
 			endpoint_text(to, &inside));
 	}
@@ -672,6 +674,6 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		t->drop = size_check(ctx);
 	if (train_is_traced(t) && !ctx->counted) {
 		char text[FW_EXPLAIN_MAX];
-		trace_say(p, t, "forward", "%s", fw_explain(p->fw, t, text));
+		trace_say(p, t, "forward", PACKET_NONE, "%s", fw_explain(p->fw, t, text));
 	}
 }

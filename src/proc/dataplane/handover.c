@@ -30,7 +30,7 @@ static void hand_over_arrival(struct pipeline *p, struct packet_context *ctx, ui
 	struct train *t = ctx->t;
 
 	if (train_is_traced(t))
-		trace_say(p, t, "worker", "handed over to worker %u", worker);
+		trace_say(p, t, "worker", PACKET_HANDED, "handed over to worker %u", worker);
 	t->tunnel = ctx->in_tunnel; /* as it arrived */
 	t->out_interface = t->out_zone = TRAIN_NONE;
 	ctx->counted = hand_over(p, worker, HANDOVER_ARRIVED, t);

@@ -125,7 +125,7 @@
 #define RING_BYTES_MIN	    (512u << 10)
 #define RING_BYTES_MAX	    (8u << 20)
 #define RING_BYTES_ALL	    (64u << 20)
-#define RING_NOTE_BYTES_MAX 1024
+#define RING_NOTE_BYTES_MAX 2048	 /* a line of a trace has 1,500 */
 #define RING_NOTES_BYTES    (256u << 10) /* of the ring of notes beside each of them */
 #define RX_BYTES	    (TRAIN_HEAD_ROOM + TRAIN_BYTES_MAX + TRAIN_TAIL_ROOM) /* a multiple of 64 */
 #define TUNNEL_RX_BURST	    16	       /* datagrams of up to 64 KB, each of many packets */

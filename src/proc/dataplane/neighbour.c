@@ -103,7 +103,8 @@ const uint8_t *neighbour_resolve(struct pipeline *p, struct train *t, uint32_t m
 	queue_packet(p, t, mtu, f->link, asked == SOLICIT_SENT);
 	if (train_is_traced(t)) {
 		char hop[ADDR_TEXT_MAX];
-		trace_say(p, t, "egress", "queued until the link address of the next hop, %s, is known",
+		trace_say(p, t, "egress", PACKET_QUEUED,
+			"queued until the link address of the next hop, %s, is known",
 			addr_text(hop, &t->next_hop));
 	}
 	return NULL;

@@ -227,7 +227,7 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 	if ((!(t->flags & TRAIN_HANDED_OVER) && !arrival_read(p, t)) || !handover_at_home(p, ctx))
 		return false;
 	if (p->trace.on)
-		trace_begin(p, t);
+		trace_begin(p, t, ctx->in_tunnel);
 	/* From a virtual machine, perhaps: one frame must not delay all others. */
 	if (train_packets(t) > TRAIN_PACKETS_MAX) {
 		t->drop = DROP_SEGMENT_LIMIT;

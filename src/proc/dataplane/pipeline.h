@@ -34,6 +34,8 @@
 
 #include "esp/esp.h"
 #include "firewall/firewall.h"
+#include "model/packet_facts.h"
+#include "model/packet_filter.h"
 #include "proc/dataplane/carried.h"
 #include "proc/dataplane/limits.h"
 #include "route/health.h"
@@ -77,7 +79,8 @@ struct pipeline_io {
 	void (*solicit)(void *context, uint32_t link, const struct ip_addr *addr);
 	void (*acquire)(void *context, const struct sa_acquire *asked);
 	/* One stage of a traced packet; text NULL: the trace is complete. */
-	void (*trace_line)(void *context, uint32_t packet, const char *stage, const char *text);
+	void (*trace_line)(void *context, uint32_t packet, const char *stage, const char *text,
+		const struct packet_facts *facts);
 	/* The next three are not called with one worker. The worker that a flow belongs to: the same wherever
 	 * it is asked, in both directions, and for an ICMP error that of the packet which it quotes. */
 	uint32_t (*home)(void *context, const struct train *t);
@@ -153,15 +156,15 @@ struct proxies {
 };
 
 struct trace {
-	struct session_filter filter; /* its first five options */
-	uint32_t left;		      /* packets still wanted */
-	bool on;		      /* the last of them may still be in the burst */
-	uint32_t begun;		      /* packets traced so far */
+	struct packet_filters filters;
+	uint32_t left;	/* packets still wanted */
+	bool on;	/* the last of them may still be in the burst */
+	uint32_t begun; /* packets traced so far */
 	/* those of the present burst */
 	uint32_t n;
 	struct {
 		const struct train *train;
-		uint32_t packet;
+		uint32_t packet, in_tunnel;
 	} list[TRAIN_BURST_MAX];
 };
 
@@ -309,7 +312,7 @@ static inline void pipeline_count_drop(struct pipeline *p, enum drop_reason reas
 /* The present inner MTU of a tunnel. */
 uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel);
 
-/* Traces the next `count` packets that match; 0: ends the trace. */
-void pipeline_trace(struct pipeline *p, const struct session_filter *filter, uint32_t count);
+/* Traces the next `count` packets that match one of the filters; count 0: ends the trace. */
+void pipeline_trace(struct pipeline *p, const struct packet_filters *filters);
 
 #endif

@@ -106,10 +106,11 @@ void carried_neighbour(
 	struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* its state may be another */
 
 /* trace.c */
-void trace_begin(struct pipeline *p, struct train *t);
+void trace_begin(struct pipeline *p, struct train *t, uint32_t in_tunnel);
 void trace_flush(struct pipeline *p); /* the burst is over */
-void trace_say(struct pipeline *p, const struct train *t, const char *stage, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+/* verdict: PACKET_NONE unless the packet's way ends with this stage. */
+void trace_say(struct pipeline *p, const struct train *t, const char *stage, enum packet_verdict verdict,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 static inline bool train_is_traced(const struct train *t)
 {

@@ -9,13 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static bool filter_holds(const struct session_filter *f, const struct train *t)
-{
-	return (f->proto == 0 || f->proto == t->proto) && filter_range_holds(&f->src, &t->src) &&
-	       filter_range_holds(&f->dst, &t->dst) && port_range_holds(&f->sport, t->src_port) &&
-	       port_range_holds(&f->dport, t->dst_port);
-}
-
 /* "10.1.0.2 port 443". For ICMP the field holds the identifier of a query, which is not a port. */
 static const char *end_words(
 	char *ret_text, size_t size, const struct ip_addr *a, uint16_t port, uint8_t proto)
@@ -53,18 +46,47 @@ static const char *where_from(const struct pipeline *p, const struct train *t)
 		       : "an unknown link";
 }
 
-void trace_begin(struct pipeline *p, struct train *t)
+static void name_copy(char ret_name[NAME_MAX_BYTES], const char *name)
+{
+	snprintf(ret_name, NAME_MAX_BYTES, "%s", name);
+}
+
+/* in_tunnel: by which it arrived, or TRAIN_NONE. */
+static void facts_of(const struct pipeline *p, const struct train *t, uint32_t in_tunnel,
+	enum packet_verdict verdict, struct packet_facts *ret_facts)
+{
+	struct packet_facts *f = ret_facts;
+	const struct snapshot *s = p->snapshot;
+
+	*f = (struct packet_facts){ .verdict = verdict,
+		.src = { t->src, t->src_port, 0 },
+		.dst = { t->dst, t->dst_port, 0 },
+		.proto = t->proto };
+	fw_explain_facts(p->fw, t, f);
+	if (s && t->in_interface < s->interfaces.count)
+		name_copy(f->in_interface, snap_interfaces(s)[t->in_interface].name);
+	if (s && t->out_interface < s->interfaces.count)
+		name_copy(f->out_interface, snap_interfaces(s)[t->out_interface].name);
+	if (s && in_tunnel < s->tunnels.count)
+		name_copy(f->in_tunnel, snap_tunnels(s)[in_tunnel].name);
+	if (s && t->tunnel < s->tunnels.count)
+		name_copy(f->out_tunnel, snap_tunnels(s)[t->tunnel].name);
+}
+
+void trace_begin(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 {
 	char src[ADDR_TEXT_MAX + 16], dst[ADDR_TEXT_MAX + 16], proto[32];
 
-	if (p->trace.left == 0 || !filter_holds(&p->trace.filter, t))
+	if (p->trace.left == 0 ||
+		!packet_filters_hold(&p->trace.filters, &t->src, &t->dst, t->proto, t->src_port, t->dst_port))
 		return;
 	assert(p->trace.n < TRAIN_BURST_MAX);
 	p->trace.left--;
 	p->trace.list[p->trace.n].train = t;
+	p->trace.list[p->trace.n].in_tunnel = in_tunnel;
 	p->trace.list[p->trace.n++].packet = ++p->trace.begun;
 	t->flags |= TRAIN_TRACED;
-	trace_say(p, t, "ingress", "from %s (zone %s): %s to %s, %s, %u octets in %u packet%s",
+	trace_say(p, t, "ingress", PACKET_NONE, "from %s (zone %s): %s to %s, %s, %u octets in %u packet%s",
 		where_from(p, t),
 		t->in_zone != TRAIN_NONE && p->snapshot ? snap_zones(p->snapshot)[t->in_zone].name : "none",
 		end_words(src, sizeof src, &t->src, t->src_port, t->proto),
@@ -73,8 +95,10 @@ void trace_begin(struct pipeline *p, struct train *t)
 		train_packets(t) == 1 ? "" : "s");
 }
 
-void trace_say(struct pipeline *p, const struct train *t, const char *stage, const char *fmt, ...)
+void trace_say(struct pipeline *p, const struct train *t, const char *stage, enum packet_verdict verdict,
+	const char *fmt, ...)
 {
+	struct packet_facts facts;
 	char text[TRACE_TEXT_MAX];
 	va_list args;
 
@@ -84,7 +108,8 @@ void trace_say(struct pipeline *p, const struct train *t, const char *stage, con
 		va_start(args, fmt);
 		vsnprintf(text, sizeof text, fmt, args);
 		va_end(args);
-		p->io.trace_line(p->io.context, p->trace.list[i].packet, stage, text);
+		facts_of(p, t, p->trace.list[i].in_tunnel, verdict, &facts);
+		p->io.trace_line(p->io.context, p->trace.list[i].packet, stage, text, &facts);
 	}
 }
 
@@ -94,13 +119,13 @@ void trace_flush(struct pipeline *p)
 	if (p->trace.left > 0 || !p->trace.on)
 		return;
 	p->trace.on = false;
-	p->io.trace_line(p->io.context, p->trace.begun, NULL, NULL);
+	p->io.trace_line(p->io.context, p->trace.begun, NULL, NULL, NULL);
 }
 
-void pipeline_trace(struct pipeline *p, const struct session_filter *filter, uint32_t count)
+void pipeline_trace(struct pipeline *p, const struct packet_filters *filters)
 {
-	p->trace.filter = *filter;
-	p->trace.left = count;
-	p->trace.on = count > 0;
+	p->trace.filters = *filters;
+	p->trace.left = filters->count;
+	p->trace.on = filters->count > 0;
 	p->trace.begun = 0;
 }

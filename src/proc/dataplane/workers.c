@@ -227,8 +227,9 @@ static enum rc others_begin(struct dataplane *d, uint32_t n, struct err *e)
 		if (!d->workers[d->workers_n])
 			return err_add(
 				e, RC_LIMIT, "out of memory for worker %u of the data plane", d->workers_n);
-		const struct trace *trace = &d->workers[0]->pipeline.trace;
-		pipeline_trace(&d->workers[d->workers_n]->pipeline, &trace->filter, trace->left);
+		struct packet_filters filters = d->workers[0]->pipeline.trace.filters;
+		filters.count = d->workers[0]->pipeline.trace.left;
+		pipeline_trace(&d->workers[d->workers_n]->pipeline, &filters);
 		d->workers_n++;
 	}
 	return RC_OK;

@@ -31,7 +31,7 @@ static void lines(void **state)
 {
 	struct cli_line l;
 	struct err e;
-	char text[RANGE_TEXT_MAX];
+	char text[RANGE_TEXT_MAX], filters[PACKET_FILTERS_TEXT_MAX];
 
 	assert_int_equal(parse(&l, "check a.conf", &e), RC_OK);
 	assert_int_equal(l.command, COMMAND_CHECK);
@@ -66,6 +66,16 @@ static void lines(void **state)
 	assert_int_equal(l.count, TRACE_COUNT_DEFAULT);
 	assert_string_equal(l.socket, "/x");
 	assert_string_equal(range_text(text, &l.filter.dst), "2001:db8::1-2001:db8::9");
+	assert_int_equal(l.packets.n, 1);
+	assert_int_equal(
+		parse(&l, "trace --src 10.1.0.2 --dport 80 --or --src 10.1.0.3 --or --proto udp --count 3",
+			&e),
+		RC_OK);
+	assert_string_equal(packet_filters_text(filters, &l.packets),
+		"--src 10.1.0.2/32 --dport 80 --or --src 10.1.0.3/32 --or --proto 17");
+	assert_int_equal(l.count, 3);
+	assert_int_equal(parse(&l, "trace", &e), RC_OK);
+	assert_int_equal(l.packets.n, 0);
 	assert_int_equal(parse(&l, "ike rekey-child t", &e), RC_OK);
 	assert_int_equal(l.command, COMMAND_IKE_REKEY_CHILD);
 	assert_int_equal(parse(&l, "ike rekey p", &e), RC_OK);
@@ -143,6 +153,12 @@ static void wrong_lines(void **state)
 		"trace --src 10.0.0.9-10.0.0.1",
 		"trace --src 10.0.0.1-::1",
 		"trace --src x",
+		"trace --or",
+		"trace --or --src 10.0.0.1",
+		"trace --src 10.0.0.1 --or",
+		"trace --src 10.0.0.1 --or --json",
+		"trace --src 10.0.0.1 --or --src 10.0.0.2 --src 10.0.0.3",
+		"show sessions --src 10.0.0.1 --or --src 10.0.0.2",
 		"show ike --json --json",
 		"a b c d e f g h i",
 	};

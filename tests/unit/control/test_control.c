@@ -378,7 +378,7 @@ static void acts_are_entered_first(void **state)
 
 static void traces(void **state)
 {
-	struct msg_cli_request q = { .command = CLI_TRACE, .show.filter = { .count = 2 } };
+	struct msg_cli_request q = { .command = CLI_TRACE, .packets = { .count = 2 } };
 	struct msg_row line = { .n = 2, .json = "{}" }, last = { .n = 0 };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct ipc_link l = ask(q, null), second;
@@ -416,7 +416,7 @@ static void others_may_only_look(void **state)
 	if (geteuid() != 0)
 		skip();
 	for (size_t i = 0; i < COUNT_OF(acts); i++) {
-		struct msg_cli_request q = { .command = acts[i], .show.filter.count = 1 };
+		struct msg_cli_request q = { .command = acts[i], .packets.count = 1 };
 		struct ipc_link l;
 		/* The kernel notes who connects: as somebody else for that moment. */
 		chmod(dir, 0755);

@@ -127,7 +127,8 @@ static void on_acquire(void *context, const struct sa_acquire *asked)
 	g->acquired_for = *asked;
 }
 
-static void on_trace(void *context, uint32_t packet, const char *stage, const char *text)
+static void on_trace(
+	void *context, uint32_t packet, const char *stage, const char *text, const struct packet_facts *facts)
 {
 	struct gate *g = context;
 	size_t n = strlen(g->traced);
@@ -135,6 +136,8 @@ static void on_trace(void *context, uint32_t packet, const char *stage, const ch
 	(void)packet;
 	if (stage)
 		snprintf(g->traced + n, sizeof g->traced - n, "%s %s\n", stage, text);
+	if (facts)
+		g->facts = *facts;
 }
 
 static uint32_t on_home(void *context, const struct train *t)

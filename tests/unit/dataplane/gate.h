@@ -66,6 +66,7 @@ struct gate {
 	struct gate_queue *queues;		     /* to each worker; NULL: it is the only one */
 	uint32_t *on_the_way;			     /* atomic: trains in these queues */
 	char traced[4096];			     /* lines of a trace: stage, space, text */
+	struct packet_facts facts;		     /* of the last of them */
 	bool beside;				     /* another gate has its snapshot, routes and SAs */
 };
 

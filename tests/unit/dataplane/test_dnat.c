@@ -173,16 +173,20 @@ static void not_to_nobody(void **state)
 /* What a trace says of it: which rule translates, or that it has no server. */
 static void is_traced(void **state)
 {
-	const struct session_filter all = { 0 };
+	const struct packet_filters all = { .count = 3 };
 	struct endpoint server = { addr(SERVER), 80, 0 };
 
 	(void)state;
-	pipeline_trace(&g.p, &all, 3);
+	pipeline_trace(&g.p, &all);
 	fw_server_set(g.fw, &server, false);
 	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NAT_NO_SERVER);
 	assert_non_null(strstr(
 		g.traced, "nat rule web has no server for 198.51.100.2:8000: all fail their health check\n"));
 	assert_null(strstr(g.traced, "translates"));
+	assert_int_equal(g.facts.verdict, PACKET_DROP);
+	assert_string_equal(g.facts.drop, "nat-no-server");
+	assert_string_equal(g.facts.in_interface, "wan0");
+	assert_string_equal(g.facts.from_zone, "untrust");
 	fw_server_set(g.fw, &server, true);
 	assert_int_equal(send(GATE_WAN, CLIENT, 1000, WAN, 8000, TCP_SYN), DROP_NONE);
 	assert_non_null(strstr(
@@ -191,6 +195,12 @@ static void is_traced(void **state)
 		g.traced, "destination 198.51.100.2 port 8000 translated to 10.1.0.2 port 80 by rule web"));
 	send(GATE_LAN, SERVER, 80, CLIENT, 1000, TCP_SYN | TCP_ACK);
 	assert_non_null(strstr(g.traced, "egress interface wan0, next hop 198.51.100.1\n"));
+	assert_int_equal(g.facts.verdict, PACKET_PASS);
+	assert_string_equal(g.facts.out_interface, "wan0");
+	assert_string_equal(g.facts.nat_dst_rule, "web");
+	assert_true(g.facts.reply && g.facts.session && g.facts.nat_dst.port == 80 && !g.facts.drop[0]);
+	assert_int_equal(g.facts.nat_src.addr.family, ADDR_NONE);
+	assert_int_equal(g.facts.src.port, 8000); /* as it leaves */
 }
 
 static void not_to_the_gateway(void **state)

@@ -228,7 +228,7 @@ static void test_clear(void **state)
 /* As many packets as were asked for, of all workers, each with all its lines, numbered from 1. */
 static void test_trace(void **state)
 {
-	struct session_filter filter = { .count = 30 };
+	struct packet_filters filter = { .count = 30 };
 	uint32_t lines[31] = { 0 }, packet;
 
 	(void)state;
