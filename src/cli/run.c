@@ -12,7 +12,6 @@
 #include "cli/printer.h"
 #include "cli/render.h"
 #include "cli/verify.h"
-#include "cli/verify_log.h"
 #include "cli/warnings.h"
 #include "model/model.h"
 #include "witness/configured.h"
@@ -476,8 +475,6 @@ int cli_run(const struct cli_line *line)
 		return run_verify_ledger(line);
 	case COMMAND_VERIFY_RANDOMNESS:
 		return run_verify_randomness(line);
-	case COMMAND_VERIFY_LOG:
-		return run_verify_log(line);
 	case COMMAND_INVESTIGATE:
 		return run_investigate(line);
 	case COMMAND_ARCHIVE:

@@ -303,7 +303,9 @@ static void record_visit(struct pipeline *p, uint32_t link, uint32_t index, uint
 	const struct fw_session *s = fw_session(p->fw, index);
 
 	if (s && s->carried == link && s->id == id) {
-		carried_sync(p, index);
+		s = fw_session_current(p->fw, index, c->now);
+		if (!s)
+			return; /* a new policy has ended it */
 		bool short_of_room = carry_used(c->carry) > carry_records(c->carry) / 8 * 7;
 		if (short_of_room && c->now > s->last_seen && c->now - s->last_seen > CARRIED_IDLE)
 			carried_end(p, index);
