@@ -22,6 +22,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
 	SESSION_FILTERS(O)												\
+	O(ICMP_TYPE, "--icmp-type", "N",  "of an ICMP query to be tested: its type; default: an echo request")	\
 	O(BY,      "--by",      "WHOM",   "talkers are sources, destinations or both: source, destination, pair; default: source")	\
 	O(ORDER,   "--order",   "MEASURE", "talkers with most bytes, packets or sessions; default: bytes")	\
 	O(OR,      "--or",      "",       "begins another filter of packets: those that one of the filters selects; 8 at most")	\
@@ -61,6 +62,10 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS | OPT(OR),	\
 	  "Follows packets that match through the data plane and prints each stage's decision. Options of one filter must all hold; "	\
 	  "after --or another filter begins.")		\
+	C(TEST_POLICY,   "test policy",    "",      OPT(SOCKET) | OPT(JSON) | OPT_PACKETS | OPT(ICMP_TYPE) | OPT(FROM_ZONE) | OPT(INTERFACE) | OPT(TUNNEL),	\
+	  "Says what the gateway would do now with the first packet of a session (rule, NAT, route, tunnel, log), by the functions that "	\
+	  "decide about packets. Needs --src, --dst, --proto, and --dport of TCP, UDP and SCTP. Where it comes in is said by "	\
+	  "--from-zone, --interface or --tunnel; without one of them it follows from the source. Changes nothing.")	\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
 	  "Ends the sessions that match all filters; without a filter all of them.")					\
 	C(IKE_INITIATE,  "ike initiate",   "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME.")	\
@@ -134,6 +139,7 @@ struct cli_line {
 	uint32_t limit, count, confirm_minutes;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
 	uint32_t by, order;		    /* enum talker_by, enum talker_order */
+	uint32_t icmp_type;
 	struct session_filter filter;
 	struct packet_filters packets; /* of trace; without its count */
 };
@@ -153,7 +159,8 @@ struct cli_table {
 	size_t n;
 };
 
-struct cli_table cli_table(enum show_table table);
+struct cli_table cli_table(
+	enum show_table table); /* that of SHOW_TEST_POLICY, too, which `show` does not list */
 
 /* false: there is no such table. */
 bool cli_table_named(const char *keyword, enum show_table *ret_table);

@@ -181,7 +181,7 @@ static void run_print(struct printer *p, json_t *const *rows, size_t n)
 	if (used == 0)
 		return;
 	if (used != p->headers_n) {
-		p->vertical = p->name || (p->width && width > p->width);
+		p->vertical = p->upright || p->name || (p->width && width > p->width);
 		if (p->printed > 0 && !p->vertical)
 			fputc('\n', p->out);
 		if (!p->vertical)

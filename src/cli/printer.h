@@ -29,6 +29,7 @@ struct printer {
 		size_t width;
 	} columns[PRINTER_COLUMNS_MAX];
 	size_t columns_n, headers_n; /* columns used when the header was printed, 0: not yet */
+	bool upright;		     /* always vertical */
 	bool vertical;
 	json_t *first; /* of the block; NULL: no block yet */
 	json_t *part[PRINTER_PART];

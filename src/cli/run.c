@@ -210,6 +210,61 @@ static int run_show(const struct cli_line *line)
 	return STATUS_OK;
 }
 
+/* What a packet has to have; e: what is missing, or too much. */
+static enum rc packet_check(const struct cli_line *line, struct err *e)
+{
+	const struct session_filter *f = &line->filter;
+	bool ports = f->proto == 6 || f->proto == 17 || f->proto == 132;
+	bool icmp = f->proto == 1 || f->proto == 58;
+
+	if (!(line->given & OPT(SRC)) || !(line->given & OPT(DST)) || !(line->given & OPT(PROTO)))
+		return err_add(e, RC_MALFORMED, "test policy needs --src, --dst and --proto");
+	if (!addr_equal(&f->src.first, &f->src.last) || !addr_equal(&f->dst.first, &f->dst.last))
+		return err_add(e, RC_MALFORMED,
+			"test policy: expected one address as %s, which a packet has, and not a prefix or range",
+			addr_equal(&f->src.first, &f->src.last) ? "--dst" : "--src");
+	if (f->src.first.family != f->dst.first.family)
+		return err_add(e, RC_MALFORMED,
+			"test policy: --src and --dst are of different families; for NAT64 ask with the IPv6 destination");
+	if (ports && !(line->given & OPT(DPORT)))
+		return err_add(e, RC_MALFORMED, "test policy needs --dport for TCP, UDP and SCTP");
+	if (!ports && (line->given & (OPT(SPORT) | OPT(DPORT))))
+		return err_add(e, RC_MALFORMED,
+			"test policy: only TCP, UDP and SCTP have ports; ICMP has --icmp-type");
+	if (f->sport.first != f->sport.last || f->dport.first != f->dport.last)
+		return err_add(e, RC_MALFORMED,
+			"test policy: expected one port, which a packet has, and not a range");
+	if (!icmp && (line->given & OPT(ICMP_TYPE)))
+		return err_add(e, RC_MALFORMED, "test policy: --icmp-type is for icmp and icmp6 only");
+	if (__builtin_popcountll(line->given & (OPT(FROM_ZONE) | OPT(INTERFACE) | OPT(TUNNEL))) > 1)
+		return err_add(e, RC_MALFORMED,
+			"test policy: where the packet comes in is said by one of --from-zone, --interface and --tunnel");
+	return RC_OK;
+}
+
+static int run_test_policy(const struct cli_line *line)
+{
+	static struct printer p;
+	struct msg_cli_request q = { .command = CLI_SHOW,
+		.show = { .table = SHOW_TEST_POLICY, .icmp_type = line->icmp_type, .filter = line->filter } };
+	struct cli_table columns = cli_table(SHOW_TEST_POLICY);
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+
+	if (packet_check(line, &e)) {
+		failed(&e);
+		return STATUS_USAGE;
+	}
+	printer_begin(&p, stdout, &columns);
+	p.json = line->given & OPT(JSON);
+	p.upright = true;
+	enum rc rc = client_request(line->socket, &q, -1, printer_row, &p, &result, &e);
+	printer_end(&p, !rc && !result.rc);
+	if (rc)
+		return failed(&e);
+	return result.rc ? refused(&result) : STATUS_OK;
+}
+
 /* {"line":N,"text":"…"}; bytes that are not ASCII become '?', so that the row is JSON. The caller frees
  * it. */
 static char *json_line(json_int_t number, const char *text, size_t n)
@@ -461,6 +516,8 @@ int cli_run(const struct cli_line *line)
 		return run_show(line);
 	case COMMAND_TRACE:
 		return run_trace(line);
+	case COMMAND_TEST_POLICY:
+		return run_test_policy(line);
 	case COMMAND_CLEAR_SESSIONS:
 		return run_clear_sessions(line);
 	case COMMAND_IKE_INITIATE:

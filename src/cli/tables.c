@@ -113,10 +113,20 @@ static const struct cli_column keys_columns[] = {
 	{ "name", "name", LEFT }, { "kind", "kind", LEFT }, { "state", "state", LEFT },
 	{ "fingerprint", "fingerprint", LEFT }, { "error", "error", LEFT },
 };
+static const struct cli_column test_policy_columns[] = {
+	{ "verdict", "verdict", LEFT }, { "drop", "drop", LEFT }, { "reason", "reason", LEFT },
+	{ "proto", "proto", LEFT }, { "protocol", "protocol", RIGHT }, { "src", "source", LEFT }, { "dst", "destination", LEFT }, { "icmp_type", "ICMP type", RIGHT },
+	{ "from", "from", LEFT }, { "interface", "interface", LEFT }, { "from_tunnel", "from tunnel", LEFT },
+	{ "to", "to", LEFT }, { "tunnel", "tunnel", LEFT }, { "egress", "egress", LEFT }, { "next_hop", "next hop", LEFT },
+	{ "rule", "rule", LEFT }, { "rule_from", "rule from", LEFT }, { "rule_to", "rule to", LEFT }, { "dscp", "DSCP", RIGHT },
+	{ "nat_dst", "NAT destination", LEFT }, { "nat_dst_rule", "by rule", LEFT }, { "nat_src", "NAT source", LEFT }, { "nat_src_rule", "by rule", LEFT },
+	{ "log", "log", LEFT }, { "timeout_s", "timeout (s)", RIGHT }, { "expected", "expected by an ALG", LEFT }, { "session", "session", RIGHT },
+};
 static const struct {
 	const struct cli_column *columns;
 	size_t n;
-} columns_of[SHOW_COUNT] = {
+} columns_of[SHOW_COUNT + 1] = {
+	[SHOW_TEST_POLICY] = { test_policy_columns, COUNT_OF(test_policy_columns) },
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
@@ -126,13 +136,14 @@ static const struct {
 };
 /* clang-format on */
 
-static const char *const keywords[SHOW_COUNT] = {
+static const char *const keywords[SHOW_COUNT + 1] = { [SHOW_TEST_POLICY] = "test policy",
 #define E(id, word, owner, text) [SHOW_##id] = word,
 	SHOW_TABLES(E)
 #undef E
 };
 
-static const char *const texts[SHOW_COUNT] = {
+static const char *const texts[SHOW_COUNT + 1] = {
+	[SHOW_TEST_POLICY] = "what the gateway would do with a packet",
 #define E(id, word, owner, text) [SHOW_##id] = text,
 	SHOW_TABLES(E)
 #undef E
@@ -140,7 +151,7 @@ static const char *const texts[SHOW_COUNT] = {
 
 struct cli_table cli_table(enum show_table table)
 {
-	assert(table < SHOW_COUNT && columns_of[table].n > 0);
+	assert(table <= SHOW_TEST_POLICY && columns_of[table].n > 0);
 	return (struct cli_table){ keywords[table], texts[table], columns_of[table].columns,
 		columns_of[table].n };
 }

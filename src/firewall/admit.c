@@ -1,6 +1,6 @@
 /*
  * The first packet of a session: policy, source NAT, the record. And a session whose forwarding decision has
- * changed.
+ * changed. fw_consider() decides by the same functions about a packet that does not exist, and changes nothing.
  */
 #include "firewall/internal.h"
 
@@ -88,6 +88,7 @@ struct rules {
 	bool shares_port;   /* its translated source is that of its parent, and so is its binding */
 	bool inward;	    /* its destination is translated by a binding */
 	uint32_t block; /* index + 1 of the block of ports that its port is in; 0: none, or it is looked up */
+	bool dry;	/* fw_consider(): nothing is taken, ended or logged for it */
 };
 
 /* A session has one binding: of one that a host begins by another's, it is that one's. */
@@ -102,9 +103,11 @@ static const struct snap_nat_rule *as_not_persistent(
 static enum drop_reason allocate(
 	struct firewall *fw, const struct fw_nat_ask *ask, mono_ns now, struct fw_key key[2], struct rules *r)
 {
+	struct fw_nat_ask asked = *ask;
 	uint32_t block;
-	enum drop_reason d = fw_nat_allocate(fw, ask, &key[0], &key[1], now, &block);
 
+	asked.dry = r->dry;
+	enum drop_reason d = fw_nat_allocate(fw, &asked, &key[0], &key[1], now, &block);
 	r->block = block == FW_NONE ? 0 : block + 1;
 	return d;
 }
@@ -182,7 +185,7 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 	const struct fw_key before = key[1];
 	d = allocate(fw, &(struct fw_nat_ask){ n ? n : &by_gateway, r->nat, tuple->from, &egress->nat_addr },
 		now, key, r);
-	if (d == DROP_NAT_EXHAUSTED || d == DROP_NAT_BLOCK_LIMIT)
+	if (!r->dry && (d == DROP_NAT_EXHAUSTED || d == DROP_NAT_BLOCK_LIMIT))
 		fw_log_exhausted(fw, r->nat, t, &egress->nat_addr, d, now);
 	/* The source alone is translated. */
 	assert(memcmp(key[1].src, before.src, sizeof before.src) == 0);
@@ -422,62 +425,171 @@ static void fulfilled(struct firewall *fw, uint32_t expected, uint32_t told)
 		fw_expected_end(fw, told);
 }
 
-void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
+/* What is decided about a first packet before anything changes for it. */
+struct decided {
+	uint32_t from, to, timeout_s;
+	uint32_t expected, told; /* what it fulfils; FW_NONE: nothing */
+	struct rules rules;
+	bool is_over; /* no session begins, and no rule has refused it: t->drop, or it passes without one */
+};
+
+static void expectations_of(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
+	mono_ns now, struct decided *x)
+{
+	x->expected = expected_by(fw, t, &egress->dnat, x->to, now);
+	x->told = t->tunnel == TRAIN_NONE ? fw_expect_told(fw, t, x->to, now) : FW_NONE;
+	if (x->expected != FW_NONE) {
+		const struct fw_expected *e = &fw->expected[x->expected];
+		x->rules = (struct rules){ .parent = e->parent + 1, .alg = e->alg, .as = e->as };
+	}
+	if (x->told != FW_NONE) { /* media go out by the port at which they are received (RFC 4961) */
+		x->rules.as = fw->expected[x->told].dst;
+		x->rules.as_port = fw->expected[x->told].dst_port;
+		x->rules.alg = fw->expected[x->told].alg;
+	}
+}
+
+/* Policy and what comes before it. */
+static enum drop_reason decide(struct firewall *fw, struct train *t, const struct fw_egress *egress,
+	mono_ns now, struct decided *ret_decided)
 {
 	uint32_t from = fw_zone_in(t), to = egress->to_host ? FW_ZONE_HOST : t->out_zone;
-	const struct fw_dnat *dnat = &egress->dnat;
-	struct rules rules = { 0 };
-	uint32_t timeout_s;
-	struct fw_key key[2] = { fw_key_of(t) };
-
-	t->session = t->rule = TRAIN_NONE;
-	if (t->drop)
-		return;
-	uint32_t expected = expected_by(fw, t, dnat, to, now);
-	uint32_t told = t->tunnel == TRAIN_NONE ? fw_expect_told(fw, t, to, now) : FW_NONE;
-	if (expected != FW_NONE) {
-		const struct fw_expected *x = &fw->expected[expected];
-		rules = (struct rules){ .parent = x->parent + 1, .alg = x->alg, .as = x->as };
-	}
-	if (told != FW_NONE) { /* media go out by the port at which they are received (RFC 4961) */
-		rules.as = fw->expected[told].dst;
-		rules.as_port = fw->expected[told].dst_port;
-		rules.alg = fw->expected[told].alg;
-	}
 	bool is_sessionless = fw_is_icmp(t->proto) && !fw_is_icmp_query(t);
-	if (is_sessionless && to == FW_ZONE_HOST) {
-		t->drop = fw_host_inbound(fw, t);
-		return;
+	struct decided *x = ret_decided;
+
+	*x = (struct decided){ .from = from, .to = to };
+	expectations_of(fw, t, egress, now, x);
+	if (is_sessionless && (to == FW_ZONE_HOST || from == FW_ZONE_HOST)) {
+		/* the gateway's own ICMP errors and replies pass */
+		t->drop = to == FW_ZONE_HOST ? fw_host_inbound(fw, t) : DROP_NONE;
+		x->is_over = true;
+		return t->drop;
 	}
-	if (is_sessionless && from == FW_ZONE_HOST)
-		return; /* the gateway's own ICMP errors and replies */
 	enum drop_reason d = check_beginning(fw, t, from);
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
 	if (!d && from != FW_ZONE_HOST && to != FW_ZONE_HOST &&
 		(addr_is_link_local(&t->src) || addr_is_link_local(&t->dst)))
 		d = addr_is_link_local(&t->src) ? DROP_MARTIAN_SOURCE : DROP_MARTIAN_DESTINATION;
 	if (!d)
-		d = decide_expected(fw, t, dnat, from, to, expected, &timeout_s);
+		d = decide_expected(fw, t, &egress->dnat, from, to, x->expected, &x->timeout_s);
 	/* What policy permits but cannot be sent begins no session: ICMP errors about it would match that
 	 * session. */
-	if (!d && (t->drop = ends_here(t, egress, from, to)))
+	if (!d && (t->drop = ends_here(t, egress, from, to))) {
+		x->is_over = true;
+		return t->drop;
+	}
+	return d;
+}
+
+/* Limits, and the translation. */
+static enum drop_reason decide_rest(struct firewall *fw, const struct train *t,
+	const struct fw_egress *egress, mono_ns now, struct fw_key key[2], struct decided *x)
+{
+	const struct fw_dnat *dnat = &egress->dnat;
+	enum drop_reason d = fw_limit_check(fw, t, fw_dnat_translates(dnat) ? &dnat->dst : &t->dst, x->from);
+
+	if (!d)
+		d = decide_nat(fw, t, egress, x->from, x->to, now, key, &x->rules);
+	if (dnat->by_binding) { /* whose rule the session shows */
+		x->rules.nat = dnat->rule;
+		x->rules.interface = dnat->by_interface;
+	}
+	return d;
+}
+
+void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now)
+{
+	struct fw_key key[2] = { fw_key_of(t) };
+	struct decided x;
+
+	t->session = t->rule = TRAIN_NONE;
+	if (t->drop)
+		return;
+	enum drop_reason d = decide(fw, t, egress, now, &x);
+	if (x.is_over)
 		return;
 	if (!d && (t->proto == IP_TCP || t->proto == IP_SCTP))
 		closed_session_end(fw, &key[0], now);
 	if (!d)
-		d = fw_limit_check(fw, t, fw_dnat_translates(dnat) ? &dnat->dst : &t->dst, from);
+		d = decide_rest(fw, t, egress, now, key, &x);
 	if (!d)
-		d = decide_nat(fw, t, egress, from, to, now, key, &rules);
-	if (dnat->by_binding) { /* whose rule the session shows */
-		rules.nat = dnat->rule;
-		rules.interface = dnat->by_interface;
-	}
-	if (!d)
-		d = session_begin(fw, t, key, from, to, &rules, &egress->nat_addr, timeout_s, now);
+		d = session_begin(fw, t, key, x.from, x.to, &x.rules, &egress->nat_addr, x.timeout_s, now);
 	if (d)
 		refuse(fw, t, d, now);
 	else
-		fulfilled(fw, expected, told);
+		fulfilled(fw, x.expected, x.told);
+}
+
+/* Does some rule have it logged? */
+static uint32_t log_of(const struct firewall *fw, const struct train *t, enum drop_reason d)
+{
+	uint32_t flags = fw_rule_flags(fw->policy, t->rule) & (RULE_LOG_INIT | RULE_LOG_CLOSE);
+
+	return d == DROP_NONE || t->rule != TRAIN_NONE ? flags
+	       : d == DROP_HOST_INBOUND && t->in_zone < fw->policy->snapshot->zones.count &&
+			       snap_zones(fw->policy->snapshot)[t->in_zone].flags & ZONE_LOG_HOST_INBOUND
+		       ? RULE_LOG_INIT
+		       : 0;
+}
+
+/* Its binding is that of a rule with persistent-nat, which may be one too many. */
+static enum drop_reason consider_binding(struct firewall *fw, const struct fw_key *key,
+	const struct rules *rules, const struct ip_addr *nat_addr, mono_ns now)
+{
+	const struct snap_nat_rule *rule = nat_rule_at(fw, rules->nat);
+
+	if (rules->shares_port || rules->inward || !rule || !fw_nat_is_persistent(rule, key->proto) ||
+		fw_binding_find(fw, rule, nat_addr, key, now) != FW_NONE)
+		return DROP_NONE;
+	return fw_binding_has_room(fw, rule, key) ? DROP_NONE : DROP_NAT_BINDING_LIMIT;
+}
+
+uint32_t fw_session_of(struct firewall *fw, const struct train *t, mono_ns now)
+{
+	const struct fw_key k = fw_key_of(t);
+	uint32_t direction, index = fw_session_find(fw, &k, fw_key_hash(fw, &k), &direction);
+
+	return index != FW_NONE && fw_session_judge(fw, index, now) ? index : TRAIN_NONE;
+}
+
+void fw_consider(struct firewall *fw, const struct train *asked, const struct fw_egress *egress, mono_ns now,
+	struct fw_verdict *ret_verdict)
+{
+	struct train t = *asked;
+	struct fw_verdict *v = ret_verdict;
+	struct decided x;
+
+	assert(!t.drop && fw->policy);
+	*v = (struct fw_verdict){ .rule = TRAIN_NONE,
+		.nat_rule = TRAIN_NONE,
+		.dnat_rule = TRAIN_NONE,
+		.session = fw_session_of(fw, &t, now),
+		.key = { fw_key_of(&t) } };
+	t.session = t.rule = TRAIN_NONE;
+	v->drop = decide(fw, &t, egress, now, &x);
+	x.rules.dry = true;
+	x.rules.nat = TRAIN_NONE;
+	if (!v->drop && !x.is_over && v->session != TRAIN_NONE) {
+		const struct fw_session *s = &fw->sessions[v->session];
+		memcpy(v->key, s->key, sizeof v->key);
+		x.rules.nat = s->nat_rule;
+		x.rules.dnat = s->dnat_rule == FW_DNAT_NONE ? TRAIN_NONE : s->dnat_rule;
+	} else if (!v->drop && !x.is_over) {
+		v->drop = decide_rest(fw, &t, egress, now, v->key, &x);
+		if (!v->drop)
+			v->drop = consider_binding(fw, &v->key[0], &x.rules, &egress->nat_addr, now);
+	}
+	v->rule = t.rule;
+	v->timeout_s = x.timeout_s;
+	v->log = log_of(fw, &t, v->drop);
+	v->exhausted_rule = v->drop ? x.rules.nat : TRAIN_NONE;
+	if (v->drop || x.is_over)
+		return;
+	v->begins = true;
+	v->nat_rule = x.rules.nat;
+	v->dnat_rule = x.rules.dnat;
+	v->inward = x.rules.inward;
+	v->expected = x.expected != FW_NONE;
 }
 
 bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct fw_egress *egress,

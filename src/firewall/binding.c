@@ -64,13 +64,19 @@ static uint64_t bindings_of_all(const struct firewall *fw, const struct fw_key *
 	return n;
 }
 
+bool fw_binding_has_room(
+	const struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_key *forward)
+{
+	return bindings_of_all(fw, forward) < rule->bindings_max;
+}
+
 static enum drop_reason binding_new(struct firewall *fw, const struct fw_nat_ask *ask,
 	const struct fw_key binding[2], uint32_t block, mono_ns now, uint32_t *ret_binding)
 {
 	const struct snap_nat_rule *rule = ask->rule;
 	uint32_t zone = ask->zone;
 
-	if (bindings_of_all(fw, &binding[0]) >= rule->bindings_max)
+	if (!fw_binding_has_room(fw, rule, &binding[0]))
 		return DROP_NAT_BINDING_LIMIT;
 	if (!fw_evict_for(fw, &binding[0], zone, now))
 		return DROP_SESSION_LIMIT;

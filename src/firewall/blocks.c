@@ -227,24 +227,33 @@ static void begin(
 }
 
 enum drop_reason fw_block_new(struct firewall *fw, const struct fw_nat_ask *ask, const struct fw_key *forward,
-	uint32_t has, const struct ip_addr *addr, mono_ns now, uint32_t *ret_block)
+	uint32_t has, const struct ip_addr *addr, mono_ns now, struct fw_nat_place *ret_place,
+	uint32_t *ret_block)
 {
 	struct fw_key key[2] = { host_key(ask->rule, forward, 0) };
 	struct ip_addr host = fw_key_src(&key[0]), at = addr ? *addr : (struct ip_addr){ 0 };
+	uint64_t place = fw->block_place;
 	uint32_t head;
 	uint16_t first;
 
+	*ret_block = FW_NONE;
 	if (has >= ask->rule->blocks_max)
 		return DROP_NAT_BLOCK_LIMIT;
 	if (!fw_log_has_room(fw))
 		return DROP_NAT_BLOCK_UNLOGGED;
-	if (!fw_evict_for(fw, forward, ask->zone, now))
+	if (!ask->dry && !fw_evict_for(fw, forward, ask->zone, now))
 		return DROP_SESSION_LIMIT;
 	uint32_t number = number_free(fw, &key[0], &head);
 	if (number == NUMBERS)
 		return DROP_NAT_BLOCK_LIMIT;
 	if (!claim(fw, ask->rule, &host, &at, &first))
 		return DROP_NAT_EXHAUSTED;
+	*ret_place = (struct fw_nat_place){ at, { first, (uint16_t)(first + ask->rule->block_size - 1) } };
+	if (ask->dry) { /* no worker runs: nobody has missed it */
+		fw_claim_give(fw->all[0]->claims, &at, first, ask->rule->block_size);
+		fw->block_place = place;
+		return DROP_NONE;
+	}
 	key[0].src_port = (uint16_t)number;
 	key[1] = fw_block_key(&at, first);
 	*ret_block = fw_record_new(fw, key, now);

@@ -417,6 +417,30 @@ struct fw_egress {
  * reached begins no session either.
  */
 void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egress, mono_ns now);
+/* What fw_admit() would say. */
+struct fw_verdict {
+	enum drop_reason drop;
+	bool begins;   /* a session begins, or `session` goes on; false: t->drop, or it passes without one */
+	uint32_t rule; /* of policy; TRAIN_NONE: none */
+	uint32_t nat_rule, dnat_rule; /* as a session has them */
+	uint32_t exhausted_rule;      /* of source NAT, where it is why there is no session; TRAIN_NONE */
+	uint32_t session;	      /* that the packet belongs to already; TRAIN_NONE: none */
+	uint32_t timeout_s;	      /* 0: the protocol's */
+	uint32_t log;		      /* RULE_LOG_INIT: it is logged; RULE_LOG_CLOSE: when its session ends */
+	bool inward;   /* nat_rule is that of the binding by which the destination is translated */
+	bool expected; /* an application layer gateway has let expect it: the rule is its parent's */
+	struct fw_key key[2];
+};
+/*
+ * The same decisions about a train without a session, for `test policy`: by the functions of fw_admit(), but no session
+ * begins or is evicted, and nothing is counted or logged. (Sessions that are looked at are evaluated by the loaded policy,
+ * as fw_sweep() would.) Not known from it: whether the table has room, or evicts for it; of several workers, whether another
+ * one has a session with the same translated ends. No worker may run meanwhile.
+ */
+/* The session that has the train's addresses and ports; TRAIN_NONE: none. Nothing is counted. */
+uint32_t fw_session_of(struct firewall *fw, const struct train *t, mono_ns now);
+void fw_consider(struct firewall *fw, const struct train *t, const struct fw_egress *egress, mono_ns now,
+	struct fw_verdict *ret_verdict);
 /* Is another worker to admit a train without a session: who has the binding of its source? What is expected here is
  * admitted here. */
 bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct fw_egress *egress,

@@ -150,8 +150,8 @@ static const struct fw_key *hoarder(const struct firewall *fw, const struct take
 	return n > t->n / 2 ? most : NULL;
 }
 
-/* Ends one of the sessions that use these ports, of another source, and takes its port. */
-static bool port_take(struct firewall *fw, const struct fw_key *forward, struct fw_key *reply,
+/* Ends one of the sessions that use these ports, of another source, and takes its port; dry: it would. */
+static bool port_take(struct firewall *fw, bool dry, const struct fw_key *forward, struct fw_key *reply,
 	const struct taken *t, mono_ns now)
 {
 	const struct fw_key *most = hoarder(fw, t);
@@ -178,7 +178,8 @@ static bool port_take(struct firewall *fw, const struct fw_key *forward, struct 
 	if (victim == FW_NONE)
 		return false;
 	port_set(reply, t->place[victim].port);
-	fw_evict_session(fw, t->place[victim].session, now);
+	if (!dry)
+		fw_evict_session(fw, t->place[victim].session, now);
 	return true;
 }
 
@@ -253,15 +254,23 @@ bool fw_nat_ports(struct firewall *fw, const struct snap_nat_rule *rule, const s
 /* ---- dynamic blocks ---- */
 
 /* A port of this block, or for what has none its address. */
+static bool place_fits(struct firewall *fw, const struct snap_nat_rule *rule,
+	const struct fw_nat_place *place, const struct fw_key *forward, struct fw_key *reply)
+{
+	struct taken t = { .n = 0 };
+
+	memcpy(reply->dst, place->addr.b, sizeof reply->dst);
+	return fw_key_has_port(forward) ? port_find(fw, rule, place->ports, forward, reply, &t)
+					: is_free(fw, reply, &t);
+}
+
 static bool block_fits(struct firewall *fw, const struct snap_nat_rule *rule, uint32_t block,
 	const struct fw_key *forward, struct fw_key *reply)
 {
 	const struct fw_session *b = &fw->sessions[block];
-	struct taken t = { .n = 0 };
+	const struct fw_nat_place place = { fw_key_dst(&b->key[1]), fw_block_ports(b) };
 
-	memcpy(reply->dst, b->key[1].dst, sizeof reply->dst);
-	return fw_key_has_port(forward) ? port_find(fw, rule, fw_block_ports(b), forward, reply, &t)
-					: is_free(fw, reply, &t);
+	return place_fits(fw, rule, &place, forward, reply);
 }
 
 /* In one of the host's blocks: of the newest, and of some others by the flow; aged: of those, too, that are to have no
@@ -293,11 +302,12 @@ static enum drop_reason in_blocks(struct firewall *fw, const struct fw_nat_ask *
 	if (n > 0 && !fw_key_has_port(forward) && !fw_block_is_aged(fw, ask->rule, block[0], now))
 		return DROP_NAT_PROTOCOL; /* all are of one address */
 	struct ip_addr addr = n > 0 ? fw_key_dst(&fw->sessions[block[0]].key[1]) : (struct ip_addr){ 0 };
-	enum drop_reason d = fw_block_new(fw, ask, forward, n, n > 0 ? &addr : NULL, now, ret_block);
+	struct fw_nat_place place;
+	enum drop_reason d = fw_block_new(fw, ask, forward, n, n > 0 ? &addr : NULL, now, &place, ret_block);
 	if (d == DROP_NONE)
-		return block_fits(fw, ask->rule, *ret_block, forward, reply) ? DROP_NONE
-		       : fw_key_has_port(forward)			     ? DROP_NAT_EXHAUSTED
-									     : DROP_NAT_PROTOCOL;
+		return place_fits(fw, ask->rule, &place, forward, reply) ? DROP_NONE
+		       : fw_key_has_port(forward)			 ? DROP_NAT_EXHAUSTED
+									 : DROP_NAT_PROTOCOL;
 	/* To make room for a new one an old one that nobody used may have gone. */
 	n = fw_blocks_find(fw, ask->rule, forward, now, block);
 	*ret_block = block_choose(fw, ask->rule, block, n, true, forward, reply, now);
@@ -352,7 +362,7 @@ static enum drop_reason in_range(struct firewall *fw, const struct fw_nat_ask *a
 	if (!ports)
 		return has_port ? DROP_NAT_EXHAUSTED : DROP_NAT_PROTOCOL;
 	memcpy(reply->dst, own.b, 16);
-	return port_take(fw, forward, reply, &first, now) ? DROP_NONE : DROP_NAT_EXHAUSTED;
+	return port_take(fw, ask->dry, forward, reply, &first, now) ? DROP_NONE : DROP_NAT_EXHAUSTED;
 }
 
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct fw_nat_ask *ask,

@@ -34,6 +34,7 @@ struct fw_nat_ask {
 	uint32_t index;			 /* TRAIN_NONE: of none that is configured */
 	uint32_t zone;			 /* where the packet came in */
 	const struct ip_addr *interface; /* its own address */
+	bool dry; /* for fw_consider(): no session is evicted, and no block of ports is taken */
 };
 
 /* claims.c: ports in units of NAT_BLOCK_MIN; addr: of IPv4 */
@@ -65,6 +66,10 @@ struct ip_addr fw_pool_addr(const struct snapshot *s, const struct snap_nat_rule
 struct fw_nat_ports {
 	uint16_t first, last;
 };
+struct fw_nat_place {
+	struct ip_addr addr;
+	struct fw_nat_ports ports;
+};
 
 /* blocks.c */
 /* The host's blocks of which new sessions by the rule may have ports, the newest first. */
@@ -73,9 +78,11 @@ uint32_t fw_blocks_find(struct firewall *fw, const struct snap_nat_rule *rule, c
 /* Older than active-block-timeout: another one is preferred. */
 bool fw_block_is_aged(
 	const struct firewall *fw, const struct snap_nat_rule *rule, uint32_t block, mono_ns now);
-/* A further block for the host, at this address; addr NULL: at any of the pool. has: how many it has. */
+/* A further block for the host, at this address; addr NULL: at any of the pool. has: how many it has. With ask->dry it is
+ * given back at once, *ret_block is FW_NONE, and no worker may run meanwhile. */
 enum drop_reason fw_block_new(struct firewall *fw, const struct fw_nat_ask *ask, const struct fw_key *forward,
-	uint32_t has, const struct ip_addr *addr, mono_ns now, uint32_t *ret_block);
+	uint32_t has, const struct ip_addr *addr, mono_ns now, struct fw_nat_place *ret_place,
+	uint32_t *ret_block);
 struct fw_nat_ports fw_block_ports(const struct fw_session *block);
 /* By the newest policy, a block or a binding; rule_of_it: the rule that serves it now, or TRAIN_NONE. One that is in use
  * stays without a zone and a rule until it is not. */
@@ -88,7 +95,8 @@ bool fw_block_judge(struct firewall *fw, uint32_t index, mono_ns now);
 /* The ports that the client of a session, which the rule has translated, may have; false: it has none. */
 bool fw_nat_ports(struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_session *s,
 	struct fw_nat_ports *ret_ports);
-/* *ret_block: of a rule with dynamic blocks, the one that it is in; FW_NONE: none. */
+/* *ret_block: of a rule with dynamic blocks, the one that it is in; FW_NONE: none, or with ask->dry one that would be
+ * taken. */
 enum drop_reason fw_nat_allocate(struct firewall *fw, const struct fw_nat_ask *ask,
 	const struct fw_key *forward, struct fw_key *reply, mono_ns now, uint32_t *ret_block);
 
@@ -96,6 +104,9 @@ enum drop_reason fw_nat_allocate(struct firewall *fw, const struct fw_nat_ask *a
 /* The binding of the inside address and port that a rule with persistent-nat translates; FW_NONE: none yet. */
 uint32_t fw_binding_find(struct firewall *fw, const struct snap_nat_rule *rule,
 	const struct ip_addr *interface, const struct fw_key *forward, mono_ns now);
+/* May the inside host of this key have one binding more by the rule? */
+bool fw_binding_has_room(
+	const struct firewall *fw, const struct snap_nat_rule *rule, const struct fw_key *forward);
 /* The one that has this translated address and port; FW_NONE: none. */
 uint32_t fw_binding_at(struct firewall *fw, const struct ip_addr *addr, uint16_t port, uint8_t proto);
 /* The binding for a session with these keys, made where there is none; one more session uses it. block: that its port

@@ -319,16 +319,19 @@ struct msg_neighbour {
 
 enum show_table {
 #define E(id, word, owner, text) SHOW_##id,
-	SHOW_TABLES(E) SHOW_COUNT
+	SHOW_TABLES(E) SHOW_COUNT,
 #undef E
+	SHOW_TEST_POLICY = SHOW_COUNT /* of the data plane, and no table: one row answers `test policy` */
 };
 
 struct msg_show {
-	uint32_t table;	    /* enum show_table */
-	uint32_t limit;	    /* rows at the most, 0: all */
-	uint64_t from;	    /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
-	uint32_t by, order; /* TALKERS: enum talker_by, enum talker_order */
-	struct session_filter filter; /* SESSIONS, SESSIONS_SUMMARY, TALKERS */
+	uint32_t table;		  /* enum show_table */
+	uint32_t limit;		  /* rows at the most, 0: all */
+	uint64_t from;		  /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
+	uint32_t by, order;	  /* TALKERS: enum talker_by, enum talker_order */
+	uint32_t icmp_type, zero; /* TEST_POLICY; 0: an echo request */
+	struct session_filter
+		filter; /* SESSIONS, SESSIONS_SUMMARY, TALKERS; TEST_POLICY: the packet, and where it comes in */
 };
 
 #define ROW_MAX 3968

@@ -35,6 +35,8 @@ static enum proc table_owner(uint32_t table)
 		return PROC_##owner;
 		SHOW_TABLES(E)
 #undef E
+	case SHOW_TEST_POLICY:
+		return PROC_DATAPLANE;
 	}
 	return PROC_COUNT;
 }

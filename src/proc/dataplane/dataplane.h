@@ -27,6 +27,7 @@
  *	memory.c     the state that outlives the process
  *	control.c    messages of the other processes
  *	show.c       tables for `show`
+ *	show_question.c  the answer of `test policy`
  *
  * pipeline.h lists the files of the pipeline; limits.h has the limits of both.
  */
@@ -244,6 +245,9 @@ struct rows_piece;
 void show_uplinks(struct dataplane *d, struct rows_piece *piece);
 /* show_blocks.c */
 void show_blocks(struct dataplane *d, struct rows_piece *piece, const struct msg_show *show);
+
+/* show_question.c: the whole answer, or a refusal */
+void show_question(struct dataplane *d, struct rows_piece *piece, uint64_t tag, const struct msg_show *show);
 
 /* start.c */
 enum rc dataplane_start(struct dataplane *d, struct err *e);

@@ -1,7 +1,7 @@
 /*
  * The forwarding decision: to the host, into a tunnel, or out of a link. Sessions cache it with the
  * generation of the tables that it was made from; only their first trains, and the first after a change of
- * the tables, need a lookup.
+ * the tables, need a lookup. forward_consider() decides about a first train that does not exist, by the same functions.
  */
 #include "base/icmp.h"
 #include "base/siphash.h"
@@ -110,7 +110,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 	return DROP_NONE;
 }
 
-static struct selectors_packet packet_of(const struct train *t)
+struct selectors_packet forward_packet_of(const struct train *t)
 {
 	bool ports = ip_has_ports(t->proto);
 
@@ -217,7 +217,7 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 			      : t->proto != IP_ESP;
 
 	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
-	if (t->drop)
+	if (t->drop && !ctx->asked)
 		fw_host_refused(p->fw, t, p->now);
 	if (train_is_traced(t))
 		trace_say(p, t, "host", t->drop ? PACKET_NONE : PACKET_HOST, "%s",
@@ -416,6 +416,11 @@ static enum drop_reason mapped_destination(
 		return DROP_NONE;
 	bool local = route_is_local(p->routes, &t->dst);
 	if (fw_inward_elsewhere(p->fw, t, local, &owner)) {
+		if (ctx->asked) {
+			ctx->asked->owner = owner;
+			ctx->counted = true;
+			return DROP_NONE;
+		}
 		handover_to_owner(p, ctx, owner);
 		return ctx->t->drop;
 	}
@@ -437,7 +442,7 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 {
 	struct train real;
 
-	*ret_packet = packet_of(ctx->t);
+	*ret_packet = forward_packet_of(ctx->t);
 	enum drop_reason d = origin_check(p, ctx->t, ret_packet);
 	*ret_dnat = destination(p, ctx->t);
 	if (d == DROP_NONE && ret_dnat->refused)
@@ -447,7 +452,7 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 	if (d != DROP_NONE || ctx->counted || !fw_dnat_translates(ret_dnat))
 		return d;
 	real = with_destination(ctx->t, ret_dnat);
-	*ret_packet = packet_of(&real);
+	*ret_packet = forward_packet_of(&real);
 	if (ret_dnat->no_server)
 		return DROP_NAT_NO_SERVER;
 	if (route_is_local(p->routes, &real.dst))
@@ -458,57 +463,75 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 /*
  * Selectors are looked up by the addresses of the real ends, and into a tunnel nothing is translated. So what leaves by a link
  * with translated addresses that belong to a tunnel would pass it by in clear text, and its answers would not come back. Of NAT64
- * the own address is known only now.
+ * the own address is known only now. reply: of the packets that come back.
  */
+static bool leaves_past_tunnel(const struct pipeline *p, const struct train *t, const struct fw_key *reply)
+{
+	if (p->snapshot->tunnels.count == 0 || t->out_interface == TRAIN_NONE)
+		return false;
+	bool ports = ip_has_ports(reply->proto);
+	const struct selectors_packet leaves = { fw_key_dst(reply), fw_key_src(reply), reply->proto, ports,
+		ports ? reply->dst_port : 0, ports ? reply->src_port : 0 };
+	return selectors_find(p->selectors, &leaves) != TRAIN_NONE;
+}
+
 static bool nat_past_tunnel(struct pipeline *p, struct train *t)
 {
 	const struct fw_session *s = fw_session(p->fw, t->session);
 
-	if (p->snapshot->tunnels.count == 0 || t->out_interface == TRAIN_NONE ||
-		!(s->flags & FW_SESSION_TRANSLATED))
-		return false;
-	const struct fw_key *reply = &s->key[t->flags & TRAIN_REPLY ? 0 : 1];
-	bool ports = ip_has_ports(reply->proto);
-	const struct selectors_packet leaves = { fw_key_dst(reply), fw_key_src(reply), reply->proto, ports,
-		ports ? reply->dst_port : 0, ports ? reply->src_port : 0 };
-	if (selectors_find(p->selectors, &leaves) == TRAIN_NONE)
+	if (!(s->flags & FW_SESSION_TRANSLATED) ||
+		!leaves_past_tunnel(p, t, &s->key[t->flags & TRAIN_REPLY ? 0 : 1]))
 		return false;
 	fw_session_end_of(p->fw, t, FW_END_ROUTE_CHANGED, p->now);
 	t->drop = DROP_NAT_PAST_TUNNEL;
 	return true;
 }
 
-static void forward_new(struct pipeline *p, struct packet_context *ctx)
+/* The way of a first packet. False: it has a drop, or it is the kernel's or another worker's. */
+static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct fw_egress *ret_egress,
+	struct forwarding_decision *ret_decision)
 {
 	struct train *t = ctx->t;
 	struct selectors_packet packet;
 	bool from_link = !(t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST));
-	struct fw_egress egress = { 0 };
+	struct fw_egress *egress = ret_egress;
+	struct forwarding_decision *decision = ret_decision;
+
+	*egress = (struct fw_egress){ 0 };
+	t->drop = destination_decide(p, ctx, &egress->dnat, &packet);
+	if (ctx->counted)
+		return false;
+	if (t->drop == DROP_NONE)
+		t->drop = forward_lookup(p, t, &packet, NULL, decision);
+	if (t->drop != DROP_NONE)
+		return false;
+	decision_set(ctx, decision);
+	if (decision->to_host && from_link) {
+		deliver_to_kernel(p, ctx);
+		return false;
+	}
+	const struct selectors_packet arrived = forward_packet_of(t);
+	if (from_link && !source_fits(p, t, is_nat64(t, &egress->dnat) ? &arrived : &packet, decision)) {
+		t->drop = DROP_SPOOFED;
+		return false;
+	}
+	egress->to_host = decision->to_host;
+	if (decision->interface != TRAIN_NONE)
+		egress->nat_addr = nat_address(p, decision, packet.dst.family);
+	egress->same_interface = from_link && decision->interface == t->in_interface;
+	egress->drop = egress_check(p, ctx, &egress->dnat);
+	return true;
+}
+
+static void forward_new(struct pipeline *p, struct packet_context *ctx)
+{
+	struct train *t = ctx->t;
+	struct fw_egress egress;
 	struct forwarding_decision decision;
 	uint32_t owner;
 
-	t->drop = destination_decide(p, ctx, &egress.dnat, &packet);
-	if (ctx->counted)
+	if (!forward_way(p, ctx, &egress, &decision))
 		return;
-	if (t->drop == DROP_NONE)
-		t->drop = forward_lookup(p, t, &packet, NULL, &decision);
-	if (t->drop != DROP_NONE)
-		return;
-	decision_set(ctx, &decision);
-	if (decision.to_host && from_link) {
-		deliver_to_kernel(p, ctx);
-		return;
-	}
-	const struct selectors_packet arrived = packet_of(t);
-	if (from_link && !source_fits(p, t, is_nat64(t, &egress.dnat) ? &arrived : &packet, &decision)) {
-		t->drop = DROP_SPOOFED;
-		return;
-	}
-	egress.to_host = decision.to_host;
-	if (decision.interface != TRAIN_NONE)
-		egress.nat_addr = nat_address(p, &decision, packet.dst.family);
-	egress.same_interface = from_link && decision.interface == t->in_interface;
-	egress.drop = egress_check(p, ctx, &egress.dnat);
 	if (fw_admit_elsewhere(p->fw, t, &egress, p->now, &owner)) {
 		handover_to_owner(p, ctx, owner);
 		return;
@@ -520,6 +543,49 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 	}
 	if (t->drop == DROP_NONE && t->session != TRAIN_NONE && !nat_past_tunnel(p, t))
 		forward_cache(p, ctx, &decision);
+}
+
+void forward_consider(struct pipeline *p, struct packet_context *ctx)
+{
+	struct train *t = ctx->t;
+	struct forward_answer *a = ctx->asked;
+	struct fw_egress egress;
+	struct forwarding_decision decision;
+
+	*a = (struct forward_answer){ .owner = TRAIN_NONE };
+	if (!p->snapshot) {
+		t->drop = DROP_NO_ZONE;
+		return;
+	}
+	bool goes_on = forward_way(p, ctx, &egress, &decision);
+	a->dnat = egress.dnat;
+	a->to_host = ctx->to_host;
+	if (!goes_on || fw_admit_elsewhere(p->fw, t, &egress, p->now, &a->owner))
+		return;
+	fw_consider(p->fw, t, &egress, p->now, &a->verdict);
+	a->decided = true;
+	t->drop = a->verdict.drop;
+	t->rule = a->verdict.rule;
+	struct fw_key plain = a->verdict.key[0];
+	bool translated = memcmp(plain.src, a->verdict.key[1].dst, sizeof plain.src) != 0 ||
+			  memcmp(plain.dst, a->verdict.key[1].src, sizeof plain.dst) != 0 ||
+			  plain.src_port != a->verdict.key[1].dst_port ||
+			  plain.dst_port != a->verdict.key[1].src_port;
+	if (t->drop == DROP_NONE && a->verdict.begins && translated &&
+		leaves_past_tunnel(p, t, &a->verdict.key[1]))
+		t->drop = DROP_NAT_PAST_TUNNEL;
+	if (t->drop == DROP_NONE)
+		t->drop = size_check(ctx);
+}
+
+uint32_t forward_interface_of_source(const struct pipeline *p, const struct train *t)
+{
+	const struct selectors_packet back = { t->dst, t->src, t->proto, false, 0, 0 };
+	const struct route_flow flow = flow_of(p, &back, TRAIN_NONE);
+	struct route_answer r;
+
+	route_lookup_flow(p->routes, &flow, NULL, &r);
+	return r.kind == ROUTE_UNICAST ? pipeline_interface_of_link(p, r.link) : TRAIN_NONE;
 }
 
 /* A session without a decision, or with one from older tables. */

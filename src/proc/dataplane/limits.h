@@ -86,6 +86,11 @@
 #define PROXY_ANNOUNCE_PER_SECOND TRAIN_BURST_MAX
 #define PROXY_ANNOUNCE_MAX	  1024 /* addresses of an interface; the others are only answered for */
 
+/* ---- packets that are only asked about ---- */
+
+#define QUESTION_HOPS  64
+#define QUESTION_BYTES 128 /* headers that begin a session, of any protocol */
+
 /* ---- tunnels ---- */
 
 /* Between two times that the kernel is told which SPI is whose: until then the packets of a new SA take a step more. */

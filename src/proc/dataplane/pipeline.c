@@ -216,6 +216,13 @@ static bool arrival_read(struct pipeline *p, struct train *t)
 	return true;
 }
 
+enum drop_reason pipeline_arrival_check(const struct train *t)
+{
+	if (t->dst.b[0] == 0xff || (t->dst.family == ADDR_V4 && t->dst.b[0] >= 224))
+		return DROP_MULTICAST;
+	return t->in_zone == TRAIN_NONE && !(t->flags & TRAIN_FROM_HOST) ? DROP_NO_ZONE : DROP_NONE;
+}
+
 /*
  * Headers, home, zone, fragments. False: the train ends here (dropped, handed over, or kept for reassembly).
  * Fragments are put together where their addresses are at home, and the whole datagram goes on from there.
@@ -233,14 +240,9 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 		t->drop = DROP_SEGMENT_LIMIT;
 		return false;
 	}
-	if (t->dst.b[0] == 0xff || (t->dst.family == ADDR_V4 && t->dst.b[0] >= 224)) {
-		t->drop = DROP_MULTICAST;
+	t->drop = pipeline_arrival_check(t);
+	if (t->drop != DROP_NONE)
 		return false;
-	}
-	if (t->in_zone == TRAIN_NONE && !(t->flags & TRAIN_FROM_HOST)) {
-		t->drop = DROP_NO_ZONE;
-		return false;
-	}
 	if (!(t->flags & TRAIN_FRAGMENT))
 		return true;
 	if (fw_reassemble(p->fw, t, p->now))

@@ -26,6 +26,7 @@
  *	uplink_probe.c     probes of uplinks, and their answers
  *	carried.c          sessions carried by the kernel (carried.h)
  *	trace.c            the stages in plain text
+ *	question.c         what they would do with a packet that does not exist
  *
  * stages.h is what these share, limits.h their limits.
  */
@@ -301,6 +302,34 @@ void pipeline_carry_pass(struct pipeline *p); /* it does, whether or not */
 mono_ns pipeline_carry_timers(struct pipeline *p, mono_ns now);
 /* Is the session at this index carried now? */
 bool pipeline_carries(const struct pipeline *p, uint32_t index, const struct fw_session *s);
+
+/*
+ * question.c: what the data plane would do with the first packet of a session, for `test policy`. Nothing changes and nothing
+ * is counted.
+ */
+struct policy_question {
+	struct ip_addr src, dst;
+	uint16_t src_port, dst_port;	  /* of protocols that have them */
+	uint8_t proto, icmp_type;	  /* icmp_type: 0 for an echo request */
+	uint32_t zone, interface, tunnel; /* where it comes in, TRAIN_NONE: not said; one of them at most */
+	bool redirected; /* asked again, of the worker that an answer names: as that answer says */
+};
+struct policy_answer {
+	struct train train; /* as it was decided about; its bytes are gone */
+	struct fw_dnat dnat;
+	struct fw_verdict verdict; /* where `decided` */
+	bool decided, to_host;
+	uint32_t in_tunnel;
+	uint32_t
+		session; /* that has these addresses and ports already: its packets go by it. TRAIN_NONE: none */
+	uint32_t
+		worker; /* that decides; another one than p's: it is to be asked, and nothing else here holds */
+	bool redirected;
+	uint32_t mtu; /* of the way, for a packet as it arrives */
+};
+/* RC_NOT_FOUND: where it comes in was not said, and does not follow from its source. */
+enum rc pipeline_ask(struct pipeline *p, const struct policy_question *q, mono_ns now,
+	struct policy_answer *ret_answer, struct err *e);
 
 /* For what never became a train; drop_reply() counts trains. */
 static inline void pipeline_count_drop(struct pipeline *p, enum drop_reason reason, uint32_t packets)

@@ -629,6 +629,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 	case SHOW_NAT_BLOCKS:
 		show_blocks(d, &o.piece, show);
 		break;
+	case SHOW_TEST_POLICY:
+		show_question(d, &o.piece, tag, show);
+		return;
 	case SHOW_IPSEC:
 		ipsec_rows(&o);
 		break;

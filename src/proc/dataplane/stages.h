@@ -13,6 +13,16 @@ struct packet_context {
 		mtu_out; /* of the path out, for a packet as it arrived and as it leaves: NAT64 changes its size */
 	bool to_host;
 	bool counted; /* its fate is counted already, or it is the kernel's: no drop of ours */
+	struct forward_answer *asked; /* NULL: a packet. Else one that does not exist: question.c */
+};
+
+/* What forward_decide() would do with a first packet. */
+struct forward_answer {
+	struct fw_dnat dnat;
+	struct fw_verdict verdict; /* only where it is decided */
+	bool decided;		   /* by policy; else t->drop, or the kernel gets it */
+	bool to_host;
+	uint32_t owner; /* worker that decides instead; TRAIN_NONE: none */
 };
 
 /* Of all that a forwarding decision is made from: a decision with another generation is made again. */
@@ -31,6 +41,14 @@ void handover_to_tunnel(struct pipeline *p, struct train *t, uint32_t owner);
 
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
+/* The same of a train that does not exist, without a session: ctx->asked is filled, t->drop set, and nothing changes. */
+void forward_consider(struct pipeline *p, struct packet_context *ctx);
+/* The interface by which the kernel's routes lead back to where t is from; TRAIN_NONE: by none. */
+uint32_t forward_interface_of_source(const struct pipeline *p, const struct train *t);
+struct selectors_packet forward_packet_of(const struct train *t); /* as it came */
+
+/* pipeline.c: what no packet is, wherever it goes; DROP_NONE otherwise. Headers are read, and its zone is known. */
+enum drop_reason pipeline_arrival_check(const struct train *t);
 
 /* alg.c: what is known of a train before it is applied. */
 struct alg_pass {

@@ -86,6 +86,27 @@ static void lines(void **state)
 	assert_int_equal(l.command, COMMAND_VERSION);
 }
 
+/* A packet to ask about has other options than a filter of sessions. */
+static void a_question(void **state)
+{
+	struct cli_line l;
+	struct err e;
+
+	assert_int_equal(
+		parse(&l,
+			"test policy --src 10.1.0.2 --dst 192.0.2.1 --proto icmp --icmp-type 13 --from-zone trust",
+			&e),
+		RC_OK);
+	assert_int_equal(l.command, COMMAND_TEST_POLICY);
+	assert_int_equal(l.icmp_type, 13);
+	assert_string_equal(l.filter.from_zone, "trust");
+	assert_int_equal(parse(&l, "test policy --to-zone trust", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "test policy has no option --to-zone");
+	assert_int_equal(parse(&l, "test", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "test needs another word: policy");
+	assert_int_equal(parse(&l, "show test policy", &e), RC_NOT_FOUND);
+}
+
 /* Half a command is told what is missing, and not that it does not exist. */
 static void half_a_command(void **state)
 {
@@ -390,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
+		cmocka_unit_test(a_question),
 		cmocka_unit_test(half_a_command),
 		cmocka_unit_test(no_such_table),
 		cmocka_unit_test(tables),

@@ -318,7 +318,7 @@ static void show_goes_to_its_owner(void **state)
 	ends(&l, RC_AGAIN, "ike ended before it answered");
 	l = ask(q, null);
 	ends(&l, RC_AGAIN, "ike is not running");
-	q.show.table = SHOW_COUNT;
+	q.show.table = SHOW_TEST_POLICY + 1;
 	l = ask(q, null);
 	ends(&l, RC_NOT_FOUND, "no such table");
 	close(null);
