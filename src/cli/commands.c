@@ -287,7 +287,7 @@ static int arguments_n(const char *arguments, int *ret_needed)
 
 static const char *tables_text(char ret_text[TABLES_TEXT_MAX])
 {
-	size_t n = (size_t)snprintf(ret_text, TABLES_TEXT_MAX, "configuration");
+	size_t n = (size_t)snprintf(ret_text, TABLES_TEXT_MAX, "configuration, policy shadowed");
 
 	for (unsigned i = 0; i < SHOW_COUNT && n < TABLES_TEXT_MAX; i++)
 		n += (size_t)snprintf(
@@ -368,6 +368,32 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 	return no_command(n, words, e);
 }
 
+bool cli_command_begins(enum cli_command_id id, const char *first, const char *second)
+{
+	const char *words = cli_commands[id].words;
+	size_t n = strcspn(words, " "), m = words[n] ? strcspn(words + n + 1, " ") : 0;
+
+	return strlen(first) == n && memcmp(first, words, n) == 0 &&
+	       (!second || (strlen(second) == m && memcmp(second, words + n + 1, m) == 0));
+}
+
+/* `help show`, and `show … --help`: what stands behind the command's own words does not matter. */
+static enum rc take_help(struct cli_line *line, int n, char *const *words, struct err *e)
+{
+	bool one = false, both = false;
+
+	for (unsigned i = 0; i < COMMANDS_N && n > 0; i++) {
+		one |= cli_command_begins((enum cli_command_id)i, words[0], NULL);
+		both |= n > 1 && cli_command_begins((enum cli_command_id)i, words[0], words[1]);
+	}
+	if (n > 0 && !one)
+		return no_command(1, words, e);
+	line->command = COMMAND_HELP;
+	line->argument = n > 0 ? words[0] : NULL;
+	line->name = both ? words[1] : NULL;
+	return RC_OK;
+}
+
 enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, struct err *e)
 {
 	char *words[CLI_WORDS_MAX];
@@ -381,10 +407,8 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 	if (!ret_line->socket || !ret_line->socket[0])
 		ret_line->socket = CLI_SOCKET_DEFAULT;
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			ret_line->command = COMMAND_HELP;
-			return RC_OK;
-		}
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return take_help(ret_line, n, words, e);
 		if (strcmp(argv[i], "--version") == 0) {
 			ret_line->command = COMMAND_VERSION;
 			return RC_OK;
@@ -399,6 +423,8 @@ enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, s
 			words[n++] = argv[i];
 		}
 	}
+	if (n > 0 && strcmp(words[0], "help") == 0 && !ret_line->given)
+		return take_help(ret_line, n - 1, words + 1, e);
 	if ((ret_line->given & OPT(OR)) && !(ret_line->given & OPT_PACKETS))
 		return err_add(e, RC_MALFORMED,
 			"--or: expected options of a filter behind it, such as --src ADDRESS");

@@ -56,6 +56,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps a configuration that was committed with --confirm-within.")	\
 	C(SHOW_CONFIG,   "show configuration", "",  OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the running configuration as it was committed.")						\
+	C(SHOW_SHADOWED, "show policy shadowed", "", OPT(SOCKET) | OPT(JSON),				\
+	  "Prints the rules of the running configuration that never match, and the rules before them which match all that they could.")	\
 	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT(BY) | OPT(ORDER) | OPT_FILTER,	\
 	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
 	  "each value on a line of its own. Filters are for sessions, their summary and talkers, and --src, --nat-src and --nat-port for nat blocks; all that are given must hold.")					\
@@ -88,7 +90,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "Moves old entries of the ledger in DIR to an archive. With the archive the ledger stays verifiable as a "	\
 	  "whole.")											\
 	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
-	C(HELP,          "help",           "",      0, "Prints this.")
+	C(HELP,          "help",           "[COMMAND] [WORD]", 0, "Prints all commands, tables and options; with COMMAND, as `show --help` does too, that one and its options.")
 /* clang-format on */
 
 enum cli_option {
@@ -146,6 +148,9 @@ struct cli_line {
 
 /* RC_MALFORMED, with a text for the user: the line is not one of the tables'. */
 enum rc cli_line_parse(struct cli_line *ret_line, int argc, char *const *argv, struct err *e);
+
+/* The command's first words are these (second: NULL, or its second one). */
+bool cli_command_begins(enum cli_command_id id, const char *first, const char *second);
 
 /* A column of a table: the row object's key, its header, and whether values are aligned right. */
 struct cli_column {

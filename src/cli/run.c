@@ -11,6 +11,7 @@
 #include "cli/investigate.h"
 #include "cli/printer.h"
 #include "cli/render.h"
+#include "cli/shadowed.h"
 #include "cli/verify.h"
 #include "cli/warnings.h"
 #include "model/model.h"
@@ -310,29 +311,56 @@ static void print_configuration(const char *text, size_t n, bool json)
 		fputs(number ? "\n]\n" : "[]\n", stdout);
 }
 
-static int run_show_config(const struct cli_line *line)
+/* The text of the running configuration; the caller frees *ret_text. */
+static enum rc running_text(const struct cli_line *line, char **ret_text, size_t *ret_n, struct err *e)
 {
 	struct msg_cli_request q = { .command = CLI_CONFIG };
 	struct msg_result result = { 0 };
-	struct err e = { 0 };
-	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING), status = STATUS_OK;
+	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	char *text = calloc(1, CONFIG_TEXT_MAX);
 
 	if (file < 0 || !text)
-		err_errno(&e, RC_IO, "allocate memory for the configuration");
-	else if (client_request(line->socket, &q, file, ignore_row, NULL, &result, &e) == RC_OK &&
+		err_errno(e, RC_IO, "allocate memory for the configuration");
+	else if (client_request(line->socket, &q, file, ignore_row, NULL, &result, e) == RC_OK &&
 		 result.rc == RC_OK &&
 		 (result.count > CONFIG_TEXT_MAX ||
 			 pread(file, text, result.count, 0) != (ssize_t)result.count))
-		err_errno(&e, RC_IO, "read the configuration");
-	if (e.rc)
-		status = failed(&e);
-	else if (result.rc)
-		status = refused(&result);
-	else
-		print_configuration(text, result.count, line->given & OPT(JSON));
+		err_errno(e, RC_IO, "read the configuration");
+	if (!e->rc && result.rc)
+		err_add(e, (enum rc)result.rc, "%s",
+			result.text[0] ? result.text : rc_text((enum rc)result.rc));
 	if (file >= 0)
 		close(file);
+	*ret_n = result.count;
+	*ret_text = text;
+	return e->rc;
+}
+
+static int run_show_config(const struct cli_line *line)
+{
+	struct err e = { 0 };
+	char *text;
+	size_t n;
+	int status = STATUS_OK;
+
+	if (running_text(line, &text, &n, &e) != RC_OK)
+		status = failed(&e);
+	else
+		print_configuration(text, n, line->given & OPT(JSON));
+	free(text);
+	return status;
+}
+
+static int run_show_shadowed(const struct cli_line *line)
+{
+	struct err e = { 0 };
+	char *text;
+	size_t n;
+	int status = STATUS_OK;
+
+	if (running_text(line, &text, &n, &e) != RC_OK ||
+		shadowed_print(text, n, line->given & OPT(JSON), &e) != RC_OK)
+		status = failed(&e);
 	free(text);
 	return status;
 }
@@ -479,25 +507,54 @@ static int run_trace(const struct cli_line *line)
 
 /* ---- help ---- */
 
-static int run_help(void)
+static void print_command(const struct cli_command_row *c)
 {
-	fputs("plaingate: checks, changes and shows a Plaingate VPN firewall\n\ncommands:\n", stdout);
-	for (unsigned i = 0; i < COMMANDS_N; i++) {
-		const struct cli_command_row *c = &cli_commands[i];
-		int used = printf("  %s%s%s", c->words, c->arguments[0] ? " " : "", c->arguments);
-		printf("%*s%s\n", used < 28 ? 28 - used : 2, "", c->text);
-	}
+	int used = printf("  %s%s%s", c->words, c->arguments[0] ? " " : "", c->arguments);
+
+	printf("%*s%s\n", used < 28 ? 28 - used : 2, "", c->text);
+}
+
+static void print_tables(void)
+{
 	fputs("\ntables of `show`:\n", stdout);
 	for (unsigned i = 0; i < SHOW_COUNT; i++) {
 		struct cli_table t = cli_table((enum show_table)i);
 		printf("  %-25s %s\n", t.keyword, t.text);
 	}
+}
+
+static void print_options(uint64_t set)
+{
 	fputs("\noptions:\n", stdout);
 	for (unsigned i = 0; i < OPTIONS_N; i++) {
+		if (!(set >> i & 1))
+			continue;
 		int used = printf("  %s %s", cli_options[i].word, cli_options[i].value);
 		printf("%*s%s\n", used < 28 ? 28 - used : 2, "", cli_options[i].text);
 	}
-	fputs("\nexit status: 0 done, 1 refused or failed, 2 usage error\n", stdout);
+}
+
+/* With a command's first words only what belongs to it. */
+static int run_help(const struct cli_line *line)
+{
+	uint64_t options = 0;
+	bool tables = !line->argument;
+
+	if (!line->argument)
+		fputs("plaingate: checks, changes and shows a Plaingate VPN firewall\n\ncommands:\n", stdout);
+	for (unsigned i = 0; i < COMMANDS_N; i++) {
+		if (line->argument && !cli_command_begins((enum cli_command_id)i, line->argument, line->name))
+			continue;
+		print_command(&cli_commands[i]);
+		options |= cli_commands[i].options;
+		tables |= i == COMMAND_SHOW;
+	}
+	if (tables)
+		print_tables();
+	if (options)
+		print_options(options);
+	if (!line->argument)
+		fputs("\nexit status: 0 done, 1 refused or failed, 2 usage error\n", stdout);
 	return STATUS_OK;
 }
 
@@ -512,6 +569,8 @@ int cli_run(const struct cli_line *line)
 		return run_confirm(line);
 	case COMMAND_SHOW_CONFIG:
 		return run_show_config(line);
+	case COMMAND_SHOW_SHADOWED:
+		return run_show_shadowed(line);
 	case COMMAND_SHOW:
 		return run_show(line);
 	case COMMAND_TRACE:
@@ -543,5 +602,5 @@ int cli_run(const struct cli_line *line)
 	case COMMANDS_N:
 		break;
 	}
-	return run_help();
+	return run_help(line);
 }

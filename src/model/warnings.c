@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "model/host_access.h"
+#include "model/shadow.h"
 
 #define PROTOCOL_UDP 17
 #define PORT_IKE     500
@@ -32,31 +33,24 @@ static const char *zone_name(const struct snapshot *s, uint32_t zone)
 	return zone == ZONE_ANY ? "any zone" : snap_zones(s)[zone].name;
 }
 
-/* ---- rules that are never reached, because one before them matches all that they could ---- */
+/* ---- rules that are never reached, because those before them match all that they could ---- */
 
-static bool matches_everything(const struct snap_rule *r)
+static void rule_shadowed(void *context, const struct snapshot *s, const struct shadow *x)
 {
-	return r->src.count == 0 && r->dst.count == 0 && r->services.count == 0;
+	const struct warner *w = context;
+	char text[SHADOW_TEXT_MAX];
+
+	w->fn(w->context, shadow_text(text, s, x));
 }
 
 static void rules_behind(const struct warner *w)
 {
-	const struct snap_rule *rules = snap_rules(w->s), *last = NULL;
+	struct warner each = *w;
+	uint32_t undecided = snapshot_shadowed(w->s, rule_shadowed, &each);
 
-	/* The rules of a pair of zones stand together. */
-	for (uint32_t i = 0; i < w->s->rules.count; i++) {
-		const struct snap_rule *r = &rules[i];
-		if (last && (last->from_zone != r->from_zone || last->to_zone != r->to_zone))
-			last = NULL;
-		if (last)
-			warn(w,
-				"rule '%s' from %s to %s is never reached: rule '%s' before it matches "
-				"everything",
-				r->name, zone_name(w->s, r->from_zone), zone_name(w->s, r->to_zone),
-				last->name);
-		else if (matches_everything(r))
-			last = r;
-	}
+	if (undecided > 0)
+		warn(w, "%u policy rules have not been compared with all rules before them, which would take too long: they may never be reached",
+			undecided);
 }
 
 /* ADDR_NONE: both. */

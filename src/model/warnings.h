@@ -10,7 +10,7 @@
 typedef void warning_fn(void *context, const char *text);
 
 /*
- * Rules of policy and of NAT that are never reached, because one before them matches all that they
+ * Rules of policy that are never reached (shadow.h), and of NAT, where one before them matches all that they
  * could; blocks of ports that another rule uses as well; zones without an interface or a tunnel; peers that are
  * not used; peers whose IKE messages are dropped.
  */

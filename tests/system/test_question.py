@@ -1,7 +1,7 @@
 """`test policy` on a running gateway: what it says is what the next packet meets, and asking leaves nothing behind."""
 import json
 
-from kit import HOST_B, WEB, drops, hits, show
+from kit import HOST_B, WEB, config_of, drops, hits, show
 
 
 def ask(lab, gateway, question, status=0):
@@ -54,3 +54,12 @@ def test_text_and_mistakes(lab):
     for question in ("--src 10.1.0.2", f"--src 10.1.0.0/24 --dst {WEB} --proto udp --dport 53", f"--src 10.1.0.2 --dst {WEB} --proto tcp",
                      f"--src 10.1.0.2 --dst {WEB} --proto icmp --dport 8", f"--src 10.1.0.2 --dst fd00::1 --proto udp --dport 53"):
         assert "test policy" in ask(lab, "hq", question, 2), question
+
+
+def test_rules_that_never_match(lab):
+    assert json.loads(lab["hq"].run("plaingate show policy shadowed --json").stdout) == []
+    rule = "        rule never {\n            match {\n                source hq-lan;\n                destination branch-lan;\n                application ssh;\n" \
+        "            }\n            then {\n                deny;\n            }\n        }\n    }\n    from vpn to trust {"
+    said = lab.commit("hq", config_of("hq", ("    }\n    from vpn to trust {", rule)), "a rule too many")
+    rows = json.loads(lab["hq"].run("plaingate show policy shadowed --json").stdout)
+    assert rows == [{"from": "trust", "to": "vpn", "rule": "never", "by": ["to-branch"]}], (rows, said)

@@ -107,6 +107,28 @@ static void a_question(void **state)
 	assert_int_equal(parse(&l, "show test policy", &e), RC_NOT_FOUND);
 }
 
+static void help_about(void **state)
+{
+	struct cli_line l;
+	struct err e;
+
+	assert_int_equal(parse(&l, "help", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_HELP);
+	assert_null(l.argument);
+	assert_int_equal(parse(&l, "help show", &e), RC_OK);
+	assert_string_equal(l.argument, "show");
+	assert_null(l.name);
+	assert_int_equal(parse(&l, "help ike rekey", &e), RC_OK);
+	assert_string_equal(l.name, "rekey");
+	assert_int_equal(parse(&l, "show sessions --help", &e), RC_OK);
+	assert_int_equal(l.command, COMMAND_HELP);
+	assert_string_equal(l.argument, "show");
+	assert_int_equal(parse(&l, "help comit", &e), RC_MALFORMED);
+	assert_string_equal(e.text, "there is no command 'comit'; did you mean 'commit'?");
+	assert_true(cli_command_begins(COMMAND_IKE_REKEY, "ike", "rekey"));
+	assert_false(cli_command_begins(COMMAND_IKE_REKEY_CHILD, "ike", "rekey"));
+}
+
 /* Half a command is told what is missing, and not that it does not exist. */
 static void half_a_command(void **state)
 {
@@ -114,7 +136,7 @@ static void half_a_command(void **state)
 	struct err e;
 
 	assert_int_equal(parse(&l, "verify", &e), RC_MALFORMED);
-	assert_string_equal(e.text, "verify needs another word: ledger, randomness");
+	assert_string_equal(e.text, "verify needs another word: ledger, randomness, log");
 	assert_int_equal(parse(&l, "clear session", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "clear needs another word: sessions");
 	assert_int_equal(parse(&l, "verif", &e), RC_MALFORMED);
@@ -124,7 +146,7 @@ static void half_a_command(void **state)
 	assert_int_equal(parse(&l, "reboot", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "there is no command 'reboot'");
 	assert_int_equal(parse(&l, "show", &e), RC_MALFORMED);
-	assert_non_null(strstr(e.text, "show needs TABLE, one of: configuration, "));
+	assert_non_null(strstr(e.text, "show needs TABLE, one of: configuration, policy shadowed, "));
 	for (unsigned i = 0; i < SHOW_COUNT; i++)
 		assert_non_null(strstr(e.text, cli_table((enum show_table)i).keyword));
 }
@@ -138,7 +160,8 @@ static void no_such_table(void **state)
 	assert_int_equal(parse(&l, "show session", &e), RC_NOT_FOUND);
 	assert_string_equal(e.text, "there is no table 'session'; did you mean 'sessions'?");
 	assert_int_equal(parse(&l, "show security ipsec", &e), RC_NOT_FOUND);
-	assert_non_null(strstr(e.text, "there is no table 'security', expected one of: configuration, "));
+	assert_non_null(strstr(
+		e.text, "there is no table 'security', expected one of: configuration, policy shadowed, "));
 	for (unsigned i = 0; i < SHOW_COUNT; i++)
 		assert_non_null(strstr(e.text, cli_table((enum show_table)i).keyword));
 }
@@ -412,6 +435,7 @@ int main(void)
 		cmocka_unit_test(lines),
 		cmocka_unit_test(wrong_lines),
 		cmocka_unit_test(a_question),
+		cmocka_unit_test(help_about),
 		cmocka_unit_test(half_a_command),
 		cmocka_unit_test(no_such_table),
 		cmocka_unit_test(tables),
