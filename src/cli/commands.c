@@ -110,6 +110,8 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 		return &line->capture;
 	case OPTION_ARCHIVE:
 		return &line->archive;
+	case OPTION_LEDGER:
+		return &line->ledger;
 	case OPTION_FROM:
 		return &line->from;
 	case OPTION_TO:

@@ -38,6 +38,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still have all that it covers")	\
 	O(SINCE,   "--since",   "FILE",   "begin after the head that --keep wrote there when you last verified")	\
 	O(KEEP,    "--keep",    "FILE",   "if nothing is wrong (status 0), write there how far you have verified, for --since")	\
+	O(LEDGER,  "--ledger",  "DIR",    "the ledger that has the log's hashes; default: `ledger` beside the log")	\
 	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump or Wireshark write them (pcap, pcapng): their handshakes are compared")	\
 	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, separated by commas: the ledger must know what they sent in the capture")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
@@ -82,6 +83,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(OURS) | OPT(ARCHIVE),	\
 	  "Recomputes the proofs that nonces and SPIs are derived (VRF), and the ephemeral keys that were disclosed. "	\
 	  "Needs no running gateway.")		\
+	C(VERIFY_LOG,    "verify log",     "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(LEDGER) | OPT(ARCHIVE),	\
+	  "Checks whether the session log in DIR is what the ledger says of it: that no line was changed, removed, added or moved "	\
+	  "up to the last hour's entry. Needs no running gateway.")	\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
 	  "Writes all entries of a time in the ledger in DIR into one file, with the proof: an evidence bundle for "	\
@@ -134,7 +138,7 @@ struct cli_line {
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	const char *name;     /* the second argument, or NULL */
 	uint64_t given;	      /* OPT() bits */
-	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture;
+	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
 	const char *from, *to, *before, *output, *config;
 	struct ip_addr ours[CLI_OURS_MAX];
 	size_t ours_n;

@@ -13,6 +13,7 @@
 #include "cli/render.h"
 #include "cli/shadowed.h"
 #include "cli/verify.h"
+#include "cli/verify_log.h"
 #include "cli/warnings.h"
 #include "model/model.h"
 #include "witness/configured.h"
@@ -591,6 +592,8 @@ int cli_run(const struct cli_line *line)
 		return run_verify_ledger(line);
 	case COMMAND_VERIFY_RANDOMNESS:
 		return run_verify_randomness(line);
+	case COMMAND_VERIFY_LOG:
+		return run_verify_log(line);
 	case COMMAND_INVESTIGATE:
 		return run_investigate(line);
 	case COMMAND_ARCHIVE:

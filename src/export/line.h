@@ -1,7 +1,7 @@
 /*
  * The session log: one line of canonical JSON (base/json.h) for each record. Each line has its number in the log and the
  * SHA-256 of the line before it, without the line feed, so no line can be changed, removed or moved without changing the
- * hash of the last one; the ledger has that hash every hour (`session_log`).
+ * hash of the last one; the ledger has that hash every hour (`session_log`). verify/session_log.h checks both.
  *
  * Pure. Callers: proc/export/local.c and, with other numbers, what leaves for collectors.
  */

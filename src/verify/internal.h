@@ -12,6 +12,7 @@
  *   journal.c          the journal's records and their heads
  *   journal_entries.c  its entries that are not in the tiles yet
  *   seals.c            one-time keys
+ *   session_log.c      the session log; on its own, verify/session_log.h
  *   recovery.c         how the log began, and the one before it
  *   since.c            --since and --keep
  *   partials.c         older partial tiles, files that are no part of a ledger
