@@ -33,14 +33,14 @@ static const struct cli_column routes_columns[] = {
 	{ "weight", "weight", RIGHT }, { "table", "table", RIGHT },
 };
 static const struct cli_column policy_columns[] = {
-	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT },
+	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT }, { "id", "id", LEFT },
 	{ "action",  "action",  LEFT },  { "dscp",    "DSCP",    RIGHT }, { "hits",    "hits",    RIGHT }, { "packets", "packets", RIGHT },
 	{ "bytes",   "bytes",   RIGHT }, { "last_hit_s", "last hit (s ago)", RIGHT },
 	{ "description", "description", LEFT },
 };
 static const struct cli_column sessions_columns[] = {
 	{ "proto",   "proto",   LEFT },  { "src",     "source",  LEFT },  { "dst",     "destination", LEFT },
-	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT },
+	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",    "rule",        LEFT }, { "rule_id", "rule id", LEFT },
 	{ "state",   "state",   LEFT },  { "nat_src", "NAT source", LEFT }, { "nat_dst", "NAT destination", LEFT },
 	{ "tunnel", "tunnel",     LEFT }, { "alg", "ALG", LEFT }, { "carried", "carried", LEFT },
 	{ "interface", "interface", LEFT }, { "reply_interface", "reply interface", LEFT },

@@ -87,6 +87,8 @@ struct firewall *fw_attach(
 	fw->state->next_id = fw->state->next_id / fw->limits.workers * fw->limits.workers + fw->limits.worker;
 	if (!tables_allocate(fw) || !fw_adopt_begin(fw, fresh, now))
 		goto no_memory;
+	for (uint32_t i = 0; i < FW_EPOCHS * ZONES_MAX; i++)
+		fw->zone_renamed[i / ZONES_MAX][i % ZONES_MAX] = FW_ZONE_GONE; /* is not known any more */
 	fw_zone_maps_make(fw);
 	fw->state->record_bytes = RECORD_BYTES;
 	fw->state->sessions_max = n;

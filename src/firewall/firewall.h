@@ -305,7 +305,8 @@ void fw_join(struct firewall *const *all, uint32_t n);
 /*
  * A new policy (which has passed snapshot_check(); copied). Sessions follow their zones by name and are
  * evaluated again, each before its next packet passes, or by fw_sweep(): what the new policy does not permit
- * ends. Their translation does not change. Hit counts follow rules by zones and name.
+ * ends. Their translation does not change. Hit counts follow rules by their identifiers, sessions a
+ * renamed zone by what is in it.
  *
  * It is prepared in pieces between bursts, while the loaded one decides alone. The snapshot stays as it is until then;
  * no other policy is loaded meanwhile. NULL: out of memory.
@@ -583,8 +584,9 @@ struct fw_log {
 	enum drop_reason drop; /* FW_LOG_DENY: the rule's action, or why else the packet did not pass */
 	enum fw_end end;       /* FW_LOG_CLOSE, FW_LOG_BLOCK_GIVEN */
 	uint64_t suppressed;
-	bool permits;  /* FW_LOG_DENY: the rule permits it; it was dropped for another reason */
-	uint32_t rule; /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
+	bool permits;	  /* FW_LOG_DENY: the rule permits it; it was dropped for another reason */
+	uint32_t rule;	  /* in the policy that decided, as the names. TRAIN_NONE: host-inbound */
+	uint64_t rule_id; /* 0: no rule */
 	char rule_name[NAME_MAX_BYTES], zone_name[2][NAME_MAX_BYTES]; /* empty: none, or any */
 	char tunnel_name[NAME_MAX_BYTES];			      /* of sessions */
 	char nat_rule_name[NAME_MAX_BYTES];			      /* FW_LOG_EXHAUSTED, and of blocks */
@@ -691,6 +693,7 @@ const char *fw_session_state_name(uint32_t state);
 const char *fw_zone_name(const struct firewall *fw, uint32_t zone);
 const char *fw_interface_name(const struct firewall *fw, uint32_t interface);
 const char *fw_session_rule_name(const struct firewall *fw, const struct fw_session *s);
+uint64_t fw_session_rule_id(const struct firewall *fw, const struct fw_session *s); /* 0: no rule */
 const char *fw_session_tunnel_name(const struct firewall *fw, const struct fw_session *s);
 /* What the source, or the destination, is translated to; false: it is not. */
 bool fw_session_nat_src(const struct fw_session *s, struct ip_addr *ret_addr, uint16_t *ret_port);

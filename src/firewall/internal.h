@@ -258,6 +258,7 @@ struct fw_prepared {
 	struct fw_build build;
 	uint32_t *bucket, buckets;		 /* and their chains: 1 + the former rule, 0: none */
 	uint32_t *rule_was, *nat_was, *dnat_was; /* of each rule: 1 + the former one, 0: none */
+	uint32_t zone_was[ZONES_MAX];		 /* of each zone: snap_zone_was() */
 };
 
 struct fw_range {
@@ -331,6 +332,8 @@ struct firewall {
 	struct fw_policy *past[FW_EPOCHS];  /* of earlier epochs, while sessions stand under them */
 	uint16_t zone_map[FW_EPOCHS]
 			 [ZONES_MAX]; /* zones of those epochs: their numbers now, or FW_ZONE_GONE */
+	/* zones of those epochs whose name the next one does not have: their number in it, or FW_ZONE_GONE */
+	uint16_t zone_renamed[FW_EPOCHS][ZONES_MAX];
 	struct fw_sweep sweep;
 	struct fw_servers servers;
 	struct fw_silent silent;
@@ -497,6 +500,8 @@ struct fw_policy *fw_prepared_take(
  * no policy is loaded that could say.
  */
 bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now);
+/* Before the next policy is loaded: which zones it has under another name. */
+void fw_zones_renamed(struct firewall *fw, const struct snapshot *next);
 void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */
 
 /* servers.c */

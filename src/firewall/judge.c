@@ -1,7 +1,8 @@
 /*
- * A session that stands under an earlier policy than the loaded one: its zones are found again by their names,
- * and its rule is looked up by the new policy. That happens before its next packet passes (apply.c), when
- * another session would have its key (admit.c), when it is shown, and otherwise in the sweep (load.c).
+ * A session that stands under an earlier policy than the loaded one: its zones are found again by their names, or
+ * where they were renamed by what is in them (the policies themselves say that, so not in a later process), and its
+ * rule is looked up by the new policy. That happens before its next packet passes (apply.c), when another session
+ * would have its key (admit.c), when it is shown, and otherwise in the sweep (load.c).
  *
  * A session names its zones by index in memory that outlives the process, so the names of each epoch's zones
  * are stored in the same memory, and index and epoch change by one store.
@@ -20,6 +21,19 @@ static uint16_t zone_by_name(const struct fw_state *st, uint32_t table, const ch
 	return FW_ZONE_GONE;
 }
 
+void fw_zones_renamed(struct firewall *fw, const struct snapshot *next)
+{
+	uint16_t *to = fw->zone_renamed[fw->state->epoch % FW_EPOCHS];
+
+	for (uint32_t i = 0; i < ZONES_MAX; i++)
+		to[i] = FW_ZONE_GONE;
+	for (uint32_t i = 0; fw->policy && i < next->zones.count; i++) {
+		uint32_t was = snap_zone_was(fw->policy->snapshot, next, i);
+		if (was != INDEX_NONE)
+			to[was] = (uint16_t)i;
+	}
+}
+
 /* From epoch to epoch: a zone that was gone in between is another one, although its name is back. */
 void fw_zone_maps_make(struct firewall *fw)
 {
@@ -31,6 +45,8 @@ void fw_zone_maps_make(struct firewall *fw)
 		for (uint32_t i = 0; i < ZONES_MAX; i++) {
 			uint16_t z = i < st->zones_n[from] ? zone_by_name(st, to, st->zone_names[from][i])
 							   : FW_ZONE_GONE;
+			if (z == FW_ZONE_GONE)
+				z = fw->zone_renamed[from][i];
 			fw->zone_map[from][i] =
 				z == FW_ZONE_GONE || e + 1 == st->epoch ? z : fw->zone_map[to][z];
 		}

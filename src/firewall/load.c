@@ -43,6 +43,7 @@ static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now
 	}
 	uint32_t from = st->epoch % FW_EPOCHS, to = (st->epoch + 1) % FW_EPOCHS;
 	assert(s->zones.count <= ZONES_MAX && !fw->past[from]);
+	fw_zones_renamed(fw, s);
 	st->zones_n[to] = s->zones.count;
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		memcpy(st->zone_names[to][i], snap_zones(s)[i].name, NAME_MAX_BYTES);

@@ -30,8 +30,10 @@ static void names_put(struct fw_log *l, const struct fw_policy *p)
 {
 	if (!p)
 		return;
-	if (l->rule < p->snapshot->rules.count)
+	if (l->rule < p->snapshot->rules.count) {
 		memcpy(l->rule_name, snap_rules(p->snapshot)[l->rule].name, NAME_MAX_BYTES);
+		l->rule_id = snap_rules(p->snapshot)[l->rule].id;
+	}
 	for (int d = 0; d < 2; d++)
 		name_put(l->zone_name[d], p->snapshot, l->zone[d]);
 }
@@ -181,8 +183,10 @@ static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now
 			.rule = rule ? i : TRAIN_NONE,
 			.at = now,
 			.suppressed = *suppressed };
-		if (rule)
+		if (rule) {
 			memcpy(l->rule_name, rule->name, NAME_MAX_BYTES);
+			l->rule_id = rule->id;
+		}
 		name_put(l->zone_name[0], s, rule ? rule->from_zone : i - s->rules.count);
 		name_put(l->zone_name[1], s, rule ? rule->to_zone : FW_ZONE_HOST);
 		*suppressed = 0;

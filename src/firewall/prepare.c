@@ -88,39 +88,45 @@ static bool matchers_make(struct fw_prepared *x, uint32_t *budget)
 
 /* ---- hit counts ---- */
 
-/* Hit counts follow a rule by its own name and its zones' names, so that a commit of something else does
- * not reset them. */
-static bool same_rule(const struct snapshot *a, const struct snap_rule *x, const struct snapshot *b,
-	const struct snap_rule *y)
+/* Hit counts follow a rule by its identifier, so that a commit of something else does not reset them. */
+static uint32_t rule_bucket(uint64_t id, uint32_t mask)
 {
-	if (strcmp(x->name, y->name) != 0 || (x->from_zone == ZONE_ANY) != (y->from_zone == ZONE_ANY) ||
-		(x->to_zone == ZONE_ANY) != (y->to_zone == ZONE_ANY))
-		return false;
-	return (x->from_zone == ZONE_ANY ||
-		       strcmp(snap_zones(a)[x->from_zone].name, snap_zones(b)[y->from_zone].name) == 0) &&
-	       (x->to_zone == ZONE_ANY ||
-		       strcmp(snap_zones(a)[x->to_zone].name, snap_zones(b)[y->to_zone].name) == 0);
+	return (uint32_t)(id * 0x9e3779b97f4a7c15ull >> 32) & mask;
 }
 
-/* FNV-1a: names are the administrator's. */
-static uint32_t name_hash(uint32_t h, const char *name)
+/* What a zone was called before; the name that it has where it is a new one. */
+static const char *zone_name_was(const struct fw_prepared *x, uint32_t zone)
 {
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
-	return (h ^ 0xff) * 16777619u;
+	const struct snapshot *a = x->policy->snapshot, *b = x->before->snapshot;
+
+	if (zone == ZONE_ANY)
+		return "any";
+	uint32_t was = x->zone_was[zone];
+	return was == INDEX_NONE ? snap_zones(a)[zone].name : snap_zones(b)[was].name;
 }
 
-/* Of what same_rule() compares: a name may stand in each pair of zones. */
-static uint32_t rule_bucket(const struct snapshot *s, const struct snap_rule *r, uint32_t mask)
+/* The former rule with this identifier, counted from 1; 0: none. */
+static uint32_t rule_with_id(const struct fw_prepared *x, uint64_t id)
 {
-	uint32_t h = name_hash(2166136261u, r->name);
+	const struct snap_rule *rules = snap_rules(x->before->snapshot);
+	uint32_t j = x->bucket[rule_bucket(id, x->buckets - 1)];
 
-	h = name_hash(h, r->from_zone == ZONE_ANY ? "" : snap_zones(s)[r->from_zone].name);
-	h = name_hash(h, r->to_zone == ZONE_ANY ? "" : snap_zones(s)[r->to_zone].name);
-	return (h ^ h >> 15) & mask;
+	while (j != 0 && rules[j - 1].id != id)
+		j = x->bucket[x->buckets + j - 1];
+	return j;
 }
 
-/* The former rules by the hash of their names. Without memory for it counts begin again. */
+/* The identifier that follows from the names is another one once a zone was renamed, or once the text gives one. */
+static uint32_t rule_before(const struct fw_prepared *x, const struct snap_rule *r)
+{
+	uint32_t j = r->id & RULE_ID_OF_NAMES ? 0 : rule_with_id(x, r->id);
+
+	return j ? j
+		 : rule_with_id(x, snap_rule_id_of(zone_name_was(x, r->from_zone),
+					   zone_name_was(x, r->to_zone), r->name));
+}
+
+/* The former rules by the hash of their identifiers. Without memory for it counts begin again. */
 static bool names_hash(struct fw_prepared *x, uint32_t *budget)
 {
 	const struct snapshot *b = x->before ? x->before->snapshot : NULL;
@@ -136,11 +142,11 @@ static bool names_hash(struct fw_prepared *x, uint32_t *budget)
 	}
 	x->buckets = buckets;
 	for (uint32_t *chain = x->bucket + buckets; x->next < b->rules.count; x->next++) {
-		uint32_t j = b->rules.count - 1 - x->next; /* so that the first of the same name is found */
+		uint32_t j = b->rules.count - 1 - x->next; /* so that the first with the same one is found */
 		if (*budget == 0)
 			return false;
 		*budget -= MIN_OF(*budget, (uint32_t)FW_PREPARE_NAMES_UNITS);
-		uint32_t *head = &x->bucket[rule_bucket(b, &snap_rules(b)[j], buckets - 1)];
+		uint32_t *head = &x->bucket[rule_bucket(snap_rules(b)[j].id, buckets - 1)];
 		chain[j] = *head; /* 1 + the rule, 0: none */
 		*head = j + 1;
 	}
@@ -156,10 +162,7 @@ static bool rules_match(struct fw_prepared *x, uint32_t *budget)
 		if (*budget == 0)
 			return false;
 		*budget -= MIN_OF(*budget, (uint32_t)FW_PREPARE_NAMES_UNITS);
-		uint32_t j = x->bucket[rule_bucket(a, r, x->buckets - 1)];
-		while (j != 0 && !same_rule(a, r, b, &snap_rules(b)[j - 1]))
-			j = x->bucket[x->buckets + j - 1];
-		x->rule_was[x->next] = j;
+		x->rule_was[x->next] = rule_before(x, r);
 	}
 	return true;
 }
@@ -244,6 +247,8 @@ struct fw_prepared *fw_prepare(const struct firewall *fw, const struct snapshot 
 		x->nat_was = calloc(s->nat_rules.count + 1u, sizeof *x->nat_was);
 		x->dnat_was = calloc(s->dnat_rules.count + 1u, sizeof *x->dnat_was);
 	}
+	for (uint32_t i = 0; x && x->policy && x->before && i < s->zones.count; i++)
+		x->zone_was[i] = snap_zone_was(x->before->snapshot, s, i);
 	if (!x || !x->policy || !x->rule_was || !x->nat_was || !x->dnat_was) {
 		fw_prepared_free(x);
 		err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);

@@ -47,6 +47,13 @@ const char *fw_interface_name(const struct firewall *fw, uint32_t interface)
 		       : "";
 }
 
+uint64_t fw_session_rule_id(const struct firewall *fw, const struct fw_session *s)
+{
+	const struct snapshot *p = fw_policy(fw);
+
+	return p && s->rule < p->rules.count ? snap_rules(p)[s->rule].id : 0;
+}
+
 const char *fw_session_rule_name(const struct firewall *fw, const struct fw_session *s)
 {
 	return fw->policy ? rule_name(fw->policy->snapshot, s->rule) : "";

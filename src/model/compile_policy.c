@@ -3,6 +3,7 @@
  * last. Part of the compiler.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/compile.h"
@@ -51,6 +52,53 @@ static uint32_t rule_flags(const struct compiler *c, const struct lyd_node *then
 	       (tree_value(then, "count") ? RULE_COUNT : 0u) | dscp_flags(then);
 }
 
+static const char *zone_text(const struct compiler *c, uint32_t zone)
+{
+	return zone < c->zones.n ? ((const struct snap_zone *)(const void *)c->zones.at)[zone].name : "any";
+}
+
+static uint64_t rule_id(
+	const struct compiler *c, const struct lyd_node *node, const char *name, struct pair pair)
+{
+	uint64_t given = value_number(node, "id");
+
+	return given ? given : snap_rule_id_of(zone_text(c, pair.from), zone_text(c, pair.to), name);
+}
+
+struct identified {
+	uint64_t id;
+	size_t order; /* in the text */
+	const struct lyd_node *rule;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct identified *x = a, *y = b;
+
+	return x->id != y->id ? (x->id < y->id ? -1 : 1) : (x->order > y->order) - (x->order < y->order);
+}
+
+/* One identifier, one rule. */
+static enum rc ids_differ(struct compiler *c, const struct identified *all, size_t n)
+{
+	char words[TREE_WORDS_MAX];
+	enum rc rc = RC_OK;
+
+	for (size_t i = 1; i < n && compile_continues(c, rc); i++) {
+		if (all[i].id != all[i - 1].id)
+			continue;
+		const struct lyd_node *first = all[i - 1].rule, *second = all[i].rule,
+				      *leaf = tree_child(c->m, second, "id");
+		rc = faults_join(rc,
+			tree_fault(c->faults, leaf ? leaf : second,
+				leaf ? "id %s is that of %s already, in line %u"
+				     : "the identifier %s, which follows from its name, is that of %s, in line %u: give one of them an id",
+				leaf ? lyd_get_value(leaf) : "", tree_words(words, first),
+				tree_place(first).line));
+	}
+	return rc;
+}
+
 static enum rc description(struct compiler *c, const struct lyd_node *node, struct span *ret_span)
 {
 	const struct lyd_node *leaf = tree_child(c->m, node, "description");
@@ -84,6 +132,7 @@ static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair
 	if (!(r = vec_add(&c->rules)))
 		return compile_no_memory(c);
 	snprintf(r->name, sizeof r->name, "%s", tree_value(node, "name"));
+	r->id = rule_id(c, node, r->name, pair);
 	r->from_zone = pair.from;
 	r->to_zone = pair.to;
 	r->action = rule_action(then);
@@ -96,13 +145,20 @@ static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair
 	return faults_join(rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
 }
 
-static enum rc rules_of(struct compiler *c, const struct lyd_node *group, struct pair pair)
+static enum rc rules_of(
+	struct compiler *c, const struct lyd_node *group, struct pair pair, struct vec *identified)
 {
 	const struct lyd_node *node = group ? tree_child(c->m, group, "rule") : NULL;
 	enum rc rc = RC_OK;
 
-	for (; node && compile_continues(c, rc); node = tree_next(node))
+	for (; node && compile_continues(c, rc); node = tree_next(node)) {
+		struct identified *one = vec_add(identified);
+		if (!one)
+			return compile_no_memory(c);
 		rc = faults_join(rc, rule(c, node, pair));
+		const struct snap_rule *r = (const void *)c->rules.at;
+		*one = (struct identified){ c->rules.n ? r[c->rules.n - 1].id : 0, identified->n, node };
+	}
 	return rc;
 }
 
@@ -110,15 +166,22 @@ enum rc compile_policy(struct compiler *c)
 {
 	const struct lyd_node *policy = tree_child(c->m, NULL, "policy");
 	const struct lyd_node *group = policy ? tree_child(c->m, policy, "zone-pair") : NULL;
+	struct vec identified = { .record = sizeof(struct identified) };
 	enum rc rc = RC_OK;
 
-	for (; group && compile_continues(c, rc); group = tree_next(group))
-		rc = faults_join(rc, rules_of(c, group,
-					     (struct pair){ value_zone(c, tree_value(group, "from")),
-						     value_zone(c, tree_value(group, "to")) }));
+	for (; group && compile_continues(c, rc); group = tree_next(group)) {
+		struct pair pair = { value_zone(c, tree_value(group, "from")),
+			value_zone(c, tree_value(group, "to")) };
+		rc = faults_join(rc, rules_of(c, group, pair, &identified));
+	}
 	if (policy && compile_continues(c, rc))
-		rc = faults_join(rc,
-			rules_of(c, tree_child(c->m, policy, "global"), (struct pair){ ZONE_ANY, ZONE_ANY }));
+		rc = faults_join(rc, rules_of(c, tree_child(c->m, policy, "global"),
+					     (struct pair){ ZONE_ANY, ZONE_ANY }, &identified));
+	if (identified.n)
+		qsort(identified.at, identified.n, identified.record, by_id);
+	if (compile_continues(c, rc))
+		rc = faults_join(rc, ids_differ(c, (const void *)identified.at, identified.n));
+	vec_done(&identified);
 	return rc;
 }
 

@@ -177,6 +177,7 @@ enum rule_flags {
 
 /* Ordered: within a zone pair the first match decides; pairs stand together, global rules (ZONE_ANY) last. */
 struct snap_rule {
+	uint64_t id; /* the text's, or of the names (snap_rule_id_of()); never 0 */
 	char name[NAME_MAX_BYTES];
 	uint32_t from_zone, to_zone;
 	uint32_t action, flags;
@@ -186,6 +187,15 @@ struct snap_rule {
 	uint32_t timeout_s;	 /* idle time of its sessions, 0: the application's or the protocol's */
 	uint32_t sessions_max;	 /* 0: as many as the table holds */
 };
+
+/*
+ * The identifier of a rule whose text gives none: FNV-1a of the names of its zones ("any" in global rules) and its own. Its
+ * highest bit is set, which no text's has.
+ */
+#define RULE_ID_OF_NAMES (1ull << 63)
+#define RULE_ID_TEXT_MAX 24
+uint64_t snap_rule_id_of(const char *from, const char *to, const char *name);
+char *snap_rule_id_text(char ret_text[RULE_ID_TEXT_MAX], uint64_t id); /* "101", "c3a4f0e1d2b59687" */
 
 enum nat_action {
 	NAT_OFF,
@@ -466,6 +476,12 @@ uint64_t snap_nat_blocks(
 uint64_t snap_nat_hosts(const struct snap_nat_rule *r);
 /* Addresses of the pools of all rules with dynamic blocks. */
 uint64_t snap_nat_block_addresses(const struct ip_range *ranges, const struct snap_nat_rule *r, uint32_t n);
+
+/*
+ * The number that a zone of `next` had in `now`: that of the zone of its name, or, where there was none, that of a zone whose
+ * name `next` does not have, if it had the same interfaces and tunnels, and any: it was renamed. INDEX_NONE: it is new.
+ */
+uint32_t snap_zone_was(const struct snapshot *now, const struct snapshot *next, uint32_t zone);
 
 /* Typed access: the array and its count. `SNAP(s, zones, struct snap_zone)[i]`. */
 #define SNAP(s, field, type) ((const type *)(const void *)((const uint8_t *)(s) + (s)->field.first))

@@ -40,6 +40,8 @@ enum rc snapshot_check_rules(const struct snapshot *s, struct err *e)
 	for (uint32_t i = 0; i < s->rules.count; i++) {
 		if (!name_ok(r[i].name, sizeof r[i].name))
 			return bad(e, "rules", i, "its name is empty or not terminated");
+		if (r[i].id == 0)
+			return bad(e, "rules", i, "it has no identifier");
 		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
 			return bad(e, "rules", i, "its zone does not exist");
 		if (r[i].action > RULE_REJECT)

@@ -43,6 +43,7 @@ void session_record_make(struct session_record *ret, const struct fw_log *l, mon
 	bool block = l->kind == FW_LOG_BLOCK_TAKEN || l->kind == FW_LOG_BLOCK_GIVEN;
 	bool session = l->kind == FW_LOG_INIT || l->kind == FW_LOG_CLOSE;
 	bool packet = session || l->kind == FW_LOG_DENY || l->kind == FW_LOG_EXHAUSTED;
+	_Static_assert(SESSION_RULE_ID_BYTES >= RULE_ID_TEXT_MAX, "it fits");
 	uint64_t age_us = l->at != 0 && mono > l->at ? (mono - l->at) / NS_PER_US : 0;
 
 	memset(ret, 0, sizeof *ret);
@@ -67,6 +68,8 @@ void session_record_make(struct session_record *ret, const struct fw_log *l, mon
 	if (block)
 		block_put(ret, l);
 	name_copy(ret->rule, l->rule_name);
+	if (l->rule_id)
+		snap_rule_id_text(ret->rule_id, l->rule_id);
 	name_copy(ret->from, l->zone_name[0]);
 	name_copy(ret->to, l->zone_name[1]);
 	name_copy(ret->nat_rule, l->nat_rule_name);

@@ -110,6 +110,38 @@ bool rule_log_must_arrive(const struct fw_log *l)
 	       l->kind == FW_LOG_BLOCKS_LOST;
 }
 
+/* Of a rule's own records: what happened to a session or a packet. */
+static void record_say(struct tw *w, const struct fw_log *l)
+{
+	if (l->kind == FW_LOG_SUPPRESSED) {
+		tw_say(w, " count=%llu", (unsigned long long)l->suppressed);
+		return;
+	}
+	if (l->kind == FW_LOG_DENY)
+		tw_say(w, " reason=%s", drop_name(l->drop));
+	if (l->kind == FW_LOG_CLOSE)
+		tw_say(w, " reason=%s", fw_end_name(l->end));
+	proto_say(w, l->key[0].proto);
+	endpoint_say(w, "src", fw_key_src(&l->key[0]), l->key[0].src_port);
+	endpoint_say(w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
+	if (l->kind == FW_LOG_DENY)
+		tw_say(w, " packets=%llu bytes=%llu", (unsigned long long)l->packets[0],
+			(unsigned long long)l->bytes[0]);
+	else
+		session_say(w, l);
+}
+
+static void rule_say(struct tw *w, const struct fw_log *l)
+{
+	char id[RULE_ID_TEXT_MAX];
+
+	tw_say(w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",
+		l->zone_name[0][0] ? l->zone_name[0] : "any", l->zone_name[1][0] ? l->zone_name[1] : "any");
+	record_say(w, l);
+	if (l->rule_id)
+		tw_say(w, " rule-id=%s", snap_rule_id_text(id, l->rule_id));
+}
+
 char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 {
 	struct tw w = tw_over(ret_text, RULE_LOG_TEXT_MAX);
@@ -126,23 +158,6 @@ char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 		block_say(&w, l);
 		return ret_text;
 	}
-	tw_say(&w, "%s rule=%s from=%s to=%s", kind(l), l->rule_name[0] ? l->rule_name : "-",
-		l->zone_name[0][0] ? l->zone_name[0] : "any", l->zone_name[1][0] ? l->zone_name[1] : "any");
-	if (l->kind == FW_LOG_SUPPRESSED) {
-		tw_say(&w, " count=%llu", (unsigned long long)l->suppressed);
-		return ret_text;
-	}
-	if (l->kind == FW_LOG_DENY)
-		tw_say(&w, " reason=%s", drop_name(l->drop));
-	if (l->kind == FW_LOG_CLOSE)
-		tw_say(&w, " reason=%s", fw_end_name(l->end));
-	proto_say(&w, l->key[0].proto);
-	endpoint_say(&w, "src", fw_key_src(&l->key[0]), l->key[0].src_port);
-	endpoint_say(&w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
-	if (l->kind == FW_LOG_DENY)
-		tw_say(&w, " packets=%llu bytes=%llu", (unsigned long long)l->packets[0],
-			(unsigned long long)l->bytes[0]);
-	else
-		session_say(&w, l);
+	rule_say(&w, l);
 	return ret_text;
 }

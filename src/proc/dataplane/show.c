@@ -217,6 +217,7 @@ static void policy_rows(struct out *o)
 {
 	static const char *const actions[] = { "deny", "permit", "reject" };
 	const struct pipeline *p = &o->d->workers[0]->pipeline;
+	char id[RULE_ID_TEXT_MAX];
 	struct jw *w;
 
 	for (uint32_t i = rows_first(&o->piece, 0);
@@ -227,6 +228,7 @@ static void policy_rows(struct out *o)
 		jw_str(w, "from", zone_name(o->d, r->from_zone));
 		jw_str(w, "to", zone_name(o->d, r->to_zone));
 		jw_str(w, "rule", r->name);
+		jw_str(w, "id", snap_rule_id_text(id, r->id));
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");
 		if (r->flags & RULE_DSCP)
 			jw_u64(w, "dscp", (r->flags & RULE_DSCP_MASK) >> RULE_DSCP_SHIFT);

@@ -39,7 +39,7 @@ static void session_row(struct rows_piece *piece, const struct firewall *fw, con
 {
 	struct jw *w = rows_row(piece);
 	struct ip_addr addr;
-	char proto[16];
+	char proto[16], rule_id[RULE_ID_TEXT_MAX];
 	uint16_t port;
 
 	jw_u64(w, "id", s->id);
@@ -49,6 +49,8 @@ static void session_row(struct rows_piece *piece, const struct firewall *fw, con
 	jw_str(w, "from", fw_zone_name(fw, s->zones.zone[0]));
 	jw_str(w, "to", fw_zone_name(fw, s->zones.zone[1]));
 	jw_str(w, "rule", fw_session_rule_name(fw, s));
+	if (fw_session_rule_id(fw, s))
+		jw_str(w, "rule_id", snap_rule_id_text(rule_id, fw_session_rule_id(fw, s)));
 	jw_str(w, "state", fw_session_state_name(fw_session_state(s)));
 	if (fw_session_nat_src(s, &addr, &port))
 		endpoint_put(w, "nat_src", addr, port);

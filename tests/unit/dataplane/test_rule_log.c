@@ -72,6 +72,7 @@ static void lines(void **state)
 		{ { .kind = FW_LOG_CLOSE,
 			  .end = FW_END_FIN,
 			  .rule_name = "out",
+			  .rule_id = 0xc3a4f0e1d2b59687,
 			  .zone_name = { "trust", "vpn" },
 			  .session_id = 8,
 			  .begun = NS_PER_S,
@@ -82,9 +83,9 @@ static void lines(void **state)
 			"session-close rule=out from=trust to=vpn reason=tcp-fin proto=icmp src=10.1.0.2:9 "
 			"dst=10.2.0.2:9 "
 			"session=8 duration=62.045 packets-forward=5 bytes-forward=500 packets-reply=4 "
-			"bytes-reply=4000" },
-		{ { .kind = FW_LOG_SUPPRESSED, .rule_name = "rest", .suppressed = 5123 },
-			"log-suppressed rule=rest from=any to=any count=5123" },
+			"bytes-reply=4000 rule-id=c3a4f0e1d2b59687" },
+		{ { .kind = FW_LOG_SUPPRESSED, .rule_name = "rest", .rule_id = 101, .suppressed = 5123 },
+			"log-suppressed rule=rest from=any to=any count=5123 rule-id=101" },
 	};
 	char text[RULE_LOG_TEXT_MAX];
 

@@ -207,6 +207,7 @@ static void commits_follow_each_other(void **state)
 	sweep_all(&w);
 	base_policy(false);
 	strcpy(p.zones[DMZ].name, "elsewhere");
+	strcpy(p.interfaces[DMZ].name, "if-other"); /* not the same one, renamed */
 	world_commit(&w, &p);
 	base_policy(false);
 	world_commit(&w, &p);

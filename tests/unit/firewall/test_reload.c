@@ -156,6 +156,7 @@ static void test_zones(void **state)
 	}
 	new_policy();
 	strcpy(p.zones[DMZ].name, "elsewhere");
+	strcpy(p.interfaces[DMZ].name, "if-other"); /* otherwise it would be the same one, renamed */
 	world_load(&w, &p);
 	assert_int_equal(sessions(), 1);
 	/* trust and untrust change places: what a session's zones are called decides, not their numbers */
@@ -172,6 +173,87 @@ static void test_zones(void **state)
 	assert_int_equal(s->zones.zone[1], 0);
 	assert_int_equal(tcp(false, 1000, TCP_ACK, 1, 1, 0),
 		DROP_SESSION_ZONE_MISMATCH); /* the test's links have not moved */
+}
+
+static void rename_zone(uint32_t zone, const char *name)
+{
+	snprintf(p.zones[zone].name, NAME_MAX_BYTES, "%s", name);
+}
+
+/* A zone with another name and the same interfaces is the same one: its sessions go on, and its rules count on. */
+static void test_zone_is_renamed(void **state)
+{
+	(void)state;
+	uint16_t nat = connection(1000);
+	assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NONE);
+	new_policy();
+	rename_zone(TRUST, "lan");
+	world_load(&w, &p);
+	assert_int_equal(sessions(), 2);
+	assert_int_equal(tcp(true, 1000, TCP_ACK, 1, 1, nat), DROP_NONE);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 1);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->packets, 4);
+	/* twice before anybody looks at the session, with other numbers in between */
+	new_policy();
+	rename_zone(TRUST, "office");
+	world_commit(&w, &p);
+	new_policy();
+	rename_zone(TRUST, "house");
+	rename_zone(UNTRUST, "world");
+	world_commit(&w, &p);
+	assert_int_equal(tcp(true, 1000, TCP_ACK, 1, 1, nat), DROP_NONE);
+	while (!fw_sweep(w.fw, w.now, 100))
+		;
+	assert_int_equal(sessions(), 2);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 1);
+	/* what the new policy does not permit ends all the same */
+	new_policy();
+	rename_zone(TRUST, "hall");
+	p.rules[1].action = RULE_DENY;
+	world_load(&w, &p);
+	assert_int_equal(sessions(), 1);
+	/* one interface less, or one more: another zone */
+	new_policy();
+	rename_zone(TRUST, "trust");
+	p.interfaces[p.interfaces_n] = (struct snap_interface){ "if-more", TRUST, 0 };
+	p.interfaces_n++;
+	world_load(&w, &p);
+	assert_int_equal(sessions(), 0);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 0);
+}
+
+/* Its counts follow an identifier wherever the rule goes; without one they follow its names. */
+static void test_rule_identifiers(void **state)
+{
+	(void)state;
+	connection(1000);
+	new_policy();
+	p.rules[0].id = 7; /* the first time that it has one: it is the rule of these names */
+	world_load(&w, &p);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 1);
+	assert_int_equal(fw_session_rule_id(w.fw, fw_session(w.fw, w.t.session)), 7);
+	new_policy();
+	struct snap_rule web = p.rules[0];
+	p.rules[0] = p.rules[1]; /* moved, and renamed; its name is another one's */
+	p.rules[1] = web;
+	strcpy(p.rules[1].name, "renamed");
+	p.rules[1].id = 7;
+	strcpy(p.rules[0].name, "web");
+	world_load(&w, &p);
+	assert_int_equal(fw_rule_hits(w.fw, 1)->hits, 1);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 0); /* that was rule 7 */
+	assert_int_equal(fw_session_rule_id(w.fw, fw_session(w.fw, w.t.session)), 7);
+	/* to another pair of zones */
+	new_policy();
+	p.rules[2].id = 7;
+	world_load(&w, &p);
+	assert_int_equal(fw_rule_hits(w.fw, 2)->hits, 1);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 0);
+	/* another number is another rule */
+	new_policy();
+	p.rules[2].id = 8;
+	world_load(&w, &p);
+	assert_int_equal(fw_rule_hits(w.fw, 2)->hits, 0);
 }
 
 /* Half-open ones that a commit ends are not counted any more; timeouts are the new policy's. */
@@ -526,6 +608,8 @@ int main(void)
 		T(test_rule_goes),
 		T(test_rule_stays),
 		T(test_zones),
+		T(test_zone_is_renamed),
+		T(test_rule_identifiers),
 		T(test_limits),
 		T(test_random_commits),
 		T(test_restart),

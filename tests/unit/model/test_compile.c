@@ -173,6 +173,28 @@ static void timeout_of_a_rule(void **state)
 #undef THEN
 }
 
+/* In the text, or of the names of zones and rule. */
+static void identifiers_of_rules(void **state)
+{
+#define R(name, more)                                                                                        \
+	"rule " name " { " more " match { source any; destination any; application any; } then { deny; } } "
+	struct snapshot *s = compiled("zones { zone a; zone b; } policy { from a to b { " R("x", "id 101;")
+			R("y", "description \"why it is here\";") "} from b to a { " R(
+				"y", "") "} global { " R("y", "") "} }");
+	const struct snap_rule *r = snap_rules(s);
+	char text[RULE_ID_TEXT_MAX];
+
+	assert_string_equal(snap_rule_id_text(text, r[0].id), "101");
+	assert_string_equal(snap_text(s, r[0].description), "");
+	assert_string_equal(snap_text(s, r[1].description), "why it is here");
+	assert_true(r[1].id == snap_rule_id_of("a", "b", "y") && r[2].id == snap_rule_id_of("b", "a", "y") &&
+		    r[3].id == snap_rule_id_of("any", "any", "y"));
+	assert_int_equal(strlen(snap_rule_id_text(text, r[1].id)), 16);
+	assert_true(r[1].id != r[2].id && r[2].id != r[3].id);
+	free(s);
+#undef R
+}
+
 static void services_of_the_gateway(void **state)
 {
 	struct snapshot *s = compiled(
@@ -388,6 +410,11 @@ static void public_keys(void **state)
 static const struct {
 	const char *what, *text, *says;
 } refused[] = {
+	{ "identifier of two rules",
+		ZONE
+		"policy { from a to a { rule x { id 7; match { source any; destination any; application any; } then { deny; } } } "
+		"global { rule y { id 7; match { source any; destination any; application any; } then { deny; } } } }",
+		"id 7 is that of rule 'x' already" },
 	{ "a timeout of what has no session",
 		ZONE
 		"policy { from a to a { rule r { match { source any; destination any; application any; } "
@@ -812,6 +839,7 @@ int main(void)
 		cmocka_unit_test(example_vpn),
 		cmocka_unit_test(sets_are_unions),
 		cmocka_unit_test(timeout_of_a_rule),
+		cmocka_unit_test(identifiers_of_rules),
 		cmocka_unit_test(services_of_the_gateway),
 		cmocka_unit_test(own_application_replaces_built_in),
 		cmocka_unit_test(nat_persistent),

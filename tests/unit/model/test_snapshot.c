@@ -133,6 +133,8 @@ static void broken_promises(void **state)
 	BREAKS(AT(ranges, struct ip_range)->first.b[7] = 1);
 	BREAKS(AT(ranges, struct ip_range)->first.b[0] = 255);
 	BREAKS(AT(services, struct snap_service)->dst_last = 0);
+	BREAKS(AT(rules, struct snap_rule)->id = 0);
+	BREAKS(AT(rules, struct snap_rule)->description.count = UINT32_MAX);
 	BREAKS(AT(rules, struct snap_rule)->from_zone = 64);
 	BREAKS(AT(rules, struct snap_rule)->from_zone = ZONE_ANY);
 	BREAKS(AT(rules, struct snap_rule)->action = 3);
