@@ -34,6 +34,7 @@
 #else
 
 #define SEC(name)
+#undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #define MAP(name, kind, flags, entries, key_type, value_type)                                                \
 	struct carry_map_of name = { sizeof(value_type), entries }
@@ -52,6 +53,9 @@ long bpf_csum_update(struct __sk_buff *skb, uint32_t sum);
 long bpf_skb_change_tail(struct __sk_buff *skb, uint32_t n, uint64_t flags);
 long bpf_redirect(uint32_t interface, uint64_t flags);
 uint64_t bpf_ktime_get_coarse_ns(void);
+
+int tap(struct __sk_buff *skb);
+int carry(struct __sk_buff *skb);
 
 #endif
 

@@ -30,6 +30,7 @@
 	T(WITNESS_RETURNED,      "witness_returned",      "ledger",         "a witness that was missing cosigns again")	\
 	T(PROCESS_START,         "process_start",         "supervisor",     "a measured executable is about to run")	\
 	T(KNOWN_ANSWERS,         "known_answers",         "supervisor",     "the file of known answers that the keeper is about to test its functions with")	\
+	T(KERNEL_PROGRAM,        "kernel_program",        "supervisor",     "the programs that carry sessions in the kernel are about to be loaded into it")	\
 	T(PROCESS_EXIT,          "process_exit",          "supervisor",     "a process ended")	\
 	T(CONFIG_LOAD,           "config_load",           "control",        "the stored configuration was loaded at start")	\
 	T(CONFIG_COMMIT,         "config_commit",         "control",        "a configuration is about to be applied")	\
@@ -66,7 +67,7 @@
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
 #define LEDGER_PRIORITY(S)										\
-	S(SEAL_EPOCH) S(LEDGER_RECOVERY) S(PROCESS_START) S(KNOWN_ANSWERS) S(CONFIG_LOAD)		\
+	S(SEAL_EPOCH) S(LEDGER_RECOVERY) S(PROCESS_START) S(KNOWN_ANSWERS) S(KERNEL_PROGRAM) S(CONFIG_LOAD) \
 	S(CONFIG_COMMIT) S(WITNESSES_CHANGE) S(ADMIN_ACT) S(VRF_EPOCH) S(VRF_EPOCH_END)	\
 	S(LEAF_BATCH)
 
@@ -117,6 +118,8 @@
 	F(PROCESS_START,         "sha256",       STRING, "of the executable, as copied for running")	\
 	F(KNOWN_ANSWERS,         "file",         STRING, "name of the file")	\
 	F(KNOWN_ANSWERS,         "sha256",       STRING, "of the content that the keeper is given")	\
+	F(KERNEL_PROGRAM,        "file",         STRING, "name of the file")	\
+	F(KERNEL_PROGRAM,        "sha256",       STRING, "of its content, as copied for loading")	\
 	F(PROCESS_EXIT,          "pid",          NUMBER, "process id")	\
 	F(PROCESS_EXIT,          "process",      STRING, "name of the process")	\
 	F(PROCESS_EXIT,          "reason",       STRING, "exit status or signal")	\

@@ -41,6 +41,7 @@ static enum rc compile_system(struct compiler *c)
 	h->sessions_max = (uint32_t)value_number(system, "session-limit");
 	h->half_open_max = (uint32_t)value_number(system, "half-open-limit");
 	h->workers = (uint32_t)value_number(system, "workers");
+	h->offload = strcmp(tree_value(system, "offload"), "on") == 0;
 	h->tcp_mss = (uint32_t)value_number(system, "tcp-mss");
 	const struct lyd_node *alg = tree_child(c->m, system, "alg");
 	h->algs = (tree_value(alg, "ftp") ? ALG_FTP : 0u) | (tree_value(alg, "tftp") ? ALG_TFTP : 0u) |

@@ -104,6 +104,8 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "the TCP segment size is out of range";
 	else if (s->algs & ~(uint32_t)(ALG_FTP | ALG_TFTP | ALG_SIP))
 		what = "an unknown application layer gateway";
+	else if (s->offload > 1)
+		what = "whether the kernel carries sessions is neither 0 nor 1";
 	for (int i = 0; i < TIMEOUT_COUNT; i++)
 		if (!s->timeout_s[i])
 			what = "a timeout is 0";

@@ -460,6 +460,8 @@ struct snapshot {
 	uint32_t half_open_max;
 	uint32_t workers; /* of the data plane */
 	uint32_t algs;	  /* enum snap_alg */
+	uint32_t offload; /* 1: the kernel may carry sessions */
+	uint32_t zero;
 	struct snap_aging aging;
 	struct snap_evidence evidence;
 	/* byte offset from the block's start, and count of records */

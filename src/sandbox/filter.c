@@ -123,6 +123,23 @@ static int fill(scmp_filter_ctx f, enum proc self, const char **ret_call)
 	return 0;
 }
 
+/* All but what the supervisor may ask for; 64: there are fewer. Refused, since libbpf tries what it can do without. */
+static int never_bpf(scmp_filter_ctx f)
+{
+	int call = SCMP_SYS(bpf), r = 0;
+
+	for (uint32_t command = 0; command < 64 && r == 0; command++) {
+		bool may = false;
+		for (size_t i = 0; i < supervisor_bpf_n; i++)
+			may |= supervisor_bpf[i] == command;
+		if (!may)
+			r = seccomp_rule_add(
+				f, SCMP_ACT_ERRNO(EPERM), call, 1, SCMP_CMP32(0, SCMP_CMP_EQ, command));
+	}
+	return r < 0 ? r
+		     : seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), call, 1, SCMP_CMP32(0, SCMP_CMP_GE, 64));
+}
+
 static int fill_supervisor(scmp_filter_ctx f, const char **ret_call)
 {
 	for (size_t i = 0; i < supervisor_never_n; i++) {
@@ -131,7 +148,8 @@ static int fill_supervisor(scmp_filter_ctx f, const char **ret_call)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	*ret_call = "bpf";
+	return never_bpf(f);
 }
 
 enum rc filter_load(enum proc self, struct err *e)

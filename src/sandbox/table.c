@@ -103,12 +103,18 @@ const size_t calls_n = COUNT_OF(calls);
 /* Ways into the kernel or into other processes that starting, measuring and restarting never needs. */
 #define NEVER(S)											\
 	S(ptrace) S(process_vm_readv) S(process_vm_writev) S(pidfd_getfd) S(kcmp)			\
-	S(bpf) S(perf_event_open) S(userfaultfd) S(io_uring_setup) S(io_uring_enter) S(io_uring_register) \
+	S(perf_event_open) S(userfaultfd) S(io_uring_setup) S(io_uring_enter) S(io_uring_register) \
 	S(init_module) S(finit_module) S(delete_module) S(kexec_load) S(kexec_file_load)		\
 	S(add_key) S(request_key) S(keyctl) S(open_by_handle_at) S(name_to_handle_at)			\
 	S(reboot) S(swapon) S(swapoff) S(acct) S(quotactl) S(iopl) S(ioperm) S(modify_ldt)		\
 	S(settimeofday) S(clock_settime) S(clock_adjtime) S(adjtimex) S(syslog) S(personality)		\
 	S(sethostname) S(setdomainname) S(mknod) S(mknodat) S(vmsplice) S(move_pages) S(migrate_pages)
+
+/* What it may do with BPF: make maps and load programs, which the sessions that the kernel carries need (proc/supervisor/carry.c).
+ * The kernel's numbers: BPF_MAP_CREATE, lookup, update and delete of an element, next key, BPF_PROG_LOAD, information about what is
+ * open, BPF_BTF_LOAD, freezing and binding of a map. */
+const uint8_t supervisor_bpf[] = { 0, 1, 2, 3, 4, 5, 15, 18, 22, 35 };
+const size_t supervisor_bpf_n = COUNT_OF(supervisor_bpf);
 
 const struct call supervisor_never[] = {
 #define E(call) { SCMP_SYS(call), #call, 1u << PROC_SUPERVISOR, CALL_ANY },

@@ -57,6 +57,10 @@ extern const size_t calls_n;
 extern const struct call supervisor_never[];
 extern const size_t supervisor_never_n;
 
+/* Of bpf() it may ask for these. */
+extern const uint8_t supervisor_bpf[];
+extern const size_t supervisor_bpf_n;
+
 /* The second half of sandbox_enter(). Needs no_new_privs. */
 enum rc filter_load(enum proc self, struct err *e);
 

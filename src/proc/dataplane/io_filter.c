@@ -204,11 +204,11 @@ static void filter_attach(const struct worker *w, struct link_io *l)
 
 void filters_refresh(struct worker *w)
 {
-	bool tapped = carry_maps_ready(&w->dataplane->carry);
 	uint64_t generation;
 
 	if (!dataplane_ready(w->dataplane) || !w->pipeline.snapshot || w->dataplane->routes_next)
 		return;
+	bool tapped = carry_maps_ready(&w->dataplane->carry) && w->pipeline.snapshot->offload;
 	generation = pipeline_generation(&w->pipeline);
 	if (generation == w->filters_generation && tapped == w->filters_tapped)
 		return;

@@ -134,6 +134,7 @@ void interfaces_open(struct supervisor *s)
 		if (s->interfaces[i].index && !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
 			open_one(s, &s->interfaces[i]);
 	multicast_join(s);
+	carry_follow(s);
 }
 
 void interfaces_follow(struct supervisor *s)

@@ -248,6 +248,7 @@ static void on_tick(struct loop *l, struct timer *t)
 	interfaces_follow(s);
 	routes_follow(s);
 	filter_keep(s);
+	carry_follow(s);
 	if (s->parent_pipe >= 0 && children_all(s, LIFE_READY))
 		tell_ready(s);
 }
@@ -323,6 +324,7 @@ static void init(struct supervisor *s)
 	if (getrandom(s->boot_id, sizeof s->boot_id, 0) != sizeof s->boot_id)
 		abort();
 	children_init(s);
+	carry_init(s);
 	s->tick.fn = on_tick;
 	s->tick.context = s;
 }
@@ -344,6 +346,7 @@ static int run(struct supervisor *s)
 		log_error("%s", e.text);
 		return 1;
 	}
+	carry_end(s);
 	log_info("ended; the ingress filter stays (plaingated --flush removes it)");
 	return 0;
 }
@@ -368,6 +371,7 @@ int main(int argc, char **argv)
 	}
 	umask(022);
 	if (s.options.flush) {
+		carry_flush();
 		if (filter_flush(&e) == RC_OK && routes_flush(&e) == RC_OK)
 			return 0;
 		fprintf(stderr, "plaingated: %s\n", e.text);

@@ -1,4 +1,4 @@
-/* `show status`: a row per process. */
+/* `show status`: a row per process, and one for what the kernel runs. */
 #include "base/json.h"
 #include "proc/supervisor/supervisor.h"
 
@@ -38,6 +38,30 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 	ret_row->n = (uint32_t)jw_done(&w);
 }
 
+/* The programs that carry sessions in the kernel: measured as the executables are, but no process. */
+static void row_offload(const struct supervisor *s, struct msg_row *ret_row)
+{
+	const struct carry_programs *c = &s->carry;
+	bool off = s->snapshot && !s->snapshot->offload;
+	struct jw w = jw_over(ret_row->json, sizeof ret_row->json, false);
+
+	jw_object(&w, NULL);
+	jw_str(&w, "process", "offload");
+	jw_u64(&w, "pid", 0);
+	jw_str(&w, "state",
+		off			    ? "off"
+		: c->life == CARRY_UP	    ? "ready"
+		: c->life == CARRY_FAILED   ? "not available"
+		: c->life == CARRY_ENTERING ? lives[LIFE_ENTERING]
+					    : lives[LIFE_DOWN]);
+	jw_str(&w, "reason", off ? "" : c->why);
+	jw_u64(&w, "restarts", 0);
+	jw_u64(&w, "uptime_s", 0);
+	jw_hex(&w, "sha256", c->sha256, SHA256_SIZE);
+	jw_end(&w);
+	ret_row->n = (uint32_t)jw_done(&w);
+}
+
 void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m)
 {
 	struct msg_result end = { 0 };
@@ -52,6 +76,12 @@ void show_status(struct supervisor *s, struct child_process *to, uint64_t tag, c
 		place++) {
 		memset(&r, 0, sizeof r);
 		row(s, child_of(s, p), &r);
+		if (ipc_send_SHOW_ROW(&to->port.link, tag, &r) == RC_OK)
+			end.count++;
+	}
+	if (end.rc == RC_OK) {
+		memset(&r, 0, sizeof r);
+		row_offload(s, &r);
 		if (ipc_send_SHOW_ROW(&to->port.link, tag, &r) == RC_OK)
 			end.count++;
 	}

@@ -11,6 +11,7 @@
  *   children.c    the life of each process: measured, entered, started, ready, ended, restarted
  *   entered.c     executables whose start the ledger has, kept for the next start
  *   launch.c      executables measured once; one start: fork, execute
+ *   carry.c       the programs that carry sessions in the kernel (carry.h)
  *   handover.c    links between processes and resources for them
  *   directories.c directories, keys and the memory that outlives the data plane
  *   sockets.c     UDP, raw ESP, TUN, rtnetlink, AF_PACKET
@@ -36,6 +37,7 @@
 #include "ipc/ledger_client.h"
 #include "ipc/port.h"
 #include "ipc/snapshot_file.h"
+#include "proc/supervisor/carry.h"
 #include "proc/supervisor/health.h"
 
 #include <limits.h>
@@ -142,6 +144,7 @@ struct supervisor {
 	uint32_t tunnel_workers; /* the most for which sockets of tunnels were */
 	bool addresses_changed;	 /* since routes_follow() looked */
 	struct health health;
+	struct carry_programs carry;
 	struct uplink_state {
 		char name[NAME_MAX_BYTES];
 	} uplinks[UPLINKS_MAX]; /* those that are down */

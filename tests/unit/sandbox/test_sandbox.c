@@ -228,6 +228,14 @@ static int do_bpf(void)
 	return RESULT(syscall(SYS_bpf, 0, NULL, 0));
 }
 
+/* What pins programs to interfaces and cgroups: refused, libbpf may try it. */
+static int do_bpf_link(void)
+{
+	bool refused = syscall(SYS_bpf, 28, NULL, 0) < 0 && errno == EPERM;
+
+	return refused && syscall(SYS_bpf, 64, NULL, 0) < 0 && errno == EPERM ? 0 : 1;
+}
+
 static int do_keyctl(void)
 {
 	return RESULT(syscall(SYS_keyctl, 0, 0));
@@ -817,10 +825,11 @@ static int trace_child(void)
 
 static void test_supervisor(void **state)
 {
-	static deed_fn *const never[] = { load_module, trace_child, do_bpf, do_io_uring, do_keyctl,
+	static deed_fn *const never[] = { load_module, trace_child, do_io_uring, do_keyctl,
 		read_other_memory };
 
 	assert_int_equal(confined(PROC_SUPERVISOR, supervisor_work), 0);
+	assert_int_equal(confined(PROC_SUPERVISOR, do_bpf_link), 0);
 	for (size_t i = 0; i < COUNT_OF(never); i++)
 		assert_true(killed_by_filter(confined(PROC_SUPERVISOR, never[i])));
 }
