@@ -200,6 +200,7 @@ static enum drop_reason decide_nat(struct firewall *fw, const struct train *t, c
 	uint32_t direction;
 
 	key[1] = dnat ? fw_dnat_reply_key(&key[0], &egress->dnat) : fw_key_reverse(&key[0]);
+	key[1].vrf = egress->vrf;
 	ret_rules->nat = TRAIN_NONE;
 	ret_rules->inward = egress->dnat.by_binding;
 	ret_rules->dnat =
@@ -302,6 +303,7 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	s->interface[0] = (uint16_t)t->in_interface;
 	s->interface[1] = (uint16_t)TRAIN_NONE;
 	struct fw_key plain = fw_key_reverse(&key[0]);
+	plain.vrf = key[1].vrf;
 	if (!fw_key_equal(&key[1], &plain))
 		s->flags |= FW_SESSION_TRANSLATED;
 	if (rules->interface)

@@ -166,6 +166,7 @@ uint32_t fw_expected_owner(const struct firewall *fw, const struct train *t, con
 	if (fw->counters.expectations_elsewhere == 0 || !fw_expected_may_begin(t))
 		return FW_NONE;
 	any.src_port = 0;
+	any.vrf = 0;
 	any.kind = FW_KEY_EXPECTED;
 	if ((owner = fw_redirect_find(fw, &any)) == FW_NONE) { /* from anybody? */
 		memset(any.src, 0, sizeof any.src);

@@ -108,12 +108,14 @@ enum fw_key_kind {
 	FW_KEY_BLOCK = 0x1000
 };
 
-/* The addresses of one direction as its packets arrive. No padding: hashed and compared as bytes. */
+/* The addresses of one direction as its packets arrive, and the VRF that they arrive in: networks of two may have the same
+ * addresses. No padding: hashed and compared as bytes. */
 struct fw_key {
 	uint8_t src[16], dst[16];
 	uint16_t src_port, dst_port; /* ICMP queries: the identifier in both; 0 without ports */
-	uint8_t family, proto;
-	uint16_t kind; /* enum fw_key_kind */
+	uint8_t proto, vrf;	     /* 0: in none, and of what is no packet's */
+	uint16_t kind : 13;	     /* enum fw_key_kind */
+	uint16_t family : 3;
 };
 
 /* What a state is for the table of sessions. */
@@ -404,6 +406,7 @@ struct fw_egress {
 	struct ip_addr
 		nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
 	bool to_host;	  /* t->dst is the gateway itself: host-inbound services decide, not policy */
+	uint8_t vrf;	  /* of the outgoing interface: replies arrive in it */
 	enum drop_reason
 		drop; /* why the shell cannot send the packet: if policy permits it, it is dropped for this
 				  reason and begins no session */

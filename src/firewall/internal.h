@@ -685,6 +685,7 @@ static inline struct fw_key fw_key_of(const struct train *t)
 		.dst_port = t->dst_port,
 		.family = t->src.family,
 		.proto = t->proto,
+		.vrf = t->vrf,
 		.kind = fw_icmp_kind(t->proto, t->icmp_type) };
 	memcpy(k.src, t->src.b, 16);
 	memcpy(k.dst, t->dst.b, 16);

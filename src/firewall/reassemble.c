@@ -117,6 +117,7 @@ static bool fragment_read(struct fragment *f, const struct train *t)
 
 	*f = (struct fragment){ .more = t->flags & TRAIN_MORE_FRAGMENTS, .proto = t->proto };
 	f->key.family = t->src.family;
+	f->key.vrf = t->vrf;
 	memcpy(f->key.src, t->src.b, 16);
 	memcpy(f->key.dst, t->dst.b, 16);
 	if (t->src.family == ADDR_V4 ? !read4(f, t) : !read6(f, t))

@@ -39,6 +39,7 @@ static bool key_sound(const struct fw_key *k)
 static bool keys_sound(const struct fw_session *s)
 {
 	struct fw_key plain = fw_key_reverse(&s->key[0]), reply = s->key[1];
+	plain.vrf = reply.vrf; /* a route leads from one into another */
 	bool translated = !fw_key_equal(&plain, &reply);
 
 	if (fw_is_nat64(s) && s->key[0].family == ADDR_V6) { /* as fw_dnat_reply_key() makes it */
@@ -70,7 +71,7 @@ static bool binding_sound(const struct fw_session *s)
 
 	for (int d = 0; d < 2; d++) {
 		const struct fw_key *k = &s->key[d];
-		if (k->kind != FW_KEY_BINDING || (k->family != ADDR_V4 && k->family != ADDR_V6) ||
+		if (k->kind != FW_KEY_BINDING || k->vrf || (k->family != ADDR_V4 && k->family != ADDR_V6) ||
 			(k->proto != IP_TCP && k->proto != IP_UDP))
 			return false;
 		for (size_t i = 4; k->family == ADDR_V4 && i < 16; i++)
@@ -90,8 +91,8 @@ static bool block_sound(const struct fw_session *s)
 	uint32_t size = fw_block_size(s);
 	static const uint8_t none[16];
 
-	if (host->kind != FW_KEY_BLOCK || as->kind != FW_KEY_BLOCK || host->proto || as->proto ||
-		(host->family != ADDR_V4 && host->family != ADDR_V6) || as->family != ADDR_V4 ||
+	if (host->kind != FW_KEY_BLOCK || as->kind != FW_KEY_BLOCK || host->proto || as->proto || host->vrf ||
+		as->vrf || (host->family != ADDR_V4 && host->family != ADDR_V6) || as->family != ADDR_V4 ||
 		as->src_port || memcmp(as->src, none, sizeof none) != 0)
 		return false;
 	if (host->src_port >= 32 || size == 0 || as->dst_port % NAT_BLOCK_MIN != 0 ||

@@ -150,6 +150,7 @@ bool fw_error_key(const struct train *t, struct fw_key *ret_key)
 		.dst_port = q.dst_port,
 		.family = q.src.family,
 		.proto = q.proto,
+		.vrf = t->vrf,
 		.kind = fw_icmp_kind(q.proto, q.icmp_type) };
 	memcpy(k.src, q.src.b, 16);
 	memcpy(k.dst, q.dst.b, 16);

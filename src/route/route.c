@@ -27,6 +27,7 @@ struct route_table {
 	struct tables tables; /* local once more, and the others */
 	struct rules rules;
 	struct nexthops_dead dead;
+	bool vrfs; /* there are VRF devices */
 
 	struct route_neighbour *neighbours; /* linear probing; state NONE: empty */
 	uint32_t neighbours_n, neighbour_slots;
@@ -128,13 +129,43 @@ const struct route_link *route_link_find(const struct route_table *t, uint32_t i
 	return NULL;
 }
 
+/* The table of the VRF device; 0: it is none. */
+static uint32_t vrf_table(const struct route_table *t, uint32_t link)
+{
+	const struct route_link *device = t->vrfs ? route_link_find(t, link) : NULL;
+
+	return device ? device->vrf : 0;
+}
+
+uint32_t route_vrf_of(const struct route_table *t, uint32_t link)
+{
+	const struct route_link *l = t->vrfs ? route_link_find(t, link) : NULL;
+
+	return !l ? 0 : l->vrf ? l->vrf : vrf_table(t, l->master);
+}
+
+static void local_slots_build(struct route_table *t);
+
+/* After any change of links: which addresses are main's follows from them. */
+static void vrfs_settle(struct route_table *t)
+{
+	bool before = t->vrfs;
+
+	t->vrfs = false;
+	for (uint32_t i = 0; i < t->links_n; i++)
+		t->vrfs |= t->links[i].vrf != 0;
+	if (before || t->vrfs)
+		local_slots_build(t);
+}
+
 enum rc route_link_set(struct route_table *t, const struct route_link *link)
 {
 	struct route_link *have = link_find(t, link->index);
 
 	/* The kernel repeats itself with every counter: only a difference counts. */
 	if (have && have->up == link->up && have->has_mac == link->has_mac && have->bare == link->bare &&
-		have->mtu == link->mtu && memcmp(have->mac, link->mac, sizeof have->mac) == 0 &&
+		have->mtu == link->mtu && have->master == link->master && have->vrf == link->vrf &&
+		memcmp(have->mac, link->mac, sizeof have->mac) == 0 &&
 		strncmp(have->name, link->name, sizeof have->name) == 0)
 		return RC_OK;
 	if (!have && t->links_n == ROUTE_LINKS_MAX)
@@ -145,11 +176,11 @@ enum rc route_link_set(struct route_table *t, const struct route_link *link)
 	if (!have)
 		have = &t->links[t->links_n++];
 	*have = *link;
+	vrfs_settle(t);
 	changed(t);
 	return RC_OK;
 }
 
-static void local_slots_build(struct route_table *t);
 static void neighbour_remove_at(struct route_table *t, uint32_t i);
 
 void route_link_gone(struct route_table *t, uint32_t index)
@@ -162,6 +193,7 @@ void route_link_gone(struct route_table *t, uint32_t index)
 	for (uint32_t i = t->locals_n; i-- > 0;)
 		if (t->locals[i].link == index)
 			t->locals[i] = t->locals[--t->locals_n];
+	vrfs_settle(t);
 	local_slots_build(t);
 	routes_link_gone(&t->routes, index);
 	tables_link_gone(&t->tables, index);
@@ -182,6 +214,8 @@ static void local_slots_build(struct route_table *t)
 	assert(t->locals_n <= ROUTE_LOCALS_MAX);
 	memset(t->local_slot, 0, sizeof t->local_slot);
 	for (uint32_t i = 0; i < t->locals_n; i++) {
+		if (route_vrf_of(t, t->locals[i].link) != 0) /* found by the walk of route_is_local() */
+			continue;
 		uint32_t slot = hash_addr(&t->locals[i].addr, 0) % LOCAL_SLOTS;
 		while (t->local_slot[slot] != 0)
 			slot = (slot + 1) % LOCAL_SLOTS;
@@ -221,10 +255,20 @@ void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr
 	}
 }
 
-bool route_is_local(const struct route_table *t, const struct ip_addr *addr)
+static bool is_local_of_vrf(const struct route_table *t, uint32_t vrf, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < t->locals_n; i++)
+		if (addr_equal(&t->locals[i].addr, addr) && route_vrf_of(t, t->locals[i].link) == vrf)
+			return true;
+	return false;
+}
+
+bool route_is_local(const struct route_table *t, uint32_t vrf, const struct ip_addr *addr)
 {
 	uint32_t slot = hash_addr(addr, 0) % LOCAL_SLOTS;
 
+	if (vrf != 0)
+		return is_local_of_vrf(t, vrf, addr);
 	for (; t->local_slot[slot] != 0; slot = (slot + 1) % LOCAL_SLOTS)
 		if (addr_equal(&t->locals[t->local_slot[slot] - 1].addr, addr))
 			return true;
@@ -403,17 +447,41 @@ static struct route_answer answer_by(const struct nexthop *hop, const struct ip_
 
 static const struct route_answer unreachable = { .kind = ROUTE_UNREACHABLE, .link = ROUTE_NONE };
 
-void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer)
+/*
+ * A route by a VRF's device leads into that VRF: its table says by which link. So does the kernel, which looks up once
+ * more for each such device on the way.
+ */
+static const struct nexthop_set *through_vrfs(const struct route_table *t, const struct nexthop_set *set,
+	const struct ip_addr *dst, uint32_t *ret_hop)
+{
+	for (uint32_t i = 0; t->vrfs && set; i++) {
+		const struct nexthop *hop = &set->hop[*ret_hop];
+		uint32_t vrf = hop->kind == ROUTE_UNICAST && hop->port ? vrf_table(t, hop->port->index) : 0;
+		if (vrf == 0)
+			break;
+		const struct routes *routes = i < ROUTE_VRF_STEPS ? tables_find(&t->tables, vrf) : NULL;
+		set = routes ? routes_lookup(routes, dst, ret_hop) : NULL;
+		/* The kernel would take the packet itself, and the host's filter does not let it. */
+		if (set && set->hop[*ret_hop].kind == ROUTE_LOCAL)
+			return NULL;
+	}
+	return set && set->hop[*ret_hop].kind != ROUTE_THROW ? set : NULL;
+}
+
+void route_lookup(
+	const struct route_table *t, uint32_t vrf, const struct ip_addr *dst, struct route_answer *ret_answer)
 {
 	*ret_answer = unreachable;
-	if (route_is_local(t, dst)) {
+	if (route_is_local(t, vrf, dst)) {
 		ret_answer->kind = ROUTE_LOCAL;
 		ret_answer->next_hop = *dst;
 		return;
 	}
 	uint32_t hop;
-	const struct nexthop_set *set = routes_lookup(&t->routes, dst, &hop);
-	if (set && set->hop[hop].kind != ROUTE_THROW)
+	const struct routes *routes = vrf ? tables_find(&t->tables, vrf) : &t->routes;
+	const struct nexthop_set *set = routes ? routes_lookup(routes, dst, &hop) : NULL;
+	set = through_vrfs(t, set, dst, &hop);
+	if (set)
 		*ret_answer = answer_by(&set->hop[hop], dst);
 }
 
@@ -428,13 +496,15 @@ static const struct nexthop_set *set_of_flow(
 {
 	const struct nexthop_set *set;
 
-	if (rules_plain(&t->rules, &flow->dst)) {
+	if (flow->vrf == 0 && rules_plain(&t->rules, &flow->dst)) {
 		set = routes_lookup(&t->routes, &flow->dst, ret_hop);
 	} else {
 		const struct route_link *in = route_link_find(t, flow->in_link);
-		set = rules_lookup(&t->rules, &t->routes, &t->tables, flow, in, ret_hop);
+		const struct route_link *master = in && t->vrfs ? route_link_find(t, in->master) : NULL;
+		set = rules_lookup(&t->rules, &t->routes, &t->tables, flow, in,
+			master && master->vrf ? master : NULL, ret_hop);
 	}
-	return set && set->hop[*ret_hop].kind != ROUTE_THROW ? set : NULL;
+	return through_vrfs(t, set, &flow->dst, ret_hop);
 }
 
 void route_lookup_flow(const struct route_table *t, const struct route_flow *flow,
@@ -443,7 +513,7 @@ void route_lookup_flow(const struct route_table *t, const struct route_flow *flo
 	uint32_t hop;
 
 	*ret_answer = unreachable;
-	if (route_is_local(t, &flow->dst)) {
+	if (route_is_local(t, flow->vrf, &flow->dst)) {
 		ret_answer->kind = ROUTE_LOCAL;
 		ret_answer->next_hop = flow->dst;
 		return;
@@ -469,7 +539,8 @@ uint32_t route_next_hops(const struct route_table *t, const struct route_flow *f
 	struct route_answer *ret_answers, uint32_t room)
 {
 	uint32_t hop, n = 0;
-	const struct nexthop_set *set = route_is_local(t, &flow->dst) ? NULL : set_of_flow(t, flow, &hop);
+	const struct nexthop_set *set =
+		route_is_local(t, flow->vrf, &flow->dst) ? NULL : set_of_flow(t, flow, &hop);
 
 	for (; set && hop < set->n && n < room; hop = routes_hop_next(set, hop))
 		ret_answers[n++] = answer_by(&set->hop[hop], &flow->dst);
@@ -485,7 +556,7 @@ bool route_leads_elsewhere(struct route_table *t, const struct ip_addr *local, c
 		if (addr_equal(&t->locals[i].addr, local) && (!link || link->up))
 			return false;
 	}
-	route_lookup(t, to, &answer); /* by links that are up only */
+	route_lookup(t, 0, to, &answer); /* by links that are up only */
 	return answer.kind == ROUTE_UNICAST;
 }
 

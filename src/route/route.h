@@ -41,6 +41,7 @@
 #define ROUTE_RULES_MAX	      1024 /* of both families: a walk of microseconds, for the first packet of a session */
 #define ROUTE_DEAD_MAX	      32 /* next hops that health checks have found dead */
 #define ROUTE_BURST	      64 /* destinations whose lookups are prepared at once */
+#define ROUTE_VRF_STEPS	      4	 /* devices of VRFs by which routes may lead, one after the other */
 #define ROUTE_NONE	      UINT32_MAX
 
 #define ROUTE_TABLE_MAIN  254u /* the kernel's numbers */
@@ -62,6 +63,8 @@ struct route_link {
 	bool up, has_mac;
 	bool bare; /* frames without a link header: ppp, TUN, WireGuard, GRE */
 	uint32_t mtu;
+	uint32_t master; /* the link that it is enslaved to: a bridge, a bond, a VRF device; 0: none */
+	uint32_t vrf;	 /* of a VRF device: its table; 0: it is none */
 };
 
 struct route_local {
@@ -103,6 +106,7 @@ struct route_rule {
 		uint16_t first, last;
 	} src_ports, dst_ports;
 	uint8_t family, proto;
+	bool vrf;    /* l3mdev: LOOKUP in the table of the VRF that the packet is in; for no packet of main */
 	bool invert; /* for packets that do not fit */
 	bool never;  /* has a condition that no forwarded packet fulfils: a mark, an outgoing interface */
 };
@@ -111,6 +115,7 @@ struct route_rule {
 struct route_flow {
 	struct ip_addr src, dst;
 	uint32_t in_link; /* ROUTE_NONE: from a tunnel */
+	uint32_t vrf;	  /* the table of the VRF that it is in; 0: none */
 	uint16_t src_port, dst_port;
 	uint8_t proto;
 	bool ports;
@@ -204,8 +209,9 @@ bool route_is_dead(const struct route_table *t, uint32_t link, const struct ip_a
 
 /* Answers. */
 
-/* Of the tables local and main, whatever rules there are. */
-void route_lookup(const struct route_table *t, const struct ip_addr *dst, struct route_answer *ret_answer);
+/* Of the tables local and main, or of a VRF's (0: none), whatever rules there are. */
+void route_lookup(const struct route_table *t, uint32_t vrf, const struct ip_addr *dst,
+	struct route_answer *ret_answer);
 /* Lookups of these destinations follow, of n, at most ROUTE_BURST: what they read of main comes into the caches, so that
  * they wait for the memory together and not one after the other. Changes nothing. */
 void route_prefetch(const struct route_table *t, const struct ip_addr *const *dsts, uint32_t n);
@@ -223,7 +229,10 @@ void route_lookup_flow(const struct route_table *t, const struct route_flow *flo
  */
 uint32_t route_next_hops(const struct route_table *t, const struct route_flow *flow,
 	struct route_answer *ret_answers, uint32_t room);
-bool route_is_local(const struct route_table *t, const struct ip_addr *addr);
+/* vrf: of this VRF's links, by its table; 0: of those in none. */
+bool route_is_local(const struct route_table *t, uint32_t vrf, const struct ip_addr *addr);
+/* The table of the VRF that a link is in; 0: in none, or there is no such link. */
+uint32_t route_vrf_of(const struct route_table *t, uint32_t link);
 const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
 /* NULL: never heard of. The pointer is good until the next event. */
 const struct route_neighbour *route_neighbour_find(

@@ -44,10 +44,17 @@ static bool in_range(const struct route_port_range *r, bool ports, uint16_t port
 	return r->last == 0 || (ports && port >= r->first && port <= r->last);
 }
 
-static bool fits(const struct route_rule *rule, const struct route_flow *f, const struct route_link *in)
+static bool is_called(const struct route_link *link, const struct route_rule *rule)
 {
-	bool all = !rule->never && holds(&rule->src, &f->src) && holds(&rule->dst, &f->dst) &&
-		   (rule->in[0] == 0 || (in && strncmp(in->name, rule->in, sizeof rule->in) == 0)) &&
+	return link && strncmp(link->name, rule->in, sizeof rule->in) == 0;
+}
+
+static bool fits(const struct route_rule *rule, const struct route_flow *f, const struct route_link *in,
+	const struct route_link *vrf)
+{
+	bool all = !rule->never && (!rule->vrf || f->vrf != 0) && holds(&rule->src, &f->src) &&
+		   holds(&rule->dst, &f->dst) &&
+		   (rule->in[0] == 0 || is_called(in, rule) || is_called(vrf, rule)) &&
 		   (rule->proto == 0 || rule->proto == f->proto) &&
 		   in_range(&rule->src_ports, f->ports, f->src_port) &&
 		   in_range(&rule->dst_ports, f->ports, f->dst_port);
@@ -61,12 +68,13 @@ static bool fits_all(const struct route_rule *rule)
 	bool conditions = rule->src.bits || rule->dst.bits || rule->in[0] || rule->proto ||
 			  rule->src_ports.last || rule->dst_ports.last;
 
-	return rule->invert ? rule->never : !rule->never && !conditions;
+	return rule->invert ? rule->never || rule->vrf : !rule->never && !rule->vrf && !conditions;
 }
 
+/* Of those that are in no VRF. */
 static bool fits_none(const struct route_rule *rule)
 {
-	return rule->never && !rule->invert;
+	return (rule->never || rule->vrf) && !rule->invert;
 }
 
 static bool is_main(uint32_t table)
@@ -126,11 +134,11 @@ static uint32_t target_of(const struct rules *r, uint32_t from)
 
 const struct nexthop_set *rules_lookup(const struct rules *r, const struct routes *main_routes,
 	const struct tables *tables, const struct route_flow *f, const struct route_link *in,
-	uint32_t *ret_hop)
+	const struct route_link *vrf, uint32_t *ret_hop)
 {
 	for (uint32_t i = 0; i < r->n;) {
 		const struct route_rule *rule = &r->list[i];
-		if (rule->family != f->dst.family || !fits(rule, f, in)) {
+		if (rule->family != f->dst.family || !fits(rule, f, in, vrf)) {
 			i++;
 			continue;
 		}
@@ -140,7 +148,7 @@ const struct nexthop_set *rules_lookup(const struct rules *r, const struct route
 			i = target_of(r, i);
 			continue;
 		}
-		uint32_t id = rule->table;
+		uint32_t id = rule->vrf ? f->vrf : rule->table;
 		const struct nexthop_set *set =
 			rule->action == ROUTE_RULE_LOOKUP
 				? look_in(is_main(id) ? main_routes : tables_find(tables, id), rule, &f->dst,

@@ -31,10 +31,10 @@ static inline bool rules_plain(const struct rules *r, const struct ip_addr *dst)
 
 /*
  * The set that a flow goes by, and its first usable hop; NULL: none, it is unreachable. in: the link that it
- * comes by, NULL for none.
+ * comes by, vrf: the device of the VRF that this one is in; NULL for none. A rule may name either.
  */
 const struct nexthop_set *rules_lookup(const struct rules *r, const struct routes *main_routes,
 	const struct tables *tables, const struct route_flow *f, const struct route_link *in,
-	uint32_t *ret_hop);
+	const struct route_link *vrf, uint32_t *ret_hop);
 
 #endif

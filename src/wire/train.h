@@ -76,6 +76,7 @@ struct train {
 	/* where it is from and where it goes */
 	uint32_t in_interface, out_interface; /* index in the snapshot's interfaces, or TRAIN_NONE */
 	uint32_t in_zone, out_zone;
+	uint8_t vrf; /* that it arrived in, by the data plane's numbers; 0: none */
 	uint32_t
 		tunnel; /* index in the snapshot's tunnels: by which it arrived, then into which it is sent */
 	uint32_t session; /* index in the session table */

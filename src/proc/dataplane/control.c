@@ -279,7 +279,7 @@ static bool local_gone(const struct dataplane *d, uint32_t pair)
 		return false;
 	esp_view(d->esp, pair, &v);
 	return v.local->addr.family != ADDR_NONE &&
-	       (!route_is_local(d->routes, &v.local->addr) ||
+	       (!route_is_local(d->routes, 0, &v.local->addr) ||
 		       uplinks_moved(d, &v.local->addr, &v.remote->addr) ||
 		       route_leads_elsewhere(d->routes, &v.local->addr, &v.remote->addr));
 }

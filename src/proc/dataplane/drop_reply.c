@@ -64,7 +64,7 @@ static void reply_send(struct pipeline *p, const struct packet_context *ctx, uin
 		answer.out_interface = ctx->t->in_interface;
 		answer.next_hop = answer.dst;
 		mtu = p->interfaces[answer.out_interface].mtu;
-		route_lookup(p->routes, &answer.dst, &r);
+		route_lookup(p->routes, pipeline_vrf_of(p, answer.out_interface), &answer.dst, &r);
 		if (r.kind != ROUTE_UNICAST || r.link != p->interfaces[answer.out_interface].link)
 			return; /* the source is elsewhere: the reply would go to another host */
 		answer.next_hop = r.next_hop;

@@ -14,6 +14,7 @@
 struct forwarding_decision {
 	bool to_host;
 	uint8_t family; /* of the packet as it leaves: NAT64 changes it */
+	uint8_t vrf;	/* of the interface */
 	uint32_t interface, zone, tunnel;
 	struct ip_addr next_hop;
 	uint32_t mtu;
@@ -42,12 +43,14 @@ static uint64_t flow_hash(const struct pipeline *p, const struct selectors_packe
 	return siphash13(p->hash_key, bytes, sizeof bytes);
 }
 
-/* in: the interface that it comes by, or TRAIN_NONE. */
-static struct route_flow flow_of(const struct pipeline *p, const struct selectors_packet *packet, uint32_t in)
+/* in: the interface that it comes by, or TRAIN_NONE. vrf: where it is looked up. */
+static struct route_flow flow_of(
+	const struct pipeline *p, const struct selectors_packet *packet, uint32_t in, uint8_t vrf)
 {
 	return (struct route_flow){ .src = packet->src,
 		.dst = packet->dst,
 		.in_link = in == TRAIN_NONE ? ROUTE_NONE : p->interfaces[in].link,
+		.vrf = p->vrf_table[vrf],
 		.src_port = packet->src_port,
 		.dst_port = packet->dst_port,
 		.proto = packet->proto,
@@ -71,9 +74,10 @@ static const struct route_answer *way_before(
 }
 
 /* packet: t with the addresses of the real hosts, before source NAT and after its reversal. cached: an earlier
- * decision about it, or NULL. */
+ * decision about it, or NULL. vrf: that of the session's first packet, for both directions. So what source NAT brings
+ * together finds back into its own VRF, though another one has the same addresses. */
 static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t,
-	const struct selectors_packet *packet, const struct fw_forwarding *cached,
+	const struct selectors_packet *packet, const struct fw_forwarding *cached, uint8_t vrf,
 	struct forwarding_decision *ret_decision)
 {
 	struct route_answer r, before;
@@ -83,7 +87,9 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 		.interface = TRAIN_NONE,
 		.zone = TRAIN_NONE,
 		.tunnel = TRAIN_NONE };
-	if (!from_host && route_is_local(p->routes, &packet->dst)) {
+	if (vrf == PIPELINE_VRF_UNUSED)
+		return DROP_NO_ROUTE;
+	if (!from_host && route_is_local(p->routes, p->vrf_table[vrf], &packet->dst)) {
 		ret_decision->to_host = true;
 		return DROP_NONE;
 	}
@@ -95,8 +101,12 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 	}
 	if (from_host)
 		return DROP_NO_ROUTE; /* the kernel itself sends the host's packets to links */
-	const struct route_flow flow = flow_of(p, packet, t->in_interface);
+	const struct route_flow flow = flow_of(p, packet, t->in_interface, vrf);
 	route_lookup_flow(p->routes, &flow, way_before(p, cached, &before), &r);
+	if (r.kind == ROUTE_LOCAL && vrf != 0) { /* an address of main, by the rules */
+		ret_decision->to_host = true;
+		return DROP_NONE;
+	}
 	if (r.kind == ROUTE_BROADCAST || r.kind == ROUTE_MULTICAST)
 		return DROP_MULTICAST;
 	if (r.kind != ROUTE_UNICAST)
@@ -105,6 +115,7 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 	if (ret_decision->interface == TRAIN_NONE)
 		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device */
 	ret_decision->zone = p->interfaces[ret_decision->interface].zone;
+	ret_decision->vrf = p->interfaces[ret_decision->interface].vrf;
 	ret_decision->next_hop = r.next_hop;
 	ret_decision->mtu = r.mtu;
 	return DROP_NONE;
@@ -216,7 +227,8 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 			      ? icmp_role(t->proto == IP_ICMP, t->icmp_type, &query) == ICMP_ROLE_QUERY
 			      : t->proto != IP_ESP;
 
-	t->drop = begins ? fw_host_inbound(p->fw, t) : DROP_NONE;
+	/* The host's filter takes nothing that comes by a VRF (filter_text.c). */
+	t->drop = !begins ? DROP_NONE : t->vrf != 0 ? DROP_HOST_INBOUND : fw_host_inbound(p->fw, t);
 	if (t->drop && !ctx->asked)
 		fw_host_refused(p->fw, t, p->now);
 	if (train_is_traced(t))
@@ -236,7 +248,7 @@ static bool source_fits(const struct pipeline *p, const struct train *t,
 {
 	const struct selectors_packet answer = { packet->dst, t->src, packet->proto, packet->has_ports,
 		packet->dst_port, packet->src_port };
-	const struct route_flow flow = flow_of(p, &answer, decision->interface);
+	const struct route_flow flow = flow_of(p, &answer, decision->interface, t->vrf);
 	struct route_answer back[ROUTE_PATHS_MAX];
 	uint32_t n = route_next_hops(p->routes, &flow, back, COUNT_OF(back));
 	for (uint32_t i = 0; i < n; i++) {
@@ -249,12 +261,17 @@ static bool source_fits(const struct pipeline *p, const struct train *t,
 	return false;
 }
 
+static bool is_local(const struct pipeline *p, uint8_t vrf, const struct ip_addr *addr)
+{
+	return route_is_local(p->routes, p->vrf_table[vrf], addr);
+}
+
 /* The interfaces whose address is the one that t was sent to, where a rule of destination NAT asks for them. */
 static uint64_t interfaces_of(const struct pipeline *p, const struct train *t)
 {
 	uint64_t set = 0;
 
-	if (!fw_dnat_wants_interfaces(p->fw) || !route_is_local(p->routes, &t->dst))
+	if (!fw_dnat_wants_interfaces(p->fw) || !is_local(p, t->vrf, &t->dst))
 		return 0;
 	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
 		if (p->interfaces[i].link != ROUTE_NONE &&
@@ -267,7 +284,7 @@ static uint64_t interfaces_of(const struct pipeline *p, const struct train *t)
 static bool is_answer_to_host(const struct pipeline *p, const struct train *t)
 {
 	return (t->proto == IP_TCP || t->proto == IP_UDP) && t->dst_port >= p->snapshot->host_port_first &&
-	       t->dst_port <= p->snapshot->host_port_last && route_is_local(p->routes, &t->dst);
+	       t->dst_port <= p->snapshot->host_port_last && is_local(p, t->vrf, &t->dst);
 }
 
 /* t as it will leave, but for source NAT: for what is decided by the real destination. */
@@ -346,7 +363,7 @@ static bool nat_address_gone(
 		return true;
 	if (s && s->flags & FW_SESSION_INWARD) {
 		struct ip_addr mapped = fw_key_dst(&s->key[0]);
-		return s->flags & FW_SESSION_NAT_INTERFACE && !route_is_local(p->routes, &mapped);
+		return s->flags & FW_SESSION_NAT_INTERFACE && !is_local(p, s->key[0].vrf, &mapped);
 	}
 	if (!s || t->flags & TRAIN_REPLY || !(s->flags & FW_SESSION_NAT_INTERFACE) ||
 		decision->interface == TRAIN_NONE)
@@ -414,7 +431,7 @@ static enum drop_reason mapped_destination(
 
 	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST))
 		return DROP_NONE;
-	bool local = route_is_local(p->routes, &t->dst);
+	bool local = is_local(p, t->vrf, &t->dst);
 	if (fw_inward_elsewhere(p->fw, t, local, &owner)) {
 		if (ctx->asked) {
 			ctx->asked->owner = owner;
@@ -455,7 +472,7 @@ static enum drop_reason destination_decide(struct pipeline *p, struct packet_con
 	*ret_packet = forward_packet_of(&real);
 	if (ret_dnat->no_server)
 		return DROP_NAT_NO_SERVER;
-	if (route_is_local(p->routes, &real.dst))
+	if (is_local(p, ctx->t->vrf, &real.dst))
 		return DROP_NAT_TO_GATEWAY;
 	return is_nat64(ctx->t, ret_dnat) ? DROP_NONE : origin_check(p, ctx->t, ret_packet);
 }
@@ -502,7 +519,7 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 	if (ctx->counted)
 		return false;
 	if (t->drop == DROP_NONE)
-		t->drop = forward_lookup(p, t, &packet, NULL, decision);
+		t->drop = forward_lookup(p, t, &packet, NULL, t->vrf, decision);
 	if (t->drop != DROP_NONE)
 		return false;
 	decision_set(ctx, decision);
@@ -516,6 +533,7 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 		return false;
 	}
 	egress->to_host = decision->to_host;
+	egress->vrf = decision->vrf;
 	if (decision->interface != TRAIN_NONE)
 		egress->nat_addr = nat_address(p, decision, packet.dst.family);
 	egress->same_interface = from_link && decision->interface == t->in_interface;
@@ -581,22 +599,36 @@ void forward_consider(struct pipeline *p, struct packet_context *ctx)
 uint32_t forward_interface_of_source(const struct pipeline *p, const struct train *t)
 {
 	const struct selectors_packet back = { t->dst, t->src, t->proto, false, 0, 0 };
-	const struct route_flow flow = flow_of(p, &back, TRAIN_NONE);
+	const struct route_flow flow = flow_of(p, &back, TRAIN_NONE, t->vrf);
 	struct route_answer r;
 
 	route_lookup_flow(p->routes, &flow, NULL, &r);
 	return r.kind == ROUTE_UNICAST ? pipeline_interface_of_link(p, r.link) : TRAIN_NONE;
 }
 
+/* Its answers would not be known: they arrive in another VRF than the session's key says. */
+static bool has_other_vrf(
+	const struct fw_session *s, const struct train *t, const struct forwarding_decision *decision)
+{
+	return s->key[t->flags & TRAIN_REPLY ? 0 : 1].vrf != decision->vrf;
+}
+
 /* A session without a decision, or with one from older tables. */
 static void forward_renew(
 	struct pipeline *p, struct packet_context *ctx, const struct selectors_packet *packet)
 {
+	const struct fw_session *s = fw_session(p->fw, ctx->t->session);
 	struct forwarding_decision decision;
 
-	ctx->t->drop = forward_lookup(p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), &decision);
+	ctx->t->drop = forward_lookup(
+		p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), s->key[0].vrf, &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
+	if (has_other_vrf(s, ctx->t, &decision)) {
+		fw_session_end_of(p->fw, ctx->t, FW_END_ROUTE_CHANGED, p->now);
+		forward_new(p, ctx);
+		return;
+	}
 	if (nat_address_gone(p, ctx->t, &decision)) {
 		fw_session_end_of(p->fw, ctx->t, FW_END_NAT_ADDRESS_CHANGED, p->now);
 		if (ctx->t->proto == IP_TCP && !(ctx->t->tcp_flags & TCP_SYN))
@@ -619,7 +651,8 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 	uint16_t zone = s->zones.zone[ctx->t->flags & TRAIN_REPLY ? 0 : 1];
 	struct forwarding_decision decision;
 
-	ctx->t->drop = forward_lookup(p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), &decision);
+	ctx->t->drop = forward_lookup(
+		p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), s->key[0].vrf, &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {
@@ -627,7 +660,7 @@ static void forward_error(struct pipeline *p, struct packet_context *ctx, const 
 		return;
 	}
 	decision_set(ctx, &decision);
-	if (zone != (decision.to_host ? FW_ZONE_HOST : decision.zone))
+	if (zone != (decision.to_host ? FW_ZONE_HOST : decision.zone) || has_other_vrf(s, ctx->t, &decision))
 		ctx->t->drop = DROP_SESSION_ZONE_MISMATCH;
 }
 

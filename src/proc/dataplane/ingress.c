@@ -20,12 +20,19 @@ static void train_reset(struct train *t)
 		.rule = TRAIN_NONE };
 }
 
+uint32_t pipeline_vrf_of(const struct pipeline *p, uint32_t interface)
+{
+	return interface < INTERFACES_MAX ? p->vrf_table[p->interfaces[interface].vrf] : 0;
+}
+
 void pipeline_train_from_link(const struct pipeline *p, struct train *t, uint32_t interface)
 {
 	train_reset(t);
 	t->in_interface = interface;
-	if (interface < INTERFACES_MAX)
+	if (interface < INTERFACES_MAX) {
 		t->in_zone = p->interfaces[interface].zone;
+		t->vrf = p->interfaces[interface].vrf;
+	}
 }
 
 void pipeline_train_from_tunnel(const struct pipeline *p, struct train *t, uint32_t tunnel)

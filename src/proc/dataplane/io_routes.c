@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
@@ -28,7 +29,7 @@ struct attributes {
 	const struct nlattr *at[RTA_MAX + 1]; /* RTA_MAX, IFA_MAX and NDA_MAX are smaller than 64 all */
 	uint16_t max;
 };
-_Static_assert(IFA_MAX <= RTA_MAX && NDA_MAX <= RTA_MAX, "one table for all");
+_Static_assert(IFA_MAX <= RTA_MAX && NDA_MAX <= RTA_MAX && IFLA_LINKINFO <= RTA_MAX, "one table for all");
 
 static int attribute_put(const struct nlattr *a, void *data)
 {
@@ -80,32 +81,61 @@ static bool link_is_bare(uint16_t type)
 	return false;
 }
 
+/* The table in a VRF device's data; 0: it is none. */
+static uint32_t vrf_read(const struct nlattr *data)
+{
+	struct nlattr *a; /* not const: the macros of netlink's headers */
+
+	mnl_attr_for_each_nested(a, data) if (mnl_attr_get_type(a) == IFLA_VRF_TABLE) return u32_read(a, 0);
+	return 0;
+}
+
+static uint32_t vrf_of(const struct nlattr *info)
+{
+	const struct nlattr *data = NULL;
+	struct nlattr *a; /* not const: the macros of netlink's headers */
+	bool vrf = false;
+
+	mnl_attr_for_each_nested(a, info)
+	{
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) == 0)
+			vrf = strcmp(mnl_attr_get_str(a), "vrf") == 0;
+		else if (mnl_attr_get_type(a) == IFLA_INFO_DATA)
+			data = a;
+	}
+	return vrf && data ? vrf_read(data) : 0;
+}
+
 static void link_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
 	struct route_link link = { 0 };
 
-	if (!room_for(h, sizeof *m) || m->ifi_index <= 0)
+	/* A bridge tells of its ports in a family of its own: one that leaves is no link that is gone. */
+	if (!room_for(h, sizeof *m) || m->ifi_index <= 0 || m->ifi_family != AF_UNSPEC)
 		return;
 	if (h->nlmsg_type == RTM_DELLINK) {
 		route_link_gone(t, (uint32_t)m->ifi_index);
 		workers_changed(d);
 		return;
 	}
-	/* IFLA_ADDRESS, IFLA_IFNAME and IFLA_MTU have small numbers. */
-	struct attributes a = attributes_read(h, sizeof *m, IFLA_MTU);
+	struct attributes a = attributes_read(h, sizeof *m, IFLA_LINKINFO);
 	link.index = (uint32_t)m->ifi_index;
 	link.up = (m->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
 	link.mtu = u32_read(a.at[IFLA_MTU], 1500);
 	link.has_mac = a.at[IFLA_ADDRESS] && mnl_attr_get_payload_len(a.at[IFLA_ADDRESS]) == 6 &&
 		       m->ifi_type == ARPHRD_ETHER;
 	link.bare = link_is_bare(m->ifi_type);
+	link.master = u32_read(a.at[IFLA_MASTER], 0);
+	link.vrf = a.at[IFLA_LINKINFO] ? vrf_of(a.at[IFLA_LINKINFO]) : 0;
 	if (link.has_mac)
 		memcpy(link.mac, mnl_attr_get_payload(a.at[IFLA_ADDRESS]), 6);
 	if (a.at[IFLA_IFNAME])
 		strncpy(link.name, mnl_attr_get_str(a.at[IFLA_IFNAME]), sizeof link.name - 1);
 	const struct route_link *before = route_link_find(t, link.index);
-	if (before && before->up && !link.up && t == d->routes)
+	/* Its routes are those of another table then, and not all of that is announced. */
+	bool moved = before && (before->master != link.master || before->vrf != link.vrf);
+	if (before && ((before->up && !link.up) || moved) && t == d->routes)
 		d->dump_wanted = true;
 	uint64_t generation = route_generation(t);
 	if (route_link_set(t, &link) != RC_OK)

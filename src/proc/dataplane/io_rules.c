@@ -1,6 +1,6 @@
 /*
  * Rules by which the kernel chooses a routing table (`ip rule`), read into the routing core's (route/rules.h). What a
- * forwarded packet cannot have here (a mark of nftables, a user) or the core does not look at (TOS, tunnel keys, VRFs) is
+ * forwarded packet cannot have here (a mark of nftables, a user) or the core does not look at (TOS, tunnel keys) is
  * not followed: the log and `show routes` name such a rule, and it is as if it were not there.
  */
 #include "base/log.h"
@@ -200,6 +200,7 @@ static bool rule_convert(const struct fib_rule_hdr *m, const struct rule *r, str
 		.src_ports = r->src_ports,
 		.dst_ports = r->dst_ports,
 		.proto = r->proto,
+		.vrf = r->vrf,
 		.invert = invert,
 		.never = marked || r->out };
 	if (r->in && (mnl_attr_validate(r->in, MNL_TYPE_NUL_STRING) != 0 ||
@@ -226,8 +227,8 @@ static bool rule_convert(const struct fib_rule_hdr *m, const struct rule *r, str
 		return false;
 	}
 	return prefix_of(m->family, r->from, m->src_len, &ret_rule->src) &&
-	       prefix_of(m->family, r->to, m->dst_len, &ret_rule->dst) && !r->unknown && !r->vrf &&
-	       m->tos == 0 && (!marked || invert); /* nothing marks what is forwarded */
+	       prefix_of(m->family, r->to, m->dst_len, &ret_rule->dst) && !r->unknown && m->tos == 0 &&
+	       (!marked || invert); /* nothing marks what is forwarded */
 }
 
 /* For `show`: those that are not followed first, if there are too many. */

@@ -1,6 +1,7 @@
 #include "proc/dataplane/pipeline.h"
 
 #include "base/lines.h"
+#include "base/log.h"
 #include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define LARGE_PAGE (2u << 20)
+#define LARGE_PAGE  (2u << 20)
+#define VRF_NUMBERS 251 /* a prime: tables are numbered in round steps */
 _Static_assert((WORKERS_MAX & (WORKERS_MAX - 1)) == 0, "identifications of fragments divide by it");
 _Static_assert(SCRATCH_SIZE + (66u << 10) <= LARGE_PAGE, "scratch and batch share a page");
 
@@ -71,17 +73,40 @@ void pipeline_done(struct pipeline *p)
 	*p = (struct pipeline){ 0 };
 }
 
+/*
+ * The number by which keys of sessions tell a VRF from others. It follows from the number of its table alone, so that sessions are
+ * found by the next process as well. Of two tables with the same one the second is not used.
+ */
+static uint8_t vrf_number(struct pipeline *p, const char *interface, uint32_t table)
+{
+	uint8_t n = table == 0 ? 0 : (uint8_t)(1 + table % VRF_NUMBERS);
+
+	if (p->vrf_table[n] == 0)
+		p->vrf_table[n] = table;
+	if (p->vrf_table[n] == table)
+		return n;
+	if (p->worker == 0)
+		log_error(
+			"interface %s is not used: the tables %u and %u of two VRFs have the same remainder by %d; give one of them another table",
+			interface, p->vrf_table[n], table, VRF_NUMBERS);
+	return PIPELINE_VRF_UNUSED;
+}
+
 /* Copies what the kernel reports about the links into the table that the stages use. */
 static void interfaces_refresh(struct pipeline *p)
 {
+	memset(p->vrf_table, 0, sizeof p->vrf_table);
 	for (uint32_t i = 0; p->routes && i < INTERFACES_MAX; i++) {
 		struct pipeline_interface *f = &p->interfaces[i];
 		const struct route_link *link =
 			f->link == ROUTE_NONE ? NULL : route_link_find(p->routes, f->link);
 		f->bare = link && link->bare;
 		f->up = link && link->up && (link->has_mac || link->bare);
+		f->vrf = 0;
 		if (!link)
 			continue;
+		f->vrf = vrf_number(p, link->name, route_vrf_of(p->routes, link->index));
+		f->up &= f->vrf != PIPELINE_VRF_UNUSED;
 		memcpy(f->mac, link->mac, sizeof f->mac);
 		f->mtu = link->mtu;
 	}

@@ -93,12 +93,16 @@ struct pipeline_io {
 };
 
 /* By index in the snapshot's interfaces. */
+/* Of a VRF whose table has the number of another's here: nothing is forwarded from it and into it. */
+#define PIPELINE_VRF_UNUSED UINT8_MAX
+
 struct pipeline_interface {
 	uint32_t link; /* the kernel's index; ROUTE_NONE: not handed over */
 	uint32_t zone;
 	uint8_t mac[6];
 	bool up;
-	bool bare; /* no link header and no neighbours to resolve */
+	bool bare;   /* no link header and no neighbours to resolve */
+	uint8_t vrf; /* by which its packets are told from those of other VRFs; 0: it is in none */
 	uint32_t mtu;
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
 };
@@ -189,7 +193,8 @@ struct pipeline {
 	uint64_t changes;      /* of snapshot, interfaces, SAs; see pipeline_generation() */
 
 	struct pipeline_interface interfaces[INTERFACES_MAX];
-	struct pipeline_tunnel *tunnels; /* TUNNELS_MAX */
+	uint32_t vrf_table[UINT8_MAX + 1]; /* by an interface's `vrf` */
+	struct pipeline_tunnel *tunnels;   /* TUNNELS_MAX */
 	bool zone_has_tunnels
 		[ZONES_MAX]; /* where links are in it too, only addresses tell tunnelled from clear text */
 
@@ -246,6 +251,8 @@ void pipeline_routes(struct pipeline *p, struct route_table *routes);
 void pipeline_changed(struct pipeline *p);
 
 /* Sets every field of a train that has just arrived, except for its bytes. */
+/* The table of the VRF that an interface is in; 0: none. */
+uint32_t pipeline_vrf_of(const struct pipeline *p, uint32_t interface);
 void pipeline_train_from_link(const struct pipeline *p, struct train *t, uint32_t interface);
 void pipeline_train_from_tunnel(const struct pipeline *p, struct train *t, uint32_t tunnel);
 void pipeline_train_from_host(struct train *t);

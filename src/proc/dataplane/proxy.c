@@ -19,13 +19,14 @@
 /* Sorted and disjoint (snapshot_check()). */
 static bool is_proxied(const struct pipeline *p, const struct proxy_interface *i, const struct ip_addr *a)
 {
+	uint32_t vrf = pipeline_vrf_of(p, (uint32_t)(i - p->proxies.interfaces));
 	const struct snap_proxy *at = snap_proxies(p->snapshot) + i->first;
 	uint32_t n = i->count;
 
 	while (n > 0 && a->family != ADDR_NONE) {
 		uint32_t half = n / 2;
 		if (range_holds(&at[half].addrs, a))
-			return !route_is_local(p->routes, a);
+			return !route_is_local(p->routes, vrf, a);
 		bool above = addr_compare(a, &at[half].addrs.first) > 0;
 		at += above ? half + 1 : 0;
 		n = above ? n - half - 1 : half;
@@ -200,7 +201,7 @@ static void announce(struct pipeline *p, uint32_t interface, mono_ns now)
 				round_begin(i, i->round + 1, now);
 			break;
 		}
-		if (route_is_local(p->routes, &a))
+		if (route_is_local(p->routes, pipeline_vrf_of(p, interface), &a))
 			continue;
 		uint8_t *frame = frame_room(p);
 		frame_send(p, interface, frame,

@@ -33,7 +33,17 @@ static const char *link_state(const struct pipeline *p, const struct pipeline_in
 		return "absent";
 	if (link && !link->has_mac && !link->bare)
 		return "unsupported link type";
-	return f->up ? "up" : "down";
+	return f->vrf == PIPELINE_VRF_UNUSED ? "VRF not used" : f->up ? "up" : "down";
+}
+
+/* "": it is in none. */
+static const char *vrf_name(const struct pipeline *p, const struct pipeline_interface *f)
+{
+	const struct route_link *link = route_link_find(p->routes, f->link);
+	const struct route_link *master =
+		link && route_vrf_of(p->routes, f->link) ? route_link_find(p->routes, link->master) : NULL;
+
+	return master ? master->name : "";
 }
 
 /* Each worker counts its own. */
@@ -71,6 +81,8 @@ static void interfaces_rows(struct out *o)
 		jw_str(w, "interface", in[i].name);
 		jw_str(w, "zone", zone_name(o->d, in[i].zone));
 		jw_str(w, "state", link_state(p, f));
+		if (f->vrf != 0)
+			jw_str(w, "vrf", vrf_name(p, f));
 		jw_u64(w, "mtu", f->mtu);
 		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2], f->mac[3],
 			f->mac[4], f->mac[5]);

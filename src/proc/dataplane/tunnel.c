@@ -27,7 +27,7 @@ uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
 		struct esp_view v;
 		struct route_answer route;
 		esp_view(p->esp, pair, &v);
-		route_lookup(p->routes, &v.remote->addr, &route);
+		route_lookup(p->routes, 0, &v.remote->addr, &route);
 		outer = route.kind == ROUTE_UNICAST && route.mtu ? route.mtu : 1500;
 		if (t->path_mtu && t->path_mtu < outer)
 			outer = t->path_mtu;

@@ -182,7 +182,7 @@ bool uplinks_moved(const struct dataplane *d, const struct ip_addr *local, const
 	if (d->health.n == 0)
 		return false;
 	for (uint32_t i = 0; (l = route_local_at(d->routes, i)); i++)
-		if (addr_equal(&l->addr, local))
+		if (addr_equal(&l->addr, local) && route_vrf_of(d->routes, l->link) == 0)
 			break;
 	if (!l || !is_uplink(d, l->link, local->family))
 		return false;

@@ -338,6 +338,8 @@ static void ingress(
 		sub_interfaces(t, interfaces, n, interfaces[i].index);
 		tw_say(t, "\t\tfib daddr type { local, broadcast, multicast } goto host\n"
 			  "\t\tmeta protocol arp accept\n"
+			  /* To an address of a VRF's link, which the table of local ones does not have. */
+			  "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
 			  /* To the address that is offered and not yet ours (RFC 2131 section 4.1): for the
 			   * client's packet socket; the kernel itself takes no such packet. */
 			  "\t\tudp sport 67 udp dport 68 accept\n\t}\n");

@@ -131,7 +131,12 @@ void interfaces_open(struct supervisor *s)
 	s->workers = s->snapshot->workers;
 	sockets_for_workers(s, s->workers);
 	for (size_t i = 0; i < s->interfaces_n; i++)
-		if (s->interfaces[i].index && !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
+		if (s->interfaces[i].is_vrf)
+			log_warn(
+				"interface %s is not used: it is the device of a VRF, which has each packet of its links once more; put those into zones",
+				s->interfaces[i].name);
+		else if (s->interfaces[i].index &&
+			 !resource_find(s, RESOURCE_INTERFACE, s->interfaces[i].index))
 			open_one(s, &s->interfaces[i]);
 	multicast_join(s);
 	carry_follow(s);

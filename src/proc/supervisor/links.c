@@ -1,5 +1,5 @@
 /*
- * Which of the zones' links stand on another one: VLANs and macvlans. The kernel gives a frame first to the
+ * Which of the zones' links stand on another one: VLANs and macvlans, and which are devices of VRFs. The kernel gives a frame first to the
  * ingress filter of the link that it came by, and only then to the sub-interface that it is for; the filter
  * of the parent must know what to leave to it (filter_text.c).
  */
@@ -29,7 +29,7 @@ static uint16_t vlan_of(const struct nlattr *data)
 	return 0;
 }
 
-static void sub_interface(struct zone_interface *z, uint32_t parent, const struct nlattr *info)
+static void kind_read(struct zone_interface *z, uint32_t parent, const struct nlattr *info)
 {
 	const struct nlattr *data = NULL;
 	struct nlattr *a; /* not const: the macros of netlink's headers */
@@ -46,6 +46,7 @@ static void sub_interface(struct zone_interface *z, uint32_t parent, const struc
 		z->vlan = vlan_of(data);
 	if (z->vlan || strcmp(kind, "macvlan") == 0)
 		z->parent = parent;
+	z->is_vrf = strcmp(kind, "vrf") == 0;
 }
 
 static void described_link(void *context, const struct nlmsghdr *h)
@@ -70,8 +71,8 @@ static void described_link(void *context, const struct nlmsghdr *h)
 		else if (mnl_attr_get_type(a) == IFLA_LINKINFO)
 			info = a;
 	}
-	if (info && parent)
-		sub_interface(&d->list[i], parent, info);
+	if (info)
+		kind_read(&d->list[i], parent, info);
 }
 
 void links_describe(struct supervisor *s, struct zone_interface *list, size_t n)

@@ -103,6 +103,7 @@ struct zone_interface {
 	uint32_t parent; /* the link under this one, 0: none that frames come by first */
 	uint16_t vlan;	 /* its number there; 0: a macvlan, told by mac */
 	uint8_t mac[6];
+	bool is_vrf; /* it is the device of a VRF */
 };
 
 #define OPTION_PATH_MAX 240 /* with "/ledger" it fits msg_start.state_path */

@@ -213,7 +213,7 @@ static enum drop_reason syn(uint32_t link, const char *src, const char *dst, uin
 	struct packet_spec s = { .src = src,
 		.dst = dst,
 		.proto = IP_TCP,
-		.src_port = (uint16_t)(20 + pick(2) * 3000),
+		.src_port = (uint16_t)(3000 + pick(60000)), /* not that of an earlier one to the same port */
 		.dst_port = port,
 		.flags = TCP_SYN };
 

@@ -368,7 +368,7 @@ static bool is_inside(const struct ip_addr *a)
 {
 	struct route_answer r;
 
-	route_lookup(single.routes, a, &r);
+	route_lookup(single.routes, 0, a, &r);
 	return r.link == GATE_LAN;
 }
 

@@ -222,7 +222,7 @@ bool model_answers(const struct model *m, const struct route_table *t, const str
 	uint32_t want_n = model_next_hops(m, dst, 128, want, HOPS_MAX),
 		 have_n = route_next_hops(t, &flow, have, HOPS_MAX);
 
-	route_lookup(t, dst, &one);
+	route_lookup(t, 0, dst, &one);
 	if (want_n == 0 && (one.kind != ROUTE_UNREACHABLE || one.link != ROUTE_NONE))
 		return false;
 	return model_answers_equal(want, want_n, have, have_n) &&

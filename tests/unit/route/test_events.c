@@ -308,7 +308,7 @@ static void a_link_goes_with_many_routes(void **state)
 	assert_int_equal(route_set(t, &again, ROUTE_APPEND), RC_OK);
 	for (uint32_t i = 0; i < MANY; i += i < 20 ? 1 : 997) {
 		struct route_entry e = numbered(i, 2);
-		route_lookup(t, &e.dst.addr, &a);
+		route_lookup(t, 0, &e.dst.addr, &a);
 		assert_int_equal(a.link, i == 7 ? 2 : 3);
 	}
 	/* The table shows what there is; later events take the rest out. */
@@ -381,7 +381,7 @@ static void as_many_sets_as_routes(void **state)
 		}
 	for (uint32_t i = 0; i < 10000; i++) {
 		struct route_entry e = numbered(i, 2);
-		route_lookup(t, &e.dst.addr, &a);
+		route_lookup(t, 0, &e.dst.addr, &a);
 		assert_int_equal(load_be32(a.next_hop.b), 0x0a000000u + i + 2);
 	}
 	route_free(t);

@@ -222,7 +222,7 @@ static uint32_t link_to(const char *dst)
 	struct ip_addr a = addr(dst);
 	struct route_answer answer;
 
-	route_lookup(t, &a, &answer);
+	route_lookup(t, 0, &a, &answer);
 	return answer.kind == ROUTE_UNICAST ? answer.link : 0;
 }
 

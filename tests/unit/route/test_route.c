@@ -56,7 +56,7 @@ static struct route_answer look(struct route_table *t, const char *dst)
 {
 	struct ip_addr a = addr(dst);
 	struct route_answer r;
-	route_lookup(t, &a, &r);
+	route_lookup(t, 0, &a, &r);
 	return r;
 }
 
@@ -122,12 +122,12 @@ static void routes_follow_events(void **state)
 	assert_int_equal(look(t, "10.1.2.3").link, 3);
 	struct route_local mine = { .link = 2, .addr = addr("10.1.0.1"), .bits = 16 };
 	assert_int_equal(route_local_set(t, &mine), RC_OK);
-	assert_true(route_is_local(t, &mine.addr));
+	assert_true(route_is_local(t, 0, &mine.addr));
 	assert_int_equal(look(t, "10.1.0.1").kind, ROUTE_LOCAL);
 	struct route_neighbour nb = { .addr = addr("10.1.2.3"), .link = 2, .state = ROUTE_NEIGHBOUR_VALID };
 	assert_int_equal(route_neighbour_set(t, &nb), RC_OK);
 	route_link_gone(t, 2);
-	assert_false(route_is_local(t, &mine.addr));
+	assert_false(route_is_local(t, 0, &mine.addr));
 	assert_null(route_neighbour_find(t, 2, &nb.addr));
 	assert_null(route_link_find(t, 2));
 	assert_non_null(route_link_find(t, 3));
