@@ -92,6 +92,11 @@
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
 	/* what the firewall did, for those outside: bounded in the data plane, and counted where there is no room */				\
 	M(SESSION_RECORD,  FROM(DATAPLANE), FROM(EXPORT), struct msg_session_record, 0)							\
+	/* collectors: the supervisor says which there are and opens connections to them and to nobody else */					\
+	M(LOG_STREAMS,     FROM(SUPERVISOR), FROM(EXPORT), struct msg_log_streams, 0)								\
+	M(STREAM_CONNECT,  FROM(EXPORT), FROM(SUPERVISOR), struct msg_stream, 0)								\
+	M(STREAM_SOCKET,   FROM(SUPERVISOR), FROM(EXPORT), struct msg_stream, 1)	/* its connection is under way */				\
+	M(STREAM_REFUSED,  FROM(SUPERVISOR), FROM(EXPORT), struct msg_result, 0)								\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
 	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), struct msg_show, 0) \
 	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), FROM(CONTROL), struct msg_row, 0) \
@@ -141,6 +146,7 @@ struct msg_link {
 	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
 	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")					\
 	R(LOG_DIR,        EXPORT,    "the directory of the session log")						\
+	R(STREAM_AUTHORITIES, EXPORT, "certificates of the authorities of a TLS collector, in PEM; index is the stream")	\
 	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
 /* clang-format on */
 
@@ -288,6 +294,15 @@ struct msg_detour {
 struct msg_session_record {
 	uint64_t lost; /* records before this one for which there was no room, or nobody to take them */
 	struct session_record record;
+};
+
+struct msg_log_streams {
+	char host_name[NAME_MAX_BYTES];
+	struct snap_log log;
+};
+
+struct msg_stream {
+	uint32_t stream, zero; /* its place in LOG_STREAMS */
 };
 
 struct msg_neighbour {

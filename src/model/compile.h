@@ -82,6 +82,9 @@ enum rc compile_tunnels(struct compiler *c);
 /* compile_evidence.c */
 enum rc compile_evidence(struct compiler *c);
 
+/* compile_log.c */
+enum rc compile_log(struct compiler *c);
+
 /* values.c: texts of leaves to numbers, with faults at the leaf */
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(

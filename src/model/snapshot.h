@@ -444,6 +444,28 @@ struct snap_evidence {
 	struct snap_cosign cosign[WITNESSES_MAX];   /* likewise */
 };
 
+#define LOG_STREAMS_MAX	  8
+#define SERVER_NAME_BYTES 256 /* RFC 1035 section 2.3.4: 253 octets of a name */
+
+enum stream_transport { STREAM_TLS, STREAM_TCP, STREAM_UDP, STREAM_TRANSPORT_COUNT };
+enum stream_format { STREAM_RFC5424, STREAM_FORMAT_COUNT };
+
+/* A collector of session records. */
+struct snap_log_stream {
+	char name[NAME_MAX_BYTES];
+	struct endpoint to;
+	uint32_t transport, format;	     /* enum stream_transport, enum stream_format */
+	char server_name[SERVER_NAME_BYTES]; /* of TLS; empty: the address */
+	uint8_t server_key[32]; /* SHA-256 of the TLS server's public key; zeros: any that the name proves */
+	char authorities[NAME_MAX_BYTES]; /* empty: the system's list */
+};
+
+/* Of a fixed size, because the supervisor hands it to export by itself. */
+struct snap_log {
+	uint32_t count, zero;
+	struct snap_log_stream stream[LOG_STREAMS_MAX]; /* after count: zeros */
+};
+
 /* Application layer gateways that are on. */
 enum snap_alg { ALG_FTP = 1 << 0, ALG_TFTP = 1 << 1, ALG_SIP = 1 << 2 };
 
@@ -464,6 +486,7 @@ struct snapshot {
 	uint32_t zero;
 	struct snap_aging aging;
 	struct snap_evidence evidence;
+	struct snap_log log;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
 		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
@@ -522,6 +545,7 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e);
 /* The same for this part alone, which travels by itself as well. Keys are texts here; their form is
  * checked by whoever uses them. */
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);
+enum rc snapshot_log_check(const struct snap_log *v, struct err *e); /* likewise */
 
 /*
  * Does all of `what` stand on the tunnel's own side, seen from this part of its remote side? It does when it

@@ -240,7 +240,7 @@ void errand_connected(struct errand *x, int fd)
 	x->state = ERRAND_HELLO;
 	x->sent = 0;
 	http_answer_begin(&x->answer);
-	if (x->url.tls && !(x->ssl = trust_begin(x->trust, &x->url, x->has_key ? x->key : NULL, fd))) {
+	if (x->url.tls && !(x->ssl = trust_begin(x->trust, &x->url, true, x->has_key ? x->key : NULL, fd))) {
 		fail(x, "TLS: out of memory");
 		return;
 	}

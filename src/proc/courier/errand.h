@@ -7,10 +7,8 @@
 #define PROC_COURIER_ERRAND_H
 
 #include "proc/courier/lookup.h"
-#include "proc/courier/trust.h"
+#include "crypto/trust.h"
 #include "witness/http.h"
-
-#define COURIER_CHAIN_BYTES_MAX (64 << 10) /* of the certificates that a server sends */
 
 #define ERRAND_WAIT_NS	   (10 * NS_PER_S) /* all of it */
 #define ERRAND_CONNECT_NS  (3 * NS_PER_S)  /* for one address, until TLS stands */

@@ -6,7 +6,8 @@
 #include "proc/export/files.h"
 #include "wire/drop.h"
 
-#include <openssl/crypto.h>
+#include <openssl/ssl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ static void record_take(struct export *x, struct msg_session_record *m)
 	if (m->lost > 0)
 		local_lost(&x->local, m->lost);
 	local_write(&x->local, &m->record);
+	streams_put(&x->streams, &m->record);
 }
 
 /* ---- show export ---- */
@@ -42,6 +44,22 @@ static void local_row(struct jw *w, const struct local_log *l)
 	jw_str(w, "reason", l->why);
 }
 
+static void stream_row(struct jw *w, const struct stream *s)
+{
+	static const char *const transports[] = {
+		[STREAM_TLS] = "tls", [STREAM_TCP] = "tcp", [STREAM_UDP] = "udp"
+	};
+	char to[ENDPOINT_TEXT_MAX];
+
+	jw_str(w, "name", s->config.name);
+	jw_str(w, "state", stream_state_text(s));
+	jw_strf(w, "to", "%s %s", transports[s->config.transport], endpoint_text(to, &s->config.to));
+	jw_u64(w, "records", s->sent);
+	jw_u64(w, "lost", s->lost);
+	jw_u64(w, "queued", s->queued);
+	jw_str(w, "reason", s->why);
+}
+
 static void show(struct export *x, uint64_t tag, const struct msg_show *q)
 {
 	static struct rows_piece piece;
@@ -56,6 +74,10 @@ static void show(struct export *x, uint64_t tag, const struct msg_show *q)
 		local_row(rows_row(&piece), &x->local);
 		rows_add(&piece);
 	}
+	for (uint32_t i = rows_first(&piece, 1); i < x->streams.n && rows_look(&piece, 1, i); i++) {
+		stream_row(rows_row(&piece), &x->streams.list[i]);
+		rows_add(&piece);
+	}
 	rows_end(&piece);
 }
 
@@ -63,6 +85,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct export *x = c->context;
 
+	if (peer == PROC_SUPERVISOR && streams_told(&x->streams, f))
+		return;
 	switch (f->head.id) {
 	case IPC_SESSION_RECORD:
 		record_take(x, &f->u.SESSION_RECORD);
@@ -84,9 +108,12 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		local_open(&x->local, fd, x->clock());
 		return RC_OK;
 	}
+	enum rc rc = r->kind == RESOURCE_STREAM_AUTHORITIES
+			     ? streams_authorities(&x->streams, r->index, fd, e)
+			     : err_add(e, RC_DENIED, "resource %s is not for the export process",
+				       resource_name((enum resource)r->kind));
 	close(fd);
-	return err_add(e, RC_DENIED, "resource %s is not for the export process",
-		resource_name((enum resource)r->kind));
+	return rc;
 }
 
 static void on_tick(struct loop *l, struct timer *t)
@@ -130,6 +157,7 @@ static void on_stop(struct child *c)
 	local_say_lost(&x->local, x->clock());
 	digest_enter(&x->digest, c, &x->local, x->clock(), true);
 	local_close(&x->local);
+	streams_end(&x->streams);
 }
 
 static const struct child_ops export_ops = {
@@ -141,12 +169,14 @@ static const struct child_ops export_ops = {
 
 void export_init(struct export *x, struct child *child, int supervisor_fd)
 {
-	/* No file may change what libcrypto does in here. */
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+	/* No file may change what libssl does in here. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		abort();
+	signal(SIGPIPE, SIG_IGN); /* libssl writes to a connection that may have ended */
 	*x = (struct export){ .child = child, .clock = clock_utc };
 	x->tick.fn = on_tick;
 	x->tick.context = x;
 	local_init(&x->local);
 	child_init(child, PROC_EXPORT, &export_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
+	streams_init(&x->streams, child);
 }

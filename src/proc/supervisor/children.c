@@ -259,6 +259,9 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	case IPC_WITNESS_CONNECT:
 		witness_connect(s, c, f);
 		break;
+	case IPC_STREAM_CONNECT:
+		stream_connect(s, c, f);
+		break;
 	case IPC_NAMES_ASK:
 		names_ask(s, c, f->head.tag);
 		break;

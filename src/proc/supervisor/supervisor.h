@@ -28,6 +28,7 @@
  *   snapshot.c    a configuration arrives
  *   witnesses.c   connections to the ledger's witnesses, and their list for the next start
  *   names.c       sockets to the machine's name servers, for the courier
+ *   streams.c     connections to collectors of session records
  *   show.c        `show status`
  */
 #ifndef PROC_SUPERVISOR_SUPERVISOR_H
@@ -263,6 +264,11 @@ enum rc connects_limit(struct child_process *from, struct err *e);
 /* A socket of this type whose connection is in progress: its holder finds out how that ends. -1: error. */
 int connect_begin(const struct endpoint *to, int type, struct err *e);
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
+
+/* streams.c */
+#define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
+void streams_give(struct supervisor *s); /* to export: the collectors of the configuration */
+void stream_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 
 /* names.c */
 void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag);

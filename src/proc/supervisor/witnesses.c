@@ -18,8 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FILE_MAGIC  0x33574750u				 /* "PGW3" */
-#define AUTHORITIES "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
+#define FILE_MAGIC 0x33574750u /* "PGW3" */
 
 struct file {
 	uint32_t magic, zero;
@@ -69,12 +68,12 @@ static enum rc keep(const struct supervisor *s, struct err *e)
 /* Opened each time: an update of the list puts another file in its place. */
 static void authorities_give(struct child_process *courier)
 {
-	const struct msg_resource m = { .kind = RESOURCE_AUTHORITIES, .name = AUTHORITIES };
-	int fd = open(AUTHORITIES, O_RDONLY | O_CLOEXEC);
+	const struct msg_resource m = { .kind = RESOURCE_AUTHORITIES, .name = SYSTEM_AUTHORITIES };
+	int fd = open(SYSTEM_AUTHORITIES, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0) {
 		if (errno != ENOENT)
-			log_error("open '%s': %m", AUTHORITIES);
+			log_error("open '%s': %m", SYSTEM_AUTHORITIES);
 		return;
 	}
 	if (ipc_send_RESOURCE(&courier->port.link, 0, &m, fd) != RC_OK)

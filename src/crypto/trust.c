@@ -1,6 +1,5 @@
-#include "proc/courier/trust.h"
+#include "crypto/trust.h"
 #include "crypto/hash.h"
-#include "proc/courier/errand.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -37,18 +36,19 @@ enum rc trust_make(SSL_CTX **ret_trust, const char *pem, size_t n, unsigned *ret
 	/* Of what TLS says for itself (new keys, tickets) one message a round: a server that goes on and on
 	 * would keep us from the other witnesses, and from the clock that ends it. */
 	SSL_CTX_clear_mode(t, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_max_cert_list(t, COURIER_CHAIN_BYTES_MAX);
+	SSL_CTX_set_max_cert_list(t, TRUST_CHAIN_BYTES_MAX);
 	*ret_count = pem ? authorities_read(SSL_CTX_get_cert_store(t), pem, n) : 0;
 	*ret_trust = t;
 	return RC_OK;
 }
 
-SSL *trust_begin(SSL_CTX *trust, const struct url *url, const uint8_t key[32], int fd)
+SSL *trust_begin(SSL_CTX *trust, const struct url *url, bool http, const uint8_t key[32], int fd)
 {
-	static const uint8_t http[] = "\x08http/1.1";
+	static const uint8_t alpn[] = "\x08http/1.1";
 	bool name = url->address.family == ADDR_NONE;
 	SSL *s = SSL_new(trust);
-	bool good = s && SSL_set_fd(s, fd) == 1 && SSL_set_alpn_protos(s, http, sizeof http - 1) == 0;
+	bool good =
+		s && SSL_set_fd(s, fd) == 1 && (!http || SSL_set_alpn_protos(s, alpn, sizeof alpn - 1) == 0);
 
 	if (good && name)
 		good = SSL_set_tlsext_host_name(s, (char *)(uintptr_t)url->host) ==

@@ -1,24 +1,26 @@
 /*
- * TLS towards witnesses, by libssl: version 1.2 at the least, the server proves the URL's name by a
+ * TLS towards witnesses and collectors, by libssl: version 1.2 at the least, the server proves the URL's name by a
  * certificate of an authority of the system's list, or it has the key that the configuration names. No
- * session is resumed, no certificate is shown, no configuration file of libssl's is read. Callers: errand.c.
+ * session is resumed, no certificate is shown, no configuration file of libssl's is read. Callers:
+ * proc/courier/errand.c, proc/export/stream.c.
  * One thread.
  */
-#ifndef PROC_COURIER_TRUST_H
-#define PROC_COURIER_TRUST_H
+#ifndef CRYPTO_TRUST_H
+#define CRYPTO_TRUST_H
 
 #include "base/url.h"
 
 #include <openssl/ssl.h>
 
-#define AUTHORITIES_MAX (4u << 20) /* octets of the list; Debian's has 220 KB */
+#define TRUST_CHAIN_BYTES_MAX (64 << 10) /* of the certificates that a server sends */
+#define AUTHORITIES_MAX	      (4u << 20) /* octets of the list; Debian's has 220 KB */
 
 /* pem NULL: without any authority. *ret_count: authorities that were read. */
 enum rc trust_make(SSL_CTX **ret_trust, const char *pem, size_t n, unsigned *ret_count, struct err *e);
 
-/* A connection to this server over the socket, which stays the caller's. key: SHA-256 of its public key,
+/* A connection to this server over the socket, which stays the caller's. http: ALPN says so. key: SHA-256 of its public key,
  * NULL: its certificate has to stand for the URL's host. NULL: out of memory. */
-SSL *trust_begin(SSL_CTX *trust, const struct url *url, const uint8_t key[32], int fd);
+SSL *trust_begin(SSL_CTX *trust, const struct url *url, bool http, const uint8_t key[32], int fd);
 
 /* After the handshake: is it the intended server? */
 enum rc trust_check(SSL *ssl, const uint8_t key[32], struct err *e);

@@ -1,0 +1,84 @@
+/*
+ * Collectors of session records to records. Part of the compiler.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/compile.h"
+
+static const struct {
+	const char *word;
+	uint16_t port; /* RFC 5425, RFC 3195, RFC 5426 */
+} transports[STREAM_TRANSPORT_COUNT] = {
+	[STREAM_TLS] = { "tls", 6514 },
+	[STREAM_TCP] = { "tcp", 601 },
+	[STREAM_UDP] = { "udp", 514 },
+};
+
+static uint32_t transport_of(const char *word)
+{
+	uint32_t t = 0;
+
+	while (t < STREAM_TRANSPORT_COUNT - 1 && strcmp(transports[t].word, word) != 0)
+		t++;
+	return t;
+}
+
+static enum rc stream_tls(struct compiler *c, const struct lyd_node *node, struct snap_log_stream *ret)
+{
+	static const char *const words[] = { "server-name", "server-key", "authorities" };
+	const struct lyd_node *key = tree_child(c->m, node, "server-key");
+
+	for (size_t i = 0; i < COUNT_OF(words) && ret->transport != STREAM_TLS; i++)
+		if (tree_child(c->m, node, words[i]))
+			return tree_fault(c->faults, tree_child(c->m, node, words[i]),
+				"%s needs transport tls, and this one is %s", words[i],
+				transports[ret->transport].word);
+	if (key && tree_child(c->m, node, "authorities"))
+		return tree_fault(c->faults, key,
+			"server-key is given beside authorities: with a key only that key counts, remove one of them");
+	if (tree_child(c->m, node, "server-name"))
+		snprintf(ret->server_name, sizeof ret->server_name, "%s", tree_value(node, "server-name"));
+	if (tree_child(c->m, node, "authorities"))
+		snprintf(ret->authorities, sizeof ret->authorities, "%s", tree_value(node, "authorities"));
+	for (size_t i = 0; key && i < sizeof ret->server_key; i++) {
+		const char *hex = lyd_get_value(key);
+		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
+		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	return RC_OK;
+}
+
+static enum rc stream(struct compiler *c, const struct lyd_node *node)
+{
+	struct snap_log *v = &c->head.log;
+	struct snap_log_stream *x = &v->stream[v->count];
+	enum rc rc;
+
+	if (v->count == LOG_STREAMS_MAX)
+		return tree_fault(c->faults, node, "more than %d streams: at most that many are supported",
+			LOG_STREAMS_MAX);
+	snprintf(x->name, sizeof x->name, "%s", tree_value(node, "name"));
+	x->transport = transport_of(tree_value(node, "transport"));
+	x->to.port = (uint16_t)value_number(node, "port");
+	if (x->to.port == 0)
+		x->to.port = transports[x->transport].port;
+	if ((rc = value_address(c, tree_child(c->m, node, "host"), &x->to.addr)) ||
+		(rc = stream_tls(c, node, x))) {
+		memset(x, 0, sizeof *x);
+		return rc;
+	}
+	v->count++;
+	return RC_OK;
+}
+
+enum rc compile_log(struct compiler *c)
+{
+	const struct lyd_node *node = tree_child(c->m, tree_child(c->m, NULL, "log"), "stream");
+	enum rc rc = RC_OK;
+
+	for (; node && compile_continues(c, rc); node = tree_next(node))
+		rc = faults_join(rc, stream(c, node));
+	return rc;
+}

@@ -1,0 +1,40 @@
+/*
+ * Collectors of session records in snapshot_check().
+ */
+#include "model/snapshot_check.h"
+
+static const char *stream_fault(const struct snap_log_stream *x)
+{
+	bool key = !bytes_zero(x->server_key, sizeof x->server_key);
+	bool tls = x->transport == STREAM_TLS;
+
+	if (!name_ok(x->name, sizeof x->name))
+		return "its name is empty or not terminated";
+	if ((x->to.addr.family != ADDR_V4 && x->to.addr.family != ADDR_V6) || x->to.port == 0 ||
+		x->to.scope != 0 || !bytes_zero(x->to.addr.zero, sizeof x->to.addr.zero) ||
+		!bytes_zero(
+			x->to.addr.b + addr_size(&x->to.addr), sizeof x->to.addr.b - addr_size(&x->to.addr)))
+		return "not an address and a port";
+	if (x->transport >= STREAM_TRANSPORT_COUNT || x->format >= STREAM_FORMAT_COUNT)
+		return "an unknown transport or format";
+	if (!memchr(x->server_name, '\0', sizeof x->server_name) ||
+		!memchr(x->authorities, '\0', sizeof x->authorities) || strchr(x->authorities, '/'))
+		return "a name is not terminated, or is not that of a file";
+	return !tls && (key || x->server_name[0] || x->authorities[0]) ? "what only TLS has" : NULL;
+}
+
+enum rc snapshot_log_check(const struct snap_log *v, struct err *e)
+{
+	static const struct snap_log_stream none;
+
+	if (v->count > LOG_STREAMS_MAX || v->zero)
+		return err_add(e, RC_MALFORMED, "snapshot: the number of log streams is out of range");
+	for (uint32_t i = 0; i < LOG_STREAMS_MAX; i++) {
+		const char *what = i < v->count ? stream_fault(&v->stream[i])
+				   : memcmp(&v->stream[i], &none, sizeof none) != 0 ? "stray bytes"
+										    : NULL;
+		if (what)
+			return bad(e, "log stream", i, what);
+	}
+	return RC_OK;
+}

@@ -1,0 +1,62 @@
+/*
+ * One collector: a bounded queue of records, and a connection that the supervisor opens, begun again with growing pauses. A
+ * message is sent as a whole or again as a whole on the next connection; what the kernel had taken when a connection broke is
+ * lost and nobody can know, because syslog has no answers. What the collector says is read and thrown away. Callers:
+ * streams.c. One thread.
+ */
+#ifndef PROC_EXPORT_STREAM_H
+#define PROC_EXPORT_STREAM_H
+
+#include "export/syslog.h"
+#include "ipc/loop.h"
+#include "crypto/trust.h"
+
+#define STREAM_QUEUE_MAX    4096 /* records, some 3 MB */
+#define STREAM_CONNECT_NS   (10 * NS_PER_S)
+#define STREAM_PAUSE_MIN_NS NS_PER_S
+#define STREAM_PAUSE_MAX_NS (60 * NS_PER_S)
+#define STREAM_EACH_ROUND   64 /* messages, before other files are looked at */
+
+enum stream_state {
+	STREAM_OFF,
+	STREAM_PAUSED, /* until the timer begins the next connection */
+	STREAM_ASKED,  /* the supervisor, for a connection */
+	STREAM_HELLO,  /* it is under way, and TLS on it */
+	STREAM_OPEN,
+};
+
+struct stream {
+	struct loop *loop;
+	bool (*connect)(struct stream *s); /* asks the supervisor for a connection */
+	void *context;
+	enum stream_state state;
+	struct snap_log_stream config;
+	char host_name[NAME_MAX_BYTES];
+	uint64_t awaited; /* tag of what the supervisor was asked */
+	SSL_CTX *trust;	  /* of TLS; NULL: none yet */
+	unsigned authorities;
+	SSL *ssl;
+	struct watch conn; /* fd -1: none */
+	struct timer timer;
+	mono_ns pause;
+	struct session_record *queue; /* STREAM_QUEUE_MAX */
+	uint32_t head, queued;
+	uint64_t sent, lost, unsaid;
+	char message[SYSLOG_MESSAGE_MAX];
+	size_t message_n, message_at;
+	char why[160];
+};
+
+void stream_init(struct stream *s, struct loop *l, bool (*connect)(struct stream *s), void *context);
+/* Of a new configuration. What is queued stays where the stream is the same. False: out of memory. */
+bool stream_begin(struct stream *s, const struct snap_log_stream *config, const char *host_name);
+/* PEM of the authorities; connections that stand are kept. */
+enum rc stream_trust(struct stream *s, const char *pem, size_t n, struct err *e);
+void stream_end(struct stream *s);
+void stream_put(struct stream *s, const struct session_record *r);
+/* The supervisor's answers; takes fd over. */
+void stream_connected(struct stream *s, int fd);
+void stream_refused(struct stream *s, const char *why);
+const char *stream_state_text(const struct stream *s);
+
+#endif

@@ -1,0 +1,130 @@
+"""Collectors of session records: rsyslog of Debian over TLS with an authority of ours, over TCP and UDP; one that is not there costs nothing but what its
+queue does not hold."""
+import json
+
+import pytest
+from kit import WEB, config_of, own_lab, show, verify_ledger, wait_for
+from test_courier import Authority
+
+TLS, TCP, UDP = 6514, 601, 514
+CONFIG = """
+global(workDirectory="{dir}" defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{dir}/ca.pem"
+       defaultNetstreamDriverCertFile="{dir}/good.pem" defaultNetstreamDriverKeyFile="{dir}/good.key" maxMessageSize="8k")
+template(name="raw" type="string" string="%inputname% %hostname% %app-name% %msgid% %syslogseverity% %msg%\\n")
+module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon")
+module(load="imptcp")
+module(load="imudp")
+input(type="imtcp" port="{tls}")
+input(type="imptcp" port="{tcp}")
+input(type="imudp" port="{udp}")
+action(type="omfile" file="{dir}/received" template="raw" asyncWriting="off")
+"""
+STREAMS = """
+log {{
+    stream siem {{
+        host {host};
+        server-name siem.example;
+        authorities corp;
+    }}
+    stream plain {{
+        host {host};
+        transport tcp;
+    }}
+    stream lossy {{
+        host {host};
+        transport udp;
+    }}
+    stream stranger {{
+        host {host};
+        server-name siem.example;
+        authorities other;
+    }}
+}}
+"""
+
+
+class Collector:
+    def __init__(self, lab):
+        self.node, self.dir = lab["web"], lab["web"].state / "rsyslog"
+        self.dir.mkdir(exist_ok=True)
+        authority = Authority("corp")
+        authority.server(self.dir, "good", names=("siem.example",))
+        (self.dir / "ca.pem").write_bytes(authority.pem())
+        trust = lab["hq"].state / "etc" / "trust"
+        trust.mkdir(exist_ok=True)
+        (trust / "corp.pem").write_bytes(authority.pem())
+        (trust / "other.pem").write_bytes(Authority("other").pem())
+        (self.dir / "rsyslog.conf").write_text(CONFIG.format(dir=self.dir, tls=TLS, tcp=TCP, udp=UDP))
+        self.process = None
+
+    def start(self):
+        self.process = self.node.popen(["rsyslogd", "-n", "-iNONE", "-f", str(self.dir / "rsyslog.conf")])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+    def received(self, name):
+        """[(hostname, app, msgid, severity, record)] that came by this input."""
+        file = self.dir / "received"
+        lines = file.read_text().splitlines() if file.exists() else []
+        found = [line.split(" ", 5) for line in lines]
+        return [(*f[1:5], json.loads(f[5])) for f in found if f[0] == name]
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = own_lab("pgc")
+    two_sites.up("on")
+    try:
+        yield two_sites
+        verify_ledger(two_sites, "hq")
+    finally:
+        two_sites.down()
+
+
+@pytest.fixture(scope="module")
+def collector(lab):
+    made = Collector(lab)
+    made.start()
+    lab.commit("hq", config_of("hq") + STREAMS.format(host=WEB), "collectors")
+    yield made
+    made.stop()
+
+
+def refused(lab):
+    lab["host-a"].run(f"timeout 2 bash -c 'exec 3<>/dev/tcp/{WEB}/23'", check=False)
+
+
+def row(lab, name):
+    return next(r for r in show(lab, "hq", "export") if r["name"] == name)
+
+
+def test_records_arrive(lab, collector):
+    for name in ("siem", "plain"):
+        wait_for(lambda name=name: row(lab, name)["state"] == "connected", 20, f"{name} is connected")
+    refused(lab)
+    for name in ("imtcp", "imptcp", "imudp"):
+        wait_for(lambda name=name: collector.received(name), 10, f"a record by {name}")
+        host, app, msgid, severity, record = collector.received(name)[0]
+        assert (host, app, msgid, severity) == ("hq", "plaingate", "session-deny", "4")
+        assert (record["rule"], record["dst"], record["dst_port"], record["reason"]) == ("no-telnet", WEB, 23, "policy-reject")
+
+
+def test_a_stranger_gets_nothing(lab, collector):
+    """The certificate is of an authority that this stream does not name."""
+    stranger = row(lab, "stranger")
+    assert int(stranger["records"]) == 0 and stranger["state"] != "connected" and "not trusted" in stranger["reason"]
+
+
+def test_what_waits_arrives(lab, collector):
+    before = len(collector.received("imtcp"))
+    collector.stop()
+    wait_for(lambda: row(lab, "siem")["state"] != "connected", 10, "the end is seen")
+    for _ in range(3):
+        refused(lab)
+    wait_for(lambda: int(row(lab, "siem")["queued"]) == 3, 10, "three records wait")
+    collector.start()
+    wait_for(lambda: len(collector.received("imtcp")) >= before + 3, 30, "they arrive")
+    assert len(collector.received("imtcp")) == before + 3
+    assert int(row(lab, "siem")["lost"]) == 0
