@@ -122,6 +122,10 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 		return &line->output;
 	case OPTION_CONFIG:
 		return &line->config;
+	case OPTION_ROUTES:
+		return &line->routes;
+	case OPTION_INGRESS:
+		return &line->ingress;
 	case OPTION_COMMENT:
 		return &line->comment;
 	default:
@@ -346,6 +350,8 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 		if (used == 0)
 			continue;
 		wants = arguments_n(row->arguments, &needs);
+		if (i == COMMAND_REPLAY)
+			wants = CLI_CAPTURES_MAX;
 		if (n - used < needs)
 			return lacks_argument((enum cli_command_id)i, e);
 		if (i == COMMAND_SHOW && !(table_n = table_words(n - used, words + used, &table)))
@@ -365,6 +371,8 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 				 : n - used > 0	   ? words[used]
 						   : NULL;
 		line->name = n - used > 1 ? words[used + 1] : NULL;
+		for (int k = used; i == COMMAND_REPLAY && k < n; k++)
+			line->captures[line->captures_n++] = words[k];
 		return RC_OK;
 	}
 	return no_command(n, words, e);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "cli/limits.h"
 #include "ipc/messages.h"
 
 #define CLI_SOCKET_DEFAULT  "/run/plaingate/control.sock"
@@ -47,7 +48,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(TO,      "--to",      "TIME-OR-DIR", "the last moment, included (a day: up to its end); for `archive`: the directory") \
 	O(BEFORE,  "--before",  "TIME",   "entries from before this moment")					\
 	O(OUTPUT,  "-o",        "FILE",   "the file to write; an existing file is kept")			\
-	O(CONFIG,  "--config",  "DIR",    "the directory of the configurations' texts; default: `config` beside the ledger")
+	O(CONFIG,  "--config",  "FILE-OR-DIR", "for `replay`: the configuration; for `investigate`: the directory of the configurations' texts; default: `config` beside the ledger")	\
+	O(ROUTES,  "--routes",  "FILE",   "what (ip route show table all; ip -6 route show table all) prints on the gateway")	\
+	O(INGRESS, "--ingress", "NAME",   "the interface by which all packets come; default: the capture's, else the one towards which the source is routed")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL) | OPT(JSON),							\
@@ -93,6 +96,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(ARCHIVE,       "archive",        "DIR",   OPT(BEFORE) | OPT(TO) | OPT(KEY),			\
 	  "Moves old entries of the ledger in DIR to an archive. With the archive the ledger stays verifiable as a "	\
 	  "whole.")											\
+	C(REPLAY,        "replay",         "CAPTURE [CAPTURE]...", OPT(CONFIG) | OPT(ROUTES) | OPT(INGRESS) | OPT(OUTPUT) | OPT(JSON),	\
+	  "Prints what a configuration decides about the packets of captures (pcap, pcapng), by the data plane's own code; with -o writes them "	\
+	  "with each verdict as the packet's comment. Needs no running gateway, and no privilege.")		\
 	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
 	C(HELP,          "help",           "[COMMAND] [WORD]", 0, "Prints all commands, tables and options; with COMMAND, as `show --help` does too, that one and its options.")
 /* clang-format on */
@@ -139,7 +145,9 @@ struct cli_line {
 	const char *name;     /* the second argument, or NULL */
 	uint64_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
-	const char *from, *to, *before, *output, *config;
+	const char *from, *to, *before, *output, *config, *routes, *ingress;
+	const char *captures[CLI_CAPTURES_MAX]; /* of replay */
+	size_t captures_n;
 	struct ip_addr ours[CLI_OURS_MAX];
 	size_t ours_n;
 	uint32_t limit, count, confirm_minutes;

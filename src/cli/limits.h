@@ -33,9 +33,19 @@
 
 /* ---- the command line and who gave it ---- */
 
-/* Words beside options: the longest command has two, and two arguments. */
-#define CLI_WORDS_MAX	  8
+/* Captures of one `replay`. */
+#define CLI_CAPTURES_MAX  256
+/* Words beside options: the longest command has two, and arguments. */
+#define CLI_WORDS_MAX	  (CLI_CAPTURES_MAX + 2)
 /* Processes between this one and the sshd that holds the administrator's connection. */
 #define CLI_ANCESTORS_MAX 64
+
+/* ---- replay ---- */
+
+#define REPLAY_ROUTES_BYTES_MAX (256u << 20) /* a full table of both families is about 100 MB of text */
+#define REPLAY_COUNTS_MAX	160	     /* verdicts and reasons of drops: more than there are */
+#define REPLAY_INTERFACES_MAX	1024	     /* of the capture that is written */
+#define REPLAY_ROW_MAX		8192
+#define REPLAY_NAME_MAX		4097 /* a path, with what is not printable written out */
 
 #endif

@@ -11,6 +11,7 @@
 #include "cli/investigate.h"
 #include "cli/printer.h"
 #include "cli/render.h"
+#include "cli/replay.h"
 #include "cli/shadowed.h"
 #include "cli/verify.h"
 #include "cli/verify_log.h"
@@ -598,6 +599,8 @@ int cli_run(const struct cli_line *line)
 		return run_investigate(line);
 	case COMMAND_ARCHIVE:
 		return run_archive(line);
+	case COMMAND_REPLAY:
+		return run_replay(line);
 	case COMMAND_VERSION:
 		puts("plaingate " PLAINGATE_VERSION);
 		return STATUS_OK;

@@ -48,7 +48,7 @@ _Static_assert(
 /* Members of an open object; names of which nothing is known are left out. */
 void packet_facts_json(struct jw *w, const struct packet_facts *f);
 
-/* (for tests) A sentence without the ends: "drop policy-deny; rule no (trust to untrust); in lan0". Returns ret_text. */
+/* A sentence without the ends: "drop policy-deny; rule no (trust to untrust); in lan0". Returns ret_text. */
 #define PACKET_FACTS_TEXT_MAX 1024
 const char *packet_facts_text(char ret_text[PACKET_FACTS_TEXT_MAX], const struct packet_facts *f);
 

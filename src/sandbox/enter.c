@@ -227,3 +227,22 @@ enum rc sandbox_enter(enum proc self, struct err *e)
 		rc = err_add(e, RC_INTERNAL, "the table has no confinement for it");
 	return rc == RC_OK ? rc : err_add(e, rc, "while confining %s", proc_name(self));
 }
+
+enum rc sandbox_offline(struct err *e)
+{
+	static const struct user nobody = { 65534, 65534 };
+	enum rc rc = RC_OK;
+
+	warm_up();
+	if (limit(RLIMIT_CORE, 0, "core", e) != RC_OK || limit(RLIMIT_NPROC, 0, "processes", e) != RC_OK)
+		return RC_IO;
+	if (geteuid() == 0)
+		rc = user_become(&nobody, e);
+	else
+		rc = capabilities_drop(e);
+	if (rc != RC_OK)
+		return rc;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_errno(e, RC_IO, "set no_new_privs");
+	return filter_load_offline(e);
+}

@@ -152,6 +152,39 @@ static int fill_supervisor(scmp_filter_ctx f, const char **ret_call)
 	return never_bpf(f);
 }
 
+static int fill_offline(scmp_filter_ctx f, const char **ret_call)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < offline_calls_n && r >= 0; i++) {
+		*ret_call = offline_calls[i].name;
+		r = add(f, &offline_calls[i]);
+	}
+	return r;
+}
+
+enum rc filter_load_offline(struct err *e)
+{
+	const char *call = "";
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	enum rc rc = RC_OK;
+	int r;
+
+	if (!f)
+		return err_add(e, RC_INTERNAL, "seccomp: out of memory");
+	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = fill_offline(f, &call);
+	if (r == 0)
+		r = seccomp_load(f);
+	if (r < 0) {
+		errno = -r;
+		rc = err_errno(e, RC_INTERNAL, "seccomp filter of a program on a file %s", call);
+	}
+	seccomp_release(f);
+	return rc;
+}
+
 enum rc filter_load(enum proc self, struct err *e)
 {
 	bool supervisor = self == PROC_SUPERVISOR;

@@ -16,4 +16,10 @@
  */
 enum rc sandbox_enter(enum proc self, struct err *e);
 
+/*
+ * The same for a program that an administrator runs on a file of strangers: it becomes `nobody` if it is root, has no capabilities, and from
+ * then on reads and writes what is open already. Nothing can be opened, connected, executed or started. Not reversible. Source: table.c.
+ */
+enum rc sandbox_offline(struct err *e);
+
 #endif

@@ -100,6 +100,24 @@ const struct call calls[] = {
 };
 const size_t calls_n = COUNT_OF(calls);
 
+/* A program on a file: memory, what is open, its end. */
+#define OFFLINE(S)												\
+	S(mmap, CALL_NO_EXEC) S(mprotect, CALL_NO_EXEC) S(munmap, CALL_ANY) S(mremap, CALL_ANY) S(madvise, CALL_ANY) S(brk, CALL_ANY)	\
+	S(read, CALL_ANY) S(pread64, CALL_ANY) S(write, CALL_ANY) S(writev, CALL_ANY) S(close, CALL_ANY) S(lseek, CALL_ANY)	\
+	S(fstat, CALL_ANY) S(newfstatat, CALL_OPEN_FILE) S(clock_gettime, CALL_ANY) S(getrandom, CALL_ANY) S(futex, CALL_ANY)	\
+	S(getpid, CALL_ANY) S(gettid, CALL_ANY) S(sched_yield, CALL_ANY) S(prctl, CALL_PRCTL) S(prlimit64, CALL_NO_LIMIT)	\
+	S(rt_sigaction, CALL_ANY) S(rt_sigprocmask, CALL_ANY) S(rt_sigreturn, CALL_ANY) S(sigaltstack, CALL_ANY)		\
+	S(tgkill, CALL_SELF) S(exit, CALL_ANY) S(exit_group, CALL_ANY)								\
+	S(open, CALL_REFUSED) S(openat, CALL_REFUSED) S(stat, CALL_REFUSED) S(access, CALL_REFUSED) S(readlink, CALL_REFUSED)	\
+	S(ioctl, CALL_REFUSED)
+
+const struct call offline_calls[] = {
+#define E(call, check) { SCMP_SYS(call), #call, 0, check },
+	OFFLINE(E)
+#undef E
+};
+const size_t offline_calls_n = COUNT_OF(offline_calls);
+
 /* Ways into the kernel or into other processes that starting, measuring and restarting never needs. */
 #define NEVER(S)											\
 	S(ptrace) S(process_vm_readv) S(process_vm_writev) S(pidfd_getfd) S(kcmp)			\

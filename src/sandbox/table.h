@@ -64,4 +64,9 @@ extern const size_t supervisor_bpf_n;
 /* The second half of sandbox_enter(). Needs no_new_privs. */
 enum rc filter_load(enum proc self, struct err *e);
 
+/* What is left to sandbox_offline(). */
+extern const struct call offline_calls[];
+extern const size_t offline_calls_n;
+enum rc filter_load_offline(struct err *e);
+
 #endif

@@ -78,14 +78,14 @@ enum rc pcapng_next(struct pcapng_reader *r, struct pcapng_packet *ret_packet, s
 
 enum pcapng_direction { PCAPNG_UNKNOWN, PCAPNG_INBOUND, PCAPNG_OUTBOUND };
 
-/* (for tests) The largest block of a packet of n octets with a comment. */
+/* The largest block of a packet of n octets with a comment. */
 size_t pcapng_packet_size(uint32_t n);
-/* (for tests) Begins a file. Texts are UTF-8. */
+/* Begins a file. Texts are UTF-8. */
 void pcapng_write_section(struct wr *w, const char *application, const char *comment);
 /* Interfaces have numbers from 0, in the order in which they are written. */
 void pcapng_write_interface(struct wr *w, const char *name, uint32_t link, const char *comment);
 void pcapng_write_packet(struct wr *w, const struct pcapng_packet *packet, enum pcapng_direction direction);
-/* How many packets of the interface were lost until then. */
+/* (for tests) How many packets of the interface were lost until then. */
 void pcapng_write_statistics(
 	struct wr *w, uint32_t interface, uint64_t when_ns, uint64_t received, uint64_t lost);
 

@@ -74,4 +74,6 @@ void handover_to_tunnel(struct pipeline *p, struct train *t, uint32_t owner)
 	assert(owner != p->worker);
 	if (!hand_over(p, owner, HANDOVER_TUNNEL, t))
 		t->drop = DROP_WORKER_QUEUE_FULL;
+	else if (train_is_traced(t))
+		trace_say(p, t, "worker", PACKET_PASS, "handed over to worker %u, which seals it", owner);
 }

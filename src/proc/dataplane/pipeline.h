@@ -27,6 +27,8 @@
  *	carried.c          sessions carried by the kernel (carried.h)
  *	trace.c            the stages in plain text
  *	question.c         what they would do with a packet that does not exist
+ *	offline.c          all of it without sockets, for `replay` (offline.h)
+ *	offline_routes.c   what it knows of routes: a text
  *
  * stages.h is what these share, limits.h their limits.
  */
