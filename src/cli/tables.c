@@ -65,6 +65,10 @@ static const struct cli_column nat_blocks_columns[] = {
 	{ "type", "type", LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "src", "inside host", LEFT }, { "nat_src", "outside address", LEFT },
 	{ "ports", "ports", LEFT }, { "users", "users", RIGHT }, { "age_s", "age (s)", RIGHT }, { "expires_in_s", "expires in (s)", RIGHT }, { "block", "block", RIGHT },
 };
+static const struct cli_column screens_columns[] = {
+	{ "zone", "zone", LEFT }, { "screen", "screen", LEFT }, { "recognises", "recognises", LEFT }, { "action", "action", LEFT },
+	{ "threshold", "threshold", RIGHT }, { "packets", "packets", RIGHT }, { "text", "what it is", LEFT },
+};
 static const struct cli_column servers_columns[] = {
 	{ "server", "server", LEFT }, { "state", "state", LEFT }, { "since_s", "since (s)", RIGHT }, { "checks", "checks", RIGHT },
 	{ "failures", "failures", RIGHT }, { "interval_s", "interval (s)", RIGHT }, { "reason", "reason", LEFT },
@@ -130,8 +134,8 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(COUNTERS, counters)
-	E(LEDGER, ledger) E(EXPORT, export) E(KEYS, keys)
+	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec)
+	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(KEYS, keys)
 #undef E
 };
 /* clang-format on */

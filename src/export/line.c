@@ -13,6 +13,8 @@ static const char *reason_of(const struct session_record *r)
 	switch (r->event) {
 	case SESSION_EVENT_DENY:
 	case SESSION_EVENT_DROP:
+	case SESSION_EVENT_SCREEN_DROP:
+	case SESSION_EVENT_SCREEN_ALARM:
 		return drop_name((enum drop_reason)r->reason);
 	case SESSION_EVENT_CLOSE:
 	case SESSION_EVENT_NAT_BLOCK_GIVEN:
@@ -50,6 +52,9 @@ static uint32_t parts(enum session_event e)
 	case SESSION_EVENT_NAT_EXHAUSTED:
 	case SESSION_EVENT_NAT_BLOCK_LIMIT:
 		return PART_NAMES | PART_PACKET | PART_NAT_RULE | PART_COUNT;
+	case SESSION_EVENT_SCREEN_DROP:
+	case SESSION_EVENT_SCREEN_ALARM:
+		return PART_NAMES | PART_PACKET | PART_COUNT;
 	case SESSION_EVENT_NAT_BLOCK_TAKEN:
 		return PART_NAT_RULE | PART_BLOCK;
 	case SESSION_EVENT_NAT_BLOCK_GIVEN:

@@ -491,6 +491,10 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
  */
 void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 
+/* Has the address as many sessions out of the zone as this, as source or as destination? The zone counts them. */
+bool fw_sessions_reach(
+	const struct firewall *fw, uint32_t zone, const struct ip_addr *a, bool destination, uint32_t limit);
+
 /* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
 
@@ -580,7 +584,8 @@ enum fw_log_kind {
 	 * longer. Not limited by rates: whoever asks for them afterwards relies on all of them. */
 	FW_LOG_BLOCK_TAKEN,
 	FW_LOG_BLOCK_GIVEN,
-	FW_LOG_BLOCKS_LOST /* `suppressed` records of blocks found no room before this one */
+	FW_LOG_BLOCKS_LOST, /* `suppressed` records of blocks found no room before this one */
+	FW_LOG_SCREEN /* `suppressed` packets met a screen (drop) of rule_name since the last record; permits: they passed */
 };
 struct fw_log {
 	enum fw_log_kind kind;
@@ -605,6 +610,9 @@ struct fw_log {
 	uint64_t packets[2], bytes[2];
 };
 bool fw_log_next(struct firewall *fw, struct fw_log *ret_log);
+/* A screen of t's zone was met; at what rate it may be said is the caller's matter. False: the ring is full. */
+bool fw_log_screen(struct firewall *fw, const struct train *t, enum drop_reason which, const char *screen,
+	bool passed, uint64_t packets, mono_ns now);
 
 /* ---- inspection ---- */
 

@@ -49,13 +49,22 @@ static void address_count(const struct firewall *fw, struct fw_policy *p, const 
 	fw_count(&p->limit_slots[at.second], by);
 }
 
+static bool counts_sources(const struct snap_zone *z)
+{
+	return z->source_sessions_max > 0 || z->flags & ZONE_COUNTS_SOURCES;
+}
+
+static bool counts_destinations(const struct snap_zone *z)
+{
+	return z->destination_sessions_max > 0 || z->flags & ZONE_COUNTS_DESTINATIONS;
+}
+
 bool fw_limits_new(struct fw_policy *p, const struct snapshot *s)
 {
 	bool addresses = false;
 
 	for (uint32_t i = 0; i < s->zones.count; i++)
-		addresses |=
-			snap_zones(s)[i].source_sessions_max || snap_zones(s)[i].destination_sessions_max;
+		addresses |= counts_sources(&snap_zones(s)[i]) || counts_destinations(&snap_zones(s)[i]);
 	p->rule_sessions = lines_new(s->rules.count + 1u, sizeof *p->rule_sessions);
 	if (addresses)
 		p->limit_slots = calloc((size_t)2 * TABLES * FW_LIMIT_SLOTS, sizeof *p->limit_slots);
@@ -86,11 +95,11 @@ void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct
 		return; /* the gateway itself */
 	const struct snap_zone *z = &snap_zones(p->snapshot)[zone];
 	fw_count(&p->zone_sessions[zone], by);
-	if (z->source_sessions_max) {
+	if (counts_sources(z)) {
 		struct ip_addr source = addr_source(fw_key_src(&s->key[0]));
 		address_count(fw, p, &source, zone, SOURCE, by);
 	}
-	if (z->destination_sessions_max) {
+	if (counts_destinations(z)) {
 		struct ip_addr destination = fw_key_src(&s->key[1]);
 		address_count(fw, p, &destination, zone, DESTINATION, by);
 	}
@@ -167,6 +176,16 @@ static bool address_is_full(
 		second += p ? fw_counted(&p->limit_slots[at.second]) : 0;
 	}
 	return MIN_OF(first, second) >= limit;
+}
+
+bool fw_sessions_reach(
+	const struct firewall *fw, uint32_t zone, const struct ip_addr *a, bool destination, uint32_t limit)
+{
+	struct ip_addr source = addr_source(*a);
+
+	return fw->policy && fw->policy->limit_slots && zone < fw->policy->snapshot->zones.count &&
+	       address_is_full(
+		       fw, destination ? a : &source, zone, destination ? DESTINATION : SOURCE, limit);
 }
 
 enum drop_reason fw_limit_check(

@@ -166,6 +166,27 @@ void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train
 	*e = (struct fw_log_exhausted){ .next = now + FW_LOG_EXHAUSTED_EVERY };
 }
 
+bool fw_log_screen(struct firewall *fw, const struct train *t, enum drop_reason which, const char *screen,
+	bool passed, uint64_t packets, mono_ns now)
+{
+	struct fw_log *l = log_place(fw);
+
+	if (!l)
+		return false;
+	*l = (struct fw_log){ .kind = FW_LOG_SCREEN,
+		.drop = which,
+		.permits = passed,
+		.rule = TRAIN_NONE,
+		.zone = { (uint16_t)t->in_zone, FW_ZONE_GONE },
+		.at = now,
+		.suppressed = packets };
+	if (t->src.family != ADDR_NONE && t->dst.family == t->src.family)
+		l->key[0] = fw_key_of(t);
+	snprintf(l->rule_name, sizeof l->rule_name, "%s", screen);
+	names_put(l, fw->policy);
+	return true;
+}
+
 /* One record for each rule and zone with suppressed records. False: not all of them fit the ring. */
 static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {

@@ -52,6 +52,17 @@ static enum session_timeout of_protocol(const struct fw_session *s)
 	}
 }
 
+/* A screen of the zone gives up earlier. */
+static uint32_t half_open_timeout(const struct firewall *fw, const struct fw_session *s, uint32_t seconds)
+{
+	uint32_t zone = s->zones.zone[0];
+
+	if (!fw->policy || s->zones.epoch != fw->state->epoch || zone >= fw->policy->snapshot->zones.count)
+		return seconds;
+	uint32_t early = snap_zones(fw->policy->snapshot)[zone].half_open_s;
+	return early > 0 && early < seconds ? early : seconds;
+}
+
 uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *s)
 {
 	enum session_timeout of = transitory(s->state);
@@ -60,5 +71,7 @@ uint32_t fw_session_timeout(const struct firewall *fw, const struct fw_session *
 		return s->timeout_s;
 	uint32_t seconds = fw->timeout_s[of == TIMEOUT_COUNT ? of_protocol(s) : of];
 	assert(seconds > 0); /* snapshot_check() */
+	if (of == TIMEOUT_TCP_SYN_SENT || of == TIMEOUT_TCP_SYN_RECEIVED)
+		return half_open_timeout(fw, s, seconds);
 	return seconds;
 }

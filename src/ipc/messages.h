@@ -323,6 +323,7 @@ struct msg_neighbour {
 	S(TALKERS,    "talkers",    DATAPLANE,  "sources, destinations or pairs with most octets, packets or sessions")	\
 	S(NAT,        "nat",        DATAPLANE,  "NAT rules and their bindings")		\
 	S(NAT_BLOCKS, "nat blocks", DATAPLANE,  "blocks of ports by inside host: who has an address and port")	\
+	S(SCREENS,    "screens",    DATAPLANE,  "what the screens of each zone have recognised")	\
 	S(SERVERS,    "servers",    SUPERVISOR, "servers of destination NAT whose health is checked")	\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\

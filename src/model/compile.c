@@ -87,6 +87,7 @@ static enum rc zone(struct compiler *c, const struct lyd_node *node)
 		z->flags |= ZONE_LOG_HOST_INBOUND;
 	if (tree_value(node, "tcp-loose"))
 		z->flags |= ZONE_TCP_LOOSE;
+	compile_zone_screen(c, tree_value(node, "screen"), z);
 	const struct lyd_node *limit = tree_child(c->m, node, "session-limit");
 	if (limit) {
 		z->sessions_max = (uint32_t)value_number(limit, "total");
@@ -119,7 +120,8 @@ static enum rc compile_zones(struct compiler *c)
 	V(esp_proposals, struct snap_esp_proposal)		\
 	V(peers,         struct snap_peer)			\
 	V(selectors,     struct selector)			\
-	V(tunnels,       struct snap_tunnel)
+	V(tunnels,       struct snap_tunnel)			\
+	V(screens,       struct snap_screen)
 /* clang-format on */
 
 static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)
@@ -185,9 +187,10 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 /* In order: later steps look up what the earlier ones made. */
 static enum rc compile_all(struct compiler *c)
 {
-	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_zones, compile_objects,
-		compile_host_services, compile_policy, compile_nat, compile_dnat, compile_proxies,
-		compile_uplinks, compile_peers, compile_tunnels, compile_evidence, compile_log };
+	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_screens, compile_zones,
+		compile_objects, compile_host_services, compile_policy, compile_nat, compile_dnat,
+		compile_proxies, compile_uplinks, compile_peers, compile_tunnels, compile_evidence,
+		compile_log };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

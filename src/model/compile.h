@@ -39,7 +39,7 @@ struct compiler {
 	struct snapshot head;
 	struct objects addresses, applications;
 	struct vec zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
-		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
+		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels, screens;
 };
 
 /*
@@ -71,6 +71,10 @@ uint32_t compile_interface(struct compiler *c, const struct lyd_node *node, cons
 
 /* compile_proxy.c */
 enum rc compile_proxies(struct compiler *c); /* proxy-arp and proxy-ndp; after zones */
+
+/* compile_screens.c */
+enum rc compile_screens(struct compiler *c);						   /* before zones */
+void compile_zone_screen(const struct compiler *c, const char *name, struct snap_zone *z); /* NULL: none */
 
 /* compile_uplink.c */
 enum rc compile_uplinks(struct compiler *c); /* after zones */

@@ -25,7 +25,7 @@ enum packet_verdict {
 #undef E
 };
 
-#define PACKET_DROP_BYTES 32 /* a name of wire/drop.h */
+#define PACKET_DROP_BYTES 48 /* a name of wire/drop.h */
 
 struct packet_facts {
 	uint32_t verdict;		  /* enum packet_verdict */

@@ -39,7 +39,8 @@ bool session_record_sound(struct session_record *r, uint32_t reasons)
 	if (!endpoint_sound(&r->src) || !endpoint_sound(&r->dst) || !endpoint_sound(&r->nat_src) ||
 		!endpoint_sound(&r->nat_dst) || r->event >= SESSION_EVENT_COUNT || r->src_bits > 128)
 		return false;
-	return r->event == SESSION_EVENT_DENY || r->event == SESSION_EVENT_DROP
+	bool of_screen = r->event == SESSION_EVENT_SCREEN_DROP || r->event == SESSION_EVENT_SCREEN_ALARM;
+	return r->event == SESSION_EVENT_DENY || r->event == SESSION_EVENT_DROP || of_screen
 		       ? r->reason < reasons
 		       : r->reason < SESSION_END_COUNT;
 }

@@ -21,6 +21,8 @@
 	E(NAT_BLOCK_LIMIT, "nat-block-limit",        "an inside host has as many blocks of ports as its rule allows")		\
 	E(NAT_BLOCK_TAKEN, "nat-block-allocated",    "an inside host has a block of ports from now on")				\
 	E(NAT_BLOCK_GIVEN, "nat-block-released",     "an inside host has a block of ports no longer")				\
+	E(SCREEN_DROP,     "screen-drop",            "`count` packets met a screen of the zone since the last such record, and were dropped")	\
+	E(SCREEN_ALARM,    "screen-alarm",           "`count` packets met a screen of the zone since the last such record, and passed: it is one of alarms")	\
 	E(NAT_BLOCKS_LOST, "nat-block-records-lost", "`count` records of blocks found no room")					\
 	E(LOST,            "records-lost",           "`count` records did not reach the session log: a queue was full, or a process was not running")	\
 	E(LOG_FILE,        "log-file",               "a file of the session log begins; `log` is the log's identifier")
@@ -67,7 +69,7 @@ struct session_record {
 	struct endpoint src, dst, nat_src, nat_dst; /* of no family: none, or not translated */
 	uint32_t session;
 	uint16_t event;	 /* enum session_event */
-	uint16_t reason; /* enum drop_reason of DENY and DROP; else enum session_end */
+	uint16_t reason; /* enum drop_reason of DENY, DROP and screens; else enum session_end */
 	uint16_t nat_first, nat_last;
 	uint8_t proto, src_bits; /* src_bits: of a block's inside host, where it is a prefix */
 	uint8_t zero[2];

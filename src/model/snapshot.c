@@ -27,7 +27,8 @@
 	A(esp_proposals, struct snap_esp_proposal, PROPOSALS_MAX)		\
 	A(peers,         struct snap_peer,         PEERS_MAX)			\
 	A(selectors,     struct selector,          TUNNELS_MAX * 2 * SELECTORS_MAX)	\
-	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)
+	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)			\
+	A(screens,       struct snap_screen,       SCREENS_MAX)
 /* clang-format on */
 
 /* Arrays begin on 8 bytes, and their records have no padding at their end. */
@@ -122,8 +123,15 @@ static enum rc check_zones(const struct snapshot *s, struct err *e)
 			return bad(e, "zones", i, "its name is empty or not terminated");
 		if (!span_in(&z[i].host_services, s->host_services.count))
 			return bad(e, "zones", i, "its services are not in the array");
-		if (z[i].flags & ~(uint32_t)(ZONE_TCP_RST | ZONE_LOG_HOST_INBOUND | ZONE_TCP_LOOSE))
+		if (z[i].flags & ~(uint32_t)ZONE_FLAGS)
 			return bad(e, "zones", i, "an unknown flag");
+		if (z[i].screen > s->screens.count)
+			return bad(e, "zones", i, "its screen does not exist");
+	}
+	for (uint32_t i = 0; i < s->screens.count; i++) {
+		const char *fault = snap_screen_fault(&snap_screens(s)[i]);
+		if (fault)
+			return bad(e, "screens", i, fault);
 	}
 	for (uint32_t i = 0; i < s->interfaces.count; i++) {
 		if (!name_ok(f[i].name, sizeof f[i].name))

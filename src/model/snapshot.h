@@ -11,6 +11,7 @@
 #ifndef MODEL_SNAPSHOT_H
 #define MODEL_SNAPSHOT_H
 
+#include "base/screens.h"
 #include "base/selector.h"
 #include "model/algorithms.h"
 #include "model/keeper_api.h"
@@ -22,6 +23,7 @@
 
 #define ZONES_MAX	      64
 #define INTERFACES_MAX	      64
+#define SCREENS_MAX	      64
 #define PEERS_MAX	      1024
 #define SESSIONS_MAX	      (1u << 22) /* the greatest session-limit */
 #define WORKERS_MAX	      16	 /* of the data plane; a power of two */
@@ -103,6 +105,25 @@ struct snap_zone {
 	uint32_t flags;		   /* enum zone_flags */
 	/* sessions out of the zone: of all, of one source, to one destination; 0: as many as the table holds */
 	uint32_t sessions_max, source_sessions_max, destination_sessions_max;
+	uint32_t
+		half_open_s; /* after which a handshake of TCP is given up, if that is earlier; 0: it is not */
+	uint32_t screen;     /* 1 + its index in screens; 0: none */
+};
+
+enum screen_flags {
+	SCREEN_ALARM_ONLY = 1 << 0, /* what is recognised passes */
+	SCREEN_SYN_FLOOD = 1 << 1   /* the three numbers below are set */
+};
+
+/* What is recognised in packets from the zones that name it: base/screens.h. */
+struct snap_screen {
+	char name[NAME_MAX_BYTES];
+	struct screen_set on;
+	uint32_t flags;		      /* enum screen_flags */
+	uint32_t spoofing;	      /* enum screen_spoofing */
+	uint32_t limit[SCREEN_COUNT]; /* of those with a threshold that are on; else 0 */
+	/* SYN cookies: SYNs a second to one address and port, cookies a second for an alarm, age of a half-open session */
+	uint32_t syn_attack, syn_alarm, syn_timeout_s;
 };
 
 /*
@@ -141,6 +162,10 @@ enum zone_flags {
 	ZONE_TCP_RST = 1 << 0,		/* answer denied TCP with a reset */
 	ZONE_LOG_HOST_INBOUND = 1 << 1, /* log what host-inbound drops */
 	ZONE_TCP_LOOSE = 1 << 2, /* TCP from it may begin in its middle, and its numbers are not checked */
+	ZONE_COUNTS_SOURCES =
+		1 << 3, /* sessions of each source, and to each destination: its screen limits them */
+	ZONE_COUNTS_DESTINATIONS = 1 << 4,
+	ZONE_FLAGS = (1 << 5) - 1
 };
 
 struct snap_interface {
@@ -489,8 +514,11 @@ struct snapshot {
 	struct snap_log log;
 	/* byte offset from the block's start, and count of records */
 	struct span zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
-		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels;
+		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels, screens;
 };
+
+/* compile_screens.c: what is wrong with a screen; NULL: nothing. */
+const char *snap_screen_fault(const struct snap_screen *x);
 
 /* Are both prefixes of one family and length? */
 bool snap_prefixes_fit(const struct ip_range *a, const struct ip_range *b);
@@ -528,6 +556,15 @@ uint32_t snap_zone_was(const struct snapshot *now, const struct snapshot *next, 
 #define snap_peers(s)	      SNAP(s, peers, struct snap_peer)
 #define snap_selectors(s)     SNAP(s, selectors, struct selector)
 #define snap_tunnels(s)	      SNAP(s, tunnels, struct snap_tunnel)
+#define snap_screens(s)	      SNAP(s, screens, struct snap_screen)
+
+/* The screen of a zone's packets; NULL: none. */
+static inline const struct snap_screen *snap_screen_of(const struct snapshot *s, uint32_t zone)
+{
+	uint32_t i = zone < s->zones.count ? snap_zones(s)[zone].screen : 0;
+
+	return i > 0 ? &snap_screens(s)[i - 1] : 0;
+}
 
 /* Of a span into texts; empty where there is none. */
 static inline const char *snap_text(const struct snapshot *s, struct span text)

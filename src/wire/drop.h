@@ -5,6 +5,12 @@
 #ifndef WIRE_DROP_H
 #define WIRE_DROP_H
 
+#include "base/screens.h"
+
+/* A screen is one reason. */
+#define DROP_OF_SCREEN(D, id, name, path, kind, preset, text)                                                \
+	D(SCREEN_##id, "screen-" name, "a screen of the zone: " text)
+
 /* clang-format off */
 #define DROP_REASONS(D)	/* id, name as shown and counted, text */ \
 	D(NONE,                  "none",                  "not dropped") \
@@ -26,6 +32,8 @@
 	D(TCP_FLAGS,             "tcp-flags",             "impossible TCP flags: none, SYN+FIN, SYN+RST, FIN without ACK") \
 	D(SOURCE_ROUTE,          "source-route",          "loose or strict source routing, or an IPv6 routing header type 0") \
 	D(IP_OPTIONS,            "ip-options",            "an IPv4 option or IPv6 extension header that is not forwarded") \
+	SCREENS(DROP_OF_SCREEN, D) \
+	D(SCREEN_SYN_FLOOD,      "screen-tcp-syn-flood",  "a SYN beyond the attack-threshold of a screen of the zone: it was answered with a SYN cookie, and does not go on itself") \
 	/* reassembly */	\
 	D(FRAGMENT_OVERLAP,      "fragment-overlap",      "fragments overlap") \
 	D(FRAGMENT_INVALID,      "fragment-invalid",      "a fragment with an impossible offset or size, or a first fragment without the transport header") \
@@ -98,6 +106,13 @@ enum drop_reason {
 	DROP_REASONS(E) DROP_COUNT
 #undef E
 };
+
+#define DROP_SCREEN_FIRST ((enum drop_reason)(DROP_IP_OPTIONS + 1)) /* of SCREEN_COUNT rows */
+
+static inline enum drop_reason drop_of_screen(enum screen i)
+{
+	return (enum drop_reason)((uint32_t)DROP_SCREEN_FIRST + (uint32_t)i);
+}
 
 const char *drop_name(enum drop_reason r);
 const char *drop_text(enum drop_reason r);

@@ -230,8 +230,8 @@ static void place(struct pipeline *p, uint32_t index)
 	struct carry_entry e;
 
 	if (!s || pipeline_carries(p, index, s) || s->packets[0] + s->packets[1] < CARRIED_AFTER ||
-		!fw_session_may_be_carried(p->fw, index, p->now) || !way_is_known(p, s, 0) ||
-		!way_is_known(p, s, 1) || alg_may_read(p, s))
+		!fw_session_may_be_carried(p->fw, index, p->now) || screen_watches(p, s) ||
+		!way_is_known(p, s, 0) || !way_is_known(p, s, 1) || alg_may_read(p, s))
 		return;
 	if (fw_is_carried(s))
 		carried_sync(p, index); /* removes what is no link */

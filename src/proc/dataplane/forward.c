@@ -243,22 +243,45 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
  * that its answers would take, which come by the interface that it leaves by. By zone and not by link, so that two
  * uplinks of one zone may be used asymmetrically. Of a route with several next hops any will do (RFC 8704).
  */
-static bool source_fits(const struct pipeline *p, const struct train *t,
+struct source_fit {
+	bool routed, in_zone, by_interface;
+};
+
+static struct source_fit source_fits(const struct pipeline *p, const struct train *t,
 	const struct selectors_packet *packet, const struct forwarding_decision *decision)
 {
 	const struct selectors_packet answer = { packet->dst, t->src, packet->proto, packet->has_ports,
 		packet->dst_port, packet->src_port };
 	const struct route_flow flow = flow_of(p, &answer, decision->interface, t->vrf);
 	struct route_answer back[ROUTE_PATHS_MAX];
+	struct source_fit fit = { 0 };
 	uint32_t n = route_next_hops(p->routes, &flow, back, COUNT_OF(back));
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t interface = back[i].kind == ROUTE_UNICAST
-					     ? pipeline_interface_of_link(p, back[i].link)
-					     : TRAIN_NONE;
-		if (interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone)
-			return true;
+		if (back[i].kind != ROUTE_UNICAST)
+			continue;
+		uint32_t interface = pipeline_interface_of_link(p, back[i].link);
+		fit.routed = true;
+		fit.in_zone |= interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone;
+		fit.by_interface |= interface != TRAIN_NONE && interface == t->in_interface;
 	}
-	return false;
+	return fit;
+}
+
+/* A screen of the zone may ask for more than its zone, or for less; one of alarms lets pass what only it would drop. */
+static void source_check(struct pipeline *p, struct train *t, const struct selectors_packet *packet,
+	const struct forwarding_decision *decision)
+{
+	const struct source_fit fit = source_fits(p, t, packet, decision);
+	enum screen_spoofing how = screens_apply(p, t) ? screen_spoofing(p, t) : SPOOFING_ZONE;
+	bool needs_zone = how != SPOOFING_LOOSE;
+	bool fits = how == SPOOFING_LOOSE    ? fit.routed
+		    : how == SPOOFING_STRICT ? fit.in_zone && fit.by_interface
+					     : fit.in_zone;
+
+	if (!fits && screens_apply(p, t))
+		screen_spoofed(p, t);
+	if (needs_zone && !fit.in_zone && t->drop == DROP_NONE)
+		t->drop = DROP_SPOOFED;
 }
 
 static bool is_local(const struct pipeline *p, uint8_t vrf, const struct ip_addr *addr)
@@ -528,10 +551,12 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 		return false;
 	}
 	const struct selectors_packet arrived = forward_packet_of(t);
-	if (from_link && !source_fits(p, t, is_nat64(t, &egress->dnat) ? &arrived : &packet, decision)) {
-		t->drop = DROP_SPOOFED;
+	if (from_link)
+		source_check(p, t, is_nat64(t, &egress->dnat) ? &arrived : &packet, decision);
+	if (t->drop == DROP_NONE && screens_apply(p, t))
+		screen_sessions(p, t, &packet.dst);
+	if (t->drop != DROP_NONE)
 		return false;
-	}
 	egress->to_host = decision->to_host;
 	egress->vrf = decision->vrf;
 	if (decision->interface != TRAIN_NONE)
@@ -548,7 +573,9 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 	struct forwarding_decision decision;
 	uint32_t owner;
 
-	if (!forward_way(p, ctx, &egress, &decision))
+	if (screens_apply(p, t))
+		screen_begins(p, t);
+	if (t->drop != DROP_NONE || !forward_way(p, ctx, &egress, &decision))
 		return;
 	if (fw_admit_elsewhere(p->fw, t, &egress, p->now, &owner)) {
 		handover_to_owner(p, ctx, owner);
@@ -575,7 +602,9 @@ void forward_consider(struct pipeline *p, struct packet_context *ctx)
 		t->drop = DROP_NO_ZONE;
 		return;
 	}
+	p->screens->dry = true;
 	bool goes_on = forward_way(p, ctx, &egress, &decision);
+	p->screens->dry = false;
 	a->dnat = egress.dnat;
 	a->to_host = ctx->to_host;
 	if (!goes_on || fw_admit_elsewhere(p->fw, t, &egress, p->now, &a->owner))
@@ -751,6 +780,14 @@ static void forward_session(struct pipeline *p, struct packet_context *ctx)
 		forward_renew(p, ctx, &packet);
 }
 
+/* Who was sent datagrams and has sent some back is not flooded; ICMP queries count whether they are answered or not. */
+static bool session_is_answered(const struct pipeline *p, const struct train *t)
+{
+	const struct fw_session *s = fw_session(p->fw, t->session);
+
+	return t->proto == IP_UDP && (t->flags & TRAIN_REPLY || s->flags & FW_SESSION_CONFIRMED);
+}
+
 void forward_decide(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
@@ -765,10 +802,14 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		fw_expected_answer(p->fw, t, p->now);
 	if (t->drop != DROP_NONE)
 		return;
-	if (t->session == TRAIN_NONE)
+	if (t->session == TRAIN_NONE) {
 		forward_new(p, ctx);
-	else
-		forward_session(p, ctx);
+	} else {
+		if (screens_apply(p, t) && t->proto != IP_TCP && !session_is_answered(p, t))
+			screen_unanswered(p, t);
+		if (t->drop == DROP_NONE)
+			forward_session(p, ctx);
+	}
 	if (t->drop == DROP_NONE && !ctx->counted)
 		t->drop = size_check(ctx);
 	if (train_is_traced(t) && !ctx->counted) {

@@ -171,4 +171,7 @@
 /* With seven of eight records used, those idle for so long are taken back. */
 #define CARRIED_IDLE   (10 * NS_PER_S)
 
+/* One line of the log for each zone and screen, of each worker. */
+#define SCREEN_SAY_EVERY (10 * NS_PER_S)
+
 #endif

@@ -24,6 +24,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
 	p->alg = alg_new();
+	bool screens = screens_new(p);
 	p->tunnels = lines_new(TUNNELS_MAX, sizeof *p->tunnels);
 	p->rates = p->rates_own = lines_new(1, sizeof *p->rates_own);
 	/* One large page where the machine has some: all sealed octets pass through it. */
@@ -37,7 +38,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	esp_batch_begin(&p->batch);
 	memcpy(p->hash_key, hash_key, sizeof p->hash_key);
 	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments disclose it, but not the key */
-	if (!p->tunnels || !p->rates || !p->scratch || !p->alg) {
+	if (!p->tunnels || !p->rates || !p->scratch || !p->alg || !screens) {
 		pipeline_done(p);
 		return false;
 	}
@@ -55,6 +56,7 @@ void pipeline_join(struct pipeline *const *all, uint32_t n)
 		p->fragment_id = p->fragment_id / WORKERS_MAX * WORKERS_MAX + i;
 		/* By the same key the same host has the same place. */
 		p->rates = all[0]->rates_own;
+		p->screens->floods = all[0]->screens->floods_own;
 		memcpy(p->hash_key, all[0]->hash_key, sizeof p->hash_key);
 	}
 }
@@ -69,6 +71,7 @@ void pipeline_done(struct pipeline *p)
 	free(p->rates_own);
 	free(p->alg);
 	carry_free(p->carried.carry);
+	screens_free(p);
 	free(p->scratch);
 	*p = (struct pipeline){ 0 };
 }
@@ -186,6 +189,7 @@ void pipeline_load_prepared(struct pipeline *p, mono_ns now)
 		p->interfaces[i].zone = snap_interfaces(s)[i].zone;
 	}
 	proxies_load(p, old);
+	screens_load(p, old);
 	pipeline_changed(p);
 }
 
@@ -226,10 +230,13 @@ void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu)
 	pipeline_changed(p);
 }
 
-static bool arrival_read(struct pipeline *p, struct train *t)
+static bool arrival_read(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 {
 	p->trains_in++;
-	if (train_parse(t) != DROP_NONE)
+	train_parse(t);
+	if (screens_apply(p, t) && !screen_is_ordinary(t))
+		screen_arrived(p, t, in_tunnel);
+	if (t->drop != DROP_NONE)
 		return false;
 	uint32_t packets = train_packets(t);
 	p->packets_in += packets;
@@ -256,9 +263,10 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 
-	if ((!(t->flags & TRAIN_HANDED_OVER) && !arrival_read(p, t)) || !handover_at_home(p, ctx))
+	if ((!(t->flags & TRAIN_HANDED_OVER) && !arrival_read(p, t, ctx->in_tunnel)) ||
+		!handover_at_home(p, ctx))
 		return false;
-	if (p->trace.on)
+	if (p->trace.on && !train_is_traced(t))
 		trace_begin(p, t, ctx->in_tunnel);
 	/* From a virtual machine, perhaps: one frame must not delay all others. */
 	if (train_packets(t) > TRAIN_PACKETS_MAX) {
@@ -270,8 +278,11 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 		return false;
 	if (!(t->flags & TRAIN_FRAGMENT))
 		return true;
-	if (fw_reassemble(p->fw, t, p->now))
-		return handover_at_home(p, ctx);
+	bool whole = fw_reassemble(p->fw, t, p->now);
+	if (screens_apply(p, t))
+		screen_reassembled(p, t);
+	if (whole)
+		return t->drop == DROP_NONE && handover_at_home(p, ctx);
 	ctx->counted = t->drop == DROP_NONE;
 	return false;
 }

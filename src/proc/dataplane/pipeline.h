@@ -10,6 +10,7 @@
  *	offloads.c         checksums and segments that a kernel left to a NIC
  *	ingress.c          trains that have just arrived
  *	pipeline.c         headers, zone, fragments; the stages of a burst; configuration and interfaces
+ *	screens.c          screens of zones, and their alarms
  *	handover.c         trains whose flow, or whose pair of SAs, belongs to another worker
  *	forward.c          where to: host, tunnel, link; cached in the session
  *	tunnel.c           MTU and SAs of tunnels, requests for SAs
@@ -44,6 +45,7 @@
 #include "route/health.h"
 #include "route/route.h"
 #include "route/selectors.h"
+#include "screen/screen.h"
 #include "wire/icmp_make.h"
 #include "wire/resolution.h"
 
@@ -162,6 +164,23 @@ struct proxies {
 	uint8_t frames[TRAIN_BURST_MAX][VIRTIO_SIZE + RESOLUTION_FRAME_MAX];
 };
 
+#define SCREEN_COOKIES	((enum screen)SCREEN_COUNT) /* SYNs that were answered with a SYN cookie */
+#define SCREENS_COUNTED (SCREEN_COUNT + 1)
+
+/* screens.c; floods is one table for all workers, that of the first. */
+struct screens {
+	const struct snap_screen *of[ZONES_MAX]; /* by zone; NULL: none */
+	bool any;
+	bool dry; /* a question: nothing is counted */
+	struct {
+		uint64_t packets; /* met */
+		uint64_t unsaid;  /* of these, in no line of the log yet */
+		mono_ns say_at;
+	} met[ZONES_MAX][SCREENS_COUNTED];
+	struct floods *floods, *floods_own;
+	struct scans scans;
+};
+
 struct trace {
 	struct packet_filters filters;
 	uint32_t left;	/* packets still wanted */
@@ -207,6 +226,7 @@ struct pipeline {
 	struct queued_packet neighbour_queue[NEIGHBOUR_QUEUE_MAX];
 	struct solicitations solicitations;
 	struct proxies proxies;
+	struct screens *screens;
 	struct pipeline_rates *rates, *rates_own; /* rates: those of worker 0 */
 	uint8_t hash_key[16]; /* for every hash over values that strangers choose; the same for all workers */
 	uint32_t worker, workers;

@@ -42,13 +42,14 @@ void session_record_make(struct session_record *ret, const struct fw_log *l, mon
 {
 	bool block = l->kind == FW_LOG_BLOCK_TAKEN || l->kind == FW_LOG_BLOCK_GIVEN;
 	bool session = l->kind == FW_LOG_INIT || l->kind == FW_LOG_CLOSE;
-	bool packet = session || l->kind == FW_LOG_DENY || l->kind == FW_LOG_EXHAUSTED;
+	bool packet = session || l->kind == FW_LOG_DENY || l->kind == FW_LOG_EXHAUSTED ||
+		      (l->kind == FW_LOG_SCREEN && l->key[0].family != ADDR_NONE);
 	_Static_assert(SESSION_RULE_ID_BYTES >= RULE_ID_TEXT_MAX, "it fits");
 	uint64_t age_us = l->at != 0 && mono > l->at ? (mono - l->at) / NS_PER_US : 0;
 
 	memset(ret, 0, sizeof *ret);
 	ret->event = (uint16_t)rule_log_event(l);
-	ret->reason = (uint16_t)(l->kind == FW_LOG_DENY					    ? l->drop
+	ret->reason = (uint16_t)(l->kind == FW_LOG_DENY || l->kind == FW_LOG_SCREEN	    ? l->drop
 				 : l->kind == FW_LOG_CLOSE || l->kind == FW_LOG_BLOCK_GIVEN ? (unsigned)l->end
 											    : 0u);
 	ret->at = utc > age_us ? utc - age_us : 0;

@@ -21,6 +21,8 @@ enum session_event rule_log_event(const struct fw_log *l)
 		return SESSION_EVENT_NAT_BLOCK_GIVEN;
 	case FW_LOG_BLOCKS_LOST:
 		return SESSION_EVENT_NAT_BLOCKS_LOST;
+	case FW_LOG_SCREEN:
+		return l->permits ? SESSION_EVENT_SCREEN_ALARM : SESSION_EVENT_SCREEN_DROP;
 	case FW_LOG_DENY:
 		break;
 	}
@@ -87,6 +89,17 @@ static void exhausted_say(struct tw *w, const struct fw_log *l)
 	endpoint_say(w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
 }
 
+static void screen_say(struct tw *w, const struct fw_log *l)
+{
+	tw_say(w, "%s screen=%s zone=%s reason=%s count=%llu", kind(l), l->rule_name, l->zone_name[0],
+		drop_name(l->drop), (unsigned long long)l->suppressed);
+	if (l->key[0].family == ADDR_NONE)
+		return;
+	proto_say(w, l->key[0].proto);
+	endpoint_say(w, "src", fw_key_src(&l->key[0]), l->key[0].src_port);
+	endpoint_say(w, "dst", fw_key_dst(&l->key[0]), l->key[0].dst_port);
+}
+
 static void block_say(struct tw *w, const struct fw_log *l)
 {
 	struct ip_prefix host = { fw_key_src(&l->key[0]), l->key[0].family == ADDR_V4 ? 32 : 64 };
@@ -148,6 +161,10 @@ char *rule_log_text(char ret_text[RULE_LOG_TEXT_MAX], const struct fw_log *l)
 
 	if (l->kind == FW_LOG_EXHAUSTED) {
 		exhausted_say(&w, l);
+		return ret_text;
+	}
+	if (l->kind == FW_LOG_SCREEN) {
+		screen_say(&w, l);
 		return ret_text;
 	}
 	if (l->kind == FW_LOG_BLOCKS_LOST) {

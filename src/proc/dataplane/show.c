@@ -646,6 +646,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 	case SHOW_TEST_POLICY:
 		show_question(d, &o.piece, tag, show);
 		return;
+	case SHOW_SCREENS:
+		show_screens(d, &o.piece);
+		break;
 	case SHOW_IPSEC:
 		ipsec_rows(&o);
 		break;

@@ -39,6 +39,29 @@ void handover_to_owner(struct pipeline *p, struct packet_context *ctx, uint32_t 
 /* Past the firewall, to the worker that seals it, the owner of its pair of SAs. */
 void handover_to_tunnel(struct pipeline *p, struct train *t, uint32_t owner);
 
+/* screens.c: each of them sets t->drop where a screen of the zone drops it. */
+bool screens_new(struct pipeline *p); /* false: out of memory */
+void screens_free(struct pipeline *p);
+void screens_load(struct pipeline *p, const struct snapshot *old); /* a new snapshot is in use */
+/* What the headers of a train say that has arrived, and been parsed. */
+void screen_arrived(struct pipeline *p, struct train *t, uint32_t in_tunnel);
+void screen_reassembled(struct pipeline *p, struct train *t);
+/* A train that begins a session, if policy permits it; or one to somebody who has not answered yet. */
+void screen_begins(struct pipeline *p, struct train *t);
+void screen_unanswered(struct pipeline *p, struct train *t);
+/* server: to whom the session will be. */
+void screen_sessions(struct pipeline *p, struct train *t, const struct ip_addr *server);
+/* The zone's rule about where the source of t must be routed to. */
+enum screen_spoofing screen_spoofing(const struct pipeline *p, const struct train *t);
+void screen_spoofed(struct pipeline *p, struct train *t);
+/* May packets of an established session meet a screen, so that the kernel must not carry it? */
+bool screen_watches(const struct pipeline *p, const struct fw_session *s);
+
+static inline bool screens_apply(const struct pipeline *p, const struct train *t)
+{
+	return p->screens->any && t->in_zone < ZONES_MAX && p->screens->of[t->in_zone];
+}
+
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 /* The same of a train that does not exist, without a session: ctx->asked is filled, t->drop set, and nothing changes. */

@@ -167,6 +167,9 @@ static void counters_add(uint64_t *to, const uint64_t *from, size_t n)
 static void counts_keep(struct pipeline *to, const struct pipeline *from)
 {
 	counters_add(to->drops, from->drops, DROP_COUNT);
+	for (uint32_t z = 0; z < ZONES_MAX; z++)
+		for (uint32_t i = 0; i < SCREENS_COUNTED; i++)
+			to->screens->met[z][i].packets += from->screens->met[z][i].packets;
 	to->packets_in += from->packets_in;
 	to->packets_out += from->packets_out;
 	to->bytes_in += from->bytes_in;
