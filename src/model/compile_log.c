@@ -9,11 +9,11 @@
 
 static const struct {
 	const char *word;
-	uint16_t port; /* RFC 5425, RFC 3195, RFC 5426 */
+	uint16_t port, ipfix_port; /* RFC 5425, RFC 3195, RFC 5426; RFC 7011 section 10.3.4 */
 } transports[STREAM_TRANSPORT_COUNT] = {
-	[STREAM_TLS] = { "tls", 6514 },
-	[STREAM_TCP] = { "tcp", 601 },
-	[STREAM_UDP] = { "udp", 514 },
+	[STREAM_TLS] = { "tls", 6514, 4740 },
+	[STREAM_TCP] = { "tcp", 601, 4739 },
+	[STREAM_UDP] = { "udp", 514, 4739 },
 };
 
 static uint32_t transport_of(const char *word)
@@ -62,8 +62,10 @@ static enum rc stream(struct compiler *c, const struct lyd_node *node)
 	snprintf(x->name, sizeof x->name, "%s", tree_value(node, "name"));
 	x->transport = transport_of(tree_value(node, "transport"));
 	x->to.port = (uint16_t)value_number(node, "port");
+	x->format = strcmp(tree_value(node, "format"), "ipfix") == 0 ? STREAM_IPFIX : STREAM_RFC5424;
 	if (x->to.port == 0)
-		x->to.port = transports[x->transport].port;
+		x->to.port = x->format == STREAM_IPFIX ? transports[x->transport].ipfix_port
+						       : transports[x->transport].port;
 	if ((rc = value_address(c, tree_child(c->m, node, "host"), &x->to.addr)) ||
 		(rc = stream_tls(c, node, x))) {
 		memset(x, 0, sizeof *x);

@@ -8,8 +8,11 @@ static const char *const events[] = {
 #undef E
 };
 
-static const char *const ends[] = {
-#define E(id, name, flow_end, text) [SESSION_END_##id] = name,
+static const struct {
+	const char *name;
+	uint8_t flow_end;
+} ends[] = {
+#define E(id, name, flow_end, text) [SESSION_END_##id] = { name, flow_end },
 	SESSION_ENDS(E)
 #undef E
 };
@@ -23,7 +26,13 @@ const char *session_event_name(enum session_event e)
 const char *session_end_name(enum session_end e)
 {
 	assert((unsigned)e < SESSION_END_COUNT);
-	return ends[e];
+	return ends[e].name;
+}
+
+uint8_t session_end_flow_end(enum session_end e)
+{
+	assert((unsigned)e < SESSION_END_COUNT);
+	return ends[e].flow_end;
 }
 
 static bool endpoint_sound(const struct endpoint *e)

@@ -82,6 +82,7 @@ _Static_assert(
 
 const char *session_event_name(enum session_event e);
 const char *session_end_name(enum session_end e);
+uint8_t session_end_flow_end(enum session_end e);
 
 /* Of another process: terminates its texts. False: a number in it is none of the tables', families do not fit. reasons: how
  * many reasons of drops there are. */

@@ -473,7 +473,7 @@ struct snap_evidence {
 #define SERVER_NAME_BYTES 256 /* RFC 1035 section 2.3.4: 253 octets of a name */
 
 enum stream_transport { STREAM_TLS, STREAM_TCP, STREAM_UDP, STREAM_TRANSPORT_COUNT };
-enum stream_format { STREAM_RFC5424, STREAM_FORMAT_COUNT };
+enum stream_format { STREAM_RFC5424, STREAM_IPFIX, STREAM_FORMAT_COUNT };
 
 /* A collector of session records. */
 struct snap_log_stream {

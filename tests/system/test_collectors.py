@@ -1,12 +1,14 @@
-"""Collectors of session records: rsyslog of Debian over TLS with an authority of ours, over TCP and UDP; one that is not there costs nothing but what its
+"""Collectors of session records: rsyslog of Debian over TLS with an authority of ours, over TCP and UDP, nfcapd for IPFIX; one that is not there costs nothing but what its
 queue does not hold."""
 import json
+import time
 
 import pytest
 from kit import WEB, config_of, own_lab, show, verify_ledger, wait_for
 from test_courier import Authority
+from test_session_log import LOGGED, of
 
-TLS, TCP, UDP = 6514, 601, 514
+TLS, TCP, UDP, IPFIX = 6514, 601, 514, 4739
 CONFIG = """
 global(workDirectory="{dir}" defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{dir}/ca.pem"
        defaultNetstreamDriverCertFile="{dir}/good.pem" defaultNetstreamDriverKeyFile="{dir}/good.key" maxMessageSize="8k")
@@ -33,6 +35,11 @@ log {{
     stream lossy {{
         host {host};
         transport udp;
+    }}
+    stream flows {{
+        host {host};
+        transport udp;
+        format ipfix;
     }}
     stream stranger {{
         host {host};
@@ -92,6 +99,16 @@ def collector(lab):
     made.stop()
 
 
+def objects(text):
+    """JSON objects one after the other, with or without an array around them."""
+    found, decoder = [], json.JSONDecoder()
+    while (at := text.find("{")) >= 0:
+        one, end = decoder.raw_decode(text[at:])
+        found.append(one)
+        text = text[at + end:]
+    return found
+
+
 def refused(lab):
     lab["host-a"].run(f"timeout 2 bash -c 'exec 3<>/dev/tcp/{WEB}/23'", check=False)
 
@@ -128,3 +145,26 @@ def test_what_waits_arrives(lab, collector):
     wait_for(lambda: len(collector.received("imtcp")) >= before + 3, 30, "they arrive")
     assert len(collector.received("imtcp")) == before + 3
     assert int(row(lab, "siem")["lost"]) == 0
+
+
+def test_flows_arrive(lab, collector):
+    """By nfcapd, which knows templates and NAT events; read by nfdump."""
+    flows = collector.dir / "flows"
+    flows.mkdir()
+    nfcapd = lab["web"].popen(["nfcapd", "-w", str(flows), "-p", str(IPFIX), "-t", "3600"])
+    wait_for(lambda: str(IPFIX) in lab["web"].run("ss -Hlun").stdout, 10, "nfcapd listens")
+    lab.commit("hq", config_of("hq", LOGGED) + STREAMS.format(host=WEB), "flows begin again")
+    refused(lab)
+    lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
+    lab["hq"].run("plaingate clear sessions")
+    wait_for(lambda: of(lab, "session-close"), 5, "the session's end")
+    wait_for(lambda: int(row(lab, "flows")["queued"]) == 0, 10, "all are sent")
+    time.sleep(0.5)  # what is in nfcapd's socket
+    nfcapd.terminate()
+    nfcapd.wait(10)
+    (file,) = [f for f in flows.iterdir() if f.name.startswith("nfcapd") and f.stat().st_size > 300]
+    found = objects(lab["web"].run(["nfdump", "-q", "-r", str(file), "-o", "json"]).stdout)
+    deny = next(f for f in found if f.get("dst_port") == 23)
+    end = next(f for f in found if f.get("nat_event_id") == "5")
+    assert (deny["src4_addr"], deny["dst4_addr"], deny["proto"], deny["in_packets"]) == ("10.1.0.2", WEB, 6, 1)
+    assert (end["src4_addr"], end["dst4_addr"], end["proto"], end["in_bytes"], end["src4_xlt_ip"]) == ("10.1.0.2", WEB, 1, 84, "198.51.100.2")

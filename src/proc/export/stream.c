@@ -18,6 +18,10 @@ static void connection_close(struct stream *s)
 		close(s->conn.fd);
 	s->conn.fd = -1;
 	s->message_at = 0; /* again, as a whole */
+	if (s->config.format == STREAM_IPFIX)
+		s->message_n = 0; /* its number is that of the connection */
+	s->sequence = 0;
+	s->since_templates = UINT32_MAX;
 }
 
 static void fail(struct stream *s, const char *why)
@@ -137,17 +141,36 @@ static bool drain(struct stream *s)
 	return false;
 }
 
+static bool templates_due(const struct stream *s)
+{
+	return s->config.format == STREAM_IPFIX &&
+	       (s->since_templates == UINT32_MAX ||
+		       (s->config.transport == STREAM_UDP && s->since_templates >= STREAM_TEMPLATES_EVERY));
+}
+
+static size_t record_put(struct stream *s, const struct session_record *r)
+{
+	if (s->config.format == STREAM_IPFIX)
+		return export_ipfix((uint8_t *)s->message, r, s->sequence, (uint32_t)(s->clock() / 1000000));
+	return export_syslog(s->message, r, s->host_name, s->config.transport != STREAM_UDP);
+}
+
+static void record_drop(struct stream *s)
+{
+	s->head = (s->head + 1) % STREAM_QUEUE_MAX;
+	s->queued--;
+}
+
 static bool message_next(struct stream *s)
 {
 	while (s->message_n == 0 && s->queued > 0) {
-		const struct session_record *r = &s->queue[s->head];
-		s->message_n = export_syslog(s->message, r, s->host_name, s->config.transport != STREAM_UDP);
 		s->message_at = 0;
-		if (s->message_n == 0) { /* cannot be: all names fit */
-			s->lost++;
-			s->head = (s->head + 1) % STREAM_QUEUE_MAX;
-			s->queued--;
-		}
+		s->templates = templates_due(s);
+		s->message_n = s->templates ? export_ipfix_templates((uint8_t *)s->message, s->sequence,
+						      (uint32_t)(s->clock() / 1000000))
+					    : record_put(s, &s->queue[s->head]);
+		if (s->message_n == 0) /* IPFIX has no word for it; of syslog it cannot be */
+			record_drop(s);
 	}
 	return s->message_n > 0;
 }
@@ -155,8 +178,13 @@ static bool message_next(struct stream *s)
 static void message_done(struct stream *s)
 {
 	s->message_n = 0;
-	s->head = (s->head + 1) % STREAM_QUEUE_MAX;
-	s->queued--;
+	if (s->templates) {
+		s->since_templates = 0;
+		return;
+	}
+	record_drop(s);
+	s->since_templates++;
+	s->sequence++;
 	s->sent++;
 	s->pause = 0;
 }
@@ -265,7 +293,11 @@ void stream_put(struct stream *s, const struct session_record *r)
 
 void stream_init(struct stream *s, struct loop *l, bool (*connect)(struct stream *s), void *context)
 {
-	*s = (struct stream){ .loop = l, .connect = connect, .context = context };
+	*s = (struct stream){ .loop = l,
+		.connect = connect,
+		.context = context,
+		.since_templates = UINT32_MAX,
+		.clock = clock_utc };
 	s->conn = (struct watch){ .fd = -1, .fn = on_ready, .context = s };
 	s->timer.fn = on_timer;
 	s->timer.context = s;

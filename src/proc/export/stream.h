@@ -7,15 +7,17 @@
 #ifndef PROC_EXPORT_STREAM_H
 #define PROC_EXPORT_STREAM_H
 
+#include "export/ipfix.h"
 #include "export/syslog.h"
 #include "ipc/loop.h"
 #include "crypto/trust.h"
 
-#define STREAM_QUEUE_MAX    4096 /* records, some 3 MB */
-#define STREAM_CONNECT_NS   (10 * NS_PER_S)
-#define STREAM_PAUSE_MIN_NS NS_PER_S
-#define STREAM_PAUSE_MAX_NS (60 * NS_PER_S)
-#define STREAM_EACH_ROUND   64 /* messages, before other files are looked at */
+#define STREAM_QUEUE_MAX       4096 /* records, some 3 MB */
+#define STREAM_CONNECT_NS      (10 * NS_PER_S)
+#define STREAM_PAUSE_MIN_NS    NS_PER_S
+#define STREAM_PAUSE_MAX_NS    (60 * NS_PER_S)
+#define STREAM_TEMPLATES_EVERY 64 /* records over UDP, where one may be lost (RFC 7011 section 8.4) */
+#define STREAM_EACH_ROUND      64 /* messages, before other files are looked at */
 
 enum stream_state {
 	STREAM_OFF,
@@ -44,6 +46,10 @@ struct stream {
 	uint64_t sent, lost, unsaid;
 	char message[SYSLOG_MESSAGE_MAX];
 	size_t message_n, message_at;
+	bool templates;	   /* the message is no record, but IPFIX's templates */
+	uint32_t sequence; /* of IPFIX: records in this connection */
+	uint32_t since_templates;
+	utc_us (*clock)(void); /* clock_utc(); tests have another */
 	char why[160];
 };
 

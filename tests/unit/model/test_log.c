@@ -18,10 +18,12 @@ static void records(void **state)
 		compiled("log { stream one { host 192.0.2.1; server-name siem.example; authorities corp; } "
 			 "stream two { host 2001:db8::1; transport tcp; } "
 			 "stream three { host 192.0.2.3; port 5140; transport udp; } "
+			 "stream five { host 192.0.2.5; transport udp; format ipfix; } "
+			 "stream six { host 192.0.2.6; format ipfix; } "
 			 "stream four { host 192.0.2.4; server-key " HEX64 "; } }");
 	const struct snap_log_stream *x = s->log.stream;
 
-	assert_int_equal(s->log.count, 4);
+	assert_int_equal(s->log.count, 6);
 	assert_string_equal(x[0].name, "one");
 	assert_int_equal(x[0].transport, STREAM_TLS);
 	assert_int_equal(x[0].format, STREAM_RFC5424);
@@ -33,8 +35,11 @@ static void records(void **state)
 	assert_int_equal(x[1].transport, STREAM_TCP);
 	assert_int_equal(x[2].to.port, 5140);
 	assert_int_equal(x[2].transport, STREAM_UDP);
-	assert_int_equal(x[3].server_key[0], 0x01);
-	assert_int_equal(x[3].server_key[31], 0xef);
+	assert_int_equal(x[3].format, STREAM_IPFIX);
+	assert_int_equal(x[3].to.port, 4739);
+	assert_int_equal(x[4].to.port, 4740);
+	assert_int_equal(x[5].server_key[0], 0x01);
+	assert_int_equal(x[5].server_key[31], 0xef);
 	assert_int_equal(snapshot_log_check(&s->log, NULL), RC_OK);
 	free(s);
 }
