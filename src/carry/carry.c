@@ -8,6 +8,9 @@ struct carry {
 	struct carry_tables tables;
 	uint32_t worker, first, n; /* its records */
 	uint32_t used;
+	uint32_t
+		high; /* of its records those below may have a session; all of them until they were walked once */
+	bool walked;
 	/* Free records, by the time since they are: a queue. Those from `fresh` on have not been looked at. */
 	uint32_t *next, *freed_ms;
 	uint32_t free_first, free_last, fresh;
@@ -106,6 +109,7 @@ static bool is_seen(const struct carry *c, uint32_t i)
 
 static void seen_set(struct carry *c, uint32_t i)
 {
+	c->high = i < c->high ? c->high : i + 1;
 	c->seen[i / 64] |= 1ull << i % 64;
 }
 
@@ -116,19 +120,21 @@ static void found(struct carry *c, uint32_t i)
 	seen_set(c, i);
 }
 
-/* A record that nobody has: one that was never looked at, or the one that is free for longest. */
+/* A record that nobody has: the one that is free for longest, or one that was never looked at. */
 static uint32_t record_new(struct carry *c, mono_ns now)
 {
+	uint32_t i = c->free_first;
+
+	if (i != NONE && ms_of(now) - c->freed_ms[i] >= CARRY_REST_NS / NS_PER_MS) {
+		c->free_first = c->next[i];
+		if (c->free_first == NONE)
+			c->free_last = NONE;
+		return i;
+	}
 	for (; c->fresh < c->n; c->fresh++)
 		if (c->tables.records[c->first + c->fresh].state == CARRY_FREE && !is_seen(c, c->fresh))
 			return c->fresh++;
-	uint32_t i = c->free_first;
-	if (i == NONE || ms_of(now) - c->freed_ms[i] < CARRY_REST_NS / NS_PER_MS)
-		return NONE;
-	c->free_first = c->next[i];
-	if (c->free_first == NONE)
-		c->free_last = NONE;
-	return i;
+	return NONE;
 }
 
 static void record_give(struct carry *c, uint32_t i, mono_ns now)
@@ -348,15 +354,21 @@ void carry_give(struct carry *c, uint32_t link, mono_ns now)
 }
 
 uint32_t carry_next(
-	const struct carry *c, uint32_t *cursor, uint32_t *budget, uint32_t *ret_session, uint32_t *ret_id)
+	struct carry *c, uint32_t *cursor, uint32_t *budget, uint32_t *ret_session, uint32_t *ret_id)
 {
-	for (; *cursor < c->n && *budget > 0; --*budget) {
-		const struct carry_record *r = &c->tables.records[c->first + (*cursor)++];
+	for (; *cursor < (c->walked ? c->high : c->n) && *budget > 0; --*budget) {
+		uint32_t i = (*cursor)++;
+		const struct carry_record *r = &c->tables.records[c->first + i];
 		if (r->state != CARRY_PLACED)
 			continue;
+		c->high = i < c->high ? c->high : i + 1;
 		*ret_session = r->session;
 		*ret_id = (uint32_t)r->id;
-		return c->first + *cursor;
+		return c->first + i + 1;
+	}
+	if (*cursor >= (c->walked ? c->high : c->n)) {
+		c->walked = true;
+		*cursor = c->n;
 	}
 	return 0;
 }

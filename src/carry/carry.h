@@ -71,7 +71,7 @@ void carry_give(struct carry *c, uint32_t link, mono_ns now);
 /* The next record at or after *cursor that has a session, which is advanced past it, looking at no more than *budget; 0:
  * none. *cursor begins at 0 and is carry_records() at the end. */
 uint32_t carry_next(
-	const struct carry *c, uint32_t *cursor, uint32_t *budget, uint32_t *ret_session, uint32_t *ret_id);
+	struct carry *c, uint32_t *cursor, uint32_t *budget, uint32_t *ret_session, uint32_t *ret_id);
 uint32_t carry_records(const struct carry *c); /* of this worker */
 uint32_t carry_used(const struct carry *c);    /* by sessions that this process has placed or found */
 

@@ -154,10 +154,24 @@ void carried_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *
 		return;
 	const struct route_neighbour *n = route_neighbour_find(p->routes, link, addr);
 	bool usable = n && (n->state == ROUTE_NEIGHBOUR_VALID || n->state == ROUTE_NEIGHBOUR_STALE);
-	if (usable && n->state == ROUTE_NEIGHBOUR_STALE)
-		neighbour_confirm(p, link, addr); /* no packet comes by that would ask for it */
 	if (!usable || !known || memcmp(n->mac, used->mac, sizeof used->mac) != 0)
 		carry_epoch_next(&p->carried.tables);
+}
+
+/* No packet comes by that would ask for it. */
+static void neighbours_confirm(struct pipeline *p, mono_ns now)
+{
+	uint32_t epoch = epoch_now(p);
+
+	p->now = now;
+	for (uint32_t i = 0; i < CARRIED_NEIGHBOURS && carry_used(p->carried.carry) > 0; i++) {
+		const struct carried_neighbour *used = &p->carried.neighbours[i];
+		const struct route_neighbour *n =
+			used->epoch == epoch ? route_neighbour_find(p->routes, used->link, &used->addr)
+					     : NULL;
+		if (n && n->state == ROUTE_NEIGHBOUR_STALE)
+			neighbour_confirm(p, used->link, &used->addr);
+	}
 }
 
 /* The neighbour's link address, then ours; false: it is not known now. */
@@ -296,7 +310,7 @@ void pipeline_carry_pass(struct pipeline *p)
 		carry_epoch_next(&p->carried.tables);
 }
 
-/* One record: what has passed; or it is taken back, since its session is gone or room is short. */
+/* One record: what has passed; or it is taken back, since its session is gone, nothing is to be carried, or room is short. */
 static void record_visit(struct pipeline *p, uint32_t link, uint32_t index, uint32_t id)
 {
 	struct carried *c = &p->carried;
@@ -306,8 +320,8 @@ static void record_visit(struct pipeline *p, uint32_t link, uint32_t index, uint
 		s = fw_session_current(p->fw, index, c->now);
 		if (!s)
 			return; /* a new policy has ended it */
-		bool short_of_room = carry_used(c->carry) > carry_records(c->carry) / 8 * 7;
-		if (short_of_room && c->now > s->last_seen && c->now - s->last_seen > CARRIED_IDLE)
+		bool is_short = carry_used(c->carry) > carry_records(c->carry) / 8 * 7;
+		if (!p->snapshot->offload || (is_short && c->now > s->last_seen + CARRIED_IDLE))
 			carried_end(p, index);
 	} else if (fw_counters(p->fw)->adoption_left == 0) {
 		carry_stop(c->carry, link);
@@ -328,6 +342,7 @@ mono_ns pipeline_carry_timers(struct pipeline *p, mono_ns now)
 		c->beat_at = now + CARRY_BEAT_NS;
 	}
 	if (now >= c->pass_at) {
+		neighbours_confirm(p, now);
 		c->pass_at = now + NS_PER_S;
 		c->walking = true;
 		c->cursor = 0;

@@ -1,12 +1,13 @@
 /*
  * Sessions carried by the kernel against sessions that are not: the same random traffic goes through a gateway whose packets
- * meet the programs first (as ordinary functions: ../carry/programs.h) and through one without them. What leaves, what is
+ * meet the programs first (as ordinary functions: ../carry/kernel.h) and through one without them. What leaves, what is
  * dropped and why, TCP's numbers, counters and ends must be the same.
  */
-#include "../carry/programs.h"
+#include "../carry/kernel.h"
 #include "firewall/internal.h"
 #include "gate.h"
 
+#include <linux/pkt_cls.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,14 +66,11 @@ static void team_begin(struct team *t, uint32_t n)
 
 static void tables_new(void)
 {
-	tables = (struct carry_tables){ calloc(1, sizeof *tables.head),
-		aligned_alloc(64, CARRY_BUCKETS * sizeof *tables.buckets),
-		aligned_alloc(64, CARRY_RECORDS_MAX * sizeof *tables.records) };
-	assert_true(tables.head && tables.buckets && tables.records);
-	memset(tables.buckets, 0, CARRY_BUCKETS * sizeof *tables.buckets);
-	memset(tables.records, 0, CARRY_RECORDS_MAX * sizeof *tables.records);
+	kernel_init();
+	kernel_link(GATE_LAN);
+	kernel_link(GATE_WAN);
+	tables = (struct carry_tables){ kernel_head, kernel_buckets, kernel_records };
 	carry_tables_begin(&tables, gate_flow_key, false);
-	programs_begin(&tables, GATE_WAN);
 }
 
 static void begin(uint32_t workers)
@@ -96,9 +94,7 @@ static void end(void)
 {
 	team_done(&carries);
 	team_done(&plain);
-	free(tables.head);
-	free(tables.buckets);
-	free(tables.records);
+	kernel_done();
 }
 
 static mono_ns now(void)
@@ -169,48 +165,67 @@ static void through_pipeline(
 }
 
 static uint8_t *frame_of(
-	const struct train *t, uint32_t padding, struct programs_frame *ret_frame, uint32_t link)
+	const struct train *t, uint32_t padding, struct kernel_packet *ret_frame, uint32_t link)
 {
 	uint8_t *bytes = calloc(1, ETHERNET_SIZE + t->len + padding);
 
 	store_be16(bytes + 12, t->ip[0] >> 4 == 4 ? 0x0800 : 0x86dd);
 	memcpy(bytes + ETHERNET_SIZE, t->ip, t->len);
-	*ret_frame = (struct programs_frame){ .bytes = bytes,
-		.n = ETHERNET_SIZE + t->len + padding,
-		.interface = link,
-		.gso_size = t->segment_size,
+	*ret_frame = (struct kernel_packet){ .b = { .len = ETHERNET_SIZE + t->len + padding,
+						     .ifindex = link,
+						     .gso_size = t->segment_size },
+		.frame = bytes,
 		.partial = t->csum == TRAIN_CSUM_PARTIAL };
 	return bytes;
+}
+
+enum verdict { PASSED, SENT, LOST };
+static void (*between)(void *context); /* both programs, once: as another processor would */
+
+/* Both, as the kernel runs them. */
+static enum verdict programs_run(struct kernel_packet *k)
+{
+	kernel_now = now();
+	int kept = kernel_tap(k);
+	if (between)
+		between(&carries.gate[0]);
+	between = NULL;
+	int verdict = kernel_carry(k);
+	if (verdict == TC_ACT_SHOT)
+		return LOST;
+	assert_true(verdict == TC_ACT_UNSPEC || verdict == TC_ACT_REDIRECT);
+	assert_int_equal(kept == 0, verdict == TC_ACT_REDIRECT); /* to the socket or sent, never both */
+	return verdict == TC_ACT_REDIRECT ? SENT : PASSED;
 }
 
 /* Through the programs, and what they leave through the pipeline. */
 static void through_programs(uint32_t worker, uint32_t link, const struct train *train, struct seen *ret_seen)
 {
-	struct programs_frame f;
+	struct kernel_packet f;
 	uint32_t padding = train->segment_size ? 0 : some(4) ? 0 : some(20);
 	uint8_t *bytes = frame_of(train, padding, &f, link);
 	struct train padded = *train;
 
-	switch (programs_run(&f, now())) {
-	case PROGRAMS_SENT:
+	switch (programs_run(&f)) {
+	case SENT:
 		sent++;
 		ret_seen->n = 1;
 		ret_seen->out[0] = (struct gate_out){ .kind = GATE_OUT_LINK,
-			.interface = gate_interface(&carries.gate[0], f.interface),
-			.bytes = malloc(f.n - ETHERNET_SIZE),
-			.n = f.n - ETHERNET_SIZE };
-		memcpy(ret_seen->out[0].bytes, f.bytes + ETHERNET_SIZE, f.n - ETHERNET_SIZE);
-		memcpy(ret_seen->out[0].mac, f.bytes, 6);
+			.interface = gate_interface(&carries.gate[0], f.sent_to),
+			.bytes = malloc(f.b.len - ETHERNET_SIZE),
+			.n = f.b.len - ETHERNET_SIZE };
+		memcpy(ret_seen->out[0].bytes, f.frame + ETHERNET_SIZE, f.b.len - ETHERNET_SIZE);
+		memcpy(ret_seen->out[0].mac, f.frame, 6);
 		assert_int_equal(
-			ret_seen->out[0].bytes[0] >> 4 == 4 ? 0x0800 : 0x86dd, load_be16(f.bytes + 12));
+			ret_seen->out[0].bytes[0] >> 4 == 4 ? 0x0800 : 0x86dd, load_be16(f.frame + 12));
 		break;
-	case PROGRAMS_LOST:
+	case LOST:
 		lost++;
 		break;
-	default:
+	case PASSED:
 		passed++;
-		padded.ip = f.bytes + ETHERNET_SIZE;
-		padded.len = f.n - ETHERNET_SIZE;
+		padded.ip = f.frame + ETHERNET_SIZE;
+		padded.len = f.b.len - ETHERNET_SIZE;
 		through_pipeline(&carries, worker, link, &padded, ret_seen);
 	}
 	free(bytes);
@@ -753,16 +768,16 @@ static void take_back_all(void *context)
 /* Taken back between both programs: the packet is lost, and counted. */
 static void between_programs(void **state)
 {
-	struct programs_frame frame;
+	struct kernel_packet frame;
 	struct flow f;
 
 	established(&f, 0);
 	struct train t = of_flow(&f, 0, TCP_ACK, 10);
 	uint8_t *bytes = frame_of(&t, 0, &frame, GATE_LAN);
-	programs_between(take_back_all, &carries.gate[0]);
-	assert_int_equal(programs_run(&frame, now()), PROGRAMS_LOST);
+	between = take_back_all;
+	assert_int_equal(programs_run(&frame), LOST);
 	assert_int_equal(tables.head->lost, 1);
-	assert_int_equal(programs_run(&frame, now()), PROGRAMS_PASSED);
+	assert_int_equal(programs_run(&frame), PASSED);
 	free(bytes);
 	end();
 }
