@@ -56,11 +56,7 @@ static enum rc screen(struct compiler *c, const struct lyd_node *node)
 			x->limit[i] = number_at(c, node, row->path);
 	}
 	x->spoofing = spoofing_of(node_at(c, node, "ip/spoofing"));
-	x->syn_attack = number_at(c, node, "tcp/syn-flood/attack-threshold");
-	x->syn_alarm = number_at(c, node, "tcp/syn-flood/alarm-threshold");
 	x->syn_timeout_s = number_at(c, node, "tcp/syn-flood/timeout");
-	if (x->syn_attack)
-		x->flags |= SCREEN_SYN_FLOOD;
 	return RC_OK;
 }
 
@@ -86,15 +82,14 @@ void compile_zone_screen(const struct compiler *c, const char *name, struct snap
 
 const char *snap_screen_fault(const struct snap_screen *x)
 {
-	bool cookies = x->flags & SCREEN_SYN_FLOOD;
+	bool syns = screen_in(&x->on, SCREEN_SYN_FLOOD_SOURCE);
 
 	if (x->name[0] == '\0' || !memchr(x->name, '\0', sizeof x->name))
 		return "its name is empty or not terminated";
-	if (x->flags & ~(uint32_t)(SCREEN_ALARM_ONLY | SCREEN_SYN_FLOOD) || x->spoofing > SPOOFING_LOOSE)
+	if (x->flags & ~(uint32_t)SCREEN_ALARM_ONLY || x->spoofing > SPOOFING_LOOSE)
 		return "an unknown flag";
-	if ((x->syn_attack > 0) != cookies || (x->syn_alarm > 0) != cookies ||
-		(x->syn_timeout_s > 0) != cookies)
-		return "its numbers of SYN floods are not complete";
+	if ((x->syn_timeout_s > 0) != syns || x->zero)
+		return "its numbers of SYN floods are not complete, or stray bytes";
 	for (uint32_t i = 0; i < 128; i++) {
 		bool on = screen_in(&x->on, (enum screen)i);
 		if (i >= SCREEN_COUNT && on)

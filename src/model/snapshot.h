@@ -111,8 +111,7 @@ struct snap_zone {
 };
 
 enum screen_flags {
-	SCREEN_ALARM_ONLY = 1 << 0, /* what is recognised passes */
-	SCREEN_SYN_FLOOD = 1 << 1   /* the three numbers below are set */
+	SCREEN_ALARM_ONLY = 1 << 0 /* what is recognised passes */
 };
 
 /* What is recognised in packets from the zones that name it: base/screens.h. */
@@ -122,8 +121,8 @@ struct snap_screen {
 	uint32_t flags;		      /* enum screen_flags */
 	uint32_t spoofing;	      /* enum screen_spoofing */
 	uint32_t limit[SCREEN_COUNT]; /* of those with a threshold that are on; else 0 */
-	/* SYN cookies: SYNs a second to one address and port, cookies a second for an alarm, age of a half-open session */
-	uint32_t syn_attack, syn_alarm, syn_timeout_s;
+	uint32_t syn_timeout_s;	      /* age of a half-open session, with limits of SYNs; else 0 */
+	uint32_t zero;
 };
 
 /*

@@ -33,7 +33,6 @@
 	D(SOURCE_ROUTE,          "source-route",          "loose or strict source routing, or an IPv6 routing header type 0") \
 	D(IP_OPTIONS,            "ip-options",            "an IPv4 option or IPv6 extension header that is not forwarded") \
 	SCREENS(DROP_OF_SCREEN, D) \
-	D(SCREEN_SYN_FLOOD,      "screen-tcp-syn-flood",  "a SYN beyond the attack-threshold of a screen of the zone: it was answered with a SYN cookie, and does not go on itself") \
 	/* reassembly */	\
 	D(FRAGMENT_OVERLAP,      "fragment-overlap",      "fragments overlap") \
 	D(FRAGMENT_INVALID,      "fragment-invalid",      "a fragment with an impossible offset or size, or a first fragment without the transport header") \

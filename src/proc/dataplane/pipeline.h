@@ -164,9 +164,6 @@ struct proxies {
 	uint8_t frames[TRAIN_BURST_MAX][VIRTIO_SIZE + RESOLUTION_FRAME_MAX];
 };
 
-#define SCREEN_COOKIES	((enum screen)SCREEN_COUNT) /* SYNs that were answered with a SYN cookie */
-#define SCREENS_COUNTED (SCREEN_COUNT + 1)
-
 /* screens.c; floods is one table for all workers, that of the first. */
 struct screens {
 	const struct snap_screen *of[ZONES_MAX]; /* by zone; NULL: none */
@@ -176,7 +173,7 @@ struct screens {
 		uint64_t packets; /* met */
 		uint64_t unsaid;  /* of these, in no line of the log yet */
 		mono_ns say_at;
-	} met[ZONES_MAX][SCREENS_COUNTED];
+	} met[ZONES_MAX][SCREEN_COUNT];
 	struct floods *floods, *floods_own;
 	struct scans scans;
 };

@@ -9,9 +9,6 @@
 
 #include <stdlib.h>
 
-_Static_assert(
-	DROP_SCREEN_SYN_FLOOD == DROP_SCREEN_FIRST + SCREEN_COUNT, "the row after those of the screens");
-
 bool screens_new(struct pipeline *p)
 {
 	p->screens = calloc(1, sizeof *p->screens);
@@ -34,10 +31,10 @@ void screens_load(struct pipeline *p, const struct snapshot *old)
 {
 	struct screens *x = p->screens;
 	const struct snapshot *s = p->snapshot;
-	uint64_t was[ZONES_MAX][SCREENS_COUNTED];
+	uint64_t was[ZONES_MAX][SCREEN_COUNT];
 
 	for (uint32_t z = 0; z < ZONES_MAX; z++)
-		for (uint32_t i = 0; i < SCREENS_COUNTED; i++)
+		for (uint32_t i = 0; i < SCREEN_COUNT; i++)
 			was[z][i] = x->met[z][i].packets;
 	memset(x->met, 0, sizeof x->met);
 	memset(x->of, 0, sizeof x->of);
@@ -47,7 +44,7 @@ void screens_load(struct pipeline *p, const struct snapshot *old)
 		x->any |= x->of[z] != NULL;
 		for (uint32_t k = 0; old && k < old->zones.count; k++)
 			if (strcmp(snap_zones(old)[k].name, snap_zones(s)[z].name) == 0)
-				for (uint32_t i = 0; i < SCREENS_COUNTED; i++)
+				for (uint32_t i = 0; i < SCREEN_COUNT; i++)
 					x->met[z][i].packets = was[k][i];
 	}
 }
@@ -56,7 +53,7 @@ void screens_load(struct pipeline *p, const struct snapshot *old)
 static void met(struct pipeline *p, struct train *t, enum screen which)
 {
 	const struct snap_screen *x = p->screens->of[t->in_zone];
-	bool passes = x->flags & SCREEN_ALARM_ONLY;
+	bool passes = x->flags & SCREEN_ALARM_ONLY || which == SCREEN_SYN_FLOOD_ALARM;
 	enum drop_reason reason = drop_of_screen(which);
 	uint32_t packets = train_packets(t);
 
@@ -73,8 +70,7 @@ static void met(struct pipeline *p, struct train *t, enum screen which)
 		p->screens->met[t->in_zone][which].say_at = p->now + SCREEN_SAY_EVERY;
 	}
 	if (train_is_traced(t))
-		trace_say(p, t, "screen", PACKET_NONE, "%s meets %s: %s", x->name,
-			which == SCREEN_COOKIES ? "tcp-syn-flood" : screen_row(which)->name,
+		trace_say(p, t, "screen", PACKET_NONE, "%s meets %s: %s", x->name, screen_row(which)->name,
 			passes ? "alarm only" : "dropped");
 	if (!passes)
 		t->drop = reason;
@@ -183,6 +179,7 @@ void screen_begins(struct pipeline *p, struct train *t)
 		scan(p, t, SCREEN_TCP_SWEEP, false);
 		count(p, t, SCREEN_SYN_FLOOD_SOURCE, BY_SOURCE, false);
 		count(p, t, SCREEN_SYN_FLOOD_DESTINATION, BY_DESTINATION, false);
+		count(p, t, SCREEN_SYN_FLOOD_ALARM, BY_DESTINATION | BY_PORT, false);
 	}
 	if (syn || is_query(t) || (t->proto != IP_TCP && !(t->flags & TRAIN_ICMP_ERROR)))
 		count(p, t, SCREEN_SOURCE_RATE, BY_SOURCE, false);

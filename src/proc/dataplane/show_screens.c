@@ -16,18 +16,17 @@ static void screen_row_say(struct rows_piece *piece, const struct dataplane *d, 
 	uint32_t zone, uint32_t which)
 {
 	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
-	bool cookies = which == SCREEN_COOKIES;
-	uint32_t limit = cookies ? x->syn_attack : x->limit[which];
+	bool alarm = x->flags & SCREEN_ALARM_ONLY || which == SCREEN_SYN_FLOOD_ALARM;
 	struct jw *w = rows_row(piece);
 
 	jw_str(w, "zone", snap_zones(s)[zone].name);
 	jw_str(w, "screen", x->name);
-	jw_str(w, "recognises", cookies ? "tcp-syn-flood" : screen_row((enum screen)which)->name);
-	jw_str(w, "action", x->flags & SCREEN_ALARM_ONLY ? "alarm" : cookies ? "syn-cookie" : "drop");
-	if (limit)
-		jw_u64(w, "threshold", limit);
+	jw_str(w, "recognises", screen_row((enum screen)which)->name);
+	jw_str(w, "action", alarm ? "alarm" : "drop");
+	if (x->limit[which])
+		jw_u64(w, "threshold", x->limit[which]);
 	jw_u64(w, "packets", packets_of(d, zone, which));
-	jw_str(w, "text", cookies ? "SYNs beyond attack-threshold" : screen_row((enum screen)which)->text);
+	jw_str(w, "text", screen_row((enum screen)which)->text);
 	rows_add(piece);
 }
 
@@ -35,12 +34,11 @@ void show_screens(struct dataplane *d, struct rows_piece *piece)
 {
 	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
 
-	for (uint32_t i = rows_first(piece, 0);
-		i < s->zones.count * SCREENS_COUNTED && rows_look(piece, 0, i); i++) {
-		uint32_t zone = i / SCREENS_COUNTED, which = i % SCREENS_COUNTED;
+	for (uint32_t i = rows_first(piece, 0); i < s->zones.count * SCREEN_COUNT && rows_look(piece, 0, i);
+		i++) {
+		uint32_t zone = i / SCREEN_COUNT, which = i % SCREEN_COUNT;
 		const struct snap_screen *x = snap_screen_of(s, zone);
-		bool on = x && (which == SCREEN_COOKIES ? (x->flags & SCREEN_SYN_FLOOD) != 0
-							: screen_in(&x->on, (enum screen)which));
+		bool on = x && screen_in(&x->on, (enum screen)which);
 		if (on)
 			screen_row_say(piece, d, x, zone, which);
 	}

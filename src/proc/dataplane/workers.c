@@ -168,7 +168,7 @@ static void counts_keep(struct pipeline *to, const struct pipeline *from)
 {
 	counters_add(to->drops, from->drops, DROP_COUNT);
 	for (uint32_t z = 0; z < ZONES_MAX; z++)
-		for (uint32_t i = 0; i < SCREENS_COUNTED; i++)
+		for (uint32_t i = 0; i < SCREEN_COUNT; i++)
 			to->screens->met[z][i].packets += from->screens->met[z][i].packets;
 	to->packets_in += from->packets_in;
 	to->packets_out += from->packets_out;

@@ -183,7 +183,7 @@ static void syn_thresholds(void **state)
 {
 	char dst[32];
 
-	begin("tcp { syn-flood { source-threshold 20; destination-threshold 5; attack-threshold 1000; } }",
+	begin("tcp { syn-flood { source-threshold 20; destination-threshold 5; alarm-threshold 3; } }",
 		false);
 	g.now = 100 * NS_PER_S;
 	for (uint16_t i = 0; i < 6; i++)
@@ -195,6 +195,7 @@ static void syn_thresholds(void **state)
 	}
 	g.now += NS_PER_S;
 	assert_int_equal(syn(INTERNET, 300, 80), DROP_NONE);
+	assert_int_equal(counted(SCREEN_SYN_FLOOD_ALARM), 2);
 }
 
 /* Denied ports count as well: they are what a scan meets most. */

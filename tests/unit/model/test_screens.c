@@ -73,14 +73,13 @@ static void each(void **state)
 static void numbers(void **state)
 {
 	struct snapshot *s = with(
-		"alarm-without-drop; ip { spoofing strict; } tcp { syn-flood { attack-threshold 7; alarm-threshold 8; "
+		"alarm-without-drop; ip { spoofing strict; } tcp { syn-flood { alarm-threshold 8; "
 		"source-threshold 9; destination-threshold 10; timeout 11; } port-scan { threshold 1000; } }");
 	const struct snap_screen *x = &snap_screens(s)[0];
 
-	assert_int_equal(x->flags, SCREEN_ALARM_ONLY | SCREEN_SYN_FLOOD);
+	assert_int_equal(x->flags, SCREEN_ALARM_ONLY);
 	assert_int_equal(x->spoofing, SPOOFING_STRICT);
-	assert_int_equal(x->syn_attack, 7);
-	assert_int_equal(x->syn_alarm, 8);
+	assert_int_equal(x->limit[SCREEN_SYN_FLOOD_ALARM], 8);
 	assert_int_equal(x->syn_timeout_s, 11);
 	assert_int_equal(x->limit[SCREEN_SYN_FLOOD_SOURCE], 9);
 	assert_int_equal(x->limit[SCREEN_SYN_FLOOD_DESTINATION], 10);
@@ -90,8 +89,7 @@ static void numbers(void **state)
 	free(s);
 	s = with("tcp { syn-flood { } } limit-session { source-ip-based 3; }");
 	x = &snap_screens(s)[0];
-	assert_int_equal(x->syn_attack, 200);
-	assert_int_equal(x->syn_alarm, 512);
+	assert_int_equal(x->limit[SCREEN_SYN_FLOOD_ALARM], 512);
 	assert_int_equal(x->syn_timeout_s, 20);
 	assert_int_equal(snap_zones(s)[0].flags, ZONE_COUNTS_SOURCES);
 	free(s);
@@ -112,8 +110,8 @@ static void broken(void **state)
 		assert_int_equal(snapshot_check(s, s->bytes, &e), RC_OK);                                    \
 	} while (0)
 	BREAKS(memset(x->name, 'x', sizeof x->name));
-	BREAKS(x->flags |= 4);
-	BREAKS(x->flags &= ~(uint32_t)SCREEN_SYN_FLOOD);
+	BREAKS(x->flags |= 2);
+	BREAKS(x->zero = 1);
 	BREAKS(x->spoofing = 3);
 	BREAKS(x->syn_timeout_s = 0);
 	BREAKS(x->limit[SCREEN_ICMP_FLOOD] = 0);
