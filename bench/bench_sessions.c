@@ -317,6 +317,7 @@ static void measure(uint32_t n)
 	lookups("lookup");
 	commit("1000_rules", 1000, false, SESSIONS_MAX);
 	commit("10000_rules", 10000, false, SESSIONS_MAX);
+	commit("100000_rules", 100000, false, SESSIONS_MAX);
 	takeover("takeover", 0);
 	takeover("takeover_twice", 1);
 	takeover("takeover_often", FW_INDEXES);

@@ -1,114 +1,209 @@
 /*
- * Makes a matcher (matcher.c) in pieces, between bursts: the edges of the rules in each dimension are collected,
- * sorted and counted, then a sweep over them writes the sets of its intervals. Each piece takes a budget of about as
- * many edges, so that none stops packets for long, whatever the list is. The result does not depend on the pieces.
+ * Makes a matcher (matcher.c) in pieces, between bursts. Each piece takes a budget of about as many edges, so that none stops
+ * packets for long, whatever the list is. The result does not depend on the pieces.
+ *
+ * Rules that name the same object share a span, and are a class: they begin and end at the same points. For each dimension the
+ * edges of the classes are collected, sorted and counted; then a sweep over them knows the classes that are open, and makes a set of
+ * their rules where there is none of the same classes yet. Classes are recognised by a sum of 128 bits of random numbers: two
+ * groups of them with the same sum are not to be expected in the life of the world. So an object of a million addresses, or a rule
+ * in ten thousand of them, makes a few sets. Where sets would take too much memory or work all the same, the sweep begins again,
+ * and as many intervals as necessary are joined.
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-static bool event_add(struct fw_events *e, fw_point first, fw_point last, fw_point end_of_all, uint32_t rule)
+static bool grow(void **at, uint32_t *room, uint32_t n, size_t record)
 {
-	if (e->n + 2 > e->room) {
-		uint32_t room = e->room ? 2 * e->room : 256;
-		struct fw_event *more = realloc(e->event, sizeof *more * room);
-		if (!more)
-			return false;
-		e->event = more;
-		e->room = room;
-	}
-	assert(e->n + 2 <= e->room);
-	e->event[e->n++] = (struct fw_event){ first, rule, 1 };
-	if (last != end_of_all) /* otherwise it has no end */
-		e->event[e->n++] = (struct fw_event){ last + 1, rule, -1 };
+	if (n < *room)
+		return true;
+	uint32_t more = *room ? 2 * *room : 64;
+	void *grown = reallocarray(*at, more, record);
+	if (!grown)
+		return false;
+	*at = grown;
+	*room = more;
 	return true;
 }
 
-static bool addr_events(
-	struct fw_events *e, const struct snapshot *s, struct span span, uint8_t family, uint32_t rule)
+static void spend(uint32_t *budget, uint64_t units)
 {
-	fw_point end = family == ADDR_V4 ? UINT32_MAX : ~(fw_point)0;
-	const struct ip_range *ranges = snap_ranges(s) + span.first;
+	*budget -= (uint32_t)MIN_OF((uint64_t)*budget, units);
+}
 
-	for (uint32_t i = 0; i < span.count; i++)
-		if (ranges[i].first.family == family &&
-			!event_add(e, fw_point_of(&ranges[i].first), fw_point_of(&ranges[i].last), end, rule))
+/* ---- classes ---- */
+
+static void any_set(struct fw_build *b, uint32_t dimension, uint32_t rule)
+{
+	struct fw_dimension *d = &b->matcher->dimension[dimension];
+	uint32_t word = rule / 64;
+
+	d->any[word / 64] |= 1ull << word % 64;
+	d->any[fw_set_words(b->matcher->words) + word] |= 1ull << rule % 64;
+}
+
+/* False: no memory. */
+static bool class_add(struct fw_classes *c, struct span span, uint32_t rule)
+{
+	uint32_t i = c->of[span.first];
+
+	/* Spans are an object's, or a rule's own; two that begin at the same place are the same. Others are classes of their own. */
+	if (i == 0 || c->class[i - 1].span.count != span.count) {
+		if (!grow((void **)&c->class, &c->room, c->n, sizeof *c->class))
 			return false;
-	return span.count > 0 || event_add(e, 0, end, end, rule);
+		c->class[c->n] = (struct fw_class){ .span = span };
+		i = c->of[span.first] = ++c->n;
+	}
+	struct fw_class *x = &c->class[i - 1];
+	c->next[rule] = x->rules;
+	x->rules = rule + 1;
+	x->count++;
+	return true;
+}
+
+/* The spans of rule i of the list; NULL: services are not asked for. A destination that is an interface's may be any address. */
+static void spans_of(const struct fw_build *b, const struct snapshot *s, uint32_t i, struct span ret[FW_BYS])
+{
+	i += b->matcher->first;
+	memset(ret, 0, FW_BYS * sizeof *ret);
+	switch (b->list) {
+	case FW_LIST_POLICY: {
+		const struct snap_rule *r = &snap_rules(s)[i];
+		ret[FW_BY_SRC] = r->src;
+		ret[FW_BY_DST] = r->dst;
+		ret[FW_BY_SERVICE] = r->services;
+		return;
+	}
+	case FW_LIST_NAT: {
+		const struct snap_nat_rule *r = &snap_nat_rules(s)[i];
+		ret[FW_BY_SRC] = r->src;
+		ret[FW_BY_DST] = r->dst;
+		return;
+	}
+	case FW_LIST_DNAT: {
+		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
+		ret[FW_BY_SRC] = r->src;
+		if (!r->interfaces)
+			ret[FW_BY_DST] = r->dst;
+		ret[FW_BY_SERVICE] = r->services;
+		return;
+	}
+	}
+}
+
+static bool classes_begin(struct fw_build *b, const struct snapshot *s)
+{
+	struct fw_matcher *m = b->matcher;
+	uint32_t any = fw_set_words(m->words) + m->words;
+
+	for (int k = 0; k < FW_BYS; k++) {
+		uint32_t spans = k == FW_BY_SERVICE ? s->services.count : s->ranges.count;
+		b->by[k].of = calloc(spans + 1u, sizeof *b->by[k].of);
+		b->by[k].next = calloc(m->count, sizeof *b->by[k].next);
+		b->failed |= !b->by[k].of || !b->by[k].next;
+	}
+	/* As many words as a set has bits for are read. */
+	for (int k = 0; k < FW_DIMENSIONS; k++) {
+		m->dimension[k].any = calloc(any, sizeof *m->dimension[k].any);
+		b->failed |= !m->dimension[k].any;
+	}
+	return !b->failed;
+}
+
+/* False: the budget is used up, or there is no memory. */
+static bool classes_collect(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
+{
+	if (b->next == 0 && !b->by[0].of && !classes_begin(b, s))
+		return false;
+	for (; b->next < b->matcher->count; b->next++) {
+		struct span span[FW_BYS];
+		if (*budget == 0)
+			return false;
+		spend(budget, 4);
+		spans_of(b, s, b->next, span);
+		for (int k = 0; k < FW_BYS; k++) {
+			if (span[k].count > 0) {
+				if (!class_add(&b->by[k], span[k], b->next)) {
+					b->failed = true;
+					return false;
+				}
+				continue;
+			}
+			any_set(b, k == FW_BY_SRC ? FW_SRC4 : k == FW_BY_DST ? FW_DST4 : FW_SERVICE, b->next);
+			if (k != FW_BY_SERVICE)
+				any_set(b, k == FW_BY_SRC ? FW_SRC6 : FW_DST6, b->next);
+		}
+	}
+	return true;
+}
+
+static struct fw_classes *classes_of(struct fw_build *b)
+{
+	return &b->by[b->dimension == FW_SERVICE			   ? FW_BY_SERVICE
+		      : b->dimension == FW_SRC4 || b->dimension == FW_SRC6 ? FW_BY_SRC
+									   : FW_BY_DST];
+}
+
+static bool is_wide(uint32_t dimension)
+{
+	return dimension == FW_SRC6 || dimension == FW_DST6;
+}
+
+/* ---- events ---- */
+
+static bool event_add(struct fw_events *e, fw_point first, fw_point last, fw_point end_of_all, uint32_t class)
+{
+	if (!grow((void **)&e->event, &e->room, e->n + 1, sizeof *e->event))
+		return false;
+	e->event[e->n++] = (struct fw_event){ first, class, 1 };
+	if (last != end_of_all) /* otherwise it has no end */
+		e->event[e->n++] = (struct fw_event){ last + 1, class, -1 };
+	return true;
+}
+
+static bool addr_event(struct fw_build *b, const struct ip_range *r, uint32_t class)
+{
+	uint8_t family = is_wide(b->dimension) ? ADDR_V6 : ADDR_V4;
+	fw_point end = family == ADDR_V4 ? UINT32_MAX : ~(fw_point)0;
+
+	return r->first.family != family ||
+	       event_add(&b->events, fw_point_of(&r->first), fw_point_of(&r->last), end, class);
 }
 
 /* Protocol and port as one number; source ports are for the exact check only. */
-static bool service_events(struct fw_events *e, const struct snapshot *s, struct span span, uint32_t rule)
+static bool service_event(struct fw_build *b, const struct snap_service *v, uint32_t class)
 {
 	const fw_point end = 0xffffff;
-	const struct snap_service *services = snap_services(s) + span.first;
+	fw_point base = (fw_point)v->proto << 16, first = base, last = base | 0xffff;
 
-	for (uint32_t i = 0; i < span.count; i++) {
-		const struct snap_service *v = &services[i];
-		fw_point base = (fw_point)v->proto << 16, first = base, last = base | 0xffff;
-		if (v->proto == 0)
-			return event_add(e, 0, end, end, rule);
-		if (ip_has_ports(v->proto) || fw_is_icmp(v->proto)) {
-			first = base | v->dst_first;
-			last = base | v->dst_last;
-		}
-		if (!event_add(e, first, last, end, rule))
-			return false;
+	if (v->proto == 0)
+		return event_add(&b->events, 0, end, end, class);
+	if (ip_has_ports(v->proto) || fw_is_icmp(v->proto)) {
+		first = base | v->dst_first;
+		last = base | v->dst_last;
 	}
-	return span.count > 0 || event_add(e, 0, end, end, rule);
-}
-
-static bool rule_events(struct fw_events e[FW_DIMENSIONS], const struct snapshot *s, struct span src,
-	struct span dst, const struct span *services, uint32_t rule)
-{
-	return addr_events(&e[FW_SRC4], s, src, ADDR_V4, rule) &&
-	       addr_events(&e[FW_SRC6], s, src, ADDR_V6, rule) &&
-	       addr_events(&e[FW_DST4], s, dst, ADDR_V4, rule) &&
-	       addr_events(&e[FW_DST6], s, dst, ADDR_V6, rule) &&
-	       (!services || service_events(&e[FW_SERVICE], s, *services, rule));
-}
-
-/* The events of rule i of the list. A destination that is an interface's may be any address. */
-static bool list_events(struct fw_events e[FW_DIMENSIONS], const struct fw_matcher *m,
-	const struct snapshot *s, enum fw_list list, uint32_t i)
-{
-	const struct span any = { 0, 0 };
-
-	switch (list) {
-	case FW_LIST_POLICY: {
-		const struct snap_rule *r = &snap_rules(s)[m->first + i];
-		return rule_events(e, s, r->src, r->dst, &r->services, i);
-	}
-	case FW_LIST_NAT: {
-		const struct snap_nat_rule *r = &snap_nat_rules(s)[m->first + i];
-		return rule_events(e, s, r->src, r->dst, NULL, i);
-	}
-	case FW_LIST_DNAT: {
-		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[m->first + i];
-		return rule_events(e, s, r->src, r->interfaces ? any : r->dst, &r->services, i);
-	}
-	}
-	return false;
+	return event_add(&b->events, first, last, end, class);
 }
 
 /* False: the budget is used up, or there is no memory. */
 static bool events_collect(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
 {
-	while (b->next < b->matcher->count) {
-		uint32_t before = 0, after = 0;
-		if (*budget == 0)
-			return false;
-		for (uint32_t k = 0; k < FW_DIMENSIONS; k++)
-			before += b->events[k].n;
-		if (!list_events(b->events, b->matcher, s, b->list, b->next)) {
-			b->failed = true;
-			return false;
+	const struct fw_classes *c = classes_of(b);
+
+	for (; b->next < c->n; b->next++, b->range = 0) {
+		const struct span *span = &c->class[b->next].span;
+		for (; b->range < span->count; b->range++) {
+			uint32_t i = span->first + b->range;
+			if (*budget == 0)
+				return false;
+			spend(budget, 1);
+			if (b->dimension == FW_SERVICE ? !service_event(b, &snap_services(s)[i], b->next)
+						       : !addr_event(b, &snap_ranges(s)[i], b->next)) {
+				b->failed = true;
+				return false;
+			}
 		}
-		for (uint32_t k = 0; k < FW_DIMENSIONS; k++)
-			after += b->events[k].n;
-		b->next++;
-		*budget -= MIN_OF(*budget, 1 + after - before);
 	}
 	return true;
 }
@@ -116,9 +211,9 @@ static bool events_collect(struct fw_build *b, const struct snapshot *s, uint32_
 /* Merge sort from below: each pass merges neighbouring runs of `run` events into `sorted`. */
 static bool events_sort(struct fw_build *b, uint32_t *budget)
 {
-	struct fw_events *e = &b->events[b->dimension];
+	struct fw_events *e = &b->events;
 
-	if (e->n > 1 && !b->sorted && !(b->sorted = malloc(sizeof *b->sorted * e->n)))
+	if (e->n > 1 && !b->sorted && !(b->sorted = malloc(sizeof *b->sorted * e->room)))
 		b->failed = true;
 	if (b->failed)
 		return false;
@@ -139,7 +234,6 @@ static bool events_sort(struct fw_build *b, uint32_t *budget)
 		}
 		struct fw_event *was = e->event;
 		e->event = b->sorted;
-		e->room = e->n; /* it does not grow any more */
 		b->sorted = was;
 		b->next = 0;
 	}
@@ -154,83 +248,301 @@ static bool is_edge(const struct fw_events *e, uint32_t i)
 	return e->event[i].at != 0 && (i == 0 || e->event[i].at != e->event[i - 1].at);
 }
 
-static bool intervals_count(struct fw_build *b, uint32_t *budget)
+static bool edges_count(struct fw_build *b, uint32_t *budget)
 {
-	const struct fw_events *e = &b->events[b->dimension];
+	const struct fw_events *e = &b->events;
 
 	for (; b->next < e->n; b->next++, --*budget) {
 		if (*budget == 0)
 			return false;
-		b->intervals += is_edge(e, b->next);
+		b->edges += is_edge(e, b->next);
 	}
 	return true;
 }
 
-static bool sets_allocate(struct fw_build *b)
-{
-	struct fw_matcher *m = b->matcher;
-	struct fw_dimension *d = &m->dimension[b->dimension];
-	uint32_t n_max = MAX_OF(FW_MATCHER_WORDS_MAX / m->words, 1u);
+/* ---- sets ---- */
 
-	b->join = (b->intervals + n_max - 1) / n_max;
-	b->room = b->intervals / b->join + 2;
-	d->start = calloc(b->room, sizeof *d->start);
-	d->words = calloc((size_t)b->room * m->words, sizeof *d->words);
-	b->open = calloc(m->count, sizeof *b->open);
-	b->now = calloc(m->words, sizeof *b->now);
-	b->failed = !d->start || !d->words || !b->open || !b->now;
+static uint64_t mixed(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15ull;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	return x ^ x >> 31;
+}
+
+static void sign_turn(struct fw_build *b, uint32_t class)
+{
+	b->sign[0] ^= mixed(2ull * class + 1);
+	b->sign[1] ^= mixed(~(2ull * class));
+}
+
+static void class_note(struct fw_build *b, uint32_t class)
+{
+	struct fw_class *x = &classes_of(b)->class[class];
+	uint32_t interval = b->matcher->dimension[b->dimension].n;
+
+	if (b->join > 1 && x->seen != interval) {
+		x->seen = interval;
+		b->seen[b->seen_n++] = class;
+	}
+}
+
+static void class_step(struct fw_build *b, uint32_t class, int32_t step)
+{
+	struct fw_class *x = &classes_of(b)->class[class];
+	bool was = x->open > 0;
+
+	x->open += (uint32_t)step;
+	if (was == (x->open > 0))
+		return;
+	sign_turn(b, class);
+	if (!was) {
+		x->place = b->open_n;
+		b->open[b->open_n++] = class;
+		class_note(b, class);
+	} else {
+		uint32_t last = b->open[--b->open_n];
+		b->open[x->place] = last;
+		classes_of(b)->class[last].place = x->place;
+	}
+}
+
+/* The rules of these classes, in b->now. */
+static void rules_enter(struct fw_build *b, const uint32_t *class, uint32_t n)
+{
+	const struct fw_classes *c = classes_of(b);
+	uint32_t bits = fw_set_words(b->matcher->words);
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t r = c->class[class[i]].rules; r != 0; r = c->next[r - 1]) {
+			uint32_t word = (r - 1) / 64;
+			b->now[word / 64] |= 1ull << word % 64;
+			b->now[bits + word] |= 1ull << (r - 1) % 64;
+			b->work++;
+		}
+}
+
+/* b->now is packed behind the other sets, and is empty again. False: no memory. */
+static bool set_pack(struct fw_build *b, struct fw_dimension *d)
+{
+	uint32_t bits = fw_set_words(b->matcher->words), head = bits + (bits + 1) / 2, n = 0;
+
+	if (b->sets_n + head + b->matcher->words > b->sets_room) {
+		uint64_t room = 2 * b->sets_room + head + b->matcher->words;
+		uint64_t *more = reallocarray(d->sets, room, sizeof *more);
+		if (!more)
+			return false;
+		d->sets = more;
+		b->sets_room = room;
+	}
+	uint64_t *block = d->sets + b->sets_n, *words = block + head;
+	uint32_t *before = (uint32_t *)(void *)(block + bits);
+	memset(block + bits, 0, (head - bits) * sizeof *block);
+	for (uint32_t i = 0; i < bits; i++) {
+		before[i] = n;
+		block[i] = b->now[i];
+		for (uint64_t left = block[i]; left; left &= left - 1) {
+			uint64_t *word = &b->now[bits + 64 * i + (uint32_t)__builtin_ctzll(left)];
+			words[n++] = *word;
+			*word = 0;
+		}
+		b->now[i] = 0;
+	}
+	b->sets_n += head + n;
+	return true;
+}
+
+/* The set of the classes that are open; ret_set counted from 1, 0: there is none yet. */
+static uint32_t set_find(const struct fw_build *b)
+{
+	uint32_t i = b->bucket[b->sign[0] & b->bucket_mask];
+
+	while (i != 0 && memcmp(b->signs[i - 1].sign, b->sign, sizeof b->sign) != 0)
+		i = b->signs[i - 1].next;
+	return i;
+}
+
+/* A set for the last interval. False: no memory. */
+static bool set_give(struct fw_build *b, uint32_t *budget)
+{
+	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
+	uint32_t i = b->join > 1 ? 0 : set_find(b);
+	uint64_t before = b->work;
+
+	if (i == 0) {
+		if (!grow((void **)&b->signs, &b->room_sets, d->n_sets, sizeof *b->signs))
+			return false;
+		struct fw_sign *x = &b->signs[d->n_sets];
+		assert(b->sets_n <= UINT32_MAX);
+		x->at = (uint32_t)b->sets_n;
+		rules_enter(b, b->join > 1 ? b->seen : b->open, b->join > 1 ? b->seen_n : b->open_n);
+		if (!set_pack(b, d))
+			return false;
+		i = ++d->n_sets;
+		memcpy(x->sign, b->sign, sizeof x->sign);
+		x->next = b->bucket[b->sign[0] & b->bucket_mask];
+		b->bucket[b->sign[0] & b->bucket_mask] = i;
+		spend(budget, 1 + (b->work - before + b->matcher->words / 8) / FW_PREPARE_WORDS);
+	}
+	if (is_wide(b->dimension))
+		d->set[d->n - 1] = b->signs[i - 1].at;
+	else
+		d->interval[d->n - 1].set = b->signs[i - 1].at;
+	return true;
+}
+
+static bool intervals_grow(struct fw_build *b, struct fw_dimension *d)
+{
+	uint32_t room = b->room_n ? 2 * b->room_n : 16;
+
+	if (!is_wide(b->dimension)) {
+		struct fw_interval *interval = reallocarray(d->interval, room, sizeof *interval);
+		if (!interval)
+			return false;
+		d->interval = interval;
+	} else {
+		fw_point *start = reallocarray(d->start, room, sizeof *start);
+		d->start = start ? start : d->start;
+		uint32_t *set = reallocarray(d->set, room, sizeof *set);
+		d->set = set ? set : d->set;
+		if (!start || !set)
+			return false;
+	}
+	b->room_n = room;
+	return true;
+}
+
+/* An interval begins; its set is given when its last event is known. False: no memory. */
+static bool interval_begin(struct fw_build *b, fw_point at)
+{
+	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
+
+	if (d->n == b->room_n && !intervals_grow(b, d))
+		return false;
+	if (is_wide(b->dimension))
+		d->start[d->n] = at;
+	else
+		d->interval[d->n].start = (uint32_t)at;
+	d->n++;
+	b->inside = 0;
+	b->seen_n = 0;
+	for (uint32_t i = 0; i < b->open_n && b->join > 1; i++)
+		class_note(b, b->open[i]);
+	return true;
+}
+
+/* From the first event on, with so many intervals in one. False: no memory. */
+static bool sweep_begin(struct fw_build *b, uint32_t join)
+{
+	struct fw_classes *c = classes_of(b);
+	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
+	uint32_t bits = fw_set_words(b->matcher->words), buckets = 64;
+
+	while (buckets < b->edges / 4 && buckets < 1u << 20)
+		buckets *= 2;
+	free(b->open);
+	free(b->seen);
+	free(b->now);
+	free(b->bucket);
+	b->open = calloc(c->n + 1u, sizeof *b->open);
+	b->seen = calloc(c->n + 1u, sizeof *b->seen);
+	b->now = calloc(bits + 64ull * bits, sizeof *b->now);
+	b->bucket = calloc(buckets, sizeof *b->bucket);
+	b->bucket_mask = buckets - 1;
+	b->join = join;
+	b->next = b->inside = b->open_n = b->seen_n = 0;
+	b->work = b->sets_n = b->sign[0] = b->sign[1] = 0;
+	d->n = d->n_sets = 0;
+	for (uint32_t i = 0; i < c->n; i++)
+		c->class[i].open = c->class[i].seen = 0;
+	b->failed = !b->open || !b->seen || !b->now || !b->bucket || !interval_begin(b, 0);
 	return !b->failed;
 }
 
+/* So many intervals in one that neither the memory nor the work is too much, whatever the sets are. */
+static uint32_t join_of(const struct fw_build *b)
+{
+	uint64_t all = (uint64_t)b->edges * (b->matcher->words + 2 * fw_set_words(b->matcher->words)),
+		 work = (uint64_t)b->edges * b->matcher->count;
+
+	return (uint32_t)MAX_OF(2 + all / FW_MATCHER_WORDS_MAX, 2 + work / FW_MATCHER_WORK_MAX);
+}
+
 /*
- * Sweeps over the sorted events with the set of rules that are open. `join` intervals make one: its set is
- * the union, so a rule that ends inside stays in it until the interval is closed.
+ * Sweeps over the sorted events with the classes that are open. `join` intervals make one: its set is the union, so a class that
+ * ends inside stays in it until the interval is closed.
  */
 static bool sets_fill(struct fw_build *b, uint32_t *budget)
 {
-	const struct fw_events *e = &b->events[b->dimension];
-	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
-	uint32_t words = b->matcher->words;
+	const struct fw_events *e = &b->events;
 
 	for (; b->next < e->n; b->next++) {
 		const struct fw_event *v = &e->event[b->next];
-		uint64_t bit = 1ull << v->rule % 64;
 		if (*budget == 0)
 			return false;
 		--*budget;
 		if (is_edge(e, b->next) && ++b->inside == b->join) {
-			b->inside = 0;
-			assert(v->at > d->start[b->interval]); /* sorted, for the binary search */
-			assert(b->interval + 1 < b->room);
-			d->start[++b->interval] = v->at;
-			memcpy(d->words + (size_t)b->interval * words, b->now, sizeof *b->now * words);
-			*budget -= MIN_OF(*budget, words / FW_PREPARE_WORDS);
+			b->failed = !set_give(b, budget) || !interval_begin(b, v->at);
+			if (b->failed)
+				return false;
+			if (b->join == 1 &&
+				(b->sets_n > FW_MATCHER_WORDS_MAX || b->work > FW_MATCHER_WORK_MAX))
+				return sweep_begin(b, join_of(b)) && sets_fill(b, budget);
 		}
-		uint64_t *set = &d->words[(size_t)b->interval * words + v->rule / 64];
-		b->open[v->rule] += (uint32_t)v->step;
-		if (b->open[v->rule]) {
-			b->now[v->rule / 64] |= bit;
-			*set |= bit;
-		} else {
-			b->now[v->rule / 64] &= ~bit;
-			if (b->inside == 0 && b->join == 1)
-				*set &= ~bit;
-		}
+		class_step(b, v->class, v->step);
 	}
-	d->n = b->interval + 1;
-	return true;
+	b->failed = !set_give(b, budget);
+	return !b->failed;
+}
+
+/* Where in the intervals each 16 upper bits begin. False: no memory. */
+static bool top_make(struct fw_build *b, uint32_t *budget)
+{
+	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
+	uint32_t i = 0;
+
+	if (is_wide(b->dimension) || b->dimension == FW_SERVICE || d->n < FW_TOP_MIN)
+		return true;
+	d->top = malloc((UINT16_MAX + 2u) * sizeof *d->top);
+	for (uint32_t h = 0; d->top && h <= UINT16_MAX; h++) {
+		while (i + 1 < d->n && d->interval[i + 1].start <= h << 16)
+			i++;
+		d->top[h] = i;
+	}
+	if (d->top)
+		d->top[UINT16_MAX + 1u] = d->n - 1;
+	spend(budget, d->n / FW_PREPARE_WORDS);
+	b->failed = !d->top;
+	return !b->failed;
+}
+
+/* ---- all of it ---- */
+
+static void dimension_end(struct fw_build *b)
+{
+	free(b->events.event);
+	free(b->sorted);
+	free(b->open);
+	free(b->seen);
+	free(b->now);
+	free(b->signs);
+	free(b->bucket);
+	b->events = (struct fw_events){ 0 };
+	b->sorted = NULL;
+	b->open = b->seen = b->bucket = NULL;
+	b->now = NULL;
+	b->signs = NULL;
+	b->room_n = b->room_sets = b->edges = 0;
+	b->sets_room = 0;
 }
 
 static void dimension_begin(struct fw_build *b, uint32_t dimension)
 {
-	free(b->open);
-	free(b->now);
-	b->open = NULL;
-	b->now = NULL;
+	dimension_end(b);
 	b->dimension = dimension;
-	b->next = b->interval = b->inside = 0;
-	b->run = b->intervals = 1;
-	b->step = dimension < FW_DIMENSIONS ? FW_BUILD_SORT : FW_BUILD_READY;
+	b->next = b->range = 0;
+	b->run = 1;
+	b->step = dimension < FW_DIMENSIONS ? FW_BUILD_EVENTS : FW_BUILD_READY;
 }
 
 bool fw_build_begin(struct fw_build *b, uint32_t first, uint32_t count, enum fw_list list)
@@ -247,7 +559,7 @@ bool fw_build_begin(struct fw_build *b, uint32_t first, uint32_t count, enum fw_
 	if (count <= FW_MATCHER_LINEAR_MAX)
 		return true;
 	m->dimension = calloc(FW_DIMENSIONS, sizeof *m->dimension);
-	b->step = FW_BUILD_EVENTS;
+	b->step = FW_BUILD_CLASSES;
 	return m->dimension;
 }
 
@@ -255,29 +567,30 @@ bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
 {
 	while (b->step != FW_BUILD_READY) {
 		switch (b->step) {
-		case FW_BUILD_EVENTS:
-			if (!events_collect(b, s, budget))
+		case FW_BUILD_CLASSES:
+			if (!classes_collect(b, s, budget))
 				return false;
 			dimension_begin(b, 0);
 			break;
+		case FW_BUILD_EVENTS:
+			if (!events_collect(b, s, budget))
+				return false;
+			b->next = 0;
+			b->step = FW_BUILD_SORT;
+			break;
 		case FW_BUILD_SORT:
-			if (b->list == FW_LIST_NAT && b->dimension == FW_SERVICE) {
-				dimension_begin(b, b->dimension + 1);
-				break;
-			}
 			if (!events_sort(b, budget))
 				return false;
 			b->next = 0;
 			b->step = FW_BUILD_COUNT;
 			break;
 		case FW_BUILD_COUNT:
-			if (!intervals_count(b, budget) || !sets_allocate(b))
+			if (!edges_count(b, budget) || !sweep_begin(b, 1))
 				return false;
-			b->next = 0;
 			b->step = FW_BUILD_FILL;
 			break;
 		case FW_BUILD_FILL:
-			if (!sets_fill(b, budget))
+			if (!sets_fill(b, budget) || !top_make(b, budget))
 				return false;
 			dimension_begin(b, b->dimension + 1);
 			break;
@@ -301,10 +614,11 @@ struct fw_matcher *fw_build_take(struct fw_build *b)
 void fw_build_done(struct fw_build *b)
 {
 	fw_matcher_free(b->matcher);
-	for (int k = 0; k < FW_DIMENSIONS; k++)
-		free(b->events[k].event);
-	free(b->sorted);
-	free(b->open);
-	free(b->now);
+	dimension_end(b);
+	for (int k = 0; k < FW_BYS; k++) {
+		free(b->by[k].class);
+		free(b->by[k].of);
+		free(b->by[k].next);
+	}
 	*b = (struct fw_build){ .step = FW_BUILD_READY };
 }

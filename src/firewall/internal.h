@@ -8,6 +8,7 @@
 #include "firewall/adopt.h"
 #include "firewall/firewall.h"
 #include "firewall/limits.h"
+#include "firewall/matcher.h"
 #include "firewall/nat.h"
 #include "firewall/states.h"
 #include "wire/flow.h"
@@ -90,8 +91,6 @@ struct fw_evict_list {
 	uint32_t first, last, n;
 };
 
-typedef unsigned __int128 fw_point; /* an address, or protocol and port: in one dimension */
-
 /* permit.c: a binding of persistent NAT has sessions with this remote address. */
 struct fw_permit {
 	uint8_t remote[16];
@@ -102,55 +101,6 @@ struct fw_permits {
 	struct fw_permit *permit;      /* sessions_max */
 	uint32_t *bucket, bucket_mask; /* numbers of permits, from 1 */
 	uint32_t used, free_first;
-};
-
-/* Disjoint intervals of one dimension of a rule list, each with the set of rules that may match there. */
-struct fw_dimension {
-	uint32_t n;
-	fw_point *start; /* start[0] is 0 */
-	uint64_t *words;
-};
-
-/* Lists of rules that a matcher is made for. */
-enum fw_list { FW_LIST_POLICY, FW_LIST_NAT, FW_LIST_DNAT };
-
-/* Finds the first matching rule of a list: candidates by intervals, then the exact check. */
-struct fw_matcher {
-	uint32_t first, count; /* the rules; count below the threshold: no dimensions, one after the other */
-	uint32_t words;	       /* of each set */
-	struct fw_dimension *dimension; /* FW_DIMENSIONS, or NULL */
-};
-
-enum { FW_SRC4, FW_SRC6, FW_DST4, FW_DST6, FW_SERVICE, FW_DIMENSIONS };
-
-/* A rule begins or ends at a point. */
-struct fw_event {
-	fw_point at;
-	uint32_t rule; /* from the matcher's first */
-	int32_t step;  /* +1 or -1 */
-};
-
-struct fw_events {
-	struct fw_event *event;
-	uint32_t n, room;
-};
-
-/* A matcher that is being made (build.c). */
-struct fw_build {
-	struct fw_matcher *matcher;
-	enum fw_list list;
-	enum { FW_BUILD_EVENTS, FW_BUILD_SORT, FW_BUILD_COUNT, FW_BUILD_FILL, FW_BUILD_READY } step;
-	bool failed;   /* no memory */
-	uint32_t next; /* rule or event */
-	struct fw_events events[FW_DIMENSIONS];
-	uint32_t dimension;
-	struct fw_event *sorted;   /* what this pass of the sort has made */
-	uint32_t run, left, right; /* events in a run; the next of the two that are merged */
-	uint32_t intervals, join;  /* how many of them make one */
-	uint32_t interval, inside; /* the last one that was begun; edges in it */
-	uint32_t room;		   /* intervals */
-	uint32_t *open;		   /* of each rule: how many of its ranges are */
-	uint64_t *now;		   /* the set of those that are */
 };
 
 /* What rules are matched against. */
@@ -449,21 +399,8 @@ bool fw_evict_over_limit(struct firewall *fw, mono_ns now, uint32_t budget);
 /* aging.c */
 void fw_aging_set(struct firewall *fw, const struct snap_aging *configured); /* of a new policy */
 
-/* build.c */
-bool fw_build_begin(
-	struct fw_build *b, uint32_t first, uint32_t count, enum fw_list list); /* false: no memory */
-/* Goes on, and takes what it does from the budget. True: it is ready; false: not yet, or b->failed. */
-bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget);
-struct fw_matcher *fw_build_take(struct fw_build *b); /* of one that is ready */
-void fw_build_done(struct fw_build *b);
-
-/* matcher.c */
-void fw_matcher_free(struct fw_matcher *m);
-uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
-	uint32_t *ret_timeout_s);
-uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
-
-/* Is the address in one of the ranges? None are given: any. */
+/* matcher.c; more of it in matcher.h */
+/* Is the address in one of the ranges, which are sorted (compile_objects.c)? None are given: any. */
 bool fw_ranges_hold(const struct snapshot *s, struct span ranges, const struct ip_addr *a);
 /* Is it one of the rule's pool? */
 bool fw_nat_pool_holds(

@@ -92,8 +92,14 @@
 
 /* ---- policy ---- */
 
-#define FW_MATCHER_LINEAR_MAX 12	 /* rules; a shorter list is searched from its beginning */
-#define FW_MATCHER_WORDS_MAX  (1u << 19) /* 4 MB of sets for each dimension */
+#define FW_RANGES_LINEAR_MAX  16 /* ranges of one rule; a longer span is searched by halves */
+#define FW_MATCHER_LINEAR_MAX 12 /* rules; a shorter list is searched from its beginning */
+#define FW_MATCHER_WORDS_MAX                                                                                 \
+	(1u << 22) /* 32 MB of sets for each dimension; beyond that intervals are joined */
+#define FW_TOP_MIN                                                                                           \
+	4096 /* intervals of IPv4; of more the upper half of an address is looked up first: 256 KB */
+/* And so often a rule is entered in a set of a dimension: half a second. */
+#define FW_MATCHER_WORK_MAX (1u << 27)
 
 /* A policy is prepared in pieces (prepare.c): octets of the snapshot and words of a set that cost as much as an edge of
  * a rule, and what is as much as several: to hash or compare a rule's names, and to begin a list, which may be of one

@@ -15,10 +15,10 @@
 #include "base/err.h"
 #include "model/faults.h"
 
-#define CONFIG_TEXT_MAX	 (8u << 20) /* bytes of a configuration's text */
-#define CONFIG_VALUE_MAX 512	    /* bytes of one word or quoted string */
-#define CONFIG_DEPTH_MAX 16	    /* nested braces */
-#define CONFIG_NODES_MAX 1000000    /* statements and values */
+#define CONFIG_TEXT_MAX	 (64u << 20) /* bytes of a configuration's text */
+#define CONFIG_VALUE_MAX 512	     /* bytes of one word or quoted string */
+#define CONFIG_DEPTH_MAX 16	     /* nested braces */
+#define CONFIG_NODES_MAX 4000000     /* statements and values */
 
 struct model;
 

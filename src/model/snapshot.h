@@ -17,7 +17,7 @@
 #include "model/keeper_api.h"
 
 #define SNAPSHOT_MAGIC	     0x31474e50u /* "PNG1" */
-#define SNAPSHOT_BYTES_MAX   (64u << 20)
+#define SNAPSHOT_BYTES_MAX   (256u << 20)
 #define NAME_MAX_BYTES	     64 /* every configured name, with its terminator */
 #define INTERFACE_NAME_BYTES 16
 
@@ -28,7 +28,7 @@
 #define SESSIONS_MAX	      (1u << 22) /* the greatest session-limit */
 #define WORKERS_MAX	      16	 /* of the data plane; a power of two */
 #define TUNNELS_MAX	      4096
-#define RULES_MAX	      65536
+#define RULES_MAX	      (1u << 17)
 #define NAT_RULES_MAX	      4096
 #define DNAT_RULES_MAX	      5184 /* destination and static NAT, NAT64 */
 #define HEALTH_SERVERS_MAX    256  /* whose health is checked, of all rules together */
@@ -44,7 +44,7 @@
 #define UPLINK_MS_MAX	      60000
 #define PROBE_NAME_BYTES      128	 /* of a DNS query, with its terminator */
 #define PROXIES_MAX	      4096	 /* ranges of proxy-arp and proxy-ndp */
-#define RANGES_MAX	      (1u << 19) /* of all rules together */
+#define RANGES_MAX	      (1u << 21) /* of all rules together */
 #define SERVICES_MAX	      (1u << 19)
 #define TEXTS_MAX	      (1u << 21) /* pieces of 8 octets, of all descriptions together */
 #define HOST_FROM_MAX	      4096	 /* ranges of addresses that these are open to, together */

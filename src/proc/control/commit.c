@@ -227,6 +227,8 @@ void commit_begin(struct client *c, int file)
 	m->confirm_minutes = MIN_OF(c->request.confirm_minutes, CONFIRM_MINUTES_MAX);
 	c->work = CLIENT_COMMIT;
 	rc = prepare(c, file, &m->next, &e);
+	k->child->loop.now =
+		clock_mono(); /* a large text has taken its time: who is asked now has all of theirs */
 	if (!rc)
 		rc = guards_check(m, &k->running, &c->request, &e);
 	if (rc) {
@@ -249,7 +251,9 @@ void commit_restore(struct control *k, char *text, size_t n)
 	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u min",
 		(unsigned long long)k->running.generation, k->unconfirmed.minutes);
 	m->next.generation = k->running.generation + 1;
-	if (running_compile(&m->next, text, n, "unconfirmed", &faults, &e))
+	enum rc rc = running_compile(&m->next, text, n, "unconfirmed", &faults, &e);
+	k->child->loop.now = clock_mono();
+	if (rc)
 		commit_refuse(k, e.rc, e.text);
 	else
 		commit_go(k);

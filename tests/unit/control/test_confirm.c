@@ -177,8 +177,8 @@ static void goes_back_to_the_longest_text(void **state)
 	memcpy(text, GOOD, strlen(GOOD));
 	text[CONFIG_TEXT_MAX + 1] = '\0';
 	l = commit(text);
-	enter(LEDGER_CONFIG_REFUSED, RC_OK, "8388609 bytes, at most 8388608 are allowed");
-	ends(&l, RC_LIMIT, "the configuration has 8388609 bytes, at most 8388608 are allowed");
+	enter(LEDGER_CONFIG_REFUSED, RC_OK, "67108865 bytes, at most 67108864 are allowed");
+	ends(&l, RC_LIMIT, "the configuration has 67108865 bytes, at most 67108864 are allowed");
 	text[CONFIG_TEXT_MAX] = '\0';
 	commit_good(text, 1);
 	commit_unconfirmed(OTHER, 2, 5);

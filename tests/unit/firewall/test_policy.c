@@ -230,6 +230,46 @@ static void test_random_policies(void **state)
 	assert_true(hits > total / 5 && hits < total);
 }
 
+/* So many rules of one pair that sets of them would take too much, and intervals are joined: half of them from a whole network,
+ * to different servers and ports; the others from one host each, inside of it. */
+static void test_joined_intervals(void **state)
+{
+	enum { HALF = 17000 };
+	struct policy p;
+	char name[NAME_MAX_BYTES], src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], service[32];
+	uint64_t seed = 3;
+	uint32_t is, deep = 0;
+
+	(void)state;
+	world_init(&w, 1);
+	policy_init(&p);
+	for (uint32_t i = 0; i < 2 * HALF; i++) {
+		uint32_t k = i % HALF;
+		snprintf(name, sizeof name, "rule-%u", i);
+		snprintf(src, sizeof src, i < HALF ? "10.0.0.0/8" : "10.%u.%u.7", k >> 8, k & 255);
+		snprintf(dst, sizeof dst, i < HALF ? "192.0.2.%u" : "192.0.2.0/24", k % 251);
+		snprintf(service, sizeof service, "tcp/%u", i < HALF ? 1 + k % 1009 : 2000 + k % 4001);
+		policy_rule(&p, name, 0, 1, src, dst, service, RULE_PERMIT);
+	}
+	world_load(&w, &p);
+	for (int n = 0; n < 1000; n++) {
+		uint32_t i = next_random(&seed) % (2 * HALF), k = i % HALF, other = next_random(&seed) % 4;
+		struct train t = { .proto = IP_TCP, .src_port = 1 };
+		snprintf(src, sizeof src, "10.%u.%u.%u", k >> 8, k & 255, other == 0 ? 8 : 7);
+		snprintf(dst, sizeof dst, "192.0.2.%u", (k + (other == 1)) % 251);
+		addr_parse(&t.src, src);
+		addr_parse(&t.dst, dst);
+		t.dst_port = (uint16_t)((i < HALF ? 1 + k % 1009 : 2000 + k % 4001) + (other == 2));
+		uint32_t want = naive_match(&p, 0, 1, &t);
+		fw_policy_match(w.fw, 0, 1, &t, &is);
+		assert_int_equal(is, want);
+		deep += want != TRAIN_NONE && want >= HALF;
+	}
+	assert_true(deep > 100);
+	policy_done(&p);
+	world_done(&w);
+}
+
 static void test_host_inbound(void **state)
 {
 	struct policy p;
@@ -303,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_random_policies),
+		cmocka_unit_test(test_joined_intervals),
 		cmocka_unit_test(test_host_inbound),
 	};
 	return cmocka_run_group_tests_name("firewall/policy", tests, NULL, NULL);

@@ -1,0 +1,131 @@
+/* The search for the first rule that matches, and how it is made (matcher.c, build.c); a part of internal.h. */
+#ifndef FIREWALL_MATCHER_H
+#define FIREWALL_MATCHER_H
+
+#include "firewall/firewall.h"
+
+struct fw_tuple;
+
+typedef unsigned __int128 fw_point; /* an address, or protocol and port: in one dimension */
+
+/*
+ * Disjoint intervals of one dimension of a rule list, each with the set of rules that name some of it. Intervals with the same
+ * rules share a set. Rules for which any value will do stand in `any`, and in no set.
+ *
+ * A set is a block in `sets`, of which only words that are not zero are stored: fw_set_words() of them say
+ * which those are, a bit each; then for each of these how many words stand before its own (two in a word), then the words.
+ */
+struct fw_dimension {
+	uint32_t n, n_sets;
+	struct fw_interval {
+		uint32_t start,
+			set; /* of IPv4 addresses, or of services. start of the first: 0; set: where it begins in `sets` */
+	} *interval;
+	fw_point *start; /* the same of IPv6 */
+	uint32_t *set;
+	uint32_t *top; /* of many intervals: the one that i << 16 is in, for i up to 65536; NULL: of few */
+	uint64_t *sets, *any; /* any: bits of words as in a set, then all words */
+};
+
+/* Lists of rules that a matcher is made for. */
+enum fw_list { FW_LIST_POLICY, FW_LIST_NAT, FW_LIST_DNAT };
+
+/* Finds the first matching rule of a list: candidates by intervals, then the exact check. */
+struct fw_matcher {
+	uint32_t first, count; /* the rules; count below the threshold: no dimensions, one after the other */
+	uint32_t words;	       /* 64 rules each */
+	struct fw_dimension *dimension; /* FW_DIMENSIONS, or NULL */
+};
+
+/* Of so many words: the words that say which are stored. */
+static inline uint32_t fw_set_words(uint32_t words)
+{
+	return (words + 63) / 64;
+}
+
+enum { FW_SRC4, FW_SRC6, FW_DST4, FW_DST6, FW_SERVICE, FW_DIMENSIONS };
+
+/* A class of rules begins or ends at a point. */
+struct fw_event {
+	fw_point at;
+	uint32_t class; /* of its dimension */
+	int32_t step;	/* +1 or -1 */
+};
+
+struct fw_events {
+	struct fw_event *event;
+	uint32_t n, room;
+};
+
+/* Rules that have the same span of addresses or services: they begin and end together. */
+struct fw_class {
+	struct span span;
+	uint32_t rules; /* the last of them, counted from 1; the others by fw_classes.next */
+	uint32_t count; /* of them */
+	uint32_t open;	/* of its ranges: services of one span may overlap */
+	uint32_t place; /* among those that are open */
+	uint32_t seen;	/* the last interval of several joined ones that it was noted for */
+};
+
+enum { FW_BY_SRC, FW_BY_DST, FW_BY_SERVICE, FW_BYS };
+
+struct fw_classes {
+	struct fw_class *class;
+	uint32_t n, room;
+	uint32_t *of;	/* by a span's first: its class, counted from 1 */
+	uint32_t *next; /* of each rule, counted from 1: the one before it in its class, or 0 */
+};
+
+/* A matcher that is being made (build.c). */
+struct fw_build {
+	struct fw_matcher *matcher;
+	enum fw_list list;
+	enum {
+		FW_BUILD_CLASSES,
+		FW_BUILD_EVENTS,
+		FW_BUILD_SORT,
+		FW_BUILD_COUNT,
+		FW_BUILD_FILL,
+		FW_BUILD_READY
+	} step;
+	bool failed;   /* no memory */
+	uint32_t next; /* rule, class or event */
+	struct fw_classes by[FW_BYS];
+	struct fw_events events;
+	uint32_t dimension, range; /* range: of class `next` */
+	struct fw_event *sorted;   /* what this pass of the sort has made */
+	uint32_t run, left, right; /* events in a run; the next of the two that are merged */
+	/* of the sets of this dimension */
+	uint32_t edges, join,
+		inside;		/* join: how many intervals make one; inside: how many are in the last one */
+	uint32_t *open, open_n; /* classes that are open */
+	uint32_t *seen,
+		seen_n;	  /* with join: those that were open somewhere in the last interval, each once */
+	uint64_t sign[2]; /* of the classes that are open */
+	uint64_t work;	  /* rules that were entered in sets */
+	uint64_t *now;	  /* bits and words of the set that is being made */
+	uint32_t room_n, room_sets; /* of intervals and of sets */
+	uint64_t sets_n, sets_room; /* words of sets */
+	struct fw_sign {
+		uint64_t sign[2];
+		uint32_t at;   /* in the sets */
+		uint32_t next; /* set with the same hash, counted from 1 */
+	} *signs;
+	uint32_t *bucket, bucket_mask;
+};
+
+/* build.c */
+bool fw_build_begin(
+	struct fw_build *b, uint32_t first, uint32_t count, enum fw_list list); /* false: no memory */
+/* Goes on, and takes what it does from the budget. True: it is ready; false: not yet, or b->failed. */
+bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget);
+struct fw_matcher *fw_build_take(struct fw_build *b); /* of one that is ready */
+void fw_build_done(struct fw_build *b);
+
+/* matcher.c */
+void fw_matcher_free(struct fw_matcher *m);
+uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
+	uint32_t *ret_timeout_s);
+uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
+
+#endif
