@@ -171,7 +171,6 @@ struct fw_policy {
 	struct fw_matcher *global, *nat, *dnat;
 	uint32_t statics_n;   /* the first of the rules of destination NAT */
 	bool persistent;      /* some rule of source NAT has persistent-nat, or dynamic blocks */
-	bool inward;	      /* and one lets hosts outside begin sessions by it */
 	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
@@ -179,6 +178,8 @@ struct fw_policy {
 		*nat_exhausted; /* of each NAT rule: without a port, and beyond blocks of a host */
 	/* of each NAT rule: translated sessions, bindings, and blocks of ports */
 	uint32_t *nat_sessions, *nat_bindings, *nat_blocks;
+	/* NAT rules that let hosts outside begin sessions by their bindings. */
+	uint32_t *wide, wide_n;
 	/* By rule, then by zone: records not written since the last report. */
 	uint64_t *log_suppressed;
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */

@@ -19,24 +19,17 @@
 
 #include <assert.h>
 
-static bool is_wide(const struct snap_nat_rule *r)
-{
-	return r->filtering == NAT_FILTER_ENDPOINT_INDEPENDENT ||
-	       r->filtering == NAT_FILTER_ADDRESS_DEPENDENT;
-}
-
 /* Can the destination be a mapped one of a rule whose filtering lets others begin? */
 static bool may_be_mapped(const struct firewall *fw, const struct train *t, bool local)
 {
 	const struct snapshot *s = fw_policy(fw);
 
-	if (!s || !fw->policy->inward || !fw_has_bindings(t->proto))
+	if (!s || fw->policy->wide_n == 0 || !fw_has_bindings(t->proto))
 		return false;
-	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
-		const struct snap_nat_rule *r = &snap_nat_rules(s)[i];
-		if (is_wide(r) &&
-			(r->flags & NAT_KEEP_PORT ||
-				(t->dst_port >= r->port_first && t->dst_port <= r->port_last)) &&
+	for (uint32_t i = 0; i < fw->policy->wide_n; i++) {
+		const struct snap_nat_rule *r = &snap_nat_rules(s)[fw->policy->wide[i]];
+		if ((r->flags & NAT_KEEP_PORT ||
+			    (t->dst_port >= r->port_first && t->dst_port <= r->port_last)) &&
 			(r->action == NAT_POOL ? fw_nat_pool_holds(s, r, &t->dst) : local))
 			return true;
 	}

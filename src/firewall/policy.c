@@ -117,6 +117,7 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	p->nat_sessions = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_blocks = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_blocks);
+	p->wide = calloc(s->nat_rules.count + 1u, sizeof *p->wide);
 	p->nat_hits = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_hits);
 	p->nat_exhausted = lines_new(2 * (s->nat_rules.count + 1u), sizeof *p->nat_exhausted);
 	p->dnat_hits = lines_new(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
@@ -125,7 +126,7 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	if (p->snapshot)
 		memcpy(p->snapshot, s, sizeof *s);
 	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->nat_blocks || !p->nat_exhausted || !p->dnat_hits ||
+		!p->nat_bindings || !p->nat_blocks || !p->wide || !p->nat_exhausted || !p->dnat_hits ||
 		!p->servers_down || !p->log_suppressed || !fw_limits_new(p, s)) {
 		fw_policy_free(p);
 		return NULL;
@@ -151,6 +152,7 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->nat_sessions);
 	free(p->nat_bindings);
 	free(p->nat_blocks);
+	free(p->wide);
 	free(p->nat_exhausted);
 	free(p->dnat_hits);
 	free(p->servers_down);

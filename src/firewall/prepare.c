@@ -282,8 +282,8 @@ struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x)
 		uint32_t filtering = snap_nat_rules(s)[i].filtering;
 		p->persistent |=
 			filtering != NAT_NOT_PERSISTENT || snap_nat_has_dynamic_blocks(&snap_nat_rules(s)[i]);
-		p->inward |= filtering == NAT_FILTER_ENDPOINT_INDEPENDENT ||
-			     filtering == NAT_FILTER_ADDRESS_DEPENDENT;
+		if (filtering == NAT_FILTER_ENDPOINT_INDEPENDENT || filtering == NAT_FILTER_ADDRESS_DEPENDENT)
+			p->wide[p->wide_n++] = i;
 	}
 	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
 		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;

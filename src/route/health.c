@@ -13,7 +13,7 @@ static bool same_probe(const struct snap_probe *a, const struct snap_probe *b)
 	       strcmp(a->name, b->name) == 0;
 }
 
-static const struct health_uplink *find(const struct health *h, const char *name)
+static const struct health_uplink *find(const struct uplinks_health *h, const char *name)
 {
 	for (uint32_t i = 0; i < h->n; i++)
 		if (strcmp(h->list[i].of.name, name) == 0)
@@ -30,9 +30,9 @@ static bool targets_say_down(const struct health_uplink *u)
 	return u->of.flags & UPLINK_DOWN_WHEN_ANY ? down > 0 : down == u->targets_n;
 }
 
-void health_load(struct health *h, const struct snapshot *s, mono_ns now)
+void health_load(struct uplinks_health *h, const struct snapshot *s, mono_ns now)
 {
-	static struct health before; /* too large for a stack; of the one thread that writes */
+	static struct uplinks_health before; /* too large for a stack; of the one thread that writes */
 
 	before = *h;
 	h->n = s->uplinks.count;
@@ -60,7 +60,7 @@ void health_load(struct health *h, const struct snapshot *s, mono_ns now)
 	memset(&before, 0, sizeof before);
 }
 
-bool health_follow(struct health *h, const char *uplink, mono_ns now)
+bool health_follow(struct uplinks_health *h, const char *uplink, mono_ns now)
 {
 	for (uint32_t i = 0; i < h->n; i++) {
 		struct health_uplink *u = &h->list[i];
@@ -107,7 +107,7 @@ static bool round_end(struct health_uplink *u, mono_ns now)
 	return true;
 }
 
-uint32_t health_round(struct health *h, mono_ns now, bool *ret_changed)
+uint32_t health_round(struct uplinks_health *h, mono_ns now, bool *ret_changed)
 {
 	for (uint32_t i = 0; i < h->n; i++) {
 		struct health_uplink *u = &h->list[i];
@@ -126,7 +126,7 @@ uint32_t health_round(struct health *h, mono_ns now, bool *ret_changed)
 	return ROUTE_NONE;
 }
 
-mono_ns health_next(const struct health *h)
+mono_ns health_next(const struct uplinks_health *h)
 {
 	mono_ns next = UINT64_MAX;
 

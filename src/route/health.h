@@ -39,7 +39,7 @@ struct health_uplink {
 	struct health_target target[UPLINK_PROBES_MAX];
 };
 
-struct health {
+struct uplinks_health {
 	uint8_t key
 		[16]; /* random: what probes say is made of it, so that nobody can answer who has not seen them */
 	uint32_t n;
@@ -47,17 +47,17 @@ struct health {
 };
 
 /* The uplinks of a configuration. New ones are asked at once. */
-void health_load(struct health *h, const struct snapshot *s, mono_ns now);
+void health_load(struct uplinks_health *h, const struct snapshot *s, mono_ns now);
 /* What a process before has found out; before the first round of that uplink has ended. True: that has changed it. */
-bool health_follow(struct health *h, const char *uplink, mono_ns now);
+bool health_follow(struct uplinks_health *h, const char *uplink, mono_ns now);
 
 /*
  * The next uplink whose round is over, and whose next one begins: the caller sends its probes, which have
  * target[].round now, or says why it cannot (obstacle). *ret_changed: it has gone down or come up. ROUTE_NONE: none is due.
  */
-uint32_t health_round(struct health *h, mono_ns now, bool *ret_changed);
+uint32_t health_round(struct uplinks_health *h, mono_ns now, bool *ret_changed);
 mono_ns health_next(
-	const struct health *h); /* when the next round is over; UINT64_MAX: there are no uplinks */
+	const struct uplinks_health *h); /* when the next round is over; UINT64_MAX: there are no uplinks */
 
 /* The answer to a target's probe of this round has come. Any thread. */
 void health_answered(struct health_target *t, uint32_t round, mono_ns now);

@@ -125,7 +125,7 @@ struct dataplane {
 	uint64_t records_lost, records_untold;
 
 	/* uplinks.c */
-	struct health health;
+	struct uplinks_health health;
 	struct ip_addr next_hops[UPLINKS_MAX]; /* of the uplinks, as last known */
 	struct msg_detour detours[2];	       /* as the supervisor has it; IPv4, IPv6 */
 	mono_ns report_at, report_again;       /* the usage of SAs, to ike; 0: with the next second */

@@ -206,9 +206,9 @@ struct pipeline {
 		const struct snapshot *snapshot; /* NULL: none */
 		struct selectors *selectors;
 		struct fw_prepared *policy;
-	} preparing;	       /* the next one */
-	struct health *health; /* of uplinks, one for all workers; NULL: none are checked */
-	uint64_t changes;      /* of snapshot, interfaces, SAs; see pipeline_generation() */
+	} preparing;		       /* the next one */
+	struct uplinks_health *health; /* of uplinks, one for all workers; NULL: none are checked */
+	uint64_t changes;	       /* of snapshot, interfaces, SAs; see pipeline_generation() */
 
 	struct pipeline_interface interfaces[INTERFACES_MAX];
 	uint32_t vrf_table[UINT8_MAX + 1]; /* by an interface's `vrf` */

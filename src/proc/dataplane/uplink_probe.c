@@ -16,7 +16,7 @@ _Static_assert((int)PROBE_PING == (int)PROBE_BY_ECHO && (int)PROBE_TCP == (int)P
 	"one numbering");
 
 static uint64_t number_of(
-	const struct health *h, const struct health_target *t, uint32_t round, uint32_t which)
+	const struct uplinks_health *h, const struct health_target *t, uint32_t round, uint32_t which)
 {
 	struct {
 		uint8_t target[16];

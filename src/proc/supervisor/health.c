@@ -123,7 +123,7 @@ static void on_timer(struct loop *l, struct timer *t)
 	loop_arm(l, &h->timer, h->timeout_s * NS_PER_S, 0);
 }
 
-static struct health_server *find(struct health *all, const struct endpoint *at)
+static struct health_server *find(struct servers_health *all, const struct endpoint *at)
 {
 	for (size_t i = 0; i < HEALTH_SERVERS_MAX; i++)
 		if (all->list[i].used && endpoint_same(&all->list[i].at, at))

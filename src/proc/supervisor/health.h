@@ -20,7 +20,7 @@ struct health_server {
 	struct timer timer; /* the next check, or the end of the one under way */
 };
 
-struct health {
+struct servers_health {
 	struct health_server list[HEALTH_SERVERS_MAX];
 };
 

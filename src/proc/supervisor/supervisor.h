@@ -145,7 +145,7 @@ struct supervisor {
 	uint32_t workers;	 /* for so many the interfaces are opened */
 	uint32_t tunnel_workers; /* the most for which sockets of tunnels were */
 	bool addresses_changed;	 /* since routes_follow() looked */
-	struct health health;
+	struct servers_health health;
 	struct carry_programs carry;
 	struct uplink_state {
 		char name[NAME_MAX_BYTES];

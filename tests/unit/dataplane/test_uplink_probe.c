@@ -22,7 +22,7 @@ static const char uplinks[] =
 	"probe 2001:db8:80::81 { tcp-port 443; } probe 2001:db8:80::82 { dns .; } } }";
 
 static struct gate team[WORKERS];
-static struct health health;
+static struct uplinks_health health;
 
 static struct ip_addr addr(const char *text)
 {
@@ -40,7 +40,7 @@ static struct ip_addr next_hop(uint32_t uplink)
 static int setup(void **state)
 {
 	gate_init_team(team, WORKERS, gate_text, uplinks, 64);
-	health = (struct health){ .key = { 1, 2, 3 } };
+	health = (struct uplinks_health){ .key = { 1, 2, 3 } };
 	health_load(&health, team[0].p.snapshot, 0);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		team[i].p.health = &health;

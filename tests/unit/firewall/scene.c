@@ -120,3 +120,14 @@ const struct fw_session *scene_session(void)
 
 	return fw_session_next(w.fw, &cursor);
 }
+
+struct expectation scene_expecting(
+	const char *src, const char *dst, uint16_t port, uint8_t proto, uint8_t from)
+{
+	struct expectation e = { .dst_port = port, .proto = proto, .from = from, .lifetime_s = 30 };
+
+	if (src)
+		assert_int_equal(addr_parse(&e.src, src), RC_OK);
+	assert_int_equal(addr_parse(&e.dst, dst), RC_OK);
+	return e;
+}

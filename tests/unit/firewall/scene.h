@@ -38,4 +38,8 @@ uint32_t scene_sessions(void);
 /* The one that there is, or NULL. */
 const struct fw_session *scene_session(void);
 
+/* What an application layer gateway tells the firewall, for 30 seconds. src NULL: from anybody. */
+struct expectation scene_expecting(
+	const char *src, const char *dst, uint16_t port, uint8_t proto, uint8_t from);
+
 #endif

@@ -3,11 +3,8 @@
  * port that was told is nobody's after its parent, and strangers who begin sessions by a binding take nothing from the
  * inside hosts' rule.
  */
-#include "world.h"
+#include "scene.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <stdio.h>
 
 #define INSIDE	  "10.0.0.2"
@@ -16,49 +13,13 @@
 #define SERVER	  "192.168.0.5"
 #define GATE	  "203.0.113.1"
 
-static struct world w;
-static struct policy p;
 static struct endpoint told;
 
 static int setup(void **state)
 {
 	(void)state;
-	world_init(&w, 2048);
-	policy_init(&p);
+	scene_begin(2048);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_done(&w);
-	policy_done(&p);
-	return 0;
-}
-
-static enum drop_reason send(
-	const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t proto)
-{
-	struct packet_spec s = { .src = src,
-		.dst = dst,
-		.proto = proto,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.flags = TCP_SYN,
-		.payload_n = proto == IP_UDP ? 20 : 0 };
-
-	return world_send(&w, &s);
-}
-
-static struct expectation expecting(
-	const char *src, const char *dst, uint16_t port, uint8_t proto, uint8_t from)
-{
-	struct expectation e = { .dst_port = port, .proto = proto, .from = from, .lifetime_s = 30 };
-
-	if (src)
-		assert_int_equal(addr_parse(&e.src, src), RC_OK);
-	assert_int_equal(addr_parse(&e.dst, dst), RC_OK);
-	return e;
 }
 
 /* A published server of FTP, and a data connection to it: what the rule published ends with the rule, whichever of its packets
@@ -72,15 +33,15 @@ static void with_the_rule_that_published_its_parent(void **state)
 		policy_rule(&p, "files", UNTRUST, DMZ, "any", SERVER, "tcp/21", RULE_PERMIT);
 		policy_dnat(&p, "server", UNTRUST, "any", PUBLISHED, "tcp/21", SERVER, 0, 0);
 		world_load(&w, &p);
-		assert_int_equal(send(OUTSIDE, 1000, PUBLISHED, 21, IP_TCP), DROP_NONE);
+		assert_int_equal(scene_send(IP_TCP, OUTSIDE, 1000, PUBLISHED, 21, TCP_SYN), DROP_NONE);
 		uint32_t control = w.t.session;
-		struct expectation e = expecting(OUTSIDE, SERVER, 50000, IP_TCP, 0);
+		struct expectation e = scene_expecting(OUTSIDE, SERVER, 50000, IP_TCP, 0);
 		assert_true(fw_expect(w.fw, control, &e, w.now, &told));
-		assert_int_equal(send(OUTSIDE, 1001, PUBLISHED, told.port, IP_TCP), DROP_NONE);
+		assert_int_equal(scene_send(IP_TCP, OUTSIDE, 1001, PUBLISHED, told.port, TCP_SYN), DROP_NONE);
 		uint32_t data = w.t.session;
 		/* a commit that leaves the rule: both stay */
 		world_commit(&w, &p);
-		assert_int_equal(send(OUTSIDE, 1001, PUBLISHED, told.port, IP_TCP), DROP_NONE);
+		assert_int_equal(scene_send(IP_TCP, OUTSIDE, 1001, PUBLISHED, told.port, TCP_SYN), DROP_NONE);
 		assert_int_equal(w.t.session, data);
 		while (!fw_sweep(w.fw, w.now, 100))
 			;
@@ -89,13 +50,14 @@ static void with_the_rule_that_published_its_parent(void **state)
 		policy_rule(&other, "files", UNTRUST, DMZ, "any", SERVER, "tcp/21", RULE_PERMIT);
 		world_commit(&w, &other);
 		if (child_first)
-			assert_int_not_equal(send(OUTSIDE, 1001, PUBLISHED, told.port, IP_TCP), DROP_NONE);
+			assert_int_not_equal(
+				scene_send(IP_TCP, OUTSIDE, 1001, PUBLISHED, told.port, TCP_SYN), DROP_NONE);
 		while (!fw_sweep(w.fw, w.now, 100))
 			;
 		assert_null(fw_session(w.fw, control));
 		assert_null(fw_session(w.fw, data));
 		policy_done(&other);
-		teardown(NULL);
+		scene_end(NULL);
 		setup(NULL);
 	}
 }
@@ -109,8 +71,8 @@ static void a_told_port_after_its_parent(void **state)
 	policy_rule(&p, "calls", TRUST, UNTRUST, "any", "any", "udp/5060 udp/9000", RULE_PERMIT);
 	policy_nat(&p, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL);
 	world_load(&w, &p);
-	assert_int_equal(send(INSIDE, 5060, OUTSIDE, 5060, IP_UDP), DROP_NONE);
-	struct expectation e = expecting(NULL, INSIDE, 40000, IP_UDP, 1);
+	assert_int_equal(scene_send(IP_UDP, INSIDE, 5060, OUTSIDE, 5060, TCP_SYN), DROP_NONE);
+	struct expectation e = scene_expecting(NULL, INSIDE, 40000, IP_UDP, 1);
 	e.alg = EXPECTATION_SIP;
 	e.pair = true;
 	assert_true(fw_expect(w.fw, w.t.session, &e, w.now, &told));
@@ -118,7 +80,7 @@ static void a_told_port_after_its_parent(void **state)
 	policy_rule(&other, "media", TRUST, UNTRUST, "any", "any", "udp/9000", RULE_PERMIT);
 	policy_nat(&other, "all", TRUST, UNTRUST, "any", "any", NAT_INTERFACE, NULL)->port_first = 0;
 	world_commit(&w, &other);
-	assert_int_equal(send(INSIDE, 40000, OUTSIDE, 9000, IP_UDP), DROP_NONE);
+	assert_int_equal(scene_send(IP_UDP, INSIDE, 40000, OUTSIDE, 9000, TCP_SYN), DROP_NONE);
 	assert_int_not_equal(w.t.src_port, told.port);
 	assert_int_equal(fw_counters(w.fw)->expectations_now, 0);
 	policy_done(&other);
@@ -136,31 +98,32 @@ static void strangers_by_a_binding(void **state)
 	n->binding_timeout_s = 300;
 	n->bindings_max = 1000;
 	world_load(&w, &p);
-	assert_int_equal(send(INSIDE, 1000, OUTSIDE, 53, IP_UDP), DROP_NONE);
+	assert_int_equal(scene_send(IP_UDP, INSIDE, 1000, OUTSIDE, 53, TCP_SYN), DROP_NONE);
 	uint16_t mapped = w.t.src_port;
 	for (int i = 0; i < 20; i++) {
 		snprintf(from, sizeof from, "198.51.100.%d", 100 + i);
-		assert_int_equal(send(from, 3000, GATE, mapped, IP_UDP), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, from, 3000, GATE, mapped, TCP_SYN), DROP_NONE);
 	}
 	for (uint16_t i = 0; i < 4; i++)
-		assert_int_equal(send("10.0.0.3", (uint16_t)(1000 + i), OUTSIDE, 53, IP_UDP), DROP_NONE);
-	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_RULE_SESSION_LIMIT);
+		assert_int_equal(scene_send(IP_UDP, "10.0.0.3", (uint16_t)(1000 + i), OUTSIDE, 53, TCP_SYN),
+			DROP_NONE);
+	assert_int_equal(scene_send(IP_UDP, "10.0.0.3", 2000, OUTSIDE, 53, TCP_SYN), DROP_RULE_SESSION_LIMIT);
 	/* whom the inside host answers counts */
 	w.now += 100 * NS_PER_S;
 	fw_expire(w.fw, w.now, 1000);
 	assert_int_equal(fw_counters(w.fw)->sessions_now, fw_counters(w.fw)->bindings_now);
 	for (int i = 0; i < 5; i++) {
 		snprintf(from, sizeof from, "198.51.100.%d", 100 + i);
-		assert_int_equal(send(from, 3000, GATE, mapped, IP_UDP), DROP_NONE);
-		assert_int_equal(send(INSIDE, 1000, from, 3000, IP_UDP), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, from, 3000, GATE, mapped, TCP_SYN), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, INSIDE, 1000, from, 3000, TCP_SYN), DROP_NONE);
 	}
-	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_RULE_SESSION_LIMIT);
+	assert_int_equal(scene_send(IP_UDP, "10.0.0.3", 2000, OUTSIDE, 53, TCP_SYN), DROP_RULE_SESSION_LIMIT);
 	world_restart(&w);
 	world_load(&w, &p);
-	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_RULE_SESSION_LIMIT);
+	assert_int_equal(scene_send(IP_UDP, "10.0.0.3", 2000, OUTSIDE, 53, TCP_SYN), DROP_RULE_SESSION_LIMIT);
 	w.now += 500 * NS_PER_S;
 	fw_expire(w.fw, w.now, 1000);
-	assert_int_equal(send("10.0.0.3", 2000, OUTSIDE, 53, IP_UDP), DROP_NONE);
+	assert_int_equal(scene_send(IP_UDP, "10.0.0.3", 2000, OUTSIDE, 53, TCP_SYN), DROP_NONE);
 }
 
 /* Parents of three zones begin and end, time passes, policies are committed: no expectation is left over, none is lost, and
@@ -190,11 +153,11 @@ static void room_for_everybody(void **state)
 			: zone == 1 ? "198.51.100.%u"
 				    : "192.168.0.%u",
 			2 + host);
-		if (send(from, (uint16_t)(2000 + next_random(&seed) % 9), servers[(zone + 1) % 3], 5060,
-			    IP_UDP) != DROP_NONE)
+		if (scene_send(IP_UDP, from, (uint16_t)(2000 + next_random(&seed) % 9),
+			    servers[(zone + 1) % 3], 5060, 0) != DROP_NONE)
 			continue;
-		struct expectation e =
-			expecting(NULL, from, (uint16_t)(40000 + 2 * (next_random(&seed) % 40)), IP_UDP, 1);
+		struct expectation e = scene_expecting(
+			NULL, from, (uint16_t)(40000 + 2 * (next_random(&seed) % 40)), IP_UDP, 1);
 		e.alg = EXPECTATION_SIP;
 		e.pair = next_random(&seed) % 2;
 		e.lifetime_s = (uint32_t)(next_random(&seed) % 200 + 1);
@@ -210,7 +173,7 @@ static void room_for_everybody(void **state)
 	assert_int_equal(fw_counters(w.fw)->expectations_now, 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_end)
 
 int main(void)
 {

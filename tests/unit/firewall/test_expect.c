@@ -33,35 +33,11 @@ static void end(void)
 	scene_end(NULL);
 }
 
-static enum drop_reason send(
-	const char *src, uint16_t src_port, const char *dst, uint16_t dst_port, uint8_t proto)
-{
-	struct packet_spec s = { .src = src,
-		.dst = dst,
-		.proto = proto,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.flags = TCP_SYN,
-		.payload_n = proto == IP_UDP ? 20 : 0 };
-
-	return world_send(&w, &s);
-}
-
 /* The parent, and its index. */
 static uint32_t parent(uint16_t src_port, uint8_t proto, uint16_t port)
 {
-	assert_int_equal(send(INSIDE, src_port, OUTSIDE, port, proto), DROP_NONE);
+	assert_int_equal(scene_send(proto, INSIDE, src_port, OUTSIDE, port, TCP_SYN), DROP_NONE);
 	return w.t.session;
-}
-
-static struct expectation expecting(
-	const char *src, const char *dst, uint16_t port, uint8_t proto, uint8_t from)
-{
-	struct expectation e = { .dst_port = port, .proto = proto, .from = from, .lifetime_s = 30 };
-
-	assert_int_equal(addr_parse(&e.src, src), RC_OK);
-	assert_int_equal(addr_parse(&e.dst, dst), RC_OK);
-	return e;
 }
 
 static void passive(void **state)
@@ -71,19 +47,25 @@ static void passive(void **state)
 		begin(nat, "tcp/21");
 		uint32_t control = parent(1000, IP_TCP, 21);
 		uint32_t rule = fw_session(w.fw, control)->rule;
-		struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
-		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+		struct expectation e = scene_expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
+		assert_int_equal(
+			scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
 		assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 		/* another port, another source, another destination, another protocol */
-		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51211, IP_TCP), DROP_DEFAULT_DENY);
-		assert_int_equal(send("10.0.0.3", 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
-		assert_int_equal(send(INSIDE, 1001, "198.51.100.8", 51210, IP_TCP), DROP_DEFAULT_DENY);
-		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_UDP), DROP_DEFAULT_DENY);
-		assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
+		assert_int_equal(
+			scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51211, TCP_SYN), DROP_DEFAULT_DENY);
+		assert_int_equal(
+			scene_send(IP_TCP, "10.0.0.3", 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
+		assert_int_equal(
+			scene_send(IP_TCP, INSIDE, 1001, "198.51.100.8", 51210, TCP_SYN), DROP_DEFAULT_DENY);
+		assert_int_equal(
+			scene_send(IP_UDP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
+		assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_NONE);
 		assert_int_equal(fw_session(w.fw, w.t.session)->rule, rule);
 		assert_int_equal(!!(fw_session(w.fw, w.t.session)->flags & FW_SESSION_TRANSLATED), nat);
 		/* once */
-		assert_int_equal(send(INSIDE, 1002, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+		assert_int_equal(
+			scene_send(IP_TCP, INSIDE, 1002, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
 		assert_int_equal(fw_counters(w.fw)->expectations_now, 0);
 		assert_int_equal(fw_counters(w.fw)->expectations_made, 1);
 		end();
@@ -95,10 +77,10 @@ static void active(void **state)
 	(void)state;
 	begin(false, "tcp/21");
 	uint32_t control = parent(1000, IP_TCP, 21);
-	struct expectation e = expecting(OUTSIDE, INSIDE, 50000, IP_TCP, 1);
+	struct expectation e = scene_expecting(OUTSIDE, INSIDE, 50000, IP_TCP, 1);
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
-	assert_int_equal(send("198.51.100.8", 20, INSIDE, 50000, IP_TCP), DROP_DEFAULT_DENY);
-	assert_int_equal(send(OUTSIDE, 20, INSIDE, 50000, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "198.51.100.8", 20, INSIDE, 50000, TCP_SYN), DROP_DEFAULT_DENY);
+	assert_int_equal(scene_send(IP_TCP, OUTSIDE, 20, INSIDE, 50000, TCP_SYN), DROP_NONE);
 	end();
 	/* a translated client is reached at what the server is told; it keeps its port where that is free */
 	begin(true, "tcp/21");
@@ -106,8 +88,8 @@ static void active(void **state)
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &told.addr), GATE);
 	assert_int_equal(told.port, 50000);
-	assert_int_equal(send("198.51.100.8", 20, GATE, 50000, IP_TCP), DROP_HOST_INBOUND);
-	assert_int_equal(send(OUTSIDE, 20, GATE, 50000, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "198.51.100.8", 20, GATE, 50000, TCP_SYN), DROP_HOST_INBOUND);
+	assert_int_equal(scene_send(IP_TCP, OUTSIDE, 20, GATE, 50000, TCP_SYN), DROP_NONE);
 	assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.dst), INSIDE);
 	assert_int_equal(w.t.dst_port, 50000);
 	/* another one is not */
@@ -129,28 +111,29 @@ static void answers_of_tftp(void **state)
 	for (int nat = PLAIN; nat <= PERSISTENT_NAT; nat++) {
 		begin(nat, "udp/69");
 		uint32_t request = parent(1000, IP_UDP, 69);
-		struct expectation e = expecting(OUTSIDE, INSIDE, 1000, IP_UDP, 1);
+		struct expectation e = scene_expecting(OUTSIDE, INSIDE, 1000, IP_UDP, 1);
 		struct fw_key reply = fw_session(w.fw, request)->key[1];
 		const char *to = nat ? GATE : INSIDE;
 		assert_true(fw_expect(w.fw, request, &e, w.now, &told));
-		assert_int_equal(send("198.51.100.8", 3000, to, reply.dst_port, IP_UDP),
+		assert_int_equal(scene_send(IP_UDP, "198.51.100.8", 3000, to, reply.dst_port, TCP_SYN),
 			nat ? DROP_HOST_INBOUND : DROP_DEFAULT_DENY);
-		assert_int_equal(send(OUTSIDE, 3000, to, reply.dst_port, IP_UDP), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, OUTSIDE, 3000, to, reply.dst_port, TCP_SYN), DROP_NONE);
 		uint32_t child = w.t.session;
 		assert_int_not_equal(child, request);
 		assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.dst), INSIDE);
 		assert_int_equal(w.t.dst_port, 1000);
 		assert_true(packet_sound(w.t.ip, w.t.len));
 		/* both directions go on in it, and nobody else's datagrams */
-		assert_int_equal(send(INSIDE, 1000, OUTSIDE, 3000, IP_UDP), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, INSIDE, 1000, OUTSIDE, 3000, TCP_SYN), DROP_NONE);
 		assert_int_equal(w.t.session, child);
 		assert_string_equal(addr_text((char[ADDR_TEXT_MAX]){ 0 }, &w.t.src), nat ? GATE : INSIDE);
 		assert_int_equal(w.t.src_port, reply.dst_port);
-		assert_int_not_equal(send(OUTSIDE, 3001, to, reply.dst_port, IP_UDP), DROP_NONE);
+		assert_int_not_equal(
+			scene_send(IP_UDP, OUTSIDE, 3001, to, reply.dst_port, TCP_SYN), DROP_NONE);
 		/* it goes on when its parent has ended, with the parent's binding, over a commit and a restart */
 		fw_session_end(w.fw, request, w.now);
 		w.now += 10 * NS_PER_S;
-		assert_int_equal(send(INSIDE, 1000, OUTSIDE, 3000, IP_UDP), DROP_NONE);
+		assert_int_equal(scene_send(IP_UDP, INSIDE, 1000, OUTSIDE, 3000, TCP_SYN), DROP_NONE);
 		assert_int_equal(w.t.src_port, reply.dst_port);
 		assert_int_equal(fw_counters(w.fw)->bindings_now, nat == PERSISTENT_NAT);
 		world_restart(&w);
@@ -165,27 +148,27 @@ static void they_end(void **state)
 	(void)state;
 	begin(false, "tcp/21");
 	uint32_t control = parent(1000, IP_TCP, 21);
-	struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
+	struct expectation e = scene_expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	w.now += 30 * NS_PER_S;
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	fw_session_end(w.fw, control, w.now); /* with the parent */
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
 	control = parent(1000, IP_TCP, 21); /* another session in its record */
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	assert_int_equal(fw_counters(w.fw)->expectations_now, 1);
 	world_restart(&w);
 	world_load(&w, &p);
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_DEFAULT_DENY);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_DEFAULT_DENY);
 	end();
 }
 
 /* So many of a parent; half of the table for a source; and another source is still served. */
 static void they_are_bounded(void **state)
 {
-	struct expectation e = expecting(INSIDE, OUTSIDE, 0, IP_TCP, 0);
+	struct expectation e = scene_expecting(INSIDE, OUTSIDE, 0, IP_TCP, 0);
 	uint64_t made = 0;
 
 	(void)state;
@@ -198,8 +181,8 @@ static void they_are_bounded(void **state)
 	uint64_t own = fw_counters(w.fw)->expectations_now;
 	assert_in_range(own, 1, 9);
 	/* the oldest gave way */
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 40000, IP_TCP), DROP_DEFAULT_DENY);
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 40009, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 40000, TCP_SYN), DROP_DEFAULT_DENY);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 40009, TCP_SYN), DROP_NONE);
 	for (uint16_t i = 0; i < 1000; i++) {
 		control = parent((uint16_t)(2000 + i), IP_TCP, 21);
 		e.dst_port = (uint16_t)(41000 + i);
@@ -207,14 +190,14 @@ static void they_are_bounded(void **state)
 	}
 	assert_in_range(made, 200, 300);
 	assert_int_equal(fw_counters(w.fw)->expectations_refused, 1000 - made);
-	assert_int_equal(send("10.0.0.3", 5000, OUTSIDE, 21, IP_TCP), DROP_NONE);
-	e = expecting("10.0.0.3", OUTSIDE, 50000, IP_TCP, 0);
+	assert_int_equal(scene_send(IP_TCP, "10.0.0.3", 5000, OUTSIDE, 21, TCP_SYN), DROP_NONE);
+	e = scene_expecting("10.0.0.3", OUTSIDE, 50000, IP_TCP, 0);
 	assert_true(fw_expect(w.fw, w.t.session, &e, w.now, &told));
-	assert_int_equal(send("10.0.0.3", 5001, OUTSIDE, 50000, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, "10.0.0.3", 5001, OUTSIDE, 50000, TCP_SYN), DROP_NONE);
 	/* time makes room */
 	w.now += 31 * NS_PER_S;
-	assert_int_equal(send(INSIDE, 999, OUTSIDE, 21, IP_TCP), DROP_NONE);
-	e = expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 999, OUTSIDE, 21, TCP_SYN), DROP_NONE);
+	e = scene_expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
 	assert_true(fw_expect(w.fw, w.t.session, &e, w.now, &told));
 	assert_int_equal(fw_counters(w.fw)->expectations_now, 1);
 	end();
@@ -228,7 +211,7 @@ static uint64_t expectations(void)
 /* Requests of TFTP from forged sources of one zone: another zone's expectations stay, and begin. */
 static void forged_sources(void **state)
 {
-	struct expectation e = expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
+	struct expectation e = scene_expecting(INSIDE, OUTSIDE, 50000, IP_TCP, 0);
 	char from[ADDR_TEXT_MAX];
 
 	(void)state;
@@ -240,8 +223,8 @@ static void forged_sources(void **state)
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	for (uint32_t i = 0; i < 1200; i++) {
 		snprintf(from, sizeof from, "198.51.%u.%u", 100 + i / 200, 1 + i % 200);
-		assert_int_equal(send(from, 3000, "10.0.0.80", 69, IP_UDP), DROP_NONE);
-		struct expectation tftp = expecting("10.0.0.80", from, 3000, IP_UDP, 1);
+		assert_int_equal(scene_send(IP_UDP, from, 3000, "10.0.0.80", 69, TCP_SYN), DROP_NONE);
+		struct expectation tftp = scene_expecting("10.0.0.80", from, 3000, IP_UDP, 1);
 		w.now += NS_PER_MS;
 		assert_true(fw_expect(w.fw, w.t.session, &tftp, w.now, &told));
 		/* again: the same one */
@@ -250,16 +233,17 @@ static void forged_sources(void **state)
 		assert_int_equal(expectations(), now);
 	}
 	assert_int_equal(expectations(), 512);
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 50000, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 50000, TCP_SYN), DROP_NONE);
 	for (uint16_t i = 0; i < 100; i++) {
 		control = parent((uint16_t)(2000 + i), IP_TCP, 21);
 		e.dst_port = (uint16_t)(50001 + i);
 		assert_true(fw_expect(w.fw, control, &e, w.now, &told));
 	}
 	for (uint16_t i = 0; i < 100; i++)
-		assert_int_equal(send(INSIDE, 1001, OUTSIDE, (uint16_t)(50001 + i), IP_TCP), DROP_NONE);
+		assert_int_equal(
+			scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, (uint16_t)(50001 + i), TCP_SYN), DROP_NONE);
 	/* the last that was asked for is among them in its own zone, too */
-	assert_int_equal(send("10.0.0.80", 4000, from, 3000, IP_UDP), DROP_NONE);
+	assert_int_equal(scene_send(IP_UDP, "10.0.0.80", 4000, from, 3000, TCP_SYN), DROP_NONE);
 	assert_int_equal(fw_counters(w.fw)->expectations_refused, 0);
 	end();
 }
@@ -272,9 +256,9 @@ static void with_a_new_policy(void **state)
 	(void)state;
 	begin(true, "tcp/21");
 	uint32_t control = parent(1000, IP_TCP, 21);
-	struct expectation e = expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
+	struct expectation e = scene_expecting(INSIDE, OUTSIDE, 51210, IP_TCP, 0);
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_NONE);
 	uint32_t data = w.t.session;
 	world_load(&w, &p);
 	assert_non_null(fw_session(w.fw, data));
@@ -292,10 +276,11 @@ static void with_a_new_policy(void **state)
 	begin(false, "tcp/21");
 	control = parent(1000, IP_TCP, 21);
 	assert_true(fw_expect(w.fw, control, &e, w.now, &told));
-	assert_int_equal(send(INSIDE, 1001, OUTSIDE, 51210, IP_TCP), DROP_NONE);
+	assert_int_equal(scene_send(IP_TCP, INSIDE, 1001, OUTSIDE, 51210, TCP_SYN), DROP_NONE);
 	data = w.t.session;
 	fw_session_end(w.fw, control, w.now);
-	assert_int_equal(send(INSIDE, 1005, OUTSIDE, 21, IP_TCP), DROP_NONE); /* takes the record */
+	assert_int_equal(
+		scene_send(IP_TCP, INSIDE, 1005, OUTSIDE, 21, TCP_SYN), DROP_NONE); /* takes the record */
 	assert_int_equal(w.t.session, control);
 	world_load(&w, &p);
 	assert_null(fw_session(w.fw, data));

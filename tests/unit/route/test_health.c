@@ -16,7 +16,7 @@
 #define LINKS	 2
 #define INTERVAL (500 * NS_PER_MS)
 
-static struct health h;
+static struct uplinks_health h;
 static uint64_t seed;
 
 static uint32_t draw(uint32_t below)
