@@ -1,4 +1,4 @@
-/* The number of workers in the configuration, and what several of them share. */
+/* The number of workers in the configuration, what several of them share, and whether the kernel carries sessions for them. */
 #include "compiled.h"
 #include "model/model.h"
 
@@ -69,11 +69,35 @@ static void what_they_share(void **state)
 	}
 }
 
+static void offload(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t want;
+	} rows[] = { { "system { host-name a; }", 1 }, { "system { host-name a; offload on; }", 1 },
+		{ "system { host-name a; offload off; }", 0 } };
+	struct err e = { 0 };
+	void *block;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(compile(rows[i].text, 1, &block, &n, &e), RC_OK);
+		struct snapshot *s = block;
+		assert_int_equal(s->offload, rows[i].want);
+		s->offload = 2;
+		assert_int_equal(snapshot_check(block, n, &e), RC_MALFORMED);
+		free(block);
+	}
+	assert_int_not_equal(compile("system { host-name a; offload yes; }", 1, &block, &n, &e), RC_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(what_they_share),
+		cmocka_unit_test(offload),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

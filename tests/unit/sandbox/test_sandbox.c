@@ -108,6 +108,15 @@ static int do_socket_filter(void)
 	return RESULT(setsockopt(udp_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
+/* The tap of carried sessions, by a descriptor that was handed over; there is none here. */
+static int do_socket_program(void)
+{
+	int none = -1;
+
+	return setsockopt(udp_fd, SOL_SOCKET, SO_ATTACH_BPF, &none, sizeof none) < 0 && errno == EBADF ? 0
+												       : 1;
+}
+
 static int do_cut_allowed(void)
 {
 	int discover = IP_PMTUDISC_DONT;
@@ -480,6 +489,7 @@ static const struct {
 	{ "bind",                        do_bind,             NOBODY,    0 },
 	{ "setsockopt",                  do_setsockopt,       NOBODY,    0 },
 	{ "give a socket a filter",      do_socket_filter,    1u << PROC_DATAPLANE, 0 },
+	{ "give a socket a program",     do_socket_program,   1u << PROC_DATAPLANE, 0 },
 	{ "let a socket cut its packets", do_cut_allowed,     1u << PROC_DATAPLANE, 0 },
 	{ "execve",                      do_exec,             NOBODY,    0 },
 	{ "execveat",                    do_exec_fd,          NOBODY,    0 },
