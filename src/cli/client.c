@@ -1,4 +1,5 @@
 #include "cli/client.h"
+#include "cli/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,4 +113,54 @@ out:
 		close(null);
 	free(f);
 	return rc;
+}
+
+/* The next frame, or what ends the exchange: RC_NOT_FOUND when `watch` says so. */
+static enum rc receive_watched(
+	struct ipc_link *l, struct ipc_frame *f, bool (*watch)(void *context), void *context, struct err *e)
+{
+	for (;;) {
+		struct pollfd p = { .fd = l->fd,
+			.events = (short)(POLLIN | (ipc_link_waiting(l) ? POLLOUT : 0)) };
+		if (!watch(context))
+			return RC_NOT_FOUND;
+		enum rc rc = ipc_flush(l);
+		if (rc == RC_OK || rc == RC_AGAIN)
+			rc = ipc_recv(l, f, e);
+		if (rc != RC_AGAIN)
+			return rc;
+		if (poll(&p, 1, CLIENT_WATCH_MS) < 0 && errno != EINTR)
+			return err_errno(e, RC_IO, "wait for the gateway");
+	}
+}
+
+enum rc client_request_watched(const char *path, const struct msg_cli_request *request, int file,
+	bool (*watch)(void *context), void *context, struct msg_result *ret_result, struct err *e)
+{
+	struct ipc_frame *f = calloc(1, sizeof *f);
+	struct ipc_link l = IPC_LINK_NONE;
+	int fd = f ? connect_to(path, e) : -1;
+	enum rc rc = f ? RC_IO : err_add(e, RC_LIMIT, "out of memory");
+
+	if (fd >= 0) {
+		ipc_link_open(&l, fd, PROC_CLI, PROC_CONTROL);
+		rc = ipc_send_CLI_REQUEST(&l, 1, request, file);
+		if (rc)
+			err_add(e, rc, "send the request");
+	}
+	while (rc == RC_OK && (rc = receive_watched(&l, f, watch, context, e)) == RC_OK) {
+		bool end = f->head.id == IPC_CLI_END;
+		if (end) {
+			*ret_result = f->u.CLI_END;
+			ret_result->text[sizeof ret_result->text - 1] = '\0';
+		}
+		ipc_frame_done(f);
+		if (end)
+			break;
+	}
+	ipc_link_close(&l);
+	free(f);
+	if (rc == RC_OK || rc == RC_NOT_FOUND)
+		return RC_OK;
+	return e->text[0] ? rc : err_add(e, rc, "the gateway closed the connection");
 }

@@ -17,4 +17,11 @@ typedef enum rc client_row_fn(void *context, const char *json, size_t n, struct 
 enum rc client_request(const char *path, const struct msg_cli_request *request, int file, client_row_fn *fn,
 	void *context, struct msg_result *ret_result, struct err *e);
 
+/*
+ * The same for a request that goes on until somebody ends it: `watch` is called at least each CLIENT_WATCH_MS; false ends the exchange, as a
+ * success. Rows are ignored.
+ */
+enum rc client_request_watched(const char *path, const struct msg_cli_request *request, int file,
+	bool (*watch)(void *context), void *context, struct msg_result *ret_result, struct err *e);
+
 #endif

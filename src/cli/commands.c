@@ -122,6 +122,8 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 		return &line->output;
 	case OPTION_CONFIG:
 		return &line->config;
+	case OPTION_STAGE:
+		return &line->stage;
 	case OPTION_ROUTES:
 		return &line->routes;
 	case OPTION_INGRESS:
@@ -197,6 +199,10 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		return number(&line->icmp_type, value, 1, UINT8_MAX, word, e);
 	case OPTION_CONFIRM:
 		return number(&line->confirm_minutes, value, 1, CONFIRM_MINUTES_MAX, word, e);
+	case OPTION_FILES:
+		return number(&line->files, value, 1, CAPTURE_FILES_MAX, word, e);
+	case OPTION_FILE_SIZE:
+		return number(&line->file_size, value, 1, UINT32_MAX, word, e);
 	case OPTION_COUNT:
 		return number(&line->count, value, 1, INT32_MAX, word, e);
 #define E(id, option, value_name, text)                                                                      \

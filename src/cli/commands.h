@@ -49,6 +49,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(BEFORE,  "--before",  "TIME",   "entries from before this moment")					\
 	O(OUTPUT,  "-o",        "FILE",   "the file to write; an existing file is kept")			\
 	O(CONFIG,  "--config",  "FILE-OR-DIR", "for `replay`: the configuration; for `investigate`: the directory of the configurations' texts; default: `config` beside the ledger")	\
+	O(STAGE,   "--stage",   "STAGES", "where packets are captured: received, sent, decrypted (of tunnels), or several with commas; default: received,sent")	\
+	O(FILES,   "--files",   "N",      "keep the N newest files of a capture: FILE, FILE.1 and so on; with --file-size")	\
+	O(FILE_SIZE, "--file-size", "BYTES", "begin another file when one is larger; with --files")	\
 	O(ROUTES,  "--routes",  "FILE",   "what (ip route show table all; ip -6 route show table all) prints on the gateway")	\
 	O(INGRESS, "--ingress", "NAME",   "the interface by which all packets come; default: the capture's, else the one towards which the source is routed")
 
@@ -96,6 +99,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(ARCHIVE,       "archive",        "DIR",   OPT(BEFORE) | OPT(TO) | OPT(KEY),			\
 	  "Moves old entries of the ledger in DIR to an archive. With the archive the ledger stays verifiable as a "	\
 	  "whole.")											\
+	C(CAPTURE,       "capture",        "",      OPT(SOCKET) | OPT(OUTPUT) | OPT(STAGE) | OPT(COUNT) | OPT(FILES) | OPT(FILE_SIZE) | OPT_PACKETS | OPT(OR),	\
+	  "Writes packets of the running gateway into a file (pcapng), each with verdict and rule as its comment, until --count or an interrupt. "	\
+	  "It is entered in the ledger before it begins.")						\
 	C(REPLAY,        "replay",         "CAPTURE [CAPTURE]...", OPT(CONFIG) | OPT(ROUTES) | OPT(INGRESS) | OPT(OUTPUT) | OPT(JSON),	\
 	  "Prints what a configuration decides about the packets of captures (pcap, pcapng), by the data plane's own code; with -o writes them "	\
 	  "with each verdict as the packet's comment. Needs no running gateway, and no privilege.")		\
@@ -145,7 +151,8 @@ struct cli_line {
 	const char *name;     /* the second argument, or NULL */
 	uint64_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
-	const char *from, *to, *before, *output, *config, *routes, *ingress;
+	const char *from, *to, *before, *output, *config, *routes, *ingress, *stage;
+	uint32_t files, file_size;		/* of capture; 0: not given */
 	const char *captures[CLI_CAPTURES_MAX]; /* of replay */
 	size_t captures_n;
 	struct ip_addr ours[CLI_OURS_MAX];

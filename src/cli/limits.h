@@ -48,4 +48,12 @@
 #define REPLAY_ROW_MAX		8192
 #define REPLAY_NAME_MAX		4097 /* a path, with what is not printable written out */
 
+/* ---- capture ---- */
+
+#define CLIENT_WATCH_MS                                                                                      \
+	20 /* at 10 Gbit/s a ring of 4 MB is full in 3 ms: what is more than that is lost, and counted */
+#define CAPTURE_INTERFACES_MAX 512
+#define CAPTURE_PATH_MAX       4200
+#define CAPTURE_FILES_MAX      1000
+
 #endif

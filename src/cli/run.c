@@ -5,6 +5,7 @@
 #include "cli/run.h"
 
 #include "cli/archive.h"
+#include "cli/capture.h"
 #include "cli/client.h"
 #include "cli/connection.h"
 #include "cli/findings.h"
@@ -599,6 +600,8 @@ int cli_run(const struct cli_line *line)
 		return run_investigate(line);
 	case COMMAND_ARCHIVE:
 		return run_archive(line);
+	case COMMAND_CAPTURE:
+		return run_capture(line);
 	case COMMAND_REPLAY:
 		return run_replay(line);
 	case COMMAND_VERSION:

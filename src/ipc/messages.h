@@ -106,6 +106,9 @@
 	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
 	M(IKE_COMMANDED,   FROM(IKE), FROM(CONTROL), struct msg_result, 0)								\
 	M(TRACE,           FROM(CONTROL), FROM(DATAPLANE), struct packet_filters, 0) /* count 0 in it: stop */				\
+	M(CAPTURE,         FROM(CONTROL), FROM(DATAPLANE), struct msg_capture, 1)	/* the memory: ipc/capture_ring.h */	\
+	M(CAPTURE_END,     FROM(CONTROL), FROM(DATAPLANE), struct msg_empty, 0)								\
+	M(CAPTURE_ENDED,   FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	/* it could not begin */			\
 	M(TRACE_LINE,      FROM(DATAPLANE), FROM(CONTROL), struct msg_row, 0)								\
 	/* the administrator's program */													\
 	M(CLI_REQUEST,     FROM(CLI), FROM(CONTROL), struct msg_cli_request, 1)	/* the file: a configuration, or /dev/null */	\
@@ -350,6 +353,12 @@ struct msg_show {
 		filter; /* SESSIONS, SESSIONS_SUMMARY, TALKERS; TEST_POLICY: the packet, and where it comes in */
 };
 
+struct msg_capture {
+	struct packet_filters packets; /* its count is the program's to keep */
+	uint32_t stages;	       /* bits of enum capture_stage */
+	uint32_t zero;
+};
+
 #define ROW_MAX 3968
 
 /* Whole JSON objects, a line feed between two of them and none after the last. */
@@ -384,7 +393,8 @@ enum cli_command {
 	CLI_TRACE,
 	CLI_IKE,
 	CLI_CONFIG,
-	CLI_CONFIRM
+	CLI_CONFIRM,
+	CLI_CAPTURE
 };
 
 enum commit_flags {
@@ -402,7 +412,9 @@ struct msg_cli_request {
 	uint32_t zero;
 	struct host_connection from; /* a commit: on which the administrator sits, as the program says */
 	struct msg_show show;
-	struct packet_filters packets; /* of a trace */
+	struct packet_filters packets; /* of a trace or capture */
+	uint32_t stages;	       /* of a capture */
+	uint32_t zero_2;
 	char name[NAME_MAX_BYTES];
 	char comment[256]; /* of a commit */
 };

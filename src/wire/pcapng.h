@@ -85,7 +85,7 @@ void pcapng_write_section(struct wr *w, const char *application, const char *com
 /* Interfaces have numbers from 0, in the order in which they are written. */
 void pcapng_write_interface(struct wr *w, const char *name, uint32_t link, const char *comment);
 void pcapng_write_packet(struct wr *w, const struct pcapng_packet *packet, enum pcapng_direction direction);
-/* (for tests) How many packets of the interface were lost until then. */
+/* How many packets of the interface were lost until then. */
 void pcapng_write_statistics(
 	struct wr *w, uint32_t interface, uint64_t when_ns, uint64_t received, uint64_t lost);
 

@@ -87,6 +87,10 @@ static void take_request(struct client *c, struct ipc_frame *f)
 			answer_config(c, file);
 			break;
 		case CLI_CLEAR_SESSIONS:
+		case CLI_CAPTURE:
+			c->file = file >= 0 ? dup(file) : -1;
+			relay_act(c);
+			break;
 		case CLI_TRACE:
 		case CLI_IKE:
 		case CLI_CONFIRM:
@@ -188,7 +192,9 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 		close(fd);
 		return;
 	}
-	*c = (struct client){ .control = k, .work = CLIENT_NEW, .uid = who.uid, .pid = (uint32_t)who.pid };
+	*c = (struct client){
+		.control = k, .work = CLIENT_NEW, .uid = who.uid, .pid = (uint32_t)who.pid, .file = -1
+	};
 	c->port.on_frame = client_frame;
 	c->port.on_drained = client_drained;
 	c->port.on_down = client_down;

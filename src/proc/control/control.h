@@ -38,13 +38,14 @@
 
 enum client_work {
 	CLIENT_FREE,
-	CLIENT_NEW,    /* connected, no request yet */
-	CLIENT_ENTRY,  /* the ledger's receipt is awaited */
-	CLIENT_RELAY,  /* an owner's answer is awaited */
-	CLIENT_PAUSED, /* between two pieces of a table: it has to take what waits for it first */
-	CLIENT_TRACE,  /* lines come until the count is reached or the client goes */
-	CLIENT_COMMIT, /* the commit of this client is in progress */
-	CLIENT_ENDED,  /* it has its answer; waiting for it to go */
+	CLIENT_NEW,	/* connected, no request yet */
+	CLIENT_ENTRY,	/* the ledger's receipt is awaited */
+	CLIENT_RELAY,	/* an owner's answer is awaited */
+	CLIENT_PAUSED,	/* between two pieces of a table: it has to take what waits for it first */
+	CLIENT_TRACE,	/* lines come until the count is reached or the client goes */
+	CLIENT_CAPTURE, /* the data plane writes packets to its memory until it goes */
+	CLIENT_COMMIT,	/* the commit of this client is in progress */
+	CLIENT_ENDED,	/* it has its answer; waiting for it to go */
 };
 
 struct control;
@@ -63,6 +64,7 @@ struct client {
 	uint64_t next;	     /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
 	uint32_t rows;	     /* of the pieces before it */
 	void (*forget)(struct client *c); /* it goes before its answer, which is aborted */
+	int file;			  /* of a capture, until the data plane has it; -1: none */
 	struct msg_cli_request request;
 };
 

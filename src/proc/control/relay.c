@@ -7,15 +7,18 @@
  */
 #include "base/log.h"
 #include "proc/control/control.h"
+#include "ipc/capture_ring.h"
 #include "proc/control/limits.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const act_names[] = {
 	[CLI_CLEAR_SESSIONS] = "clear sessions",
 	[CLI_TRACE] = "trace",
+	[CLI_CAPTURE] = "capture",
 	[CLI_IKE] = "ike",
 	[CLI_CONFIRM] = "confirm",
 };
@@ -93,11 +96,19 @@ void relay_show(struct client *c)
 
 /* ---- acts ---- */
 
+static void file_forget(struct client *c)
+{
+	if (c->file >= 0)
+		close(c->file);
+	c->file = -1;
+}
+
 static void act_now(struct client *c)
 {
 	struct control *k = c->control;
 	const struct msg_cli_request *q = &c->request;
 	struct msg_ike_command ike = { .command = q->ike_command };
+	struct msg_capture capture = { 0 };
 
 	c->tag = k->next_tag++;
 	switch (q->command) {
@@ -113,6 +124,13 @@ static void act_now(struct client *c)
 	case CLI_TRACE:
 		asked(c, CLIENT_TRACE, PROC_DATAPLANE,
 			ipc_send_TRACE(child_link(k->child, PROC_DATAPLANE), c->tag, &q->packets), 0);
+		break;
+	case CLI_CAPTURE:
+		capture.packets = q->packets;
+		capture.stages = q->stages;
+		asked(c, CLIENT_CAPTURE, PROC_DATAPLANE,
+			ipc_send_CAPTURE(child_link(k->child, PROC_DATAPLANE), c->tag, &capture, c->file), 0);
+		file_forget(c);
 		break;
 	default:
 		memcpy(ike.name, q->name, sizeof ike.name);
@@ -138,20 +156,54 @@ static void on_act_receipt(void *context, uint64_t cookie, const struct msg_ledg
 		(int)sizeof r->text, r->text);
 }
 
-static bool trace_in_progress(const struct control *k)
+static bool in_progress(const struct control *k, enum client_work work)
 {
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
-		if (k->clients[i].work == CLIENT_TRACE)
+		if (k->clients[i].work == work)
 			return true;
 	}
 	return false;
+}
+
+/* "received sent: --src 10.1.0.2", and how many. */
+static const char *capture_detail(char *ret_text, size_t size, const struct msg_cli_request *q)
+{
+	static const char *const words[] = {
+#define E(id, word) [CAPTURE_##id] = word,
+		CAPTURE_STAGES(E)
+#undef E
+	};
+	char filters[PACKET_FILTERS_TEXT_MAX];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < CAPTURE_STAGES_N; i++)
+		if (q->stages & 1u << i)
+			n += (size_t)snprintf(ret_text + n, size - n, "%s%s", n ? " " : "", words[i]);
+	snprintf(ret_text + n, size - n, ": %s", packet_filters_text(filters, &q->packets));
+	return ret_text;
+}
+
+static bool capture_is_sound(struct client *c)
+{
+	const struct msg_cli_request *q = &c->request;
+
+	if (in_progress(c->control, CLIENT_CAPTURE)) {
+		client_end(c, RC_AGAIN, 0, "another capture is in progress");
+		return false;
+	}
+	if (q->stages == 0 || q->stages >> CAPTURE_STAGES_N || c->file < 0) {
+		client_end(
+			c, RC_MALFORMED, 0, "malformed request: expected stages of a capture and its memory");
+		return false;
+	}
+	return true;
 }
 
 void relay_act(struct client *c)
 {
 	struct control *k = c->control;
 	const struct msg_cli_request *q = &c->request;
-	char detail[PACKET_FILTERS_TEXT_MAX];
+	char detail[PACKET_FILTERS_TEXT_MAX + 64];
 	_Static_assert(sizeof detail >= SESSION_FILTER_TEXT_MAX, "either fits");
 	struct err e = { 0 };
 	enum rc rc;
@@ -165,10 +217,12 @@ void relay_act(struct client *c)
 		client_end(c, e.rc, 0, "%s", e.text);
 		return;
 	}
-	if (q->command == CLI_TRACE && (trace_in_progress(k) || q->packets.count == 0)) {
+	if (q->command == CLI_CAPTURE && !capture_is_sound(c))
+		return;
+	if (q->command == CLI_TRACE && (in_progress(k, CLIENT_TRACE) || q->packets.count == 0)) {
 		client_end(c, RC_AGAIN, 0, "%s",
-			trace_in_progress(k) ? "another trace is in progress"
-					     : "a trace of 0 packets: expected at least 1");
+			in_progress(k, CLIENT_TRACE) ? "another trace is in progress"
+						     : "a trace of 0 packets: expected at least 1");
 		return;
 	}
 	if (q->command == CLI_CONFIRM && !k->unconfirmed.pending) {
@@ -180,6 +234,8 @@ void relay_act(struct client *c)
 		snprintf(detail, sizeof detail, "generation %llu", (unsigned long long)c->generation);
 	else if (q->command == CLI_IKE)
 		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
+	else if (q->command == CLI_CAPTURE)
+		capture_detail(detail, sizeof detail, q);
 	else if (q->command == CLI_TRACE)
 		packet_filters_text(detail, &q->packets);
 	else
@@ -197,6 +253,10 @@ void relay_forget(struct client *c)
 
 	if (c->work == CLIENT_ENTRY)
 		entry_admin_act_aborted(c->control, c, "the client disconnected");
+	if (c->work == CLIENT_CAPTURE)
+		ipc_send_CAPTURE_END(
+			child_link(c->control->child, PROC_DATAPLANE), c->tag, &(struct msg_empty){ 0 });
+	file_forget(c);
 	if (c->work == CLIENT_TRACE)
 		ipc_send_TRACE(child_link(c->control->child, PROC_DATAPLANE), c->tag, &stop);
 }
@@ -245,6 +305,17 @@ static void forward_end(struct control *k, enum proc peer, uint64_t tag, const s
 			(int)sizeof r->text, r->text);
 }
 
+static void capture_ended(struct control *k, enum proc peer, uint64_t tag, const struct msg_result *r)
+{
+	struct client *c = client_by_tag(k, tag, CLIENT_CAPTURE);
+
+	if (!c || c->owner != peer)
+		return;
+	c->work = CLIENT_ENDED;
+	client_end(c, r->rc && r->rc < RC_COUNT ? (enum rc)r->rc : RC_INTERNAL, 0, "%.*s",
+		(int)sizeof r->text, r->text);
+}
+
 void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 {
 	switch (f->head.id) {
@@ -253,6 +324,9 @@ void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_TRACE_LINE:
 		forward_row(k, peer, f->head.tag, &f->u.TRACE_LINE, CLIENT_TRACE);
+		break;
+	case IPC_CAPTURE_ENDED:
+		capture_ended(k, peer, f->head.tag, &f->u.CAPTURE_ENDED);
 		break;
 	case IPC_SHOW_END:
 		forward_end(k, peer, f->head.tag, &f->u.SHOW_END);
@@ -274,7 +348,8 @@ void relay_owner_lost(struct control *k, enum proc peer)
 	k->held[peer] = false;
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &k->clients[i];
-		if ((c->work == CLIENT_RELAY || c->work == CLIENT_PAUSED || c->work == CLIENT_TRACE) &&
+		if ((c->work == CLIENT_RELAY || c->work == CLIENT_PAUSED || c->work == CLIENT_TRACE ||
+			    c->work == CLIENT_CAPTURE) &&
 			c->owner == peer) {
 			c->work = CLIENT_ENDED;
 			client_end(c, RC_AGAIN, 0,

@@ -10,6 +10,9 @@
 #include "proc/dataplane/record.h"
 #include "proc/dataplane/rule_log.h"
 
+#include <sys/stat.h>
+#include <sys/mman.h>
+#include <fcntl.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -564,6 +567,58 @@ void control_trace_end(struct dataplane *d)
 	d->trace = (struct traces){ 0 };
 }
 
+static void captures_end(struct dataplane *d)
+{
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_capture(&d->workers[i]->pipeline, NULL, NULL);
+	if (d->capture)
+		munmap(d->capture, sizeof *d->capture);
+	d->capture = NULL;
+}
+
+/* Memory that nobody can make shorter while it is written to. */
+static struct capture_memory *capture_map(int fd, struct err *e)
+{
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 ||
+		st.st_size != (off_t)sizeof(struct capture_memory)) {
+		err_add(e, RC_MALFORMED,
+			"the memory for captured packets is not a sealed memfd of %zu octets",
+			sizeof(struct capture_memory));
+		return NULL;
+	}
+	void *p = mmap(NULL, sizeof(struct capture_memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p != MAP_FAILED)
+		return p;
+	err_errno(e, RC_IO, "map the memory for captured packets");
+	return NULL;
+}
+
+static void on_capture(struct dataplane *d, struct ipc_frame *f)
+{
+	const struct msg_capture *m = &f->u.CAPTURE;
+	struct msg_result result = { 0 };
+	struct err e = { 0 };
+	int fd = ipc_frame_take(f);
+
+	captures_end(d);
+	if (packet_filters_check(&m->packets, &e) == RC_OK)
+		d->capture = capture_map(fd, &e);
+	close(fd);
+	if (!d->capture) {
+		result.rc = e.rc;
+		snprintf(result.text, sizeof result.text, "%s", e.text);
+		ipc_send_CAPTURE_ENDED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
+		return;
+	}
+	d->capture_what = *m;
+	for (uint32_t i = 0; i < d->workers_n; i++)
+		pipeline_capture(&d->workers[i]->pipeline, &d->capture->ring[i], m);
+	workers_carry_pass(d); /* it is to see the packets of carried sessions, too */
+}
+
 static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 {
 	struct msg_result result = { 0 };
@@ -640,6 +695,12 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_TRACE:
 		on_trace(d, f);
+		break;
+	case IPC_CAPTURE:
+		on_capture(d, f);
+		break;
+	case IPC_CAPTURE_END:
+		captures_end(d);
 		break;
 	default:
 		log_warn("unexpected message %s from %s, ignored", ipc_name(f->head.id), proc_name(peer));

@@ -150,6 +150,8 @@ struct dataplane {
 
 	/* control.c */
 	struct traces trace;
+	struct capture_memory *capture; /* NULL: nothing is captured */
+	struct msg_capture capture_what;
 	struct clear {
 		uint64_t tag;
 		struct session_filter filter;

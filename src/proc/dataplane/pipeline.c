@@ -268,6 +268,8 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 		return false;
 	if (p->trace.on && !train_is_traced(t))
 		trace_begin(p, t, ctx->in_tunnel);
+	if (p->capture.ring)
+		capture_arrived(p, t, ctx->in_tunnel);
 	/* From a virtual machine, perhaps: one frame must not delay all others. */
 	if (train_packets(t) > TRAIN_PACKETS_MAX) {
 		t->drop = DROP_SEGMENT_LIMIT;
@@ -348,6 +350,8 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	fw_reassemble_done(p->fw);
 	if (p->trace.on)
 		trace_flush(p);
+	if (p->capture.ring)
+		capture_flush(p);
 }
 
 void pipeline_burst_tunnel(struct pipeline *p, struct train *trains, uint32_t n, mono_ns now)

@@ -28,6 +28,8 @@
  *	carried.c          sessions carried by the kernel (carried.h)
  *	trace.c            the stages in plain text
  *	question.c         what they would do with a packet that does not exist
+ *	facts.c            what both know of a packet, by name
+ *	capture.c          packets for `capture`
  *	offline.c          all of it without sockets, for `replay` (offline.h)
  *	offline_routes.c   what it knows of routes: a text
  *
@@ -38,6 +40,8 @@
 
 #include "esp/esp.h"
 #include "firewall/firewall.h"
+#include "ipc/capture_ring.h"
+#include "ipc/messages.h"
 #include "model/packet_facts.h"
 #include "model/packet_filter.h"
 #include "proc/dataplane/carried.h"
@@ -191,6 +195,21 @@ struct trace {
 	} list[TRAIN_BURST_MAX];
 };
 
+/* capture.c */
+struct capture {
+	struct capture_ring *ring; /* NULL: nothing is captured */
+	uint64_t head;		   /* what is written to it, seen by the reader at the burst's end */
+	struct packet_filters filters;
+	uint32_t stages;
+	/* those of the present burst */
+	uint32_t n;
+	struct {
+		const struct train *train;
+		struct capture_record *record; /* as it came; NULL: not wanted, or lost */
+		uint32_t in_tunnel;
+	} list[TRAIN_BURST_MAX];
+};
+
 /* alg.c: what application layer gateways know of their sessions. */
 struct alg_state;
 struct alg_state *alg_new(void); /* NULL: out of memory; free() ends it */
@@ -229,6 +248,7 @@ struct pipeline {
 	uint32_t worker, workers;
 	uint32_t fragment_id;
 	struct trace trace;
+	struct capture capture;
 	struct alg_state *alg; /* alg.c */
 	struct carried carried;
 
@@ -367,6 +387,8 @@ static inline void pipeline_count_drop(struct pipeline *p, enum drop_reason reas
 /* The present inner MTU of a tunnel. */
 uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel);
 
+/* Captures into this ring from now on; NULL: ends it. */
+void pipeline_capture(struct pipeline *p, struct capture_ring *ring, const struct msg_capture *what);
 /* Traces the next `count` packets that match one of the filters; count 0: ends the trace. */
 void pipeline_trace(struct pipeline *p, const struct packet_filters *filters);
 

@@ -149,6 +149,14 @@ void carried_neighbour(
 /* trace.c */
 void trace_begin(struct pipeline *p, struct train *t, uint32_t in_tunnel);
 void trace_flush(struct pipeline *p); /* the burst is over */
+/* capture.c */
+void capture_arrived(struct pipeline *p, struct train *t, uint32_t in_tunnel);
+void capture_ended(struct pipeline *p, const struct train *t, enum packet_verdict verdict);
+void capture_flush(struct pipeline *p); /* the burst is over */
+/* facts.c; in_tunnel: by which it arrived, or TRAIN_NONE. */
+void packet_facts_of(const struct pipeline *p, const struct train *t, uint32_t in_tunnel,
+	enum packet_verdict verdict, struct packet_facts *ret_facts);
+
 /* verdict: PACKET_NONE unless the packet's way ends with this stage. */
 void trace_say(struct pipeline *p, const struct train *t, const char *stage, enum packet_verdict verdict,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));

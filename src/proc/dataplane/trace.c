@@ -46,33 +46,6 @@ static const char *where_from(const struct pipeline *p, const struct train *t)
 		       : "an unknown link";
 }
 
-static void name_copy(char ret_name[NAME_MAX_BYTES], const char *name)
-{
-	snprintf(ret_name, NAME_MAX_BYTES, "%s", name);
-}
-
-/* in_tunnel: by which it arrived, or TRAIN_NONE. */
-static void facts_of(const struct pipeline *p, const struct train *t, uint32_t in_tunnel,
-	enum packet_verdict verdict, struct packet_facts *ret_facts)
-{
-	struct packet_facts *f = ret_facts;
-	const struct snapshot *s = p->snapshot;
-
-	*f = (struct packet_facts){ .verdict = verdict,
-		.src = { t->src, t->src_port, 0 },
-		.dst = { t->dst, t->dst_port, 0 },
-		.proto = t->proto };
-	fw_explain_facts(p->fw, t, f);
-	if (s && t->in_interface < s->interfaces.count)
-		name_copy(f->in_interface, snap_interfaces(s)[t->in_interface].name);
-	if (s && t->out_interface < s->interfaces.count)
-		name_copy(f->out_interface, snap_interfaces(s)[t->out_interface].name);
-	if (s && in_tunnel < s->tunnels.count)
-		name_copy(f->in_tunnel, snap_tunnels(s)[in_tunnel].name);
-	if (s && t->tunnel < s->tunnels.count)
-		name_copy(f->out_tunnel, snap_tunnels(s)[t->tunnel].name);
-}
-
 void trace_begin(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 {
 	char src[ADDR_TEXT_MAX + 16], dst[ADDR_TEXT_MAX + 16], proto[32];
@@ -102,13 +75,15 @@ void trace_say(struct pipeline *p, const struct train *t, const char *stage, enu
 	char text[TRACE_TEXT_MAX];
 	va_list args;
 
+	if (p->capture.ring && verdict != PACKET_NONE)
+		capture_ended(p, t, verdict);
 	for (uint32_t i = 0; i < p->trace.n; i++) {
 		if (p->trace.list[i].train != t)
 			continue;
 		va_start(args, fmt);
 		vsnprintf(text, sizeof text, fmt, args);
 		va_end(args);
-		facts_of(p, t, p->trace.list[i].in_tunnel, verdict, &facts);
+		packet_facts_of(p, t, p->trace.list[i].in_tunnel, verdict, &facts);
 		p->io.trace_line(p->io.context, p->trace.list[i].packet, stage, text, &facts);
 	}
 }

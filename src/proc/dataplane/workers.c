@@ -233,6 +233,9 @@ static enum rc others_begin(struct dataplane *d, uint32_t n, struct err *e)
 		struct packet_filters filters = d->workers[0]->pipeline.trace.filters;
 		filters.count = d->workers[0]->pipeline.trace.left;
 		pipeline_trace(&d->workers[d->workers_n]->pipeline, &filters);
+		if (d->capture)
+			pipeline_capture(&d->workers[d->workers_n]->pipeline, &d->capture->ring[d->workers_n],
+				&d->capture_what);
 		d->workers_n++;
 	}
 	return RC_OK;

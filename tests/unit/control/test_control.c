@@ -376,6 +376,44 @@ static void acts_are_entered_first(void **state)
 	close(null);
 }
 
+/* Its memory goes on with the request after the entry, which has stages and filter; one at a time; it ends with its client. */
+static void captures(void **state)
+{
+	struct msg_cli_request q = {
+		.command = CLI_CAPTURE, .stages = 5, .packets = { .n = 1, .list = { { .proto = 6 } } }
+	};
+	struct msg_result refused = { .rc = RC_MALFORMED, .text = "no memory" };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_link l = ask(q, null), second;
+	struct ipc_frame *f;
+
+	expect_nothing(&peers[PROC_DATAPLANE]); /* before its entry */
+	enter(LEDGER_ADMIN_ACT, RC_OK,
+		"\"act\":\"capture\",\"admin\":\"uid 0\",\"detail\":\"received decrypted: --proto 6\"");
+	f = expect(&peers[PROC_DATAPLANE], IPC_CAPTURE);
+	assert_int_equal(f->u.CAPTURE.stages, 5);
+	assert_int_equal(f->u.CAPTURE.packets.list[0].proto, 6);
+	second = ask(q, null);
+	ends(&second, RC_AGAIN, "another capture");
+	ipc_link_close(&l);
+	expect(&peers[PROC_DATAPLANE], IPC_CAPTURE_END);
+	/* The data plane does not take the memory. */
+	l = ask(q, null);
+	enter(LEDGER_ADMIN_ACT, RC_OK, "");
+	f = expect(&peers[PROC_DATAPLANE], IPC_CAPTURE);
+	assert_int_equal(ipc_send_CAPTURE_ENDED(&peers[PROC_DATAPLANE], f->head.tag, &refused), RC_OK);
+	ends(&l, RC_MALFORMED, "no memory");
+	/* Without the entry there is none. */
+	l = ask(q, null);
+	enter(LEDGER_ADMIN_ACT, RC_IO, "");
+	ends(&l, RC_DENIED, "aborted");
+	expect_nothing(&peers[PROC_DATAPLANE]);
+	q.stages = 8;
+	l = ask(q, null);
+	ends(&l, RC_MALFORMED, "expected stages");
+	close(null);
+}
+
 static void traces(void **state)
 {
 	struct msg_cli_request q = { .command = CLI_TRACE, .packets = { .count = 2 } };
@@ -410,7 +448,8 @@ static void traces(void **state)
 /* Somebody who is not root may connect when the socket's mode lets him, and may look only. */
 static void others_may_only_look(void **state)
 {
-	static const uint32_t acts[] = { CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIRM };
+	static const uint32_t acts[] = { CLI_COMMIT, CLI_CLEAR_SESSIONS, CLI_TRACE, CLI_IKE, CLI_CONFIRM,
+		CLI_CAPTURE };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	if (geteuid() != 0)
@@ -802,6 +841,7 @@ int main(int argc, char **argv)
 		TEST(show_goes_to_its_owner),
 		TEST(acts_are_entered_first),
 		TEST(traces),
+		TEST(captures),
 		TEST(others_may_only_look),
 		TEST(configuration_is_told),
 		TEST(too_many_and_too_much),
