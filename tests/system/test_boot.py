@@ -23,7 +23,7 @@ zones {{
         host-inbound [ ping tcp/{PORT} ];
     }}
     zone outside {{
-        interfaces eth1;
+        interfaces [ eth1 other0 ];
     }}
 }}
 policy {{
@@ -188,6 +188,36 @@ def test_it_boots_with_its_configuration(machine):
     assert machine["lan"].run("ping -c 5 -W 5 10.9.2.2").returncode == 0
     assert machine["wan"].run("ping -c 2 -W 2 10.9.1.2", check=False).returncode == 1
     machine.run(f"plaingate verify ledger {json.loads(machine.run('plaingate show ledger --json'))[0]['directory']}", timeout=120)
+
+
+def test_links_of_a_vrf_reach_each_other_and_not_main(machine):
+    """eth0 and eth1 are enslaved to a VRF; other0, a link without anybody behind it, has a network of main."""
+    lan = machine["lan"]
+
+    def sent():
+        return int(machine.run("cat /sys/class/net/other0/statistics/tx_packets"))
+
+    def leaves_by_other0():
+        before = sent()
+        lan.run("ping -c 2 -i 0.3 -W 1 10.9.3.2", check=False)
+        return sent() > before
+
+    machine.run("ip link add other0 type dummy && ip link set other0 up arp on && ip address add 10.9.3.1/24 dev other0 && "
+                "ip neighbour add 10.9.3.2 lladdr 02:00:00:00:00:02 dev other0")
+    wait_for(leaves_by_other0, 60, "forwarding into main's other network")
+    machine.run("ip link add blue type vrf table 10 && ip link set blue up && ip route add table 10 unreachable default metric 4278198272 && "
+                "ip link set eth0 master blue && ip link set eth1 master blue")
+    wait_for(lambda: lan.run("ping -c 1 -W 2 10.9.2.2", check=False).returncode == 0, 60, "forwarding between the links of the VRF")
+    assert {row["interface"]: row.get("vrf") for row in json.loads(machine.run("plaingate show interfaces --json"))} == {
+        "eth0": "blue", "eth1": "blue", "other0": None}
+    assert "VRF" in machine.run("plaingate show routes") and "not followed" not in machine.run("plaingate show routes")
+    assert not leaves_by_other0()
+    is_not_reached(machine, *LAN)  # the gateway itself is in no VRF
+    machine.run("ip route add table 10 10.9.3.0/24 dev other0 && ip route add 10.9.1.0/24 dev blue")
+    wait_for(leaves_by_other0, 60, "a route that leads out of the VRF")
+    machine.run("ip link del blue && ip link del other0")
+    wait_for(lambda: lan.run("ping -c 1 -W 2 10.9.2.2", check=False).returncode == 0, 60, "forwarding in main again")
+    is_reached(machine, LAN)
 
 
 def test_a_supervisor_that_dies_leaves_the_filter_and_comes_again(machine):
