@@ -288,7 +288,7 @@ void carried_burst(struct pipeline *p)
 {
 	struct carried *c = &p->carried;
 
-	if (p->snapshot && p->snapshot->offload && !p->trace.on)
+	if (p->snapshot && p->snapshot->offload && !p->trace.on && !p->capture.ring)
 		for (uint32_t i = 0; i < c->offers_n; i++)
 			place(p, c->offers[i]);
 	c->offers_n = 0;

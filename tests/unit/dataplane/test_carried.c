@@ -740,6 +740,16 @@ static void changes(void **state)
 	assert_non_null(strstr(g->traced, "egress"));
 	assert_false(is_carried(&f, 1));
 	assert_true(is_carried(&f, 0));
+	/* A capture that wants nothing of it, and is on for long. */
+	static struct capture_ring ring;
+	const struct msg_capture what = { .packets = { .n = 1, .list = { { .proto = IP_SCTP } } } };
+	pipeline_capture(&g->p, &ring, &what);
+	pipeline_carry_pass(&g->p);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_false(is_carried(&f, i & 1));
+	pipeline_capture(&g->p, NULL, NULL);
+	assert_false(is_carried(&f, 0));
+	assert_true(is_carried(&f, 1) && is_carried(&f, 0));
 	/* The policy denies it from now on. */
 	for (uint32_t k = 0; k < 2; k++) {
 		struct gate *one = k ? &plain.gate[0] : g;
