@@ -33,6 +33,14 @@ char *range_text(char *ret_text, const struct ip_range *r)
 	char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
 	size_t size = addr_size(&r->first);
 
+	if (range_is_wildcard(r)) {
+		struct ip_addr mask = { .family = r->first.family };
+		for (size_t i = 0; i < size; i++)
+			mask.b[i] = (uint8_t)~(r->first.b[i] ^ r->last.b[i]);
+		snprintf(ret_text, RANGE_TEXT_MAX, "%s/%s", addr_text(first, &r->first),
+			addr_text(last, &mask));
+		return ret_text;
+	}
 	for (uint32_t bits = 0; bits <= 8 * size && size > 0; bits++) {
 		struct ip_prefix p = { .addr = r->first, .bits = bits };
 		struct ip_range whole = range_from_prefix(&p);
@@ -110,8 +118,44 @@ struct ip_range range_from_prefix(const struct ip_prefix *p)
 
 bool range_holds(const struct ip_range *r, const struct ip_addr *a)
 {
+	uint8_t other = 0;
+
+	if (range_is_wildcard(r)) {
+		for (size_t i = 0; i < sizeof a->b; i++)
+			other |= (uint8_t)((a->b[i] ^ r->first.b[i]) & ~(r->first.b[i] ^ r->last.b[i]));
+		return a->family == r->first.family && other == 0;
+	}
 	return a->family == r->first.family && addr_compare(&r->first, a) <= 0 &&
 	       addr_compare(a, &r->last) <= 0;
+}
+
+/* Ones, then zeros. */
+static bool mask_is_prefix(uint32_t mask)
+{
+	return (~mask & (~mask + 1)) == 0;
+}
+
+enum rc wildcard_parse(struct ip_range *ret_range, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char address[ADDR_TEXT_MAX];
+	struct ip_addr a, m;
+
+	if (!slash || (size_t)(slash - text) >= sizeof address)
+		return RC_MALFORMED;
+	snprintf(address, sizeof address, "%.*s", (int)(slash - text), text);
+	if (addr_parse(&a, address) || addr_parse(&m, slash + 1) || a.family != ADDR_V4 ||
+		m.family != ADDR_V4)
+		return RC_MALFORMED;
+	ret_range->first = ret_range->last = a;
+	for (size_t i = 0; i < 4; i++) {
+		if (a.b[i] & ~m.b[i])
+			return RC_RANGE;
+		ret_range->last.b[i] = (uint8_t)(a.b[i] | ~m.b[i]);
+	}
+	if (!mask_is_prefix(load_be32(m.b)))
+		ret_range->last.zero[0] = RANGE_WILDCARD;
+	return RC_OK;
 }
 
 bool range_inside(const struct ip_range *inner, const struct ip_range *outer)

@@ -24,7 +24,12 @@ struct ip_prefix {
 	uint32_t bits;	     /* 0..32 or 0..128 */
 };
 
-/* first <= last, one family. */
+/*
+ * first <= last, one family. With RANGE_WILDCARD in last.zero[0] it is not all between them, but the addresses that agree with
+ * both in the bits in which both agree: of an address under a mask, whose bits need not stand together, the least and the
+ * greatest. Only policy and source NAT have such ranges (model/snapshot.h).
+ */
+#define RANGE_WILDCARD 1
 struct ip_range {
 	struct ip_addr first, last;
 };
@@ -103,6 +108,14 @@ enum rc addr_parse(struct ip_addr *ret_addr, const char *text);
 enum rc prefix_parse(struct ip_prefix *ret_prefix, const char *text);
 
 bool prefix_holds(const struct ip_prefix *p, const struct ip_addr *a);
+static inline bool range_is_wildcard(const struct ip_range *r)
+{
+	return r->last.zero[0] == RANGE_WILDCARD;
+}
+
+/* "10.0.0.5/255.0.0.255"; one whose mask is that of a prefix becomes a plain range. RC_RANGE when bits outside of the mask are
+ * set. */
+enum rc wildcard_parse(struct ip_range *ret_range, const char *text);
 bool range_holds(const struct ip_range *r, const struct ip_addr *a);
 /* All of `inner` is in `outer`, and more is. */
 bool range_inside(const struct ip_range *inner, const struct ip_range *outer);

@@ -35,7 +35,8 @@ static const struct cli_column routes_columns[] = {
 static const struct cli_column policy_columns[] = {
 	{ "from",    "from",    LEFT },  { "to",      "to",      LEFT },  { "rule",  "rule",  LEFT }, { "id", "id", LEFT },
 	{ "action",  "action",  LEFT },  { "dscp",    "DSCP",    RIGHT }, { "hits",    "hits",    RIGHT }, { "packets", "packets", RIGHT },
-	{ "bytes",   "bytes",   RIGHT }, { "last_hit_s", "last hit (s ago)", RIGHT },
+	{ "bytes",   "bytes",   RIGHT }, { "last_hit_s", "last hit (s ago)", RIGHT }, { "counted_s", "counted for (s)", RIGHT },
+	{ "scheduler", "scheduler", LEFT }, { "state", "state", LEFT },
 	{ "description", "description", LEFT },
 };
 static const struct cli_column sessions_columns[] = {

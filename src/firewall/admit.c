@@ -362,6 +362,8 @@ static enum drop_reason answer_begin(
 	enum drop_reason d = check_beginning(fw, t, from);
 	if (!d)
 		d = fw_limit_check(fw, &asked, &t->src, from);
+	if (!d && !fw_rate_take(fw, t->rule, now))
+		d = DROP_RULE_SESSION_RATE;
 	if (!d)
 		d = session_begin(fw, t, key, from, was.zones.zone[1], rules, &(struct ip_addr){ 0 },
 			was.timeout_s, now);
@@ -514,6 +516,8 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		closed_session_end(fw, &key[0], now);
 	if (!d)
 		d = decide_rest(fw, t, egress, now, key, &x);
+	if (!d && !fw_rate_take(fw, t->rule, now))
+		d = DROP_RULE_SESSION_RATE;
 	if (!d)
 		d = session_begin(fw, t, key, x.from, x.to, &x.rules, &egress->nat_addr, x.timeout_s, now);
 	if (d)
@@ -578,6 +582,8 @@ void fw_consider(struct firewall *fw, const struct train *asked, const struct fw
 		x.rules.dnat = s->dnat_rule == FW_DNAT_NONE ? TRAIN_NONE : s->dnat_rule;
 	} else if (!v->drop && !x.is_over) {
 		v->drop = decide_rest(fw, &t, egress, now, v->key, &x);
+		if (!v->drop && !fw_rate_left(fw, t.rule, now))
+			v->drop = DROP_RULE_SESSION_RATE;
 		if (!v->drop)
 			v->drop = consider_binding(fw, &v->key[0], &x.rules, &egress->nat_addr, now);
 	}

@@ -321,6 +321,8 @@ void fw_prepared_free(struct fw_prepared *x); /* unless it was loaded */
 /* Is there room for one more policy under which sessions stand? Otherwise the next load evaluates all of them. */
 bool fw_load_has_room(const struct firewall *fw);
 void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now); /* frees x */
+/* Before a policy is loaded: which of its schedules are not on (snap_schedules_off()); for those that follow, too. */
+void fw_schedules_set(struct firewall *fw, uint64_t off);
 /* for tests: all of that in one call. */
 enum rc fw_load(struct firewall *fw, const struct snapshot *s, mono_ns now, struct err *e);
 /*
@@ -644,6 +646,7 @@ struct fw_rule_hits {
 	uint64_t packets, bytes; /* of its sessions */
 	uint64_t exhausted;	 /* of source NAT: packets for which no address and port was free */
 	mono_ns last;		 /* last hit, 0: never */
+	mono_ns since;		 /* of rules of policy: counted since */
 };
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule);
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule);

@@ -111,10 +111,11 @@ struct fw_tuple {
 	uint8_t proto;
 };
 
-/* What rules, and zones for their host-inbound drops, may still log, and all of them together. By their numbers: after a commit
+/* What rules, and zones for their host-inbound drops, may still log, and all of them together; and sessions of rules
+ * with session-rate. By their numbers: after a commit
  * another rule goes on with what this one has left. */
 struct fw_log_rates {
-	mono_ns all, rule[RULES_MAX], zone[ZONES_MAX];
+	mono_ns all, rule[RULES_MAX], zone[ZONES_MAX], session[RULES_MAX];
 };
 
 /* Packets that a rule of source NAT had no address and port for since the last record, and when the next is written. */
@@ -285,6 +286,7 @@ struct firewall {
 			 [ZONES_MAX]; /* zones of those epochs: their numbers now, or FW_ZONE_GONE */
 	/* zones of those epochs whose name the next one does not have: their number in it, or FW_ZONE_GONE */
 	uint16_t zone_renamed[FW_EPOCHS][ZONES_MAX];
+	uint64_t schedules_off; /* of the next policy */
 	struct fw_sweep sweep;
 	struct fw_servers servers;
 	struct fw_silent silent;
@@ -389,6 +391,9 @@ void fw_limit_count(const struct firewall *fw, struct fw_policy *p, const struct
 /* May the rule, the zone and both addresses have one session more? The destination: the real one, after NAT. */
 enum drop_reason fw_limit_check(
 	const struct firewall *fw, const struct train *t, const struct ip_addr *destination, uint32_t from);
+/* May one session more of the rule begin in this second? It is asked last, as it counts. */
+bool fw_rate_take(struct firewall *fw, uint32_t rule, mono_ns now);
+bool fw_rate_left(const struct firewall *fw, uint32_t rule, mono_ns now); /* and takes nothing */
 
 /* evict.c */
 /* Makes room for one more session of this key and zone. False: nobody may be evicted for it. */
@@ -430,7 +435,7 @@ void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by); /* p
 
 /* prepare.c */
 struct fw_policy *fw_prepared_take(
-	struct firewall *fw, struct fw_prepared *x); /* with the hit counts of now */
+	struct firewall *fw, struct fw_prepared *x, mono_ns now); /* with the hit counts of now */
 
 /* judge.c */
 /*

@@ -11,6 +11,7 @@
  * (fw_join()): the counters of others are only read, and their policies change while no worker runs. Workers that check at
  * the same moment may each admit one, so a limit is exceeded by at most the number of other workers.
  */
+#include "base/rate.h"
 #include "firewall/internal.h"
 
 #include <assert.h>
@@ -207,4 +208,25 @@ enum drop_reason fw_limit_check(
 	if (address_is_full(fw, destination, from, DESTINATION, z->destination_sessions_max))
 		return DROP_DESTINATION_SESSION_LIMIT;
 	return DROP_NONE;
+}
+
+static uint32_t rate_of(const struct firewall *fw, uint32_t rule)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	return s && rule < s->rules.count ? snap_rules(s)[rule].sessions_rate : 0;
+}
+
+bool fw_rate_take(struct firewall *fw, uint32_t rule, mono_ns now)
+{
+	uint32_t rate = rate_of(fw, rule);
+
+	return rate == 0 || rate_shared_take(&fw->all[0]->log_rates->session[rule], rate, rate, now);
+}
+
+bool fw_rate_left(const struct firewall *fw, uint32_t rule, mono_ns now)
+{
+	uint32_t rate = rate_of(fw, rule);
+
+	return rate == 0 || rate_shared_left(&fw->all[0]->log_rates->session[rule], rate, rate, now);
 }

@@ -62,9 +62,14 @@ static uint32_t share_of_worker(const struct firewall *fw, uint32_t limit)
 	return (limit + fw->limits.workers - 1) / fw->limits.workers;
 }
 
+void fw_schedules_set(struct firewall *fw, uint64_t off)
+{
+	fw->schedules_off = off;
+}
+
 void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now)
 {
-	struct fw_policy *next = fw_prepared_take(fw, x);
+	struct fw_policy *next = fw_prepared_take(fw, x, now);
 	const struct snapshot *s = next->snapshot;
 	uint32_t limit = MIN_OF(share_of_worker(fw, s->sessions_max), fw->limits.sessions_max);
 

@@ -19,11 +19,17 @@ bool fw_ranges_hold(const struct snapshot *s, struct span span, const struct ip_
 	const struct ip_range *r = snap_ranges(s) + span.first;
 	uint32_t n = span.count;
 
+	for (; n > 0 && range_is_wildcard(&r[n - 1]);
+		n--) /* behind the others, which are sorted and disjoint */
+		if (range_holds(&r[n - 1], a))
+			return true;
+	if (n == 0)
+		return span.count == 0;
 	if (n <= FW_RANGES_LINEAR_MAX) {
 		for (uint32_t i = 0; i < n; i++)
 			if (range_holds(&r[i], a))
 				return true;
-		return n == 0;
+		return false;
 	}
 	/* The last one that begins at or before the address, if any does. */
 	while (n > 1) {
@@ -63,7 +69,7 @@ static bool service_matches(const struct snap_service *v, const struct fw_tuple 
 static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s)
 {
-	if ((r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
+	if (!snap_rule_in_force(s, r) || (r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
 		(r->to_zone != ZONE_ANY && r->to_zone != t->to) || !fw_ranges_hold(s, r->src, &t->src) ||
 		!fw_ranges_hold(s, r->dst, &t->dst))
 		return false;

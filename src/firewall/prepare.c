@@ -270,12 +270,15 @@ enum rc fw_prepare_go(struct fw_prepared *x, uint32_t budget, bool *ret_ready, s
 	return RC_OK;
 }
 
-struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x)
+struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x, mono_ns now)
 {
 	struct fw_policy *p = x->policy;
 	const struct snapshot *s = p->snapshot;
 
 	assert(x->step == FW_PREPARE_READY && x->loaded == fw->policy);
+	p->snapshot->schedules_off = fw->schedules_off;
+	for (uint32_t i = 0; i < s->rules.count; i++)
+		p->rule_hits[i].since = now;
 	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
 		p->statics_n++;
 	for (uint32_t i = 0; i < s->nat_rules.count; i++) {

@@ -110,6 +110,7 @@ static enum rc compile_zones(struct compiler *c)
 	V(ranges,        struct ip_range)			\
 	V(services,      struct snap_service)			\
 	V(texts,         struct snap_text)			\
+	V(schedules,     struct snap_schedule)			\
 	V(rules,         struct snap_rule)			\
 	V(nat_rules,     struct snap_nat_rule)			\
 	V(dnat_rules,    struct snap_dnat_rule)			\
@@ -188,9 +189,9 @@ static enum rc lay_out(struct compiler *c, void **ret_block, size_t *ret_bytes)
 static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_screens, compile_zones,
-		compile_objects, compile_host_services, compile_policy, compile_nat, compile_dnat,
-		compile_proxies, compile_uplinks, compile_peers, compile_tunnels, compile_evidence,
-		compile_log };
+		compile_objects, compile_host_services, compile_schedulers, compile_policy, compile_nat,
+		compile_dnat, compile_proxies, compile_uplinks, compile_peers, compile_tunnels,
+		compile_evidence, compile_log };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

@@ -38,8 +38,9 @@ struct compiler {
 	struct err *e; /* what is not about a place */
 	struct snapshot head;
 	struct objects addresses, applications;
-	struct vec zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
-		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels, screens;
+	struct vec zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
+		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
+		screens;
 };
 
 /*
@@ -55,10 +56,17 @@ enum rc compile_objects(struct compiler *c);
 void objects_done(struct objects *o);
 /* What a leaf-list of names stands for, as a span of `ranges` or `services`; none or `any`: count 0. */
 enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
+/* The same where an address under a wildcard mask cannot be used. */
+enum rc compile_plain_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
 enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
 
 /* compile_host.c */
 enum rc compile_host_services(struct compiler *c); /* after zones and objects */
+
+/* compile_schedule.c */
+enum rc compile_schedulers(struct compiler *c);
+/* The rule's scheduler; INDEX_NONE where it has none. */
+enum rc compile_scheduler_of(struct compiler *c, const struct lyd_node *rule, uint32_t *ret_schedule);
 
 /* compile_policy.c */
 enum rc compile_policy(struct compiler *c);
@@ -93,6 +101,7 @@ enum rc compile_log(struct compiler *c);
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(
 	struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range); /* or prefix */
+enum rc value_wildcard(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range);
 bool value_is_no_host(const struct ip_addr *a); /* what no host has as its address */
 /* "443", "8000-8010", also after a protocol: "tcp/443" */
 enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last);

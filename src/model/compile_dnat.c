@@ -244,8 +244,9 @@ static enum rc destination_rule(struct compiler *c, const struct lyd_node *node)
 	if (!r)
 		return compile_no_memory(c);
 	if (match) {
-		rc = compile_addresses(c, tree_child(c->m, match, "source"), &r->src);
-		rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
+		rc = compile_plain_addresses(c, tree_child(c->m, match, "source"), &r->src);
+		rc = faults_join(
+			rc, compile_plain_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
 		rc = faults_join(
 			rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
 		rc = faults_join(

@@ -56,7 +56,7 @@ static enum rc service(struct compiler *c, const struct lyd_node *node, uint32_t
 	const char *word = lyd_get_value(name);
 	struct snap_host_service v = { 0 };
 	const struct lyd_node *from = tree_child(c->m, node, "from");
-	enum rc rc = compile_addresses(c, from, &v.from);
+	enum rc rc = compile_plain_addresses(c, from, &v.from);
 
 	*from_n += v.from.count;
 	if (!rc && *from_n > HOST_FROM_MAX)

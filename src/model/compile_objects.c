@@ -124,6 +124,8 @@ static int range_order(const void *a, const void *b)
 	const struct ip_range *x = a, *y = b;
 	int order = addr_compare(&x->first, &y->first);
 
+	if (range_is_wildcard(x) != range_is_wildcard(y))
+		return range_is_wildcard(x) ? 1 : -1; /* behind the others, which are sorted and disjoint */
 	return order ? order : addr_compare(&x->last, &y->last);
 }
 
@@ -149,7 +151,7 @@ static void ranges_merge(struct vec *v)
 	for (size_t i = 1; i < v->n; i++) {
 		struct ip_addr next = r[n].last;
 		bool more = addr_next(&next);
-		bool touches = r[i].first.family == r[n].last.family &&
+		bool touches = !range_is_wildcard(&r[i]) && r[i].first.family == r[n].last.family &&
 			       (!more || addr_compare(&r[i].first, &next) <= 0);
 		if (!touches)
 			r[++n] = r[i];
@@ -205,14 +207,16 @@ static enum rc vec_append(struct compiler *c, struct vec *to, const struct vec *
 
 static enum rc expand_address(struct compiler *c, struct object *o)
 {
-	static const char *const names[] = { "prefix", "range" };
+	static const char *const names[] = { "prefix", "range", "wildcard-address" };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		const struct lyd_node *leaf = tree_child(c->m, o->node, names[i]);
 		for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
 			struct ip_range *range = vec_add(&o->members);
-			rc = faults_join(rc, range ? value_range(c, leaf, range) : compile_no_memory(c));
+			rc = faults_join(rc, !range   ? compile_no_memory(c)
+					     : i == 2 ? value_wildcard(c, leaf, range)
+						      : value_range(c, leaf, range));
 		}
 	}
 	return rc;
@@ -437,6 +441,19 @@ enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name,
 {
 	const struct kind k = addresses_kind(c);
 	return place_names(c, &k, first_name, ret_span);
+}
+
+enum rc compile_plain_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span)
+{
+	enum rc rc = compile_addresses(c, first_name, ret_span);
+	const struct ip_range *ranges = (const void *)c->ranges.at;
+
+	for (uint32_t i = 0; !rc && i < ret_span->count; i++)
+		if (range_is_wildcard(&ranges[ret_span->first + i]))
+			return tree_fault(c->faults, first_name,
+				"'%s' has a wildcard-address: only rules of policy and of source NAT can use it",
+				lyd_get_value(first_name));
+	return rc;
 }
 
 enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span)

@@ -139,7 +139,9 @@ static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair
 	r->flags = rule_flags(c, then);
 	r->timeout_s = (uint32_t)value_number(then, "timeout");
 	r->sessions_max = (uint32_t)value_number(then, "session-limit");
+	r->sessions_rate = (uint32_t)value_number(then, "session-rate");
 	rc = description(c, node, &r->description);
+	rc = faults_join(rc, compile_scheduler_of(c, node, &r->schedule));
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
 	return faults_join(rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));

@@ -344,10 +344,16 @@ static void by_add(struct shadow *x, uint32_t rule)
 	x->by_n++;
 }
 
-/* Always, and not at times only. */
-static bool always(const struct snap_rule *r)
+static bool has_wildcard(const struct snapshot *s, struct span span)
 {
-	return r->name[0] != '\0';
+	return span.count > 0 &&
+	       range_is_wildcard(&snap_ranges(s)[span.first + span.count - 1]); /* they come last */
+}
+
+/* Always, and not at times only; and all that its ranges span, not some of it by a wildcard mask. */
+static bool always(const struct snapshot *s, const struct snap_rule *r)
+{
+	return r->schedule == INDEX_NONE && !has_wildcard(s, r->src) && !has_wildcard(s, r->dst);
 }
 
 /* The rule takes all parts away: it alone is named then. */
@@ -376,7 +382,7 @@ static bool rule_is_shadowed(struct work *w, uint32_t rule, uint32_t from, struc
 	parts_of(w, &all[rule]);
 	for (uint32_t k = from; k < rule && w->n > 0 && step(w, 1); k++) {
 		bool took = false;
-		for (uint32_t i = w->n; always(&all[k]) && i-- > 0 && !w->failed;)
+		for (uint32_t i = w->n; always(w->s, &all[k]) && i-- > 0 && !w->failed;)
 			took |= part_cut(w, i, &all[k]);
 		if (took)
 			by_add(&x, k);
@@ -470,7 +476,7 @@ static bool probe_is_taken(struct work *w, uint32_t rule, uint32_t from)
 	const struct probe p = probe_of(w->s, &all[rule]);
 
 	for (uint32_t k = from; k < rule && !p.none && step(w, 1); k++)
-		if (always(&all[k]) && probe_matches(w, &p, &all[k]))
+		if (always(w->s, &all[k]) && probe_matches(w, &p, &all[k]))
 			return true;
 	return p.none;
 }

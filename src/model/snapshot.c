@@ -17,6 +17,7 @@
 	A(ranges,        struct ip_range,          RANGES_MAX)			\
 	A(services,      struct snap_service,      SERVICES_MAX)		\
 	A(texts,         struct snap_text,         TEXTS_MAX)			\
+	A(schedules,     struct snap_schedule,     SCHEDULES_MAX)		\
 	A(rules,         struct snap_rule,         RULES_MAX)			\
 	A(nat_rules,     struct snap_nat_rule,     NAT_RULES_MAX)		\
 	A(dnat_rules,    struct snap_dnat_rule,    DNAT_RULES_MAX)		\
@@ -103,6 +104,8 @@ static enum rc check_header(const struct snapshot *s, struct err *e)
 		what = "the watermarks of aging are not in order";
 	else if (s->tcp_mss > UINT16_MAX)
 		what = "the TCP segment size is out of range";
+	else if (s->schedules_off)
+		what = "a schedule is off, which the data plane alone decides";
 	else if (s->algs & ~(uint32_t)(ALG_FTP | ALG_TFTP | ALG_SIP))
 		what = "an unknown application layer gateway";
 	else if (s->offload > 1)
@@ -153,7 +156,7 @@ static enum rc check_host_services(const struct snapshot *s, struct err *e)
 			return bad(e, "host_services", i, "no protocol, or stray bytes");
 		if (v[i].first > v[i].last || ((v[i].proto == 6 || v[i].proto == 17) && v[i].first == 0))
 			return bad(e, "host_services", i, "its ports are not a range");
-		if (!span_in(&v[i].from, s->ranges.count))
+		if (!snapshot_plain_ranges(s, &v[i].from))
 			return bad(e, "host_services", i, "its addresses are not in the array");
 	}
 	return RC_OK;
@@ -165,7 +168,7 @@ static enum rc check_objects(const struct snapshot *s, struct err *e)
 	const struct snap_service *v = snap_services(s);
 
 	for (uint32_t i = 0; i < s->ranges.count; i++) {
-		if (!range_ok(&r[i]))
+		if (range_is_wildcard(&r[i]) ? !snapshot_wildcard_ok(&r[i]) : !range_ok(&r[i]))
 			return bad(e, "ranges", i, "not a range of one family");
 	}
 	for (uint32_t i = 0; i < s->services.count; i++) {
@@ -300,7 +303,7 @@ static bool nat_pool_ok(const struct snapshot *s, const struct snap_nat_rule *r)
 {
 	if (r->action != NAT_POOL)
 		return range_none(&r->pool) && r->pool_more.count == 0;
-	if (!range_ok(&r->pool) || !span_in(&r->pool_more, s->ranges.count) ||
+	if (!range_ok(&r->pool) || !snapshot_plain_ranges(s, &r->pool_more) ||
 		r->pool_more.count >= NAT_POOLS_MAX || (r->flags & NAT_MAP_PREFIX && r->pool_more.count))
 		return false;
 	for (uint32_t i = 0; i < r->pool_more.count; i++)
@@ -427,7 +430,7 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "an unknown action";
 	if (r->action == DNAT_OFF ? !range_none(&r->to) : !range_ok(&r->to))
 		return "its servers do not fit its action";
-	if (!span_in(&r->src, s->ranges.count) || !span_in(&r->dst, s->ranges.count) ||
+	if (!snapshot_plain_ranges(s, &r->src) || !snapshot_plain_ranges(s, &r->dst) ||
 		!span_in(&r->services, s->services.count) || r->interfaces & ~all)
 		return "what it matches is not in the arrays";
 	if (r->dst.count == 0 && r->interfaces == 0)
@@ -791,10 +794,11 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 			s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) ||
-		(rc = snapshot_check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
-		(rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) || (rc = check_uplinks(s, e)) ||
-		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = snapshot_evidence_check(&s->evidence, e)) || (rc = snapshot_log_check(&s->log, e)))
+		(rc = snapshot_check_schedules(s, e)) || (rc = snapshot_check_rules(s, e)) ||
+		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
+		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
+		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)) ||
+		(rc = snapshot_log_check(&s->log, e)))
 		return rc;
 	return RC_OK;
 }

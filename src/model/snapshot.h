@@ -46,6 +46,8 @@
 #define PROXIES_MAX	      4096	 /* ranges of proxy-arp and proxy-ndp */
 #define RANGES_MAX	      (1u << 21) /* of all rules together */
 #define SERVICES_MAX	      (1u << 19)
+#define SESSIONS_RATE_MAX     1000000
+#define SCHEDULES_MAX	      64	 /* a set of them is one uint64_t */
 #define TEXTS_MAX	      (1u << 21) /* pieces of 8 octets, of all descriptions together */
 #define HOST_FROM_MAX	      4096	 /* ranges of addresses that these are open to, together */
 #define HOST_SERVICES_MAX     1024	 /* of all zones together */
@@ -210,6 +212,25 @@ struct snap_rule {
 	struct span description; /* into texts, terminated; count 0: none */
 	uint32_t timeout_s;	 /* idle time of its sessions, 0: the application's or the protocol's */
 	uint32_t sessions_max;	 /* 0: as many as the table holds */
+	uint32_t sessions_rate;	 /* new ones a second, 0: any number */
+	uint32_t schedule;	 /* INDEX_NONE: always in force */
+};
+
+#define DAY_S 86400u
+
+/* Times at which rules are in force, of the gateway's local clock. */
+struct snap_schedule {
+	char name[NAME_MAX_BYTES];
+	uint32_t from_minute, until_minute; /* since 1970-01-01 00:00; until 0: without an end */
+	struct {
+		uint32_t first,
+			end; /* seconds of the day; end is at most a day behind first. Both 0: not on this day */
+	} day[7];	     /* from Monday on */
+};
+
+/* A local date and time as it is on the wall. */
+struct local_time {
+	uint32_t day, second; /* days since 1970-01-01; of the day */
 };
 
 /*
@@ -512,8 +533,11 @@ struct snapshot {
 	struct snap_evidence evidence;
 	struct snap_log log;
 	/* byte offset from the block's start, and count of records */
-	struct span zones, host_services, interfaces, ranges, services, texts, rules, nat_rules, dnat_rules,
-		proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels, screens;
+	/* 0; in a loaded policy, a bit for each schedule whose rules are not in force now */
+	uint64_t schedules_off;
+	struct span zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
+		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
+		screens;
 };
 
 /* compile_screens.c: what is wrong with a screen; NULL: nothing. */
@@ -544,6 +568,7 @@ uint32_t snap_zone_was(const struct snapshot *now, const struct snapshot *next, 
 #define snap_ranges(s)	      SNAP(s, ranges, struct ip_range)
 #define snap_services(s)      SNAP(s, services, struct snap_service)
 #define snap_texts(s)	      SNAP(s, texts, struct snap_text)
+#define snap_schedules(s)     SNAP(s, schedules, struct snap_schedule)
 #define snap_rules(s)	      SNAP(s, rules, struct snap_rule)
 #define snap_nat_rules(s)     SNAP(s, nat_rules, struct snap_nat_rule)
 #define snap_dnat_rules(s)    SNAP(s, dnat_rules, struct snap_dnat_rule)
@@ -564,6 +589,14 @@ static inline const struct snap_screen *snap_screen_of(const struct snapshot *s,
 
 	return i > 0 ? &snap_screens(s)[i - 1] : 0;
 }
+
+static inline bool snap_rule_in_force(const struct snapshot *s, const struct snap_rule *r)
+{
+	return r->schedule >= SCHEDULES_MAX || !(s->schedules_off >> r->schedule & 1);
+}
+
+/* A bit for each schedule that is not on: what `schedules_off` of a policy is. */
+uint64_t snap_schedules_off(const struct snapshot *s, struct local_time t);
 
 /* Of a span into texts; empty where there is none. */
 static inline const char *snap_text(const struct snapshot *s, struct span text)

@@ -38,6 +38,10 @@ static inline bool zone_ok(const struct snapshot *s, uint32_t zone)
 }
 
 /* snapshot_policy.c: after zones and objects. */
+enum rc snapshot_check_schedules(const struct snapshot *s, struct err *e);
+bool snapshot_wildcard_ok(const struct ip_range *r);
+/* In the array, and none of them an address under a wildcard mask. */
+bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span);
 enum rc snapshot_check_rules(const struct snapshot *s, struct err *e);
 
 #endif

@@ -3,6 +3,41 @@
  */
 #include "model/snapshot_check.h"
 
+bool snapshot_wildcard_ok(const struct ip_range *r)
+{
+	static const uint8_t none[16];
+
+	if (r->first.family != ADDR_V4 || r->last.family != ADDR_V4 || memcmp(r->first.zero, none, 3) != 0 ||
+		r->last.zero[1] || r->last.zero[2] || memcmp(r->first.b + 4, none, 12) != 0 ||
+		memcmp(r->last.b + 4, none, 12) != 0)
+		return false;
+	return (load_be32(r->first.b) & ~load_be32(r->last.b)) == 0; /* the least, and the greatest */
+}
+
+bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span)
+{
+	if (!span_in(span, s->ranges.count))
+		return false;
+	for (uint32_t i = 0; i < span->count; i++)
+		if (range_is_wildcard(&snap_ranges(s)[span->first + i]))
+			return false;
+	return true;
+}
+
+enum rc snapshot_check_schedules(const struct snapshot *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->schedules.count; i++) {
+		const struct snap_schedule *v = &snap_schedules(s)[i];
+		if (!name_ok(v->name, sizeof v->name))
+			return bad(e, "schedules", i, "its name is empty or not terminated");
+		for (size_t k = 0; k < COUNT_OF(v->day); k++)
+			if (v->day[k].first >= DAY_S || v->day[k].end > v->day[k].first + DAY_S ||
+				(v->day[k].end <= v->day[k].first && (v->day[k].end || v->day[k].first)))
+				return bad(e, "schedules", i, "the times of a day are not within it");
+	}
+	return RC_OK;
+}
+
 static bool text_ok(const struct snapshot *s, const struct span *text)
 {
 	if (!span_in(text, s->texts.count))
@@ -53,6 +88,10 @@ enum rc snapshot_check_rules(const struct snapshot *s, struct err *e)
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
 			!span_in(&r[i].services, s->services.count))
 			return bad(e, "rules", i, "what it matches is not in the arrays");
+		if (r[i].schedule != INDEX_NONE && r[i].schedule >= s->schedules.count)
+			return bad(e, "rules", i, "its schedule does not exist");
+		if (r[i].sessions_rate > SESSIONS_RATE_MAX)
+			return bad(e, "rules", i, "its session-rate is out of range");
 		if (!text_ok(s, &r[i].description))
 			return bad(e, "rules", i, "its description is not in the array, or not terminated");
 	}

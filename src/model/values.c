@@ -53,6 +53,15 @@ bool value_is_no_host(const struct ip_addr *a)
 	       (a->family == ADDR_V4 ? a->b[0] >= 224 : a->b[0] == 0xff);
 }
 
+enum rc value_wildcard(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
+{
+	enum rc rc = wildcard_parse(ret_range, lyd_get_value(leaf));
+
+	if (rc == RC_RANGE)
+		return fault(c, leaf, "an address that has no bits outside of its mask");
+	return rc ? fault(c, leaf, "an IPv4 address and a mask such as 10.0.0.5/255.0.0.255") : RC_OK;
+}
+
 enum rc value_range(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
 {
 	const char *text = lyd_get_value(leaf), *hyphen = strchr(text, '-');

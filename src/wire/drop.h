@@ -51,6 +51,7 @@
 	D(SCTP_STATE,            "sctp-state",            "does not fit the SCTP association's state or verification tags") \
 	D(SESSION_LIMIT,         "session-limit",         "the session table is full") \
 	D(RULE_SESSION_LIMIT,    "rule-session-limit",    "the rule has as many sessions as its session-limit") \
+	D(RULE_SESSION_RATE,     "rule-session-rate",     "more sessions of the rule began in this second than its session-rate") \
 	D(ZONE_SESSION_LIMIT,    "zone-session-limit",    "the zone has as many sessions as its session-limit total") \
 	D(SOURCE_SESSION_LIMIT,  "source-session-limit",  "the source has as many sessions as its zone's session-limit source") \
 	D(DESTINATION_SESSION_LIMIT, "destination-session-limit", "the destination has as many sessions as the zone's session-limit destination") \

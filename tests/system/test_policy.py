@@ -1,9 +1,10 @@
 """Policy as an engineer changes it every day, from the configuration to the packets of real clients."""
 import json
 import re
+import time
 
 import pytest
-from kit import HOST_B, TcpStream, config_of, connect, listener
+from kit import HOST_B, TcpStream, config_of, connect, counter, listener
 
 PORT = 5210
 
@@ -66,3 +67,45 @@ def test_sessions_stay_when_things_are_renamed(hq):
         assert int(after["bytes"]) >= int(before["bytes"]) and len(rules(hq)["other"]["id"]) == 16
         row, = json.loads(hq["hq"].run(f"plaingate show sessions --json --proto tcp --dport {PORT}").stdout)
         assert (row["rule"], row["rule_id"], row["from"]) == ("branches", "7", "lan-zone")
+
+
+BOOK = "address-book {\n"
+
+
+def test_wildcard_masks_and_rates(hq):
+    """All hosts .2 of 10.0.0.0/8 by one address; two new sessions a second, and established ones are not touched."""
+    second = (BOOK, BOOK + "    address number-2 {\n        wildcard-address 10.0.0.2/255.0.0.255;\n    }\n")
+    closed = rule("no-2", "deny;").replace("destination any", "destination number-2")
+    with listener(hq, "host-b", PORT):
+        hq.commit("hq", with_rules(closed, changes=[second]), "a mask")
+        assert isinstance(connect(hq, "host-a", HOST_B, PORT, timeout=1), OSError)
+        assert int(rules(hq)["no-2"]["hits"]) > 0
+        slow = rule("slow", "permit;\n                session-rate 2;").replace("destination any", "destination number-2")
+        hq.commit("hq", with_rules(slow, changes=[second]), "a rate")
+        before = counter(hq, "hq", "rule-session-rate")
+        with connect(hq, "host-a", HOST_B, PORT) as first, connect(hq, "host-a", HOST_B, PORT):
+            assert isinstance(connect(hq, "host-a", HOST_B, PORT, timeout=0.2), OSError)
+            first.sendall(b"still here")
+            assert counter(hq, "hq", "rule-session-rate") > before
+            time.sleep(1)
+            with connect(hq, "host-a", HOST_B, PORT):
+                assert int(rules(hq)["slow"]["hits"]) >= 3 and int(rules(hq)["slow"]["counted_s"]) < 60
+
+
+def test_a_rule_goes_by_the_clock(hq):
+    """Without a commit: when its scheduler is off its sessions end, and the next rule decides."""
+    begin, end = (time.strftime("%H:%M:%S", time.localtime(time.time() + s)) for s in (-3600, 6))
+    office = f"    scheduler office {{\n        daily {{\n            start-time {begin};\n            stop-time {end};\n        }}\n    }}\n"
+    timed = rule("timed", "permit;").replace("match {", "scheduler-name office;\n            match {", 1)
+    text = with_rules(timed, rule("closed", "deny;", application="iperf-tcp"),
+                      changes=[("policy {\n", f"schedulers {{\n{office}}}\n\npolicy {{\n")])
+    hq.commit("hq", text, "office hours")
+    with listener(hq, "host-b", PORT), connect(hq, "host-a", HOST_B, PORT):
+        assert (rules(hq)["timed"]["scheduler"], rules(hq)["timed"]["state"]) == ("office", "on")
+        deadline = time.monotonic() + 15
+        while rules(hq)["timed"]["state"] == "on" and time.monotonic() < deadline:
+            time.sleep(0.3)
+        assert rules(hq)["timed"]["state"] == "off"
+        assert isinstance(connect(hq, "host-a", HOST_B, PORT, timeout=1), OSError)
+        assert "timed" not in hq["hq"].run(f"plaingate show sessions --json --dport {PORT}").stdout
+        assert int(rules(hq)["closed"]["hits"]) > 0 and int(rules(hq)["timed"]["hits"]) == 1

@@ -115,6 +115,8 @@ struct dataplane {
 
 	/* the snapshot in use, mapped */
 	struct snapshot_file snapshot, snapshot_next; /* next: being prepared */
+	uint64_t schedules_off;			      /* of the loaded one */
+	bool schedules_reload; /* the loaded one is being prepared again, because the clock has changed that */
 
 	/* workers.c: of destination NAT; what each firewall knows, for those that come later */
 	struct endpoint servers_down[HEALTH_SERVERS_MAX];
@@ -293,7 +295,15 @@ void control_note(void *context, uint32_t from, enum ring_note kind, const void 
 void control_trace_end(struct dataplane *d); /* once all that is wanted has been traced */
 void control_ike_datagram(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);
-void control_snapshot_taken(struct dataplane *d);	  /* the number of workers is the configured one */
+void control_snapshot_taken(struct dataplane *d); /* the number of workers is the configured one */
+/* wall.c */
+struct local_time wall_now(void);
+void schedules_tell(struct dataplane *d, const struct snapshot *s); /* before it is loaded, in a pause */
+
+/* schedules.c */
+void schedules_second(struct dataplane *d);
+bool schedules_load(struct dataplane *d, uint32_t budget); /* a piece of it; true: no more */
+
 bool control_load(struct dataplane *d, uint32_t budget);  /* a piece of a new configuration; true: no more */
 bool control_clear(struct dataplane *d, uint32_t budget); /* a piece of `clear sessions`; true: no more */
 void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a second */

@@ -110,6 +110,7 @@ static void adoption_log(struct dataplane *d)
 static void process_second(struct dataplane *d)
 {
 	control_report_usage(d);
+	schedules_second(d);
 	pipeline_announce(&d->workers[0]->pipeline, clock_mono());
 	pause_begin(&d->pause);
 	routes_second(d);
@@ -162,7 +163,8 @@ static int timers(struct dataplane *d)
 	if (!dataplane_ready(d))
 		return LOOP_WAIT_MS_MAX;
 	mono_ns next = worker_timers(d->workers[0], now);
-	bool loaded = control_load(d, LOAD_BUDGET), cleared = clear_some(d), surveyed = survey_some(d);
+	bool loaded = control_load(d, LOAD_BUDGET) && schedules_load(d, LOAD_BUDGET), cleared = clear_some(d),
+	     surveyed = survey_some(d);
 	bool freed = routes_free_some(d);
 	control_trace_end(d);
 	if (now >= d->next_second) {

@@ -211,6 +211,7 @@ static struct fw_rule_hits hits_of_all(const struct dataplane *d, uint32_t rule,
 		sum.bytes += h->bytes;
 		sum.exhausted += h->exhausted;
 		sum.last = MAX_OF(sum.last, h->last);
+		sum.since = i == 0 ? h->since : MIN_OF(sum.since, h->since);
 	}
 	return sum;
 }
@@ -249,6 +250,12 @@ static void policy_rows(struct out *o)
 		jw_u64(w, "bytes", h.bytes);
 		if (h.last)
 			jw_u64(w, "last_hit_s", seconds_since(h.last));
+		jw_u64(w, "counted_s", seconds_since(h.since));
+		if (r->schedule != INDEX_NONE) {
+			bool off = o->d->schedules_off >> r->schedule & 1;
+			jw_str(w, "scheduler", snap_schedules(p->snapshot)[r->schedule].name);
+			jw_str(w, "state", off ? "off" : "on");
+		}
 		if (r->description.count)
 			jw_str(w, "description", snap_text(p->snapshot, r->description));
 		rows_add(&o->piece);

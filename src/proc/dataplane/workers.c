@@ -126,6 +126,7 @@ void workers_load_prepared(struct dataplane *d)
 	mono_ns now = clock_mono();
 
 	trains_finish(d);
+	schedules_tell(d, d->workers[0]->pipeline.preparing.snapshot);
 	for (uint32_t i = 0; i < d->workers_n; i++) {
 		pipeline_load_prepared(&d->workers[i]->pipeline, now);
 		links_bind(d->workers[i]);

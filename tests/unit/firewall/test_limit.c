@@ -139,6 +139,31 @@ static void of_a_rule(void **state)
 	IS(DROP_NONE, udp(2, 1003, 9, 53));
 }
 
+static void time_passes(uint64_t seconds)
+{
+	for (uint32_t i = 0; i < workers; i++)
+		fw_expire(w[i].fw, w[i].now += seconds * NS_PER_S, 1000);
+}
+
+/* New sessions a second, of all workers together; what is refused takes nothing. */
+static void rate_of_a_rule(void **state)
+{
+	uint32_t begun = 0;
+
+	p.rules[0].sessions_rate = 20;
+	load();
+	for (uint16_t i = 0; i < 100; i++)
+		begun += udp(1, (uint16_t)(1000 + i), 1, 53) == DROP_NONE;
+	assert_int_equal(begun, 20);
+	assert_int_equal(udp(1, 2000, 1, 53), DROP_RULE_SESSION_RATE);
+	assert_int_equal(udp(1, 1000, 1, 53), DROP_NONE); /* a session that there is */
+	assert_int_equal(udp(1, 2000, 1, 54), DROP_NONE); /* another rule */
+	time_passes(1);
+	for (uint16_t i = 0; i < 100; i++)
+		begun += udp(1, (uint16_t)(3000 + i), 1, 53) == DROP_NONE;
+	assert_true(begun >= 39 && begun <= 41);
+}
+
 static void of_a_zone(void **state)
 {
 	(void)state;
@@ -188,12 +213,6 @@ static enum drop_reason expected(uint32_t host, uint32_t server, uint16_t to)
 	       : of_source >= p.zones[TRUST].source_sessions_max	   ? DROP_SOURCE_SESSION_LIMIT
 	       : of_destination >= p.zones[TRUST].destination_sessions_max ? DROP_DESTINATION_SESSION_LIMIT
 									   : DROP_NONE;
-}
-
-static void time_passes(uint64_t seconds)
-{
-	for (uint32_t i = 0; i < workers; i++)
-		fw_expire(w[i].fw, w[i].now += seconds * NS_PER_S, 1000);
 }
 
 /* Beginnings, ends, commits and restarts at random. */
@@ -294,8 +313,8 @@ int main(void)
 	static uint32_t counts[] = { 1, 2, 4 };
 #define T(f, n) { #f " (" #n ")", f, setup, teardown, &counts[n == 1 ? 0 : n / 2] }
 #define OF(n)                                                                                                \
-	T(of_a_rule, n), T(of_a_zone, n), T(of_addresses, n), T(bindings_of_a_host, n),                      \
-		T(against_an_oracle, n), T(in_threads, n)
+	T(of_a_rule, n), T(rate_of_a_rule, n), T(of_a_zone, n), T(of_addresses, n),                          \
+		T(bindings_of_a_host, n), T(against_an_oracle, n), T(in_threads, n)
 	static const struct CMUnitTest tests[] = { OF(1), OF(2), OF(4) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

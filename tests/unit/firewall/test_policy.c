@@ -72,13 +72,57 @@ static void test_rules(void **state)
 	world_done(&w);
 }
 
+/* Behind so many ranges that they are searched and not walked. */
+static void test_wildcards_behind_ranges(void **state)
+{
+	char text[4000];
+	struct policy p;
+	size_t n = 0;
+
+	(void)state;
+	world_init(&w, 1);
+	policy_init(&p);
+	for (unsigned i = 0; i < 100; i++)
+		n += (size_t)sprintf(text + n, "10.0.%u.%u/32 ", i / 50, 2 * (i % 50) + 1);
+	sprintf(text + n, "10.0.0.6/255.0.0.255 10.7.0.8/255.255.1.255");
+	policy_rule(&p, "these", TRUST, UNTRUST, text, "any", "any", RULE_PERMIT);
+	world_load(&w, &p);
+	expect("these", RULE_PERMIT, TRUST, UNTRUST, "10.0.1.99", "1.2.3.4", IP_TCP, 1, 1);
+	expect("these", RULE_PERMIT, TRUST, UNTRUST, "10.200.1.6", "1.2.3.4", IP_TCP, 1, 1);
+	expect("these", RULE_PERMIT, TRUST, UNTRUST, "10.7.254.8", "1.2.3.4", IP_TCP, 1, 1);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "10.7.255.8", "1.2.3.4", IP_TCP, 1, 1);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "10.0.1.98", "1.2.3.4", IP_TCP, 1, 1);
+	expect("default", RULE_DENY, TRUST, UNTRUST, "2001:db8:1::6", "1.2.3.4", IP_TCP, 1, 1);
+	policy_done(&p);
+	world_done(&w);
+}
+
 /* ---- against a naive matcher ---- */
+
+#define SCHEDULES 4
+
+static uint64_t schedules_off;
+
+/* Under a mask: the bits in which the least and the greatest agree. */
+static bool naive_wildcard(const struct ip_range *r, const struct ip_addr *a)
+{
+	uint32_t first = load_be32(r->first.b), last = load_be32(r->last.b), is = load_be32(a->b);
+
+	for (int bit = 0; bit < 32; bit++)
+		if ((first >> bit & 1) == (last >> bit & 1) && (first >> bit & 1) != (is >> bit & 1))
+			return false;
+	return a->family == ADDR_V4;
+}
 
 static bool naive_in(const struct policy *p, struct span s, const struct ip_addr *a)
 {
 	for (uint32_t i = s.first; i < s.first + s.count; i++)
-		if (p->ranges[i].first.family == a->family && memcmp(p->ranges[i].first.b, a->b, 16) <= 0 &&
-			memcmp(a->b, p->ranges[i].last.b, 16) <= 0)
+		if (range_is_wildcard(&p->ranges[i])) {
+			if (naive_wildcard(&p->ranges[i], a))
+				return true;
+		} else if (p->ranges[i].first.family == a->family &&
+			   memcmp(p->ranges[i].first.b, a->b, 16) <= 0 &&
+			   memcmp(a->b, p->ranges[i].last.b, 16) <= 0)
 			return true;
 	return s.count == 0;
 }
@@ -111,7 +155,8 @@ static uint32_t naive_match(const struct policy *p, uint32_t from, uint32_t to, 
 			const struct snap_rule *r = &p->rules[i];
 			bool zones =
 				global ? r->from_zone == ZONE_ANY : r->from_zone == from && r->to_zone == to;
-			if (zones && naive_in(p, r->src, &t->src) && naive_in(p, r->dst, &t->dst) &&
+			bool on = r->schedule == INDEX_NONE || !(schedules_off >> r->schedule & 1);
+			if (zones && on && naive_in(p, r->src, &t->src) && naive_in(p, r->dst, &t->dst) &&
 				naive_service(p, r->services, t))
 				return i;
 		}
@@ -135,6 +180,12 @@ static void random_ranges(uint64_t *seed, char *ret_text)
 		char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
 		struct ip_addr x, y;
 		bool v4 = next_random(seed) % 3;
+		if (v4 && next_random(seed) % 4 == 0) { /* 10.0.a.b under a mask of a's and b's bits */
+			uint32_t mask = next_random(seed) & 0xffff, a = next_random(seed) & 0x031f & mask;
+			used += (size_t)sprintf(ret_text + used, "%s10.0.%u.%u/255.255.%u.%u", i ? " " : "",
+				a >> 8, a & 255, mask >> 8, mask & 255);
+			continue;
+		}
 		random_addr(seed, v4, first);
 		random_addr(seed, v4, last);
 		addr_parse(&x, first);
@@ -168,6 +219,9 @@ static void random_policy(struct policy *p, uint64_t *seed, uint32_t rules)
 	char src[512], dst[512], services[512], name[NAME_MAX_BYTES];
 
 	policy_init(p);
+	for (p->schedules_n = 0; p->schedules_n < SCHEDULES; p->schedules_n++)
+		snprintf(p->schedules[p->schedules_n].name, NAME_MAX_BYTES, "s%u", p->schedules_n);
+	schedules_off = next_random(seed) % (1 << SCHEDULES);
 	for (int pair = 0; pair < 10; pair++) /* pairs stand together, global rules last */
 		for (uint32_t i = 0; i < rules / 10; i++) {
 			random_ranges(seed, src);
@@ -176,7 +230,9 @@ static void random_policy(struct policy *p, uint64_t *seed, uint32_t rules)
 			snprintf(name, sizeof name, "rule-%d-%u", pair, i);
 			bool global = pair == 9;
 			policy_rule(p, name, global ? -1 : pair / 3, global ? -1 : pair % 3, src, dst,
-				services, (enum rule_action)(next_random(seed) % 3));
+				services, (enum rule_action)(next_random(seed) % 3))
+				->schedule =
+				next_random(seed) % 3 ? INDEX_NONE : next_random(seed) % SCHEDULES;
 		}
 }
 
@@ -209,6 +265,7 @@ static void test_random_policies(void **state)
 		struct policy p;
 		world_init(&w, 1);
 		random_policy(&p, &seed, sizes[round % COUNT_OF(sizes)]);
+		fw_schedules_set(w.fw, schedules_off);
 		world_load(&w, &p);
 		for (int k = 0; k < 2000; k++) {
 			struct train t;
@@ -342,6 +399,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_wildcards_behind_ranges),
 		cmocka_unit_test(test_random_policies),
 		cmocka_unit_test(test_joined_intervals),
 		cmocka_unit_test(test_host_inbound),

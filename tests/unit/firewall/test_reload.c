@@ -256,6 +256,28 @@ static void test_rule_identifiers(void **state)
 	assert_int_equal(fw_rule_hits(w.fw, 2)->hits, 0);
 }
 
+/* The same policy again, by the clock: the sessions of a rule that is not in force any more end, and it counts on. */
+static void test_schedules(void **state)
+{
+	(void)state;
+	strcpy(p.schedules[0].name, "day");
+	p.schedules_n = 1;
+	p.rules[0].schedule = 0;
+	world_load(&w, &p);
+	connection(1000);
+	assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NONE);
+	w.now += 5 * NS_PER_S;
+	fw_schedules_set(w.fw, 1);
+	world_load(&w, &p);
+	assert_int_equal(sessions(), 1);
+	assert_int_equal(tcp(false, 1001, TCP_SYN, 0, 0, 0), DROP_DEFAULT_DENY);
+	fw_schedules_set(w.fw, 0);
+	world_load(&w, &p);
+	connection(1002);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 2);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->since, w.now - 5 * NS_PER_S);
+}
+
 /* Half-open ones that a commit ends are not counted any more; timeouts are the new policy's. */
 static void test_limits(void **state)
 {
@@ -609,6 +631,7 @@ int main(void)
 		T(test_rule_stays),
 		T(test_zones),
 		T(test_zone_is_renamed),
+		T(test_schedules),
 		T(test_rule_identifiers),
 		T(test_limits),
 		T(test_random_commits),

@@ -41,7 +41,11 @@ static struct ip_range range_read(const char *text)
 	char copy[RANGE_TEXT_MAX];
 
 	snprintf(copy, sizeof copy, "%s", text);
-	char *dash = strchr(copy, '-');
+	char *dash = strchr(copy, '-'), *slash = strchr(copy, '/');
+	if (slash && strchr(slash, '.')) {
+		MUST(wildcard_parse(&r, copy) == RC_OK);
+		return r;
+	}
 	if (!dash) {
 		MUST(prefix_parse(&p, copy) == RC_OK);
 		return range_from_prefix(&p);
@@ -115,7 +119,8 @@ struct snap_rule *policy_rule(struct policy *p, const char *name, int from, int 
 {
 	p->rules = grow(p->rules, p->rules_n, sizeof *p->rules);
 	struct snap_rule *r = &p->rules[p->rules_n++];
-	*r = (struct snap_rule){ .from_zone = from < 0 ? ZONE_ANY : (uint32_t)from,
+	*r = (struct snap_rule){ .schedule = INDEX_NONE,
+		.from_zone = from < 0 ? ZONE_ANY : (uint32_t)from,
 		.to_zone = to < 0 ? ZONE_ANY : (uint32_t)to,
 		.action = action,
 		.src = policy_ranges(p, src),
@@ -224,6 +229,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	at = place(&head.interfaces, at, p->interfaces_n, sizeof *p->interfaces);
 	at = place(&head.ranges, at, p->ranges_n, sizeof *p->ranges);
 	at = place(&head.services, at, p->services_n, sizeof *p->services);
+	at = place(&head.schedules, at, p->schedules_n, sizeof *p->schedules);
 	at = place(&head.rules, at, p->rules_n, sizeof *p->rules);
 	at = place(&head.nat_rules, at, p->nat_rules_n, sizeof *p->nat_rules);
 	at = place(&head.dnat_rules, at, p->dnat_rules_n, sizeof *p->dnat_rules);
@@ -236,6 +242,7 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	fill(block, head.interfaces, p->interfaces, sizeof *p->interfaces);
 	fill(block, head.ranges, p->ranges, sizeof *p->ranges);
 	fill(block, head.services, p->services, sizeof *p->services);
+	fill(block, head.schedules, p->schedules, sizeof *p->schedules);
 	fill(block, head.rules, p->rules, sizeof *p->rules);
 	for (uint32_t i = 0; i < p->rules_n; i++) { /* without an identifier: that of its names */
 		struct snap_rule *r = (struct snap_rule *)(void *)(block + head.rules.first) + i;

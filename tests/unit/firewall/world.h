@@ -11,7 +11,7 @@
 
 enum { TRUST, UNTRUST, DMZ, ZONES };
 
-/* Arrays that grow into a snapshot. Texts: "any" or "10.0.0.0/8" or "10.0.0.1-10.0.0.9", several with spaces
+/* Arrays that grow into a snapshot. Texts: "any" or "10.0.0.0/8" or "10.0.0.1-10.0.0.9" or "10.0.0.1/255.0.0.255", several with spaces
  * between. */
 struct policy {
 	struct snap_zone zones[ZONES_MAX];
@@ -22,8 +22,9 @@ struct policy {
 	struct snap_nat_rule nat_rules[64];
 	struct snap_dnat_rule dnat_rules[64];
 	struct snap_host_service host_services[32];
-	uint32_t host_services_n, zones_n, interfaces_n, ranges_n, services_n, rules_n, nat_rules_n,
-		dnat_rules_n;
+	struct snap_schedule schedules[4];
+	uint32_t schedules_n, host_services_n, zones_n, interfaces_n, ranges_n, services_n, rules_n,
+		nat_rules_n, dnat_rules_n;
 	uint16_t nat_port_first, nat_port_last;
 	uint32_t half_open_max, sessions_max, tcp_mss;
 	struct snap_aging aging;
