@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-#define FACILITY_LOCAL4	 20 /* RFC 5424 section 6.2.1 */
 #define SEVERITY_WARNING 4
 #define SEVERITY_INFO	 6
 #define COUNT_ROOM	 8 /* "65535 " */
 
-static unsigned severity(enum session_event e)
+unsigned export_severity(const struct session_record *r)
 {
+	enum session_event e = (enum session_event)r->event;
+
 	return e == SESSION_EVENT_INIT || e == SESSION_EVENT_CLOSE || e == SESSION_EVENT_NAT_BLOCK_TAKEN ||
 			       e == SESSION_EVENT_NAT_BLOCK_GIVEN || e == SESSION_EVENT_LOG_FILE
 		       ? SEVERITY_INFO
@@ -25,9 +26,9 @@ size_t export_syslog(char ret_text[SYSLOG_MESSAGE_MAX], const struct session_rec
 	struct tw count = tw_over(ret_text, COUNT_ROOM);
 	size_t line_n = export_line(line, r, NULL, NULL);
 
-	tw_say(&w, "<%u>1 %s %s plaingate - %s - ",
-		FACILITY_LOCAL4 * 8 + severity((enum session_event)r->event), utc_text(utc, r->at),
-		host_name[0] ? host_name : "-", session_event_name((enum session_event)r->event));
+	tw_say(&w, "<%u>1 %s %s plaingate - %s - ", SYSLOG_FACILITY * 8 + export_severity(r),
+		utc_text(utc, r->at), host_name[0] ? host_name : "-",
+		session_event_name((enum session_event)r->event));
 	size_t head_n = tw_done(&w);
 	if (line_n == 0 || head_n == 0 || COUNT_ROOM + head_n + line_n > SYSLOG_MESSAGE_MAX)
 		return 0;

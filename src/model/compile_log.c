@@ -14,6 +14,7 @@ static const struct {
 	[STREAM_TLS] = { "tls", 6514, 4740 },
 	[STREAM_TCP] = { "tcp", 601, 4739 },
 	[STREAM_UDP] = { "udp", 514, 4739 },
+	[STREAM_JOURNAL] = { "journal", 0, 0 },
 };
 
 static uint32_t transport_of(const char *word)
@@ -50,6 +51,21 @@ static enum rc stream_tls(struct compiler *c, const struct lyd_node *node, struc
 	return RC_OK;
 }
 
+/* It is on this machine, and has one format. */
+static enum rc journal(struct compiler *c, const struct lyd_node *node)
+{
+	static const char *const words[] = { "host", "port", "server-name", "server-key", "authorities" };
+
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (tree_child(c->m, node, words[i]))
+			return tree_fault(c->faults, tree_child(c->m, node, words[i]),
+				"%s is not for transport journal, which is on this machine", words[i]);
+	return strcmp(tree_value(node, "format"), "ipfix") == 0
+		       ? tree_fault(c->faults, tree_child(c->m, node, "format"),
+				 "ipfix is not for transport journal, which has a format of its own: remove format")
+		       : RC_OK;
+}
+
 static enum rc stream(struct compiler *c, const struct lyd_node *node)
 {
 	struct snap_log *v = &c->head.log;
@@ -61,6 +77,15 @@ static enum rc stream(struct compiler *c, const struct lyd_node *node)
 			LOG_STREAMS_MAX);
 	snprintf(x->name, sizeof x->name, "%s", tree_value(node, "name"));
 	x->transport = transport_of(tree_value(node, "transport"));
+	if (x->transport == STREAM_JOURNAL) {
+		if ((rc = journal(c, node)))
+			memset(x, 0, sizeof *x);
+		else
+			v->count++;
+		return rc;
+	}
+	if (!tree_child(c->m, node, "host"))
+		return tree_fault(c->faults, node, "host is missing: the address of the collector");
 	x->to.port = (uint16_t)value_number(node, "port");
 	x->format = strcmp(tree_value(node, "format"), "ipfix") == 0 ? STREAM_IPFIX : STREAM_RFC5424;
 	if (x->to.port == 0)

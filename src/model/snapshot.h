@@ -492,7 +492,8 @@ struct snap_evidence {
 #define LOG_STREAMS_MAX	  8
 #define SERVER_NAME_BYTES 256 /* RFC 1035 section 2.3.4: 253 octets of a name */
 
-enum stream_transport { STREAM_TLS, STREAM_TCP, STREAM_UDP, STREAM_TRANSPORT_COUNT };
+/* JOURNAL: systemd's, on this machine, in its own format; no address. */
+enum stream_transport { STREAM_TLS, STREAM_TCP, STREAM_UDP, STREAM_JOURNAL, STREAM_TRANSPORT_COUNT };
 enum stream_format { STREAM_RFC5424, STREAM_IPFIX, STREAM_FORMAT_COUNT };
 
 /* A collector of session records. */

@@ -5,11 +5,17 @@
 
 static const char *stream_fault(const struct snap_log_stream *x)
 {
+	static const struct endpoint none;
 	bool key = !bytes_zero(x->server_key, sizeof x->server_key);
 	bool tls = x->transport == STREAM_TLS;
 
 	if (!name_ok(x->name, sizeof x->name))
 		return "its name is empty or not terminated";
+	if (x->transport == STREAM_JOURNAL)
+		return memcmp(&x->to, &none, sizeof none) != 0 || x->format != 0 || key ||
+				       x->server_name[0] || x->authorities[0]
+			       ? "the journal has no address"
+			       : NULL;
 	if ((x->to.addr.family != ADDR_V4 && x->to.addr.family != ADDR_V6) || x->to.port == 0 ||
 		x->to.scope != 0 || !bytes_zero(x->to.addr.zero, sizeof x->to.addr.zero) ||
 		!bytes_zero(

@@ -1,4 +1,4 @@
-"""Collectors of session records: rsyslog of Debian over TLS with an authority of ours, over TCP and UDP, nfcapd for IPFIX; one that is not there costs nothing but what its
+"""Collectors of session records: rsyslog of Debian over TLS with an authority of ours, over TCP and UDP, nfcapd for IPFIX, the native protocol of journald; one that is not there costs nothing but what its
 queue does not hold."""
 import json
 import time
@@ -40,6 +40,9 @@ log {{
         host {host};
         transport udp;
         format ipfix;
+    }}
+    stream local {{
+        transport journal;
     }}
     stream stranger {{
         host {host};
@@ -90,8 +93,32 @@ def lab():
         two_sites.down()
 
 
+READER = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("/run/systemd/journal/socket")
+while True:
+    with open(sys.argv[1], "ab") as out:
+        out.write(s.recv(65536) + b"\\n")
+"""
+
+
 @pytest.fixture(scope="module")
-def collector(lab):
+def journal(lab):
+    """A reader in journald's place, by its native protocol, in the gateway's own /run/systemd. Returns the entries so far."""
+    file = lab["hq"].state / "journal"
+    lab["hq"].run("mkdir -p /run/systemd")
+    lab["hq"].run("mount -t tmpfs tmpfs /run/systemd")
+    lab["hq"].run("mkdir -p /run/systemd/journal")
+    reader = lab["hq"].popen(["/usr/bin/python3", "-c", READER, str(file)])
+    wait_for(lambda: lab["hq"].run("test -S /run/systemd/journal/socket", check=False).returncode == 0, 10, "the reader listens")
+    yield lambda: [dict(line.split("=", 1) for line in entry.splitlines()) for entry in file.read_text().split("\n\n") if entry] if file.exists() else []
+    reader.kill()
+    reader.wait()
+
+
+@pytest.fixture(scope="module")
+def collector(lab, journal):
     made = Collector(lab)
     made.start()
     lab.commit("hq", config_of("hq") + STREAMS.format(host=WEB), "collectors")
@@ -168,3 +195,13 @@ def test_flows_arrive(lab, collector):
     end = next(f for f in found if f.get("nat_event_id") == "5")
     assert (deny["src4_addr"], deny["dst4_addr"], deny["proto"], deny["in_packets"]) == ("10.1.0.2", WEB, 6, 1)
     assert (end["src4_addr"], end["dst4_addr"], end["proto"], end["in_bytes"], end["src4_xlt_ip"]) == ("10.1.0.2", WEB, 1, 84, "198.51.100.2")
+
+
+def test_the_journal_has_the_fields(lab, collector, journal):
+    wait_for(lambda: row(lab, "local")["state"] == "connected", 20, "the journal is connected")
+    sent = len(journal())
+    refused(lab)
+    wait_for(lambda: len(journal()) > sent, 10, "an entry")
+    entry = journal()[-1]
+    assert (entry["PLAINGATE_RULE"], entry["PLAINGATE_DST"], entry["PLAINGATE_DST_PORT"]) == ("no-telnet", WEB, "23")
+    assert (entry["PRIORITY"], entry["PLAINGATE_REASON"], entry["SYSLOG_IDENTIFIER"]) == ("4", "policy-reject", "plaingate")

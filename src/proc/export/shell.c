@@ -47,13 +47,14 @@ static void local_row(struct jw *w, const struct local_log *l)
 static void stream_row(struct jw *w, const struct stream *s)
 {
 	static const char *const transports[] = {
-		[STREAM_TLS] = "tls", [STREAM_TCP] = "tcp", [STREAM_UDP] = "udp"
+		[STREAM_TLS] = "tls", [STREAM_TCP] = "tcp", [STREAM_UDP] = "udp", [STREAM_JOURNAL] = "journal"
 	};
 	char to[ENDPOINT_TEXT_MAX];
 
 	jw_str(w, "name", s->config.name);
 	jw_str(w, "state", stream_state_text(s));
-	jw_strf(w, "to", "%s %s", transports[s->config.transport], endpoint_text(to, &s->config.to));
+	jw_strf(w, "to", "%s %s", transports[s->config.transport],
+		s->config.transport == STREAM_JOURNAL ? "of this machine" : endpoint_text(to, &s->config.to));
 	jw_u64(w, "records", s->sent);
 	jw_u64(w, "lost", s->lost);
 	jw_u64(w, "queued", s->queued);

@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static bool is_datagram(const struct stream *s)
+{
+	return s->config.transport == STREAM_UDP || s->config.transport == STREAM_JOURNAL;
+}
+
 static void connection_close(struct stream *s)
 {
 	SSL_free(s->ssl);
@@ -133,8 +138,7 @@ static bool drain(struct stream *s)
 		       : (int)read(s->conn.fd, octets, sizeof octets);
 	if (n > 0)
 		return true;
-	bool ended = s->ssl ? SSL_get_error(s->ssl, n) == SSL_ERROR_ZERO_RETURN
-			    : n == 0 && s->config.transport != STREAM_UDP;
+	bool ended = s->ssl ? SSL_get_error(s->ssl, n) == SSL_ERROR_ZERO_RETURN : n == 0 && !is_datagram(s);
 	if (!ended && waits(s, n, &e))
 		return true;
 	fail(s, ended ? "the collector ended the connection" : e.text);
@@ -150,6 +154,8 @@ static bool templates_due(const struct stream *s)
 
 static size_t record_put(struct stream *s, const struct session_record *r)
 {
+	if (s->config.transport == STREAM_JOURNAL)
+		return export_journal(s->message, r);
 	if (s->config.format == STREAM_IPFIX)
 		return export_ipfix((uint8_t *)s->message, r, s->sequence, (uint32_t)(s->clock() / 1000000));
 	return export_syslog(s->message, r, s->host_name, s->config.transport != STREAM_UDP);

@@ -8,6 +8,7 @@
 #define PROC_EXPORT_STREAM_H
 
 #include "export/ipfix.h"
+#include "export/journal.h"
 #include "export/syslog.h"
 #include "ipc/loop.h"
 #include "crypto/trust.h"
@@ -44,7 +45,7 @@ struct stream {
 	struct session_record *queue; /* STREAM_QUEUE_MAX */
 	uint32_t head, queued;
 	uint64_t sent, lost, unsaid;
-	char message[SYSLOG_MESSAGE_MAX];
+	char message[JOURNAL_ENTRY_MAX]; /* the largest of the formats */
 	size_t message_n, message_at;
 	bool templates;	   /* the message is no record, but IPFIX's templates */
 	uint32_t sequence; /* of IPFIX: records in this connection */

@@ -10,7 +10,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 static void authorities_give(struct supervisor *s, struct child_process *to, uint32_t i)
 {
@@ -49,6 +52,19 @@ void streams_give(struct supervisor *s)
 			authorities_give(s, to, i);
 }
 
+static int journal_connect(struct err *e)
+{
+	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0)
+		return fd;
+	err_errno(e, RC_IO, "connect to '%s'", JOURNAL_SOCKET);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 void stream_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f)
 {
 	const struct msg_stream *m = &f->u.STREAM_CONNECT;
@@ -59,7 +75,10 @@ void stream_connect(struct supervisor *s, struct child_process *from, const stru
 	if (connects_limit(from, &e) == RC_OK) {
 		if (s->snapshot && m->stream < s->snapshot->log.count) {
 			const struct snap_log_stream *x = &s->snapshot->log.stream[m->stream];
-			fd = connect_begin(&x->to, x->transport == STREAM_UDP ? SOCK_DGRAM : SOCK_STREAM, &e);
+			fd = x->transport == STREAM_JOURNAL
+				     ? journal_connect(&e)
+				     : connect_begin(&x->to,
+					       x->transport == STREAM_UDP ? SOCK_DGRAM : SOCK_STREAM, &e);
 		} else {
 			err_add(&e, RC_DENIED, "log stream %u is not one of the configuration", m->stream);
 		}

@@ -139,6 +139,33 @@ static void form(void **state)
 	assert_memory_equal(text + 4, want, strlen(want));
 }
 
+static void journal(void **state)
+{
+	char text[JOURNAL_ENTRY_MAX];
+	struct session_record r = { .event = SESSION_EVENT_DENY,
+		.proto = 6,
+		.bytes = { 46 },
+		.packets = { 1 },
+		.src = { .addr = addr_v4("\x0a\1\0\2"), .port = 4000 },
+		.dst = { .addr = addr_v4("\xc0\0\2\x50"), .port = 23 },
+		.rule = "a\"\nPRIORITY=0" };
+
+	size_t n = export_journal(text, &r);
+	assert_int_equal(n, strlen(text));
+	assert_string_equal(text,
+		"PRIORITY=4\nSYSLOG_FACILITY=20\nSYSLOG_IDENTIFIER=plaingate\n"
+		"MESSAGE=session-deny 10.1.0.2:4000 -> 192.0.2.80:23\n"
+		"PLAINGATE_BYTES_FORWARD=46\nPLAINGATE_DST=192.0.2.80\nPLAINGATE_DST_PORT=23\nPLAINGATE_EVENT=session-deny\n"
+		"PLAINGATE_PACKETS_FORWARD=1\nPLAINGATE_PROTO=6\nPLAINGATE_REASON=none\n"
+		"PLAINGATE_RULE=a\\\"\\nPRIORITY=0\nPLAINGATE_SRC=10.1.0.2\nPLAINGATE_SRC_PORT=4000\n"
+		"PLAINGATE_UTC=1970-01-01T00:00:00.000000Z\n");
+	memset(r.rule, 1, sizeof r.rule - 1);
+	memset(r.from, 1, sizeof r.from - 1);
+	memset(r.to, 1, sizeof r.to - 1);
+	memset(r.user, 1, sizeof r.user - 1);
+	assert_true(export_journal(text, &r) > 0);
+}
+
 static void in_order(void **state)
 {
 	put(1);
@@ -225,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(form),
+		cmocka_unit_test(journal),
 		cmocka_unit_test_setup_teardown(in_order, scene, scene_end),
 		cmocka_unit_test_setup_teardown(breaks, scene, scene_end),
 		cmocka_unit_test_setup_teardown(bounded, scene, scene_end),

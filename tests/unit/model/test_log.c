@@ -19,11 +19,11 @@ static void records(void **state)
 			 "stream two { host 2001:db8::1; transport tcp; } "
 			 "stream three { host 192.0.2.3; port 5140; transport udp; } "
 			 "stream five { host 192.0.2.5; transport udp; format ipfix; } "
-			 "stream six { host 192.0.2.6; format ipfix; } "
+			 "stream six { host 192.0.2.6; format ipfix; } stream seven { transport journal; } "
 			 "stream four { host 192.0.2.4; server-key " HEX64 "; } }");
 	const struct snap_log_stream *x = s->log.stream;
 
-	assert_int_equal(s->log.count, 6);
+	assert_int_equal(s->log.count, 7);
 	assert_string_equal(x[0].name, "one");
 	assert_int_equal(x[0].transport, STREAM_TLS);
 	assert_int_equal(x[0].format, STREAM_RFC5424);
@@ -38,8 +38,10 @@ static void records(void **state)
 	assert_int_equal(x[3].format, STREAM_IPFIX);
 	assert_int_equal(x[3].to.port, 4739);
 	assert_int_equal(x[4].to.port, 4740);
-	assert_int_equal(x[5].server_key[0], 0x01);
-	assert_int_equal(x[5].server_key[31], 0xef);
+	assert_int_equal(x[5].transport, STREAM_JOURNAL);
+	assert_int_equal(x[5].to.addr.family, ADDR_NONE);
+	assert_int_equal(x[6].server_key[0], 0x01);
+	assert_int_equal(x[6].server_key[31], 0xef);
 	assert_int_equal(snapshot_log_check(&s->log, NULL), RC_OK);
 	free(s);
 }
@@ -57,6 +59,9 @@ static const char *const refused_texts[] = {
 	STREAM("host 192.0.2.1; authorities ../a;"),
 	STREAM("host 192.0.2.1; server-name \"a b\";"),
 	STREAM("host 192.0.2.1; server-key 0a;"),
+	STREAM("host 192.0.2.1; transport journal;"),
+	STREAM("port 1; transport journal;"),
+	STREAM("transport journal; format ipfix;"),
 };
 
 static void refused(void **state)
@@ -106,6 +111,7 @@ static void forged(void **state)
 	REFUSED(v.stream[0].format = STREAM_FORMAT_COUNT);
 	REFUSED(v.stream[1].server_key[0] = 1);
 	REFUSED(v.stream[1].server_name[0] = 'a');
+	REFUSED(v.stream[1].transport = STREAM_JOURNAL); /* and an address */
 }
 
 int main(void)
