@@ -212,7 +212,7 @@ enum drop_reason fw_limit_check(
 
 static uint32_t rate_of(const struct firewall *fw, uint32_t rule)
 {
-	const struct snapshot *s = fw_policy(fw);
+	const struct snapshot *s = fw->policy ? fw->policy->snapshot : NULL;
 
 	return s && rule < s->rules.count ? snap_rules(s)[rule].sessions_rate : 0;
 }
