@@ -179,7 +179,8 @@ static struct next *oldest(struct capture_run *c)
 	for (uint32_t i = 0; i < WORKERS_MAX && !bad; i++) {
 		struct next *n = &c->next[i];
 		if (!n->have)
-			n->have = capture_next(&c->memory->ring[i], &c->tail[i], &n->record, &n->bytes, &bad);
+			n->have = capture_ring_next(
+				&c->memory->ring[i], &c->tail[i], &n->record, &n->bytes, &bad);
 		if (n->have && (!first || n->record.when < first->record.when))
 			first = n;
 	}

@@ -40,7 +40,7 @@ void capture_publish(struct capture_ring *r, uint64_t head)
 	atomic_store_explicit(&r->head, head, memory_order_release);
 }
 
-bool capture_next(struct capture_ring *r, uint64_t *tail, struct capture_record *ret_record,
+bool capture_ring_next(struct capture_ring *r, uint64_t *tail, struct capture_record *ret_record,
 	const uint8_t **ret_bytes, bool *ret_bad)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);

@@ -55,7 +55,7 @@ void capture_publish(struct capture_ring *r, uint64_t head);
 
 /* ---- the reader ---- */
 /* A copy of the next record's header, and its octets in place until capture_release(); false: there is none. *ret_bad: what is there cannot be. */
-bool capture_next(struct capture_ring *r, uint64_t *tail, struct capture_record *ret_record,
+bool capture_ring_next(struct capture_ring *r, uint64_t *tail, struct capture_record *ret_record,
 	const uint8_t **ret_bytes, bool *ret_bad);
 void capture_release(struct capture_ring *r, uint64_t tail);
 

@@ -7,7 +7,7 @@
 static struct capture_record *packet_copy(
 	struct pipeline *p, const struct train *t, enum capture_stage stage, bool out)
 {
-	struct capture *c = &p->capture;
+	struct capture_state *c = &p->capture;
 	struct capture_record *r = capture_reserve(c->ring, &c->head, t->len);
 
 	if (!r)
@@ -27,7 +27,7 @@ static bool wants(const struct pipeline *p, const struct train *t, enum capture_
 
 void capture_arrived(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 {
-	struct capture *c = &p->capture;
+	struct capture_state *c = &p->capture;
 	enum capture_stage stage = t->flags & TRAIN_FROM_TUNNEL ? CAPTURE_DECRYPTED : CAPTURE_RECEIVED;
 	bool arrives = wants(p, t, stage) && !(t->flags & TRAIN_FROM_HOST);
 
@@ -41,7 +41,7 @@ void capture_arrived(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 
 void capture_ended(struct pipeline *p, const struct train *t, enum packet_verdict verdict)
 {
-	struct capture *c = &p->capture;
+	struct capture_state *c = &p->capture;
 	enum capture_stage stage = t->tunnel != TRAIN_NONE ? CAPTURE_DECRYPTED : CAPTURE_SENT;
 
 	for (uint32_t i = 0; i < c->n; i++) {
@@ -61,7 +61,7 @@ void capture_ended(struct pipeline *p, const struct train *t, enum packet_verdic
 
 void capture_flush(struct pipeline *p)
 {
-	struct capture *c = &p->capture;
+	struct capture_state *c = &p->capture;
 
 	for (uint32_t i = 0; i < c->n; i++)
 		if (c->list[i].record && c->list[i].record->facts.verdict == PACKET_NONE)

@@ -196,7 +196,7 @@ struct trace {
 };
 
 /* capture.c */
-struct capture {
+struct capture_state {
 	struct capture_ring *ring; /* NULL: nothing is captured */
 	uint64_t head;		   /* what is written to it, seen by the reader at the burst's end */
 	struct packet_filters filters;
@@ -248,7 +248,7 @@ struct pipeline {
 	uint32_t worker, workers;
 	uint32_t fragment_id;
 	struct trace trace;
-	struct capture capture;
+	struct capture_state capture;
 	struct alg_state *alg; /* alg.c */
 	struct carried carried;
 

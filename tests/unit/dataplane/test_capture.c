@@ -67,7 +67,7 @@ static struct capture_record next(void)
 	struct capture_record r;
 	bool bad;
 
-	assert_true(capture_next(ring, &tail, &r, &bytes, &bad));
+	assert_true(capture_ring_next(ring, &tail, &r, &bytes, &bad));
 	return r;
 }
 
@@ -76,7 +76,7 @@ static void nothing_more(void)
 	struct capture_record r;
 	bool bad;
 
-	assert_false(capture_next(ring, &tail, &r, &bytes, &bad));
+	assert_false(capture_ring_next(ring, &tail, &r, &bytes, &bad));
 	assert_false(bad);
 	capture_release(ring, tail);
 }
@@ -157,7 +157,7 @@ static void full_and_lying(void **state)
 	bool bad;
 	ring->head = tail + 128;
 	((struct capture_record *)(void *)(ring->bytes + (tail & (CAPTURE_RING_BYTES - 1))))->size = 7;
-	assert_false(capture_next(ring, &tail, &r, &bytes, &bad));
+	assert_false(capture_ring_next(ring, &tail, &r, &bytes, &bad));
 	assert_true(bad);
 }
 
