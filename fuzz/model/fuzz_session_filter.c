@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	memcpy(&f, data + 1, n - 1 < sizeof f ? n - 1 : sizeof f);
 	if (session_filter_check(&f, NULL) == RC_OK) {
-		f.count = 0;
+		f.zero = 0;
 		if (f.bytes_min < 1000000000000000000ull)
 			read_again(&f);
 	}
