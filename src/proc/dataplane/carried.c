@@ -237,6 +237,24 @@ static bool way_is_known(const struct pipeline *p, const struct fw_session *s, u
 	       out->link != ROUTE_NONE;
 }
 
+/*
+ * A tunnel over UDP that is translated. Where a virtual machine or a container leaves the checksum of the packet inside to the NIC,
+ * the one outside is complete, and the kernel's programs would change it as one that is not.
+ */
+static bool is_translated_tunnel(const struct fw_session *s)
+{
+	static const uint16_t ports[] = { 4789, 6081,
+		8472 }; /* RFC 7348, RFC 8926, Linux's first for VXLAN */
+
+	if (s->key[0].proto != IP_UDP || !(s->flags & FW_SESSION_TRANSLATED))
+		return false;
+	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+		for (int d = 0; d < 2; d++)
+			if (s->key[d].dst_port == ports[i] || s->key[d].src_port == ports[i])
+				return true;
+	return false;
+}
+
 static void place(struct pipeline *p, uint32_t index)
 {
 	struct carried *c = &p->carried;
@@ -245,7 +263,8 @@ static void place(struct pipeline *p, uint32_t index)
 
 	if (!s || pipeline_carries(p, index, s) || s->packets[0] + s->packets[1] < CARRIED_AFTER ||
 		!fw_session_may_be_carried(p->fw, index, p->now) || screen_watches(p, s) ||
-		!way_is_known(p, s, 0) || !way_is_known(p, s, 1) || alg_may_read(p, s))
+		is_translated_tunnel(s) || !way_is_known(p, s, 0) || !way_is_known(p, s, 1) ||
+		alg_may_read(p, s))
 		return;
 	if (fw_is_carried(s))
 		carried_sync(p, index); /* removes what is no link */

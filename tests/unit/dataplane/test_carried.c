@@ -668,6 +668,25 @@ static void good_for_two_seconds(void **state)
 	end();
 }
 
+/* Whose outer checksum the programs could not follow, where it is translated. */
+static void tunnels(void **state)
+{
+	nat = nats[1];
+	begin(1);
+	for (uint32_t vxlan = 0; vxlan < 2; vxlan++) {
+		struct flow f;
+		flow_new(&f, 2);
+		f.port = vxlan ? 4789 : 4788;
+		for (uint32_t i = 0; i < 2 * CARRIED_AFTER; i++) {
+			goes(&f, i & 1, 0, 100);
+			time_goes(NS_PER_MS);
+		}
+		assert_int_equal(is_carried(&f, 0) && is_carried(&f, 1), !vxlan);
+	}
+	tables_equal();
+	end();
+}
+
 /* A session that is idle ends when any other would; one that is carried all the time does not. */
 static void idle(void **state)
 {
@@ -812,6 +831,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_for_two_seconds),
+		cmocka_unit_test(tunnels),
 		cmocka_unit_test(idle),
 		cmocka_unit_test(taken_back),
 		cmocka_unit_test(changes),
