@@ -223,7 +223,7 @@ enum rc session_filter_set(
 
 static bool range_is_sound(const struct ip_range *r)
 {
-	return r->first.family == r->last.family &&
+	return r->first.family == r->last.family && !range_is_wildcard(r) &&
 	       (r->first.family == ADDR_NONE || ((r->first.family == ADDR_V4 || r->first.family == ADDR_V6) &&
 							addr_compare(&r->first, &r->last) <= 0));
 }

@@ -87,7 +87,7 @@ static void all_at_once(void **state)
 
 static void what_a_client_sends(void **state)
 {
-	struct session_filter wrong[8] = { 0 };
+	struct session_filter wrong[9] = { 0 };
 	struct err e = { 0 };
 
 	wrong[0].src.first.family = ADDR_V4; /* and no last */
@@ -99,6 +99,8 @@ static void what_a_client_sends(void **state)
 	wrong[5].sport = (struct port_range){ 9, 8 };
 	memset(wrong[6].rule, 'a', sizeof wrong[6].rule); /* without an end */
 	memcpy(wrong[7].to_zone, "a\n", 3);
+	assert_int_equal(
+		wildcard_parse(&wrong[8].src, "10.0.0.5/255.0.0.255"), RC_OK); /* only rules have it */
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		assert_int_equal(session_filter_check(&wrong[i], &e), RC_MALFORMED);
 		assert_non_null(strstr(e.text, "malformed filter of sessions: --"));
