@@ -9,7 +9,8 @@ from kit import HOST_B, WEB, TcpStream, config_of, connect, hits, ledger_entries
 BAD = {  # the original text, its replacement, the word in it that is wrong, the error message
     "syntax": ("zones {", "zones {{", "{", "found '{', expected one of: zone, }"),
     "unknown keyword": ("host-inbound [ ike ping ];", "host-inbounds [ ike ping ];", "host-inbounds",
-                        "expected one of: interfaces, host-inbound, host-inbound-log, tcp-rst, session-limit, tcp-loose, }; did you mean 'host-inbound'?"),
+                        "expected one of: description, interfaces, host-inbound, host-inbound-log, tcp-rst, session-limit, screen, tcp-loose, }; "
+                        "did you mean 'host-inbound'?"),
     "unknown zone": ("from trust to vpn {", "from trust to nowhere {", "nowhere", "expected the name of a zone that exists"),
     "unknown application": ("application telnet;", "application telnets;", "telnets", "did you mean 'telnet'?"),
     "unknown address": ("source hq-lan;", "source hq-lam;", "hq-lam", "expected the name of an address that exists; did you mean 'hq-lan'?"),

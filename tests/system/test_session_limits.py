@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from kit import HOST_B, TcpStream, UdpStream, config_of, connect, counter, listener
+from kit import HOST_B, UdpStream, config_of, connect, counter, listener
 
 TRUST = "        host-inbound [ ping ssh ];"
 
@@ -35,12 +35,20 @@ def test_a_source_has_so_many(hq):
 
 
 def test_loose_tcp_is_picked_up(hq):
+    """By what comes out of the loose zone; an answer that is on its way when its session ends is lost, and belongs to none."""
     zone(hq, "        tcp-loose;")
-    with TcpStream(hq, "host-a", "host-b", HOST_B, port=5207) as tcp:
-        tcp.wait_flowing()
-        hq["hq"].run("plaingate clear sessions --dport 5207")
-        tcp.wait_flowing()
-        assert not tcp.failure
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(listener(hq, "host-b", 5207))
+        client = stack.enter_context(connect(hq, "host-a", HOST_B, 5207, timeout=10))
+        peer = stack.enter_context(server.accept()[0])
+        peer.settimeout(10)
+        for word in (b"before", b"after"):
+            client.sendall(word)
+            assert peer.recv(100) == word
+            peer.sendall(word)
+            assert client.recv(100) == word
+            time.sleep(0.3)  # until nothing is on its way
+            hq["hq"].run("plaingate clear sessions --dport 5207")
 
 
 FILL = """

@@ -264,12 +264,13 @@ static enum drop_reason last_of_several(enum drop_reason r)
 	}
 }
 
-/* The second session under a limit of one. */
+/* The second session under a limit of one, or of one a second. */
 static enum drop_reason over_limit(enum drop_reason r)
 {
 	struct packet_spec s = base();
 
 	p.rules[2].sessions_max = r == DROP_RULE_SESSION_LIMIT;
+	p.rules[2].sessions_rate = r == DROP_RULE_SESSION_RATE;
 	p.zones[TRUST].sessions_max = r == DROP_ZONE_SESSION_LIMIT;
 	p.zones[TRUST].source_sessions_max = r == DROP_SOURCE_SESSION_LIMIT;
 	p.zones[TRUST].destination_sessions_max = r == DROP_DESTINATION_SESSION_LIMIT;
@@ -301,6 +302,7 @@ static enum drop_reason give(enum drop_reason r)
 
 	switch (r) {
 	case DROP_RULE_SESSION_LIMIT:
+	case DROP_RULE_SESSION_RATE:
 	case DROP_ZONE_SESSION_LIMIT:
 	case DROP_SOURCE_SESSION_LIMIT:
 	case DROP_DESTINATION_SESSION_LIMIT:
