@@ -185,7 +185,7 @@ def test_flows_arrive(lab, collector):
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
     lab["hq"].run("plaingate clear sessions")
     wait_for(lambda: of(lab, "session-close"), 5, "the session's end")
-    wait_for(lambda: int(row(lab, "flows")["queued"]) == 0, 10, "all are sent")
+    wait_for(lambda: int(row(lab, "flows")["queued"]) == 0, 20, "all are sent")  # it asks every four seconds
     time.sleep(0.5)  # what is in nfcapd's socket
     nfcapd.terminate()
     nfcapd.wait(10)

@@ -36,7 +36,9 @@ static void fail(struct stream *s, const char *why)
 	snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, why);
 	connection_close(s);
 	s->state = STREAM_PAUSED;
-	s->pause = s->pause == 0 ? STREAM_PAUSE_MIN_NS : MIN_OF(2 * s->pause, STREAM_PAUSE_MAX_NS);
+	s->pause = s->pause == 0 ? STREAM_PAUSE_MIN_NS
+				 : MIN_OF(2 * s->pause,
+					   is_datagram(s) ? STREAM_PAUSE_DATAGRAM_NS : STREAM_PAUSE_MAX_NS);
 	loop_arm(s->loop, &s->timer, s->pause, 0);
 }
 

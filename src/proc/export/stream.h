@@ -13,12 +13,14 @@
 #include "ipc/loop.h"
 #include "crypto/trust.h"
 
-#define STREAM_QUEUE_MAX       4096 /* records, some 3 MB */
-#define STREAM_CONNECT_NS      (10 * NS_PER_S)
-#define STREAM_PAUSE_MIN_NS    NS_PER_S
-#define STREAM_PAUSE_MAX_NS    (60 * NS_PER_S)
-#define STREAM_TEMPLATES_EVERY 64 /* records over UDP, where one may be lost (RFC 7011 section 8.4) */
-#define STREAM_EACH_ROUND      64 /* messages, before other files are looked at */
+#define STREAM_QUEUE_MAX	 4096 /* records, some 3 MB */
+#define STREAM_CONNECT_NS	 (10 * NS_PER_S)
+#define STREAM_PAUSE_MIN_NS	 NS_PER_S
+#define STREAM_PAUSE_MAX_NS	 (60 * NS_PER_S)
+/* Of UDP and the journal, where one datagram asks whether somebody listens again, and costs him nothing. */
+#define STREAM_PAUSE_DATAGRAM_NS (4 * NS_PER_S)
+#define STREAM_TEMPLATES_EVERY	 64 /* records over UDP, where one may be lost (RFC 7011 section 8.4) */
+#define STREAM_EACH_ROUND	 64 /* messages, before other files are looked at */
 
 enum stream_state {
 	STREAM_OFF,

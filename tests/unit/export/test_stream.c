@@ -231,13 +231,13 @@ static void bounded(void **state)
 	assert_int_equal(kept + lost, STREAM_QUEUE_MAX + 1000 + 1);
 }
 
-static void pauses(void **state)
+static void pauses_up_to(mono_ns longest)
 {
 	pass(NS_PER_S);
 	assert_int_equal(asked, 1);
 	for (unsigned i = 0; i < 10; i++) {
 		stream_refused(&stream, "connect: Connection refused");
-		assert_int_equal(stream.pause, MIN_OF((1ull << i) * NS_PER_S, STREAM_PAUSE_MAX_NS));
+		assert_int_equal(stream.pause, MIN_OF((1ull << i) * NS_PER_S, longest));
 		assert_string_equal(stream.why, "connect: Connection refused");
 		pass(stream.pause - NS_PER_S / 2);
 		assert_int_equal(asked, i + 1);
@@ -246,6 +246,17 @@ static void pauses(void **state)
 	}
 	pass(STREAM_CONNECT_NS + NS_PER_S); /* no answer of the supervisor */
 	assert_string_equal(stream.why, "no connection in time");
+}
+
+static void pauses(void **state)
+{
+	pauses_up_to(STREAM_PAUSE_MAX_NS);
+}
+
+static void pauses_of_datagrams(void **state)
+{
+	stream.config.transport = STREAM_UDP;
+	pauses_up_to(STREAM_PAUSE_DATAGRAM_NS);
 }
 
 int main(void)
@@ -257,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(breaks, scene, scene_end),
 		cmocka_unit_test_setup_teardown(bounded, scene, scene_end),
 		cmocka_unit_test_setup_teardown(pauses, scene, scene_end),
+		cmocka_unit_test_setup_teardown(pauses_of_datagrams, scene, scene_end),
 	};
 
 	alarm(50);
