@@ -6,6 +6,12 @@
 
 #define BRACES "statements are written in braces, as in: system { host-name hq; }"
 
+#define RULES_NAME                                                                                           \
+	"rules name applications: define 'application NAME { protocol tcp; destination-port 8080; }' in applications"
+#define THE_SYSTEMS                                                                                          \
+	"addresses and routes are the operating system's (/etc/network/interfaces, systemd-networkd, ip route): they are followed"
+
+/* Words of other firewalls, and what is written here. */
 static const struct {
 	const char *word, *hint;
 } habits[] = {
@@ -15,7 +21,8 @@ static const struct {
 	{ "inactive:", "'inactive:' stands once, before the statement" },
 	{ "inactive", "write 'inactive:', with its colon, before the statement" },
 	{ "deactivate", "write 'inactive:' before the statement" },
-	{ "description", "here, descriptions are written as comments: # to the end of the line, or /* */" },
+	{ "disable", "write 'inactive:' before the statement that is to be switched off" },
+	{ "description", "there is no description here: write a comment, # to the end of the line or /* */" },
 	{ "security", "its parts are statements at the top: zones, policy, nat, ike, ipsec" },
 	{ "security-zone", "write: zones { zone NAME { ... } }" },
 	{ "policies", "write: policy { ... }" },
@@ -24,9 +31,36 @@ static const struct {
 	{ "source-address", "write: source NAME" },
 	{ "destination-address", "write: destination NAME" },
 	{ "host-inbound-traffic", "write: host-inbound [ SERVICE SERVICE ]" },
+	{ "system-services", "write: host-inbound [ SERVICE SERVICE ]" },
+	{ "service", RULES_NAME },
+	{ "protocol", RULES_NAME },
+	{ "destination-port", RULES_NAME },
+	{ "accept", "write: permit" },
+	{ "allow", "write: permit" },
+	{ "pass", "write: permit" },
+	{ "drop", "write: deny" },
+	{ "block", "write: deny" },
+	{ "schedule", "write: scheduler-name NAME" },
+	{ "rule-set", "rules stand in source, destination and static themselves, each with its own from and to" },
+	{ "pool", "a pool has no name: its addresses are written in the rule, as in: source-nat 198.51.100.8/29" },
+	{ "masquerade", "write: source-nat interface" },
+	{ "ids-option", "write: screens { screen NAME { ... } }, and in the zone: screen NAME" },
+	{ "gateway", "write: peer NAME { ... } in ike" },
+	{ "vpn", "write: tunnel NAME { ... } in ipsec" },
+	{ "traffic-selector", "write: local PREFIX; remote PREFIX;" },
+	{ "proxy-identity", "write: local PREFIX; remote PREFIX;" },
+	{ "dead-peer-detection", "write: dpd SECONDS" },
+	{ "rekey-time", "write: lifetime SECONDS" },
+	{ "lifetime-seconds", "write: lifetime SECONDS" },
+}, at_the_top[] = {
+	{ "interfaces", THE_SYSTEMS },
+	{ "routing-options", THE_SYSTEMS },
+	{ "routing-instances", THE_SYSTEMS },
+	{ "protocols", "routing protocols are other programs' (FRR, BIRD): the kernel's routes are followed" },
+	{ "firewall", "write: policy { from ZONE to ZONE { rule NAME { ... } } }" },
 };
 
-const char *habit_hint(const char *word, size_t n)
+const char *habit_hint(const char *word, size_t n, bool top)
 {
 	if (n >= 2 && memcmp(word, "//", 2) == 0)
 		return "comments begin with #, or are written between /* and */";
@@ -37,5 +71,8 @@ const char *habit_hint(const char *word, size_t n)
 	for (size_t i = 0; i < COUNT_OF(habits); i++)
 		if (strlen(habits[i].word) == n && memcmp(habits[i].word, word, n) == 0)
 			return habits[i].hint;
+	for (size_t i = 0; top && i < COUNT_OF(at_the_top); i++)
+		if (strlen(at_the_top[i].word) == n && memcmp(at_the_top[i].word, word, n) == 0)
+			return at_the_top[i].hint;
 	return NULL;
 }

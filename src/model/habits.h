@@ -5,9 +5,10 @@
 #ifndef MODEL_HABITS_H
 #define MODEL_HABITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* NULL: the word is not known. */
-const char *habit_hint(const char *word, size_t n);
+/* top: it stands outside of all braces. NULL: the word is not known. */
+const char *habit_hint(const char *word, size_t n, bool top);
 
 #endif

@@ -76,9 +76,11 @@ static enum rc found_at(struct parser *p, bool behind, const char *expected, con
 	const struct token *t = &p->lex.token;
 	const char *of = strstr(expected, ", ") ? "one of: " : "";
 	const char *quote = strpbrk(expected, " ,") ? "" : "'";
-	const char *habit = t->kind == TOKEN_WORD ? habit_hint(t->at, t->n) : NULL;
+	const char *habit = NULL;
 
 	behind = behind && begins_in_its_line(p);
+	if (t->kind == TOKEN_WORD && !behind)
+		habit = habit_hint(t->at, t->n, p->depth == 0);
 	if (near)
 		nearest_hint(hint, near);
 	if (behind)
@@ -164,8 +166,6 @@ static enum rc no_such_statement(
 	else
 		expected_add(expected, sizeof expected, "the end of the text", 19);
 	unexpected(p, expected, &near);
-	if (parent && strcmp(parent->schema->name, "nat") == 0 && t->kind == TOKEN_WORD)
-		err_add(p->e, RC_MALFORMED, "only source NAT is supported");
 	brace_missing(p, parent);
 	if (!parent)
 		brace_too_many(p);
@@ -347,6 +347,14 @@ static enum rc leaf_list(struct parser *p, const struct lysc_node *leaf, struct 
 	return take(p, TOKEN_SEMICOLON, ";");
 }
 
+/* The only value of a text is followed by another word. */
+static void quotes_missing(struct parser *p, const struct lysc_node *leaf)
+{
+	if (!p->lost && is_value(&p->lex.token) && !begins_in_its_line(p) &&
+		schema_type(leaf)->basetype == LY_TYPE_STRING)
+		err_add(p->e, RC_MALFORMED, "a value with spaces is written in double quotes");
+}
+
 static enum rc leaf(struct parser *p, const struct lysc_node *node, struct lyd_node *parent, struct place at)
 {
 	struct lyd_node *made = NULL;
@@ -354,7 +362,9 @@ static enum rc leaf(struct parser *p, const struct lysc_node *node, struct lyd_n
 
 	if (!schema_is_empty_leaf(node)) {
 		rc = value(p, node, parent);
-		return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
+		if (!rc && (rc = take(p, TOKEN_SEMICOLON, ";")))
+			quotes_missing(p, node);
+		return rc;
 	}
 	if (lyd_new_term(parent, schema_module(), node->name, "", 0, &made) != LY_SUCCESS)
 		return err_add(p->e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));

@@ -19,7 +19,7 @@ struct warner {
 
 __attribute__((format(printf, 2, 3))) static void warn(const struct warner *w, const char *fmt, ...)
 {
-	char text[400];
+	char text[600];
 	va_list args;
 
 	va_start(args, fmt);
@@ -365,6 +365,133 @@ static void host_services_taken(const struct warner *w)
 	}
 }
 
+/* ---- schedulers and screens ---- */
+
+/* How many of its days have all hours, and how many none. */
+static void days_of(const struct snap_schedule *v, unsigned *ret_whole, unsigned *ret_none)
+{
+	*ret_whole = *ret_none = 0;
+	for (size_t i = 0; i < COUNT_OF(v->day); i++) {
+		*ret_whole += v->day[i].first == 0 && v->day[i].end == DAY_S;
+		*ret_none += v->day[i].end == 0;
+	}
+}
+
+static void schedulers_of_no_time(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+
+	for (uint32_t i = 0; i < s->schedules.count; i++) {
+		const struct snap_schedule *v = &snap_schedules(s)[i];
+		uint32_t rules = 0;
+		unsigned whole, none;
+		for (uint32_t k = 0; k < s->rules.count; k++)
+			rules += snap_rules(s)[k].schedule == i;
+		days_of(v, &whole, &none);
+		if (rules == 0)
+			warn(w, "no rule of policy has scheduler-name %s: this scheduler has no effect",
+				v->name);
+		else if (none == COUNT_OF(v->day))
+			warn(w, "scheduler '%s' excludes every day: its rules are never in force (policy rules: %u)",
+				v->name, rules);
+		else if (whole == COUNT_OF(v->day) && v->from_minute == 0 && v->until_minute == 0)
+			warn(w,
+				"scheduler '%s' has no times: its rules are always in force (policy rules: %u); "
+				"write for example: daily { start-time 08:00; stop-time 18:00; }",
+				v->name, rules);
+	}
+}
+
+static void screens_of_nothing(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+
+	for (uint32_t i = 0; i < s->screens.count; i++) {
+		uint32_t zone = 0;
+		while (zone < s->zones.count && snap_zones(s)[zone].screen != i + 1)
+			zone++;
+		if (zone == s->zones.count)
+			warn(w, "no zone has screen %s: it recognises nothing", snap_screens(s)[i].name);
+	}
+}
+
+/* ---- tunnels whose networks overlap: the narrower ones are used (route/selectors.h) ---- */
+
+#define TUNNELS_COMPARED 256 /* each with those before it */
+#define OVERLAPS_SAID	 16
+
+static bool is_everything(const struct ip_range *r)
+{
+	for (size_t i = 0; i < addr_size(&r->first); i++)
+		if (r->first.b[i] != 0 || r->last.b[i] != 0xff)
+			return false;
+	return true;
+}
+
+/* a is a part of b, and not all of it. */
+static bool range_within(const struct ip_range *a, const struct ip_range *b)
+{
+	return addr_compare(&b->first, &a->first) <= 0 && addr_compare(&a->last, &b->last) <= 0 &&
+	       !(addr_equal(&a->first, &b->first) && addr_equal(&a->last, &b->last));
+}
+
+/* Networks of one side of two tunnels that meet: the first pair of them. A tunnel to everywhere is meant to be the wider one. */
+static bool sides_meet(const struct snapshot *s, struct span a, struct span b, bool remote,
+	const struct ip_range *ret_pair[2])
+{
+	for (uint32_t i = 0; i < a.count; i++)
+		for (uint32_t k = 0; k < b.count; k++) {
+			ret_pair[0] = &snap_selectors(s)[a.first + i].addrs;
+			ret_pair[1] = &snap_selectors(s)[b.first + k].addrs;
+			if (ranges_meet(ret_pair[0], ret_pair[1]) &&
+				!(remote && (is_everything(ret_pair[0]) || is_everything(ret_pair[1]))))
+				return true;
+		}
+	return false;
+}
+
+/* By their remote sides, and where those are the same by the local ones. */
+static void overlap_said(const struct warner *w, const struct snap_tunnel *t[2],
+	const struct ip_range *const here[2], const struct ip_range *const there[2])
+{
+	bool same = addr_equal(&there[0]->first, &there[1]->first) &&
+		    addr_equal(&there[0]->last, &there[1]->last);
+	const struct ip_range *const *pair = same ? here : there;
+	const char *side = same ? "local" : "remote";
+	char one[RANGE_TEXT_MAX], other[RANGE_TEXT_MAX];
+
+	for (int i = 0; i < 2; i++)
+		if (range_within(pair[i], pair[!i])) {
+			warn(w,
+				"tunnels '%s' and '%s' overlap: %s of tunnel '%s' is within %s of tunnel '%s'; packets that "
+				"fit both use tunnel '%s', even while it is down",
+				t[0]->name, t[1]->name, range_text(one, pair[i]), t[i]->name,
+				range_text(other, pair[!i]), t[!i]->name, t[i]->name);
+			return;
+		}
+	warn(w,
+		"tunnels '%s' and '%s' overlap: %s %s and %s have addresses in common; packets that fit both use the "
+		"tunnel with the narrower networks, even while it is down",
+		t[0]->name, t[1]->name, side, range_text(one, pair[0]), range_text(other, pair[1]));
+}
+
+static void tunnels_overlap(const struct warner *w)
+{
+	const struct snap_tunnel *t = snap_tunnels(w->s);
+	uint32_t said = 0;
+
+	for (uint32_t i = 0; i < w->s->tunnels.count && i < TUNNELS_COMPARED; i++)
+		for (uint32_t k = 0; k < i && said < OVERLAPS_SAID; k++) {
+			const struct ip_range *here[2], *there[2];
+			const struct snap_tunnel *two[2] = { &t[k], &t[i] };
+			if (!sides_meet(w->s, t[k].local, t[i].local, false, here) ||
+				!sides_meet(w->s, t[k].remote, t[i].remote, true, there))
+				continue;
+			said++;
+			overlap_said(w, two, here, there);
+		}
+}
+
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 {
 	const struct warner w = { s, fn, context };
@@ -377,4 +504,7 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	peers_of_nothing(&w);
 	peers_unheard(&w);
 	host_services_taken(&w);
+	schedulers_of_no_time(&w);
+	screens_of_nothing(&w);
+	tunnels_overlap(&w);
 }

@@ -48,6 +48,17 @@ static const struct {
 		"t:2:48: found '10.1.0.2'; rules name addresses: define 'address NAME { prefix 10.1.0.2; }' in address-book" },
 	{ RULE("any", "tcp/8080"),
 		"found 'tcp/8080'; rules name applications: define 'application NAME { protocol tcp; destination-port 8080; }' in applications" },
+	/* Words of other firewalls. */
+	{ "interfaces { e0 { } }", "addresses and routes are the operating system's" },
+	{ ZONES "nat { source { pool p { } } }", "its addresses are written in the rule" },
+	{ ZONES "nat { source { rule-set s { } } }",
+		"rules stand in source, destination and static themselves" },
+	{ ZONES "policy { from a to b { rule r { match { source any; destination any; service http; } } } }",
+		"rules name applications" },
+	{ ZONES "policy { from a to b { rule r { then { accept; } } } }", "write: permit" },
+	{ "ike { peer p { rekey-time 3600; } }", "write: lifetime SECONDS" },
+	{ "zones { zone a { description guests of the house; } }",
+		"t:1:37: found 'of', expected ';'; a value with spaces is written in double quotes" },
 };
 
 static void refused(void **state)
@@ -149,22 +160,70 @@ static const struct {
 		SHARED("two", "one") },
 };
 
+#define SCHEDULER(times, rule)                                                                               \
+	ZONES "schedulers { scheduler s { " times " } }\npolicy { from a to b { rule r { " rule              \
+	      " match { source any; destination any; application any; } then { permit; } } } }"
+#define TUNNELS(one, two)                                                                                                                                      \
+	"zones { zone a { interfaces e0; host-inbound ike; } }\n"                                                                                              \
+	"ike { proposal m { encryption aes256gcm16; prf prfsha384; dh-group x25519; } peer p { remote-address 192.0.2.1; pre-shared-key k; proposals m; } }\n" \
+	"ipsec { proposal m { encryption aes256gcm16; } tunnel one { peer p; zone a; proposals m; " one                                                        \
+	" } tunnel two { peer p; zone a; proposals m; " two " } }"
+#define OVERLAP	    "tunnels 'one' and 'two' overlap: "
+#define BOTH_FIT(t) "packets that fit both use tunnel '" t "', even while it is down\n"
+
+static const struct {
+	const char *text, *warning; /* all of them */
+} more[] = {
+	{ SCHEDULER("", "scheduler-name s;"),
+		"scheduler 's' has no times: its rules are always in force (policy rules: 1); write for example: "
+		"daily { start-time 08:00; stop-time 18:00; }\n" },
+	{ SCHEDULER("daily { all-day; }", "scheduler-name s;"),
+		"scheduler 's' has no times: its rules are always in force (policy rules: 1); write for example: "
+		"daily { start-time 08:00; stop-time 18:00; }\n" },
+	{ SCHEDULER("daily { exclude; }", "scheduler-name s;"),
+		"scheduler 's' excludes every day: its rules are never in force (policy rules: 1)\n" },
+	{ SCHEDULER("daily { start-time 08:00; }", ""),
+		"no rule of policy has scheduler-name s: this scheduler has no effect\n" },
+	{ SCHEDULER("daily { start-time 08:00; stop-time 18:00; }", "scheduler-name s;"), "" },
+	{ SCHEDULER("stop-date 2030-01-01.00:00;", "scheduler-name s;"), "" },
+	{ "zones { zone a { interfaces e0; screen x; } } screens { screen x { tcp { land; } } screen y { tcp { land; } } }",
+		"no zone has screen y: it recognises nothing\n" },
+	{ TUNNELS("local 10.1.0.0/24; remote 10.2.0.0/16;", "local 10.1.0.0/24; remote 10.2.0.0/24;"), OVERLAP
+		"10.2.0.0/24 of tunnel 'two' is within 10.2.0.0/16 of tunnel 'one'; " BOTH_FIT("two") },
+	{ TUNNELS("local 10.1.0.0/25; remote 10.2.0.0/24;", "local 10.1.0.0/24; remote 10.2.0.0/24;"), OVERLAP
+		"10.1.0.0/25 of tunnel 'one' is within 10.1.0.0/24 of tunnel 'two'; " BOTH_FIT("one") },
+	{ TUNNELS("local 10.1.0.0/24; remote 10.2.0.0-10.2.0.9;",
+		  "local 10.1.0.0/24; remote 10.2.0.5-10.2.0.20;"),
+		OVERLAP
+		"remote 10.2.0.0-10.2.0.9 and 10.2.0.5-10.2.0.20 have addresses in common; packets that fit both "
+		"use the tunnel with the narrower networks, even while it is down\n" },
+	/* All else by one tunnel, and networks that do not meet on one side. */
+	{ TUNNELS("local 10.1.0.0/24; remote 0.0.0.0/0;", "local 10.1.0.0/24; remote 10.2.0.0/24;"), "" },
+	{ TUNNELS("local 10.1.0.0/24; remote 10.2.0.0/24;", "local 10.3.0.0/24; remote 10.2.0.0/16;"), "" },
+};
+
 static void note(void *context, const char *text)
 {
 	strcat(strcat(context, text), "\n");
 }
 
+static void says(const char *configuration, const char *warnings)
+{
+	struct snapshot *s = compiled(configuration);
+	char text[1000] = "";
+
+	snapshot_warnings(s, note, text);
+	assert_string_equal(text, warnings);
+	free(s);
+}
+
 static void warned(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(valid); i++) {
-		struct snapshot *s = compiled(valid[i].text);
-		char text[1000] = "";
-
-		snapshot_warnings(s, note, text);
-		assert_string_equal(text, valid[i].warning);
-		free(s);
-	}
+	for (size_t i = 0; i < COUNT_OF(valid); i++)
+		says(valid[i].text, valid[i].warning);
+	for (size_t i = 0; i < COUNT_OF(more); i++)
+		says(more[i].text, more[i].warning);
 }
 
 int main(void)

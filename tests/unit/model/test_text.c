@@ -134,7 +134,7 @@ static const struct {
 	{ "brackets missing in a list", "host-inbound [ ping ssh ];", "host-inbound ping ssh;", 8, 27,
 		"several values are written in brackets: host-inbound [ ... ssh ];" },
 	{ "commas", "[ ping ssh ]", "[ ping, ssh ]", 8, 24, "separated by white space, without commas" },
-	{ "description", "host-name hq;", "description hq;", 2, 5, "written as comments" },
+	{ "description", "host-name hq;", "description hq;", 2, 5, "write a comment" },
 	{ "name of a peer's address", "remote-address 203.0.113.2;", "remote-address vpn.example.com;", 0, 24,
 		"host names are not looked up" },
 	{ "no-break space", "host-name hq;", "host-name\xc2\xa0hq;", 2, 14, "no-break space" },
