@@ -101,6 +101,12 @@ static const struct cli_column ipsec_columns[] = {
 	{ "esn",      "ESN",      LEFT },  { "replay_window", "replay window", RIGHT },
 	{ "worker",   "worker", RIGHT }, { "dropped", "dropped", RIGHT },
 };
+static const struct cli_column tunnels_columns[] = {
+	{ "tunnel", "tunnel", LEFT }, { "peer", "peer", LEFT }, { "state", "state", LEFT },
+	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT }, { "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
+	{ "rekeys", "rekeys", RIGHT }, { "replayed", "replayed", RIGHT }, { "unauthentic", "unauthentic", RIGHT }, { "refused", "refused", RIGHT },
+	{ "dropped", "dropped while down", RIGHT },
+};
 static const struct cli_column counters_columns[] = {
 	{ "counter", "counter", LEFT }, { "value", "value", RIGHT }, { "text", "what it counts", LEFT },
 };
@@ -135,7 +141,7 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec)
+	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(TUNNELS, tunnels)
 	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(KEYS, keys)
 #undef E
 };

@@ -34,6 +34,7 @@
  *	open.c    inbound packets
  *	inner.c   checks of the inner packet: form, selectors, ECN
  *	replay.c  the anti-replay window
+ *	total.c   counts of a tunnel over all its pairs
  *	state.h   what is kept where
  */
 #ifndef ESP_ESP_H
@@ -112,6 +113,22 @@ uint32_t esp_pair_at(const struct esp *esp, uint32_t i);	/* i below esp_pairs() 
 uint32_t esp_pair_find(const struct esp *esp, uint32_t spi_in); /* ESP_PAIR_NONE */
 void esp_view(const struct esp *esp, uint32_t pair, struct esp_view *ret_view);
 void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usage *ret_usage);
+
+/*
+ * What a tunnel's pairs have counted, those that are gone among them: a rekey or another process takes nothing from it. It begins
+ * at zero when the tunnel comes into the configuration.
+ */
+struct esp_counts {
+	uint64_t packets_in, bytes_in, packets_out, bytes_out;
+	uint64_t replayed;    /* dropped: received before, or left of the window */
+	uint64_t unauthentic; /* dropped: the integrity check failed */
+	uint64_t refused;     /* authentic, and what was inside was dropped: padding, form, selectors */
+	uint64_t rekeys;      /* pairs that replaced another one */
+};
+
+/* Of the tunnels first to first + n - 1 of the snapshot that was bound last; one walk over all pairs. */
+void esp_counts(const struct esp *esp, const struct snap_tunnel *tunnels, uint32_t first, uint32_t n,
+	struct esp_counts *ret_counts);
 
 /* --- outbound --- */
 

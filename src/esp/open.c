@@ -65,6 +65,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 	ret_opened->tunnel = p->tunnel;
 	if (!replay_allows(&s->replay, s->replay_window, sequence)) {
 		ret_opened->drop = DROP_ESP_REPLAY;
+		s->replayed++;
 		return;
 	}
 	memcpy(iv, iv_at, sizeof iv); /* dst may be the packet's own place */
@@ -75,6 +76,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		store_be32(aad + 4, low);
 	if (!esp_key_open(esp->mgr[p->owner], &p->in, iv, aad, esn ? 12 : 8, r.at, body_n, dst)) {
 		ret_opened->drop = DROP_ESP_AUTH;
+		s->unauthentic++;
 		return;
 	}
 	assert(s->live && sequence != 0);
@@ -86,6 +88,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		ret_opened->drop = DROP_ESP_DUMMY;
 	if (ret_opened->drop == DROP_NONE)
 		ret_opened->drop = esp_inner_check(p, dst, ret_opened->n, next, outer_class, &ret_opened->n);
+	s->refused += ret_opened->drop != DROP_NONE && ret_opened->drop != DROP_ESP_DUMMY;
 }
 
 void esp_came_from(struct esp *esp, uint32_t pair, const struct endpoint *from)

@@ -281,6 +281,7 @@ uint32_t esp_owner(const struct esp *esp, uint32_t pair)
 
 static void state_resume(struct esp *esp)
 {
+	esp_totals_resume(esp);
 	esp->state->used = MIN_OF(esp->state->used, esp->pairs_max);
 	for (uint32_t i = 0; i < esp->state->used; i++) {
 		struct esp_state_pair *s = &esp->state->pair[i];
@@ -439,6 +440,8 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	}
 	esp->order_next++;
 	esp->pair[i].tunnel = sa->tunnel;
+	if (sa->rekeys_spi_in)
+		esp_total_rekeyed(esp, s->tunnel_name);
 	uint32_t rekeyed = sa->rekeys_spi_in ? esp_pair_find(esp, sa->rekeys_spi_in) : ESP_PAIR_NONE;
 	owner_set(esp, i,
 		rekeyed != ESP_PAIR_NONE ? esp->pair[rekeyed].owner : owner_choose(esp, i, esp->live_n));
@@ -454,6 +457,7 @@ static void pair_remove(struct esp *esp, uint32_t i)
 
 	assert(esp->live_n > 0 && esp->live[p->live_at] == i);
 	active_out(esp, i);
+	esp_total_keep(esp, i);
 	__atomic_store_n(&p->state->live, 0, __ATOMIC_RELEASE);
 	bytes_wipe(p->state, sizeof *p->state);
 	esp->live[p->live_at] = last;
@@ -523,6 +527,7 @@ void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunne
 		else
 			active_in(esp, esp->live[k]);
 	}
+	esp_totals_bind(esp, tunnels, tunnels_n);
 }
 
 uint32_t esp_pairs(const struct esp *esp)

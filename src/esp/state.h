@@ -14,7 +14,7 @@
 #include "esp/replay.h"
 
 #define ESP_STATE_MAGIC	  0x31505345474e4c50ull
-#define ESP_STATE_VERSION 2
+#define ESP_STATE_VERSION 3
 
 /* By how much the ceiling is raised: the most sequence numbers that a kill can skip. */
 #define ESP_SEQUENCE_STEP 4096
@@ -37,7 +37,14 @@ struct esp_state_pair {
 	_Alignas(64) uint64_t sequence_ceiling; /* no number from here on was ever used */
 	mono_ns last_in, last_out;		/* 0: never */
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	uint64_t replayed, unauthentic, refused; /* as in struct esp_counts */
 	struct replay replay;
+};
+
+/* Of a tunnel's pairs that are gone. Those that are used come first. */
+struct esp_state_total {
+	char tunnel_name[NAME_MAX_BYTES]; /* empty: not used */
+	struct esp_counts counts;
 };
 
 struct esp_state {
@@ -46,6 +53,7 @@ struct esp_state {
 	uint64_t bytes, pair_bytes;
 	uint64_t used; /* pairs from this index on were never written: a reader need not touch their pages */
 	uint64_t workers; /* among which the pairs are divided */
+	_Alignas(64) struct esp_state_total total[TUNNELS_MAX];
 	struct esp_state_pair pair[];
 };
 
@@ -78,6 +86,13 @@ struct esp {
 	uint32_t *outbound; /* by tunnel, TUNNELS_MAX: the newest active pair */
 	struct esp_pair *pair;
 };
+
+/* total.c */
+/* What the pair has counted is its tunnel's from now on: before the pair goes, so that no kill loses it. */
+void esp_total_keep(struct esp *esp, uint32_t pair);
+void esp_total_rekeyed(struct esp *esp, const char *tunnel_name);
+void esp_totals_resume(struct esp *esp); /* those that are not sound begin at zero */
+void esp_totals_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n);
 
 /* The pair, which was not, is active for sending from now on, at its place in the order of installation. */
 void esp_pair_send(struct esp *esp, uint32_t pair);

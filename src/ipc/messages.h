@@ -329,7 +329,8 @@ struct msg_neighbour {
 	S(SCREENS,    "screens",    DATAPLANE,  "what the screens of each zone have recognised")	\
 	S(SERVERS,    "servers",    SUPERVISOR, "servers of destination NAT whose health is checked")	\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
-	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters")			\
+	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters; with a rekey they begin again")			\
+	S(TUNNELS,    "tunnels",    DATAPLANE,  "tunnels with counters over all their SAs, those that are gone among them")	\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\
 	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory, witnesses")			\
 	S(EXPORT,     "export",     EXPORT,     "the session log, and where else records go: queues and losses")	\

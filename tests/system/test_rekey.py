@@ -101,6 +101,7 @@ def test_by_the_clock(lab):
 @pytest.mark.parametrize("gateway, name", [("hq", "branch"), ("branch", "hq")])
 def test_by_an_administrator(lab, gateway, name, words):
     one_tunnel_again(lab)
+    before = show(lab, gateway, "tunnels")[0]
     with Flow(lab) as flow:
         old, ike = newest(lab), established(lab, gateway)
         lab[gateway].run(f"plaingate ike {words} {name}")
@@ -109,8 +110,13 @@ def test_by_an_administrator(lab, gateway, name, words):
         else:
             wait_for(lambda: newest(lab) != old, 5, "a new pair")
         flow.wait_flowing()
+        during = show(lab, gateway, "tunnels")[0]
         time.sleep(0.5)
     one_tunnel_again(lab)
+    after, pair = show(lab, gateway, "tunnels")[0], show(lab, gateway, "ipsec")[0]
+    for key in ("packets_in", "bytes_in", "packets_out", "bytes_out"):
+        assert before[key] < during[key] < after[key] and pair[key] < after[key], f"{key}: the tunnel's count goes on with a rekey"
+    assert after["rekeys"] - before["rekeys"] == (words == "rekey-child") and after["state"] == "up"
 
 
 @pytest.mark.parametrize("words", ["rekey-child", "rekey"])

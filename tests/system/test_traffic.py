@@ -325,7 +325,7 @@ def test_trace_as_json_with_several_filters(lab):
     assert last["src"] == last["nat_src"] and last["nat_src_rule"] and "drop" not in last
 
 
-TABLES = ("status", "interfaces", "routes", "policy", "sessions", "nat", "ike", "ipsec", "counters", "ledger", "keys")
+TABLES = ("status", "interfaces", "routes", "policy", "sessions", "nat", "ike", "ipsec", "tunnels", "counters", "ledger", "keys")
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -656,6 +656,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 	case SHOW_SCREENS:
 		show_screens(d, &o.piece);
 		break;
+	case SHOW_TUNNELS:
+		show_tunnels(d, &o.piece);
+		break;
 	case SHOW_IPSEC:
 		ipsec_rows(&o);
 		break;
