@@ -101,6 +101,7 @@ enum rc compile_log(struct compiler *c);
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);
 enum rc value_range(
 	struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range); /* or prefix */
+enum rc value_range_at(struct compiler *c, const char *text, struct place at, struct ip_range *ret_range);
 enum rc value_wildcard(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range);
 bool value_is_no_host(const struct ip_addr *a); /* what no host has as its address */
 /* "443", "8000-8010", also after a protocol: "tcp/443" */

@@ -207,17 +207,21 @@ static enum rc vec_append(struct compiler *c, struct vec *to, const struct vec *
 
 static enum rc expand_address(struct compiler *c, struct object *o)
 {
-	static const char *const names[] = { "prefix", "range", "wildcard-address" };
+	const struct many *many = &c->m->many;
+	const struct lyd_node *leaf = tree_child(c->m, o->node, "wildcard-address");
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		const struct lyd_node *leaf = tree_child(c->m, o->node, names[i]);
-		for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
+	for (enum many_kind kind = MANY_NONE + 1; kind < MANY_KINDS; kind++) {
+		const struct many_value *v = many_next(many, tree_place(o->node), kind, NULL);
+		for (; v && compile_continues(c, rc); v = many_next(many, v->in, kind, v)) {
 			struct ip_range *range = vec_add(&o->members);
-			rc = faults_join(rc, !range   ? compile_no_memory(c)
-					     : i == 2 ? value_wildcard(c, leaf, range)
-						      : value_range(c, leaf, range));
+			rc = faults_join(rc, range ? value_range_at(c, many_text(many, v), v->at, range)
+						   : compile_no_memory(c));
 		}
+	}
+	for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
+		struct ip_range *range = vec_add(&o->members);
+		rc = faults_join(rc, range ? value_wildcard(c, leaf, range) : compile_no_memory(c));
 	}
 	return rc;
 }

@@ -16,6 +16,7 @@ void model_free(struct model *m)
 		return;
 	lyd_free_siblings(m->tree);
 	lyd_free_siblings(m->written);
+	many_done(&m->many);
 	free(m);
 }
 

@@ -181,6 +181,22 @@ static enum rc given_twice(struct parser *p, const struct place *at, const struc
 		before.line);
 }
 
+/*
+ * A fresh entry of a list or leaf-list, which is taken out again if there is an equal one. It is made before it is looked for:
+ * libyang would make another one to look for. Should it hold ours for the first one, its validation finds them.
+ */
+static enum rc only_one(struct parser *p, struct lyd_node *made, const struct place *at)
+{
+	struct lyd_node *first = NULL;
+	enum rc rc;
+
+	if (lyd_find_sibling_first(made, made, &first) != LY_SUCCESS || first == made)
+		return RC_OK;
+	rc = given_twice(p, at, first);
+	lyd_free_tree(made);
+	return rc;
+}
+
 static void value_copy(char *ret_text, const struct token *t)
 {
 	assert(t->n <= CONFIG_VALUE_MAX); /* the lexer refuses longer ones */
@@ -282,13 +298,16 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 	return RC_MALFORMED;
 }
 
-/* Links a fresh node; at the top the model holds the first sibling. */
+/* Links a fresh node (NULL: a value that has none); at the top the model holds the first sibling. */
 static enum rc count_node(
 	struct parser *p, struct lyd_node *node, const struct lyd_node *parent, struct place at)
 {
-	tree_set_place(node, at);
-	if (p->inactive)
+	if (node)
+		tree_set_place(node, at);
+	if (node && p->inactive) {
 		tree_set_inactive(node);
+		p->m->has_inactive = true;
+	}
 	if (!parent)
 		lyd_insert_sibling(p->m->tree, node, &p->m->tree);
 	if (++p->nodes > CONFIG_NODES_MAX)
@@ -297,21 +316,55 @@ static enum rc count_node(
 	return RC_OK;
 }
 
+/* A value of many: the first that is active, and those that are not, are also nodes. */
+static enum rc one_of_many(
+	struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent, enum many_kind kind)
+{
+	char text[CONFIG_VALUE_MAX + 1];
+	const struct token *t = &p->lex.token;
+	struct many *many = &p->m->many;
+	struct lyd_node *node = NULL;
+	enum rc rc;
+
+	value_copy(text, t);
+	many_begin(many, tree_place(parent));
+	const struct many_value *first = many_find(many, kind, text);
+	if (first)
+		return fault(p, RC_MALFORMED, t->place, "%s '%.60s' is given twice, first in line %u",
+			leaf->name, text, first->at.line);
+	if (p->inactive || !many->active[kind]) {
+		if (lyd_new_term(parent, schema_module(), leaf->name, text, 0, &node) != LY_SUCCESS)
+			return bad_value(p, leaf);
+	} else if (!many_fits(kind, text, t->n) &&
+		   lyd_value_validate(schema_ctx(), leaf, text, t->n, NULL, NULL, NULL) != LY_SUCCESS) {
+		return bad_value(p, leaf);
+	}
+	if (!many_add(many,
+		    (struct many_value){
+			    .in = tree_place(parent), .at = t->place, .kind = kind, .inactive = p->inactive },
+		    text))
+		return err_add(p->e, RC_INTERNAL, "out of memory");
+	rc = count_node(p, node, parent, t->place);
+	return rc ? rc : advance(p);
+}
+
 /* One value of a leaf or leaf-list, from the current token. */
 static enum rc value(struct parser *p, const struct lysc_node *leaf, struct lyd_node *parent)
 {
+	enum many_kind kind = leaf->nodetype == LYS_LEAFLIST ? many_kind(leaf) : MANY_NONE;
 	char text[CONFIG_VALUE_MAX + 1];
-	struct lyd_node *node = NULL, *first = NULL;
-	bool list = leaf->nodetype == LYS_LEAFLIST;
+	struct lyd_node *node = NULL;
 	enum rc rc;
 
 	if (!is_value(&p->lex.token))
 		return bad_value(p, leaf);
+	if (kind != MANY_NONE)
+		return one_of_many(p, leaf, parent, kind);
 	value_copy(text, &p->lex.token);
-	if (list && lyd_find_sibling_val(lyd_child(parent), leaf, text, p->lex.token.n, &first) == LY_SUCCESS)
-		return given_twice(p, &p->lex.token.place, first);
 	if (lyd_new_term(parent, schema_module(), leaf->name, text, 0, &node) != LY_SUCCESS)
 		return bad_value(p, leaf);
+	if (leaf->nodetype == LYS_LEAFLIST && (rc = only_one(p, node, &p->lex.token.place)))
+		return rc;
 	rc = count_node(p, node, parent, p->lex.token.place);
 	return rc ? rc : advance(p);
 }
@@ -418,7 +471,10 @@ struct list_keys {
 	struct place place[SCHEMA_KEYS_MAX];
 };
 
-/* One key; the value is checked here, so that its fault has its own place. */
+/*
+ * One key. Where another one follows, the value is checked here, so that its fault has its own place; the last one is left to
+ * who makes the entry, and is the current token still.
+ */
 static enum rc key_value(struct parser *p, struct list_keys *k, unsigned i)
 {
 	const struct token *t = &p->lex.token;
@@ -427,6 +483,8 @@ static enum rc key_value(struct parser *p, struct list_keys *k, unsigned i)
 		return bad_value(p, k->schema[i]);
 	value_copy(k->text[i], t);
 	k->place[i] = t->place;
+	if (i + 1 == k->n)
+		return RC_OK;
 	if (lyd_value_validate(schema_ctx(), k->schema[i], k->text[i], t->n, NULL, NULL, NULL) == LY_EVALID)
 		return bad_value(p, k->schema[i]);
 	return advance(p);
@@ -453,42 +511,24 @@ static enum rc key_values(struct parser *p, const struct lysc_node *list, struct
 	return rc;
 }
 
-/* An entry with the same keys, or NULL. Keys that held a quote could not be named so, and no key type allows
- * one. */
-static struct lyd_node *same_keys(struct parser *p, const struct lysc_node *list,
-	const struct lyd_node *parent, const struct list_keys *k)
-{
-	char predicate[SCHEMA_KEYS_MAX * (CONFIG_VALUE_MAX + 80)] = "";
-	struct lyd_node *found = NULL;
-	size_t n = 0;
-
-	for (unsigned i = 0; i < k->n; i++)
-		n += (size_t)snprintf(
-			predicate + n, sizeof predicate - n, "[%s='%s']", k->schema[i]->name, k->text[i]);
-	if (lyd_find_sibling_val(parent ? lyd_child(parent) : p->m->tree, list, predicate, n, &found) !=
-		LY_SUCCESS)
-		return NULL;
-	return found;
-}
-
 static enum rc list_entry(struct parser *p, const struct lysc_node *list, struct lyd_node *parent,
 	struct place at, struct lyd_node **ret_made)
 {
 	struct list_keys k = { 0 };
-	struct lyd_node *made = NULL, *first;
+	struct lyd_node *made = NULL;
 	enum rc rc = key_values(p, list, &k);
 	LY_ERR err;
 
 	if (rc)
 		return rc;
-	if ((first = same_keys(p, list, parent, &k)))
-		return given_twice(p, &at, first);
 	if (k.n == 1)
 		err = lyd_new_list(parent, schema_module(), list->name, 0, &made, k.text[0]);
 	else
 		err = lyd_new_list(parent, schema_module(), list->name, 0, &made, k.text[0], k.text[1]);
 	if (err != LY_SUCCESS)
-		return err_add(p->e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
+		return bad_value(p, k.schema[k.n - 1]);
+	if ((rc = only_one(p, made, &at)))
+		return rc;
 	rc = count_node(p, made, parent, at);
 	for (struct lyd_node *key = lyd_child(made); key && !rc; key = key->next) {
 		for (unsigned i = 0; i < k.n; i++) {
@@ -497,7 +537,7 @@ static enum rc list_entry(struct parser *p, const struct lysc_node *list, struct
 		}
 	}
 	*ret_made = made;
-	return rc;
+	return rc ? rc : advance(p);
 }
 
 static enum rc list(struct parser *p, const struct lysc_node *list, struct lyd_node *parent, struct place at)
@@ -629,6 +669,7 @@ enum rc parse_text(const char *text, size_t n, struct model *m, struct faults *f
 
 	if (!rc)
 		rc = statements(&p, NULL, NULL);
+	many_added(&m->many);
 	if (rc == RC_INTERNAL)
 		return err_add(e, rc, "%s", current.text);
 	if (current.text[0])

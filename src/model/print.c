@@ -11,6 +11,7 @@
 #include "model/tree.h"
 
 struct printer {
+	const struct many *many;
 	char *text;
 	size_t n, size;
 	bool bad; /* memory was short */
@@ -67,12 +68,34 @@ static bool is_shown(const struct lyd_node *node)
 	return !(node->flags & LYD_DEFAULT) && !(node->schema->flags & LYS_KEY);
 }
 
+/* The active values of many, where the node is the first of them. */
+static void put_many(struct printer *p, const struct lyd_node *node, enum many_kind kind)
+{
+	const struct place in = tree_place(lyd_parent(node));
+	const struct many_value *v = many_next(p->many, in, kind, NULL);
+	bool several = many_next(p->many, in, kind, v);
+
+	put_text(p, node->schema->name);
+	put_text(p, several ? " [ " : " ");
+	for (const struct many_value *next; v; v = next) {
+		put_value(p, many_text(p->many, v));
+		if ((next = many_next(p->many, in, kind, v)))
+			put(p, " ", 1);
+	}
+	put_text(p, several ? " ];\n" : ";\n");
+}
+
 /* All values of a leaf-list stand together, but those that are inactive from the others: returns the last of them. */
 static const struct lyd_node *put_leaf_list(struct printer *p, const struct lyd_node *node)
 {
+	enum many_kind kind = many_kind(node->schema);
 	const struct lyd_node *last = node;
 	bool several;
 
+	if (kind != MANY_NONE && !tree_is_inactive(node)) {
+		put_many(p, node, kind);
+		return node;
+	}
 	while (last->next && last->next->schema == node->schema &&
 		tree_is_inactive(last->next) == tree_is_inactive(node))
 		last = last->next;
@@ -158,7 +181,7 @@ static void put_nodes(struct printer *p, const struct lyd_node *node, unsigned d
 
 char *model_print(const struct model *m, size_t *ret_n)
 {
-	struct printer p = { 0 };
+	struct printer p = { .many = &m->many };
 
 	put(&p, "", 0);
 	put_nodes(&p, m->written ? m->written : m->tree, 0);

@@ -19,17 +19,33 @@ struct place tree_place(const struct lyd_node *node)
 	return (struct place){ (uint32_t)(at >> 32), (uint32_t)at };
 }
 
+static enum rc fault(struct faults *f, struct place at, const char *fmt, va_list args)
+{
+	char text[ERR_TEXT_MAX];
+
+	vsnprintf(text, sizeof text, fmt, args);
+	faults_note(f, at.line, at.column, text);
+	return RC_MALFORMED;
+}
+
 enum rc tree_fault(struct faults *f, const struct lyd_node *node, const char *fmt, ...)
 {
-	struct place p = tree_place(node);
-	char text[ERR_TEXT_MAX];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
+	enum rc rc = fault(f, tree_place(node), fmt, args);
 	va_end(args);
-	faults_note(f, p.line, p.column, text);
-	return RC_MALFORMED;
+	return rc;
+}
+
+enum rc tree_fault_at(struct faults *f, struct place at, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	enum rc rc = fault(f, at, fmt, args);
+	va_end(args);
+	return rc;
 }
 
 char *tree_words(char *ret_text, const struct lyd_node *node)
@@ -69,14 +85,6 @@ static void marks_copy(struct lyd_node *to, const struct lyd_node *from)
 	}
 }
 
-static bool has_inactive(const struct lyd_node *node)
-{
-	for (; node; node = node->next)
-		if (tree_is_inactive(node) || has_inactive(lyd_child(node)))
-			return true;
-	return false;
-}
-
 static void drop_among(struct lyd_node **first, struct lyd_node *node)
 {
 	struct lyd_node *next;
@@ -95,7 +103,7 @@ static void drop_among(struct lyd_node **first, struct lyd_node *node)
 
 enum rc tree_drop_inactive(struct model *m, bool keep, struct err *e)
 {
-	if (!has_inactive(m->tree))
+	if (!m->has_inactive)
 		return RC_OK;
 	if (keep && lyd_dup_siblings(m->tree, NULL, LYD_DUP_RECURSIVE, &m->written) != LY_SUCCESS)
 		return err_add(e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
@@ -106,22 +114,11 @@ enum rc tree_drop_inactive(struct model *m, bool keep, struct err *e)
 
 struct lyd_node *tree_child(const struct model *m, const struct lyd_node *parent, const char *name)
 {
-	struct lyd_node *found = NULL;
-	const struct lysc_node *schema =
-		lys_find_child(parent ? parent->schema : NULL, schema_module(), name, 0, 0, 0);
+	struct lyd_node *node = parent ? lyd_child(parent) : m->tree;
 
-	if (!schema)
-		return NULL;
-	if (schema->nodetype & (LYS_LIST | LYS_LEAFLIST)) {
-		/* The first of several: the hash knows single nodes only. */
-		found = parent ? lyd_child(parent) : m->tree;
-		while (found && found->schema != schema)
-			found = found->next;
-		return found;
-	}
-	if (lyd_find_sibling_val(parent ? lyd_child(parent) : m->tree, schema, NULL, 0, &found) != LY_SUCCESS)
-		return NULL;
-	return found;
+	while (node && strcmp(node->schema->name, name) != 0)
+		node = node->next;
+	return node;
 }
 
 const char *tree_value(const struct lyd_node *parent, const char *name)

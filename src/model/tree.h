@@ -9,6 +9,7 @@
 #include <libyang/libyang.h>
 
 #include "model/lexer.h"
+#include "model/many.h"
 #include "model/model.h"
 
 #define MODEL_NAME_MAX 256
@@ -17,6 +18,8 @@ struct model {
 	struct lyd_node *tree;
 	struct lyd_node
 		*written; /* with its inactive statements, where it has any and they are asked for; or NULL */
+	struct many many;
+	bool has_inactive;	   /* a node was written behind `inactive:` */
 	char name[MODEL_NAME_MAX]; /* of the text, for errors */
 };
 
@@ -48,6 +51,8 @@ struct place tree_place(const struct lyd_node *node);
 
 /* Notes a fault at the node's place. RC_MALFORMED. */
 enum rc tree_fault(struct faults *f, const struct lyd_node *node, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+enum rc tree_fault_at(struct faults *f, struct place at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* The node as the text writes it: "rule 'web'", "from 'trust' to 'vpn'", "then". ret_text holds

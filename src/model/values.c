@@ -11,9 +11,14 @@
 #include "base/wr.h"
 #include "model/compile.h"
 
+static enum rc fault_at(struct compiler *c, const char *text, struct place at, const char *expected)
+{
+	return tree_fault_at(c->faults, at, "found '%.60s', expected %s", text, expected);
+}
+
 static enum rc fault(struct compiler *c, const struct lyd_node *leaf, const char *expected)
 {
-	return tree_fault(c->faults, leaf, "found '%.60s', expected %s", lyd_get_value(leaf), expected);
+	return fault_at(c, lyd_get_value(leaf), tree_place(leaf), expected);
 }
 
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr)
@@ -24,20 +29,21 @@ enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip
 }
 
 /* "10.1.0.1/24": its network is offered. */
-static enum rc host_bits(struct compiler *c, const struct lyd_node *leaf)
+static enum rc host_bits(struct compiler *c, const char *text, struct place at)
 {
-	const char *text = lyd_get_value(leaf), *slash = strchr(text, '/');
+	const char *slash = strchr(text, '/');
 	char addr[ADDR_TEXT_MAX], network[PREFIX_TEXT_MAX];
 	unsigned long bits = slash ? strtoul(slash + 1, NULL, 10) : 0;
 	struct ip_prefix p = { 0 };
 
 	snprintf(addr, sizeof addr, "%.*s", (int)MIN_OF(strcspn(text, "/"), sizeof addr - 1), text);
 	if (addr_parse(&p.addr, addr) || bits > 8 * addr_size(&p.addr))
-		return fault(c, leaf, "a prefix of at most 32 bits (IPv6: 128) whose host bits are zero");
+		return fault_at(
+			c, text, at, "a prefix of at most 32 bits (IPv6: 128) whose host bits are zero");
 	p.bits = (uint32_t)bits;
 	for (size_t i = 0; i < addr_size(&p.addr); i++)
 		p.addr.b[i] &= (uint8_t)(0xff00u >> MIN_OF(MAX_OF((long)p.bits - (long)(8 * i), 0L), 8L));
-	return tree_fault(c->faults, leaf,
+	return tree_fault_at(c->faults, at,
 		"found '%.60s', expected a prefix whose host bits are zero: %s for the network, %s for the "
 		"host",
 		text, prefix_text(network, &p), addr);
@@ -64,25 +70,30 @@ enum rc value_wildcard(struct compiler *c, const struct lyd_node *leaf, struct i
 
 enum rc value_range(struct compiler *c, const struct lyd_node *leaf, struct ip_range *ret_range)
 {
-	const char *text = lyd_get_value(leaf), *hyphen = strchr(text, '-');
+	return value_range_at(c, lyd_get_value(leaf), tree_place(leaf), ret_range);
+}
+
+enum rc value_range_at(struct compiler *c, const char *text, struct place at, struct ip_range *ret_range)
+{
+	const char *hyphen = strchr(text, '-');
 	char first[ADDR_TEXT_MAX];
 	struct ip_prefix prefix;
 
 	if (!hyphen) {
 		enum rc rc = prefix_parse(&prefix, text);
 		if (rc == RC_RANGE)
-			return host_bits(c, leaf);
+			return host_bits(c, text, at);
 		if (rc)
-			return fault(c, leaf, "a prefix such as 10.1.0.0/24 or 2001:db8::/64");
+			return fault_at(c, text, at, "a prefix such as 10.1.0.0/24 or 2001:db8::/64");
 		*ret_range = range_from_prefix(&prefix);
 		return RC_OK;
 	}
 	snprintf(first, sizeof first, "%.*s", (int)MIN_OF(hyphen - text, ADDR_TEXT_MAX - 1), text);
 	if (addr_parse(&ret_range->first, first) || addr_parse(&ret_range->last, hyphen + 1) ||
 		ret_range->first.family != ret_range->last.family)
-		return fault(c, leaf, "two addresses of one family joined by a hyphen");
+		return fault_at(c, text, at, "two addresses of one family joined by a hyphen");
 	if (addr_compare(&ret_range->first, &ret_range->last) > 0)
-		return fault(c, leaf, "the lower address first");
+		return fault_at(c, text, at, "the lower address first");
 	return RC_OK;
 }
 
