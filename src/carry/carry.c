@@ -50,6 +50,13 @@ void carry_epoch_next(const struct carry_tables *m)
 	__atomic_fetch_add(&m->head->epoch, 1, __ATOMIC_SEQ_CST);
 }
 
+void carry_beats_end(struct carry_head *head, mono_ns now)
+{
+	for (uint32_t i = 0; i < CARRY_WORKERS; i++)
+		if (__atomic_load_n(&head->beat[i], __ATOMIC_RELAXED) > now)
+			__atomic_store_n(&head->beat[i], 0, __ATOMIC_RELAXED);
+}
+
 /* ---- one worker's ---- */
 
 struct carry *carry_new(const struct carry_tables *m, uint32_t worker, uint32_t workers)

@@ -29,6 +29,9 @@ void carry_tables_begin(const struct carry_tables *m, const uint8_t hash_key[16]
 /* What was decided until now is not carried any more. Any thread. */
 void carry_epoch_next(const struct carry_tables *m);
 
+/* The process that wrote them is dead: a beat that is to come carries nothing when its time is there, either. */
+void carry_beats_end(struct carry_head *head, mono_ns now);
+
 struct carry;
 struct carry *carry_new(
 	const struct carry_tables *m, uint32_t worker, uint32_t workers); /* NULL: out of memory */

@@ -94,5 +94,6 @@ void fw_session_passed(struct firewall *fw, uint32_t index, const struct fw_pass
 	if (passed->last <= s->last_seen)
 		return;
 	s->last_seen = passed->last;
+	fw_shares_update(fw, index);
 	fw_session_arm(fw, index, passed->last, fw_session_timeout(fw, s));
 }

@@ -48,14 +48,17 @@ bool capture_ring_next(struct capture_ring *r, uint64_t *tail, struct capture_re
 	*ret_bad = false;
 	while (*tail != head) {
 		uint32_t at = (uint32_t)(*tail & (CAPTURE_RING_BYTES - 1)), to_end = CAPTURE_RING_BYTES - at;
+		*ret_bad = head - *tail >
+			   CAPTURE_RING_BYTES; /* each round: parts without a record would lead past it */
+		if (*ret_bad)
+			return false;
 		memcpy(ret_record, record_at(r, *tail), MIN_OF((size_t)to_end, sizeof *ret_record));
 		if (ret_record->stage == CAPTURE_STAGES_N) {
 			*tail += to_end;
 			continue;
 		}
-		*ret_bad = head - *tail > CAPTURE_RING_BYTES || ret_record->size > to_end ||
-			   ret_record->n > CAPTURE_RING_BYTES || ret_record->size != whole(ret_record->n) ||
-			   ret_record->stage > CAPTURE_STAGES_N;
+		*ret_bad = ret_record->size > to_end || ret_record->n > CAPTURE_RING_BYTES ||
+			   ret_record->size != whole(ret_record->n) || ret_record->stage > CAPTURE_STAGES_N;
 		if (*ret_bad)
 			return false;
 		*ret_bytes = r->bytes + at + sizeof *ret_record;

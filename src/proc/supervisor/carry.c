@@ -8,7 +8,7 @@
  */
 #include "proc/supervisor/carry.h"
 #include "base/log.h"
-#include "carry/layout.h"
+#include "carry/carry.h"
 #include "ledger/types.h"
 #include "proc/supervisor/limits.h"
 #include "proc/supervisor/supervisor.h"
@@ -299,6 +299,23 @@ void carry_follow(struct supervisor *s)
 		begin(s);
 }
 
+void carry_data_plane_ended(struct supervisor *s)
+{
+	struct carry_programs *c = &s->carry;
+	struct carry_head *head;
+
+	if (c->life != CARRY_UP)
+		return;
+	head = mmap(NULL, sizeof *head, PROT_READ | PROT_WRITE, MAP_SHARED,
+		part_fd(c->object, CARRY_PART_HEAD), 0);
+	if (head == MAP_FAILED) {
+		log_error("map the head of carried sessions, of which the data plane has ended: %m");
+		return;
+	}
+	carry_beats_end(head, clock_mono());
+	munmap(head, sizeof *head);
+}
+
 void carry_end(struct supervisor *s)
 {
 	struct carry_programs *c = &s->carry;
@@ -326,6 +343,10 @@ void carry_follow(struct supervisor *s)
 	s->carry.life = CARRY_FAILED;
 	snprintf(s->carry.why, sizeof s->carry.why, "built without the programs for the kernel");
 	log_info("sessions are not carried by the kernel: %s", s->carry.why);
+}
+
+void carry_data_plane_ended(struct supervisor *s)
+{
 }
 
 void carry_end(struct supervisor *s)

@@ -42,6 +42,8 @@ struct supervisor;
 void carry_init(struct supervisor *s);
 /* After each change of the configuration or of the interfaces, and each second. */
 void carry_follow(struct supervisor *s);
+/* The data plane has ended: what it wrote carries for two seconds more at most, whatever it is. */
+void carry_data_plane_ended(struct supervisor *s);
 /* From all links that it is attached to: the orderly end. */
 void carry_end(struct supervisor *s);
 /* From all links of the machine; of supervisors before. */

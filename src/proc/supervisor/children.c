@@ -331,6 +331,8 @@ static void ended(struct child_process *c, int status)
 	why_text(why, sizeof why, status);
 	log_line(s->stopping ? LOG_INFO : LOG_WARN, "%s (pid %d) ended: %s", proc_name(c->id), pid, why);
 	c->pid = 0;
+	if (c->id == PROC_DATAPLANE)
+		carry_data_plane_ended(s);
 	if (c->port.link.fd >= 0) {
 		port_close(&c->port);
 		if (c->id == PROC_LEDGER)

@@ -135,6 +135,20 @@ static void one_session(void **state)
 	carry_free(c);
 }
 
+/* A process that is taken over writes a beat for each second to come, and ends. */
+static void beats_end(void **state)
+{
+	const mono_ns now = 1000 * NS_PER_S;
+
+	for (uint32_t i = 0; i < CARRY_WORKERS; i++)
+		tables.head->beat[i] = now - NS_PER_S + i * NS_PER_S;
+	carry_beats_end(tables.head, now);
+	for (mono_ns at = now; at < now + 30 * NS_PER_S; at += NS_PER_S / 10)
+		for (uint32_t i = 0; i < CARRY_WORKERS; i++)
+			assert_true(!carry_is_good(tables.head->beat[i], at) || at < now + CARRY_GOOD_NS);
+	assert_true(carry_is_good(tables.head->beat[0], now) && carry_is_good(tables.head->beat[1], now));
+}
+
 /* Random placing and taking back: programs find exactly what is placed; a record rests before it is used again. */
 static void many(void **state)
 {
@@ -266,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_session, setup, teardown),
+		cmocka_unit_test_setup_teardown(beats_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(many, setup, teardown),
 		cmocka_unit_test_setup_teardown(full, setup, teardown),
 		cmocka_unit_test_setup_teardown(bucket_full, setup, teardown),

@@ -159,6 +159,15 @@ static void full_and_lying(void **state)
 	((struct capture_record *)(void *)(ring->bytes + (tail & (CAPTURE_RING_BYTES - 1))))->size = 7;
 	assert_false(capture_ring_next(ring, &tail, &r, &bytes, &bad));
 	assert_true(bad);
+	/* Nothing but ends of rings, of which a reader would see more than there are seconds in the life of the sun. */
+	for (uint32_t i = 0; i < CAPTURE_RING_BYTES; i += 64)
+		((struct capture_record *)(void *)(ring->bytes + i))->stage = CAPTURE_STAGES_N;
+	ring->head = tail - 64;
+	assert_false(capture_ring_next(ring, &tail, &r, &bytes, &bad));
+	assert_true(bad);
+	ring->head = tail + 64;
+	assert_false(capture_ring_next(ring, &tail, &r, &bytes, &bad));
+	assert_true(bad);
 }
 
 int main(void)

@@ -710,6 +710,22 @@ static void idle(void **state)
 	}
 }
 
+/* Numbers that a process left in a record make no session live longer than one that has just sent. */
+static void time_to_come(void **state)
+{
+	struct flow f;
+
+	established(&f, 0);
+	struct fw_key key = flow_key(&f);
+	const struct fw_session *s = find(&carries, &key);
+	if (s)
+		kernel_records[s->carried - 1].count[0].last = UINT64_MAX / 2;
+	time_goes(NS_PER_S);
+	s = find(&carries, &key);
+	assert_true(s && s->last_seen <= now() && s->expires <= now() + 24 * 3600 * NS_PER_S);
+	end();
+}
+
 /* What opens or ends a connection takes it back, also when it is forged; it is carried again after a while. */
 static void taken_back(void **state)
 {
@@ -833,6 +849,7 @@ int main(void)
 		cmocka_unit_test(good_for_two_seconds),
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(idle),
+		cmocka_unit_test(time_to_come),
 		cmocka_unit_test(taken_back),
 		cmocka_unit_test(changes),
 		cmocka_unit_test(between_programs),

@@ -201,6 +201,42 @@ static void one_source_leaves_room(void **state)
 	one_source(false);
 }
 
+static uint32_t index_of(uint16_t port)
+{
+	uint32_t cursor = 0;
+
+	for (const struct fw_session *s; (s = fw_session_next(w.fw, &cursor));)
+		if (s->key[0].src_port == port)
+			return cursor - 1;
+	fail_msg("no session from port %u", port);
+	return 0;
+}
+
+/* Sessions beyond a share that has room again are protected by their next packet, also by one that passed in the kernel. */
+static void what_the_kernel_carries_has_its_share(void **state)
+{
+	struct fw_passed passed = { .packets = { 1, 1 }, .bytes = { 100, 100 } };
+	char src[64];
+
+	scene_end(NULL);
+	begin(1000);
+	for (uint16_t i = 0; i < 1000; i++)
+		assert_true(udp_whole("10.0.0.66", "203.0.113.66", 1024 + i));
+	for (uint16_t i = 0; i < 400; i++)
+		fw_session_end(w.fw, index_of(1024 + i), w.now);
+	w.now += NS_PER_MS;
+	passed.last = w.now;
+	fw_session_passed(w.fw, index_of(1600), &passed);
+	assert_int_equal(udp("10.0.0.66", "203.0.113.66", 1601), DROP_NONE);
+	for (uint32_t i = 0; i < 600; i++) {
+		snprintf(src, sizeof src, "10.3.%u.%u", i >> 8, i & 255);
+		assert_true(tcp_whole(src, "203.0.113.80", 3000));
+	}
+	assert_true(fw_counters(w.fw)->over_share_evicted >= 150);
+	index_of(1600);
+	index_of(1601);
+}
+
 /* It begins many more while somebody's handshake, or first datagram, waits for its answer: they are not what
  * gives way. */
 static void one_source_takes_no_handshake(void **state)
@@ -390,6 +426,7 @@ int main(void)
 		T(what_is_over_gives_way),
 		T(one_source_leaves_room),
 		T(one_source_takes_no_handshake),
+		T(what_the_kernel_carries_has_its_share),
 		T(a_64_is_one_source),
 		T(one_zone_leaves_room),
 		T(over_a_restart),
