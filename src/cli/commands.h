@@ -89,7 +89,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(VERIFY_RANDOMNESS, "verify randomness", "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(CAPTURE) | OPT(OURS) | OPT(ARCHIVE),	\
 	  "Recomputes the proofs that nonces and SPIs are derived (VRF), and the ephemeral keys that were disclosed. "	\
 	  "Needs no running gateway.")		\
-	C(VERIFY_LOG,    "verify log",     "DIR", OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(LEDGER) | OPT(ARCHIVE),	\
+	C(VERIFY_LOG,    "verify log",     "DIR",						\
+	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(LEDGER) | OPT(ARCHIVE),	\
 	  "Checks whether the session log in DIR is what the ledger says of it: that no line was changed, removed, added or moved "	\
 	  "up to the last hour's entry. Needs no running gateway.")	\
 	C(INVESTIGATE,   "investigate",    "DIR",							\

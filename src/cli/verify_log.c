@@ -57,13 +57,19 @@ static enum rc policy_load(struct policy *ret, const char *path, struct err *e)
 	return rc;
 }
 
-static enum rc ledger_read(struct reading *r, const struct cli_line *line, const char *where, struct err *e)
+/* ret_report: what the ledger is by itself, and by the cosignatures of the policy's quorum. */
+static enum rc ledger_read(struct reading *r, const struct cli_line *line, const char *where,
+	struct verify_report *ret_report, struct err *e)
 {
-	static struct verify_report report;
 	static struct policy policy;
-	struct verify_options o = {
-		.vkey = line->key, .sealed_starts = true, .begin = on_begin, .entry = on_entry, .context = r
-	};
+	struct verify_options o = { .vkey = line->key,
+		.now_s = clock_utc() / 1000000,
+		.max_age_s = line->max_age_s,
+		.max_uncosigned = line->max_uncosigned,
+		.sealed_starts = true,
+		.begin = on_begin,
+		.entry = on_entry,
+		.context = r };
 	struct source *from = NULL;
 	enum rc rc = RC_OK;
 
@@ -76,10 +82,11 @@ static enum rc ledger_read(struct reading *r, const struct cli_line *line, const
 	if (rc != RC_OK)
 		return rc;
 	struct verify_source source = source_of(from);
-	rc = verify_ledger(&source, &o, &report, e);
-	if (rc == RC_OK && report.entries_unseen)
-		rc = err_add(e, RC_RANGE,
-			"not all entries of the ledger are there: give the archive with --archive");
+	rc = verify_ledger(&source, &o, ret_report, e);
+	if (rc == RC_OK && (ret_report->bundle || ret_report->entries_unseen))
+		rc = err_add(e, RC_RANGE, "not all entries of the ledger are there: %s",
+			ret_report->bundle ? "give the ledger instead of the bundle"
+					   : "give the archive with --archive");
 	else if (rc == RC_IO && source_trouble(from)[0])
 		err_add(e, rc, "%s", source_trouble(from));
 	if (rc == RC_OK && r->out_of_memory)
@@ -176,6 +183,7 @@ static void report_print(const struct session_log_report *r, bool json)
 int run_verify_log(const struct cli_line *line)
 {
 	struct reading r = { .check = session_log_check_new() };
+	static struct verify_report ledger;
 	struct session_log_report report;
 	struct err e = { 0 };
 	char beside[4096];
@@ -185,7 +193,7 @@ int run_verify_log(const struct cli_line *line)
 		return complain(&e, STATUS_USAGE);
 	}
 	snprintf(beside, sizeof beside, "%s/../ledger", line->argument);
-	enum rc rc = ledger_read(&r, line, line->ledger ? line->ledger : beside, &e);
+	enum rc rc = ledger_read(&r, line, line->ledger ? line->ledger : beside, &ledger, &e);
 	/* A ledger that is not good says nothing about the log. */
 	if (rc != RC_OK) {
 		session_log_check_free(r.check);
@@ -197,6 +205,10 @@ int run_verify_log(const struct cli_line *line)
 	session_log_check_free(r.check);
 	if (rc != RC_OK)
 		return complain(&e, STATUS_USAGE);
+	if (ledger.stale)
+		snprintf(report.staleness, sizeof report.staleness, "%s", ledger.staleness);
 	report_print(&report, line->given & OPT(JSON));
-	return report.good ? STATUS_OK : STATUS_FAILED;
+	if (!report.good)
+		return STATUS_FAILED;
+	return ledger.stale ? (int)VERIFY_STATUS_STALE : STATUS_OK;
 }

@@ -311,6 +311,10 @@ size_t session_log_report_text(const struct session_log_report *r, char *ret_tex
 		tw_say(&w, "session log: good\n");
 	else
 		tw_say(&w, "session log: NOT GOOD\n%s\n", r->finding);
+	if (r->staleness[0])
+		tw_say(&w,
+			"NOT PROVED: whoever has the ledger's key may have written this log and its entries: %s\n",
+			r->staleness);
 	if (r->findings > 1)
 		tw_say(&w, "%llu more findings\n", (unsigned long long)r->findings - 1);
 	tw_say(&w, "%llu lines in %llu files, compared with %llu entries of the ledger\n",
@@ -340,6 +344,7 @@ size_t session_log_report_json(const struct session_log_report *r, char *ret_tex
 	jw_str(&w, "last_covered", r->last_covered);
 	jw_u64(&w, "lines", r->lines);
 	jw_u64(&w, "lost", r->lost);
+	jw_str(&w, "staleness", r->staleness);
 	jw_u64(&w, "uncovered", r->uncovered);
 	jw_end(&w);
 	return jw_done(&w);

@@ -34,6 +34,8 @@ struct session_log_report {
 	uint64_t uncovered;	     /* lines after the last entry */
 	uint64_t lost;		     /* records that the log itself says are missing */
 	char last_covered[40];	     /* time of the last line that an entry covers */
+	char staleness
+		[ERR_TEXT_MAX]; /* of the ledger, by who verified it: what its cosignatures lack; "": nothing, or not asked */
 };
 
 struct session_log_check *session_log_check_new(void); /* NULL: out of memory */

@@ -233,6 +233,42 @@ def test_a_quorum_must_be_of_now_and_of_nearly_all(tmp_path, asks, size, at, opt
     assert status == GOOD or report["staleness"].split(",")[0] in not_proved
 
 
+def with_session_log(folder, size, at):
+    """Two lines of a session log that the ledger has, in a ledger of 300 entries that a witness has cosigned up to `size`."""
+    head = {"event": "log-file", "log": "ab" * 16, "n": 1, "prev": "00" * 32, "utc": "2026-11-23T08:00:00.000000Z"}
+    lines = [json.dumps(head, separators=(",", ":"))]
+    lines.append(json.dumps({"count": 1, "event": "records-lost", "n": 2, "prev": sha256(lines[0].encode()).hex(),
+                             "utc": "2026-11-23T08:00:00.000000Z"}, separators=(",", ":")))
+    log = Log(KEY)
+    log.start()
+    log.add("session_log", "export", {"count": 2, "last": 2, "log": "ab" * 16, "lost": 1, "oldest": 1,
+                                      "sha256": sha256(lines[1].encode()).hex()}, "2026-11-23T08:00:01.000000Z")
+    log.acts(297)
+    log.write(folder / "ledger", cosigned=log.cosigned(WITNESS_KEY, at, size))
+    (folder / "log").mkdir()
+    (folder / "log/sessions-0000000001.log").write_text("".join(line + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("size, at, options, status", QUORUMS[3:9], ids=range(3, 9))
+def test_a_session_log_is_as_good_as_its_ledger(tmp_path, asks, size, at, options, status):
+    """Whoever has the key of a ledger that no witness has seen can write any log, and entries for it."""
+    with_session_log(tmp_path, size, at)
+    done = program("verify", "log", tmp_path / "log", "--policy", asks, "--json", *options)
+    report = json.loads(done.stdout)[0]
+    assert done.returncode == status and report["good"] and report["compared"] == 1
+    assert bool(report["staleness"]) == (status == STALE)
+    text = program("verify", "log", tmp_path / "log", "--policy", asks, *options)
+    assert text.returncode == status and ("NOT PROVED" in text.stdout) == (status == STALE)
+
+
+def test_a_session_log_needs_a_whole_ledger(tmp_path):
+    with_session_log(tmp_path, 300, NOW)
+    assert program("verify", "log", tmp_path / "log", "--key", KEY.vkey).returncode == GOOD
+    investigate(tmp_path / "ledger", "2026-11-23T08:00:00Z", "2026-11-23T08:02:00Z", tmp_path / "bundle")
+    done = program("verify", "log", tmp_path / "log", "--key", KEY.vkey, "--ledger", tmp_path / "bundle")
+    assert done.returncode == UNKNOWN and "bundle" in done.stderr
+
+
 def test_what_is_dated_in_the_future_stands_in_nobodys_way(tmp_path):
     """One of two dates a short head in the year 3000; the other one cosigned all of it just now."""
     log = long_log()
