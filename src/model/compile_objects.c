@@ -46,7 +46,7 @@ static enum rc no_such_object(struct compiler *c, const struct objects *o, const
 {
 	const char *value = lyd_get_value(name);
 	struct nearest near = nearest_to(value, strlen(value));
-	char hint[NEAREST_HINT_MAX];
+	char hint[NEAREST_HINT_MAX], off[LOST_HINT_MAX];
 	struct ip_addr addr;
 
 	if (o == &c->addresses && addr_parse(&addr, value) == RC_OK) /* may be a name, and is none here */
@@ -55,8 +55,9 @@ static enum rc no_such_object(struct compiler *c, const struct objects *o, const
 			value, value);
 	for (size_t i = 0; i < o->n; i++)
 		nearest_offer(&near, o->at[i].name, strlen(o->at[i].name));
+	lost_hint(off, &c->m->lost, o->kind, value);
 	return tree_fault(c->faults, name, "found '%.60s', expected the name of an %s that exists%s", value,
-		o->kind, nearest_hint(hint, &near));
+		o->kind, off[0] ? off : nearest_hint(hint, &near));
 }
 
 static void objects_from(struct objects *o, const struct lyd_node *first, bool is_set)

@@ -89,6 +89,8 @@ static enum rc ids_differ(struct compiler *c, const struct identified *all, size
 			continue;
 		const struct lyd_node *first = all[i - 1].rule, *second = all[i].rule,
 				      *leaf = tree_child(c->m, second, "id");
+		if (!leaf && c->faults->n > 0) /* its zone may be one that does not exist, which is said */
+			continue;
 		rc = faults_join(rc,
 			tree_fault(c->faults, leaf ? leaf : second,
 				leaf ? "id %s is that of %s already, in line %u"

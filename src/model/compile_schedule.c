@@ -128,6 +128,8 @@ enum rc compile_scheduler_of(struct compiler *c, const struct lyd_node *rule, ui
 	}
 	if (*ret_schedule != INDEX_NONE)
 		return RC_OK;
+	char off[LOST_HINT_MAX];
+	lost_hint(off, &c->m->lost, "scheduler", lyd_get_value(leaf));
 	return tree_fault(c->faults, leaf, "found '%.60s', expected the name of a scheduler that exists%s",
-		lyd_get_value(leaf), nearest_hint(hint, &near));
+		lyd_get_value(leaf), off[0] ? off : nearest_hint(hint, &near));
 }

@@ -18,7 +18,11 @@ struct fault {
 	char text[ERR_TEXT_MAX];
 };
 
+struct lost;
+
 struct faults {
+	const struct lost
+		*lost; /* while names are checked: those of which nothing is said (lost.h); else NULL */
 	unsigned n;    /* kept */
 	unsigned more; /* than these */
 	struct fault at[FAULTS_KEPT];

@@ -17,6 +17,7 @@ void model_free(struct model *m)
 	lyd_free_siblings(m->tree);
 	lyd_free_siblings(m->written);
 	many_done(&m->many);
+	lost_done(&m->lost);
 	free(m);
 }
 
@@ -35,8 +36,9 @@ static enum rc load(const char *text, size_t n, const char *name, bool prints, s
 	if (!m)
 		return err_add(e, RC_INTERNAL, "out of memory");
 	snprintf(m->name, sizeof m->name, "%s", name);
-	rc = parse_text(text, n, m, f, e);
-	if (!rc)
+	bool lost = false;
+	rc = parse_text(text, n, m, f, &lost, e);
+	if (!rc || (rc == RC_MALFORMED && !lost && f->n))
 		rc = tree_drop_inactive(m, prints, e);
 	if (!rc)
 		rc = tree_validate(m, f, e);

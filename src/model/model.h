@@ -35,7 +35,8 @@ enum rc model_load_text(
 
 /*
  * Loads and compiles, as the two functions above and below do, and finds all faults that can be found in one
- * reading: those of the grammar, then what is missing, then names and numbers. RC_OK: *ret_block is the
+ * reading: of the grammar, and in what was understood what is missing, names and numbers. Only after a brace that is missing or too many, or
+ * a word that cannot be read, nothing more is said: what follows may belong anywhere. RC_OK: *ret_block is the
  * caller's. Else *ret_faults has what is wrong with the text; e has it as a text, or what is not about places.
  */
 enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,

@@ -305,7 +305,7 @@ static enum rc count_node(
 	if (node)
 		tree_set_place(node, at);
 	if (node && p->inactive) {
-		tree_set_inactive(node);
+		tree_mark(node, TREE_INACTIVE);
 		p->m->has_inactive = true;
 	}
 	if (!parent)
@@ -434,6 +434,7 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 	if (p->lex.token.kind == TOKEN_SEMICOLON)
 		return advance(p);
 	if ((rc = take(p, TOKEN_OPEN, "{"))) {
+		tree_mark(node, TREE_SPOILED);
 		if (node->schema->nodetype == LYS_LIST && !schema_shown_by_keys(node->schema))
 			brackets_missing(p, node->schema->name, lyd_parent(node));
 		return rc;
@@ -652,16 +653,22 @@ static enum rc statements(struct parser *p, const struct lysc_node *schema, stru
 
 	while (!rc && p->lex.token.kind != TOKEN_END && (p->lex.token.kind != TOKEN_CLOSE || !parent)) {
 		bool stray = p->lex.token.kind == TOKEN_CLOSE;
+		const char *begin = p->lex.token.kind == TOKEN_WORD ? p->lex.token.at : p->lex.at;
 		rc = statement(p, schema, parent);
-		if (rc == RC_MALFORMED && !p->lost)
+		if (rc == RC_MALFORMED && !p->lost) {
+			if (parent && !p->resumes)
+				tree_mark(parent, TREE_SPOILED);
 			rc = recover(p);
+			lost_skip(&p->m->lost, begin, p->lex.at);
+		}
 		if (!rc && stray) /* a brace too many at the top: what follows it is not where it seems */
 			rc = RC_MALFORMED;
 	}
 	return rc;
 }
 
-enum rc parse_text(const char *text, size_t n, struct model *m, struct faults *f, struct err *e)
+enum rc parse_text(
+	const char *text, size_t n, struct model *m, struct faults *f, bool *ret_lost, struct err *e)
 {
 	struct err current = { 0 };
 	struct parser p = { .m = m, .faults = f, .e = &current, .lex = lexer_over(text, n) };
@@ -670,6 +677,7 @@ enum rc parse_text(const char *text, size_t n, struct model *m, struct faults *f
 	if (!rc)
 		rc = statements(&p, NULL, NULL);
 	many_added(&m->many);
+	*ret_lost = rc != RC_OK; /* what could be passed over is no error here */
 	if (rc == RC_INTERNAL)
 		return err_add(e, rc, "%s", current.text);
 	if (current.text[0])

@@ -10,23 +10,23 @@
 #include "model/tree.h"
 
 struct shape {
-	const struct model *m;
+	struct model *m;
 	struct faults *faults;
 };
 
 /* Where we are: a node of the text, and below it groups that the text does not have. */
 struct spot {
-	const struct lyd_node *node;
+	struct lyd_node *node;
 	char absent[TREE_WORDS_MAX]; /* "match", "then log"; empty when node itself is meant */
 };
 
 static void shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child);
 
-static const struct lyd_node *instance(const struct spot *at, const struct lysc_node *schema)
+static struct lyd_node *instance(const struct spot *at, const struct lysc_node *schema)
 {
-	const struct lyd_node *node = at->absent[0] ? NULL : lyd_child(at->node);
+	struct lyd_node *node = at->absent[0] ? NULL : lyd_child(at->node);
 
-	while (node && (node->schema != schema || (node->flags & LYD_DEFAULT)))
+	while (node && (node->schema != schema || !node->priv))
 		node = node->next;
 	return node;
 }
@@ -35,8 +35,10 @@ static void lacks(const struct shape *s, const struct spot *at, const char *what
 {
 	char words[TREE_WORDS_MAX];
 
-	tree_fault(s->faults, at->node, "%s lacks %s%s%s", tree_words(words, at->node), at->absent,
-		at->absent[0] ? " with " : "", what);
+	tree_mark(at->node, TREE_DROPS);
+	if (!tree_has(at->node, TREE_SPOILED))
+		tree_fault(s->faults, at->node, "%s lacks %s%s%s", tree_words(words, at->node), at->absent,
+			at->absent[0] ? " with " : "", what);
 }
 
 /* The first node of the case's statements that the text has. */
@@ -59,6 +61,7 @@ static void choice_of(const struct shape *s, const struct spot *at, const struct
 		const struct lyd_node *node = case_instance(at, one);
 		const char *word = one->child ? one->child->name : one->name;
 		if (node && first) {
+			tree_mark(at->node, TREE_DROPS);
 			tree_fault(s->faults, node, "%s cannot be combined with %s", node->schema->name,
 				first->schema->name);
 			return;
@@ -94,7 +97,7 @@ static void children_of(const struct shape *s, const struct spot *at, const stru
 
 static void shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child)
 {
-	const struct lyd_node *node;
+	struct lyd_node *node;
 	struct spot below = { 0 };
 
 	switch (child->nodetype) {
@@ -119,7 +122,8 @@ static void shape_of(const struct shape *s, const struct spot *at, const struct 
 		break;
 	case LYS_LIST:
 		count_of(s, at, child, ((const struct lysc_node_list *)child)->min);
-		for (node = instance(at, child); node && !faults_enough(s->faults); node = tree_next(node)) {
+		for (node = instance(at, child); node && !faults_enough(s->faults);
+			node = (struct lyd_node *)(uintptr_t)tree_next(node)) {
 			below.node = node;
 			children_of(s, &below, child);
 		}
@@ -163,12 +167,12 @@ static void interfaces_once(const struct shape *s)
 	}
 }
 
-void tree_check_shape(const struct model *m, struct faults *f)
+void tree_check_shape(struct model *m, struct faults *f)
 {
 	const struct shape s = { .m = m, .faults = f };
 
 	/* The top has only groups, and none is mandatory. */
-	for (const struct lyd_node *node = m->tree; node; node = node->next) {
+	for (struct lyd_node *node = m->tree; node; node = node->next) {
 		struct spot at = { .node = node };
 		children_of(&s, &at, node->schema);
 	}

@@ -15,8 +15,7 @@ struct place tree_place(const struct lyd_node *node)
 		node = lyd_parent(node);
 	if (!node)
 		return (struct place){ 1, 1 };
-	uintptr_t at = (uintptr_t)node->priv & ~TREE_INACTIVE;
-	return (struct place){ (uint32_t)(at >> 32), (uint32_t)at };
+	return tree_own_place(node);
 }
 
 static enum rc fault(struct faults *f, struct place at, const char *fmt, va_list args)
@@ -32,6 +31,8 @@ enum rc tree_fault(struct faults *f, const struct lyd_node *node, const char *fm
 {
 	va_list args;
 
+	if (f->lost && lyd_get_value(node) && lost_holds(f->lost, lyd_get_value(node)))
+		return RC_MALFORMED;
 	va_start(args, fmt);
 	enum rc rc = fault(f, tree_place(node), fmt, args);
 	va_end(args);
@@ -85,20 +86,64 @@ static void marks_copy(struct lyd_node *to, const struct lyd_node *from)
 	}
 }
 
-static void drop_among(struct lyd_node **first, struct lyd_node *node)
+static void drop_among(struct model *m, struct lyd_node *node)
 {
 	struct lyd_node *next;
 
 	for (; node; node = next) {
 		next = node->next;
 		if (!tree_is_inactive(node)) {
-			drop_among(NULL, lyd_child(node));
+			drop_among(m, lyd_child(node));
 			continue;
 		}
-		if (first && *first == node)
-			*first = next;
+		if (m->tree == node)
+			m->tree = next;
+		lost_off(&m->lost, node);
 		lyd_free_tree(node);
 	}
+}
+
+/* Entries of lists within it are no part of it. */
+static bool has_mark(const struct lyd_node *node, uintptr_t marks)
+{
+	if (tree_has(node, marks))
+		return true;
+	for (const struct lyd_node *child = lyd_child(node); child; child = child->next)
+		if (child->schema->nodetype != LYS_LIST && has_mark(child, marks))
+			return true;
+	return false;
+}
+
+/* libyang takes an empty group for one that it has made itself, and gives it no defaults. */
+static bool is_empty_group(const struct lyd_node *node)
+{
+	return node->schema->nodetype == LYS_CONTAINER && !(node->schema->flags & LYS_PRESENCE) &&
+	       !lyd_child(node);
+}
+
+static void prune_among(struct model *m, struct lyd_node *node)
+{
+	struct lyd_node *next;
+
+	for (; node; node = next) {
+		bool list = node->schema->nodetype == LYS_LIST, top = !lyd_parent(node);
+		next = node->next;
+		if (!(list && has_mark(node, TREE_SPOILED | TREE_DROPS)) &&
+			!(top && has_mark(node, TREE_DROPS))) {
+			prune_among(m, lyd_child(node));
+			if (!is_empty_group(node))
+				continue;
+		}
+		if (m->tree == node)
+			m->tree = next;
+		lost_gone(&m->lost, node);
+		lyd_free_tree(node);
+	}
+}
+
+void tree_prune(struct model *m)
+{
+	prune_among(m, m->tree);
 }
 
 enum rc tree_drop_inactive(struct model *m, bool keep, struct err *e)
@@ -108,7 +153,7 @@ enum rc tree_drop_inactive(struct model *m, bool keep, struct err *e)
 	if (keep && lyd_dup_siblings(m->tree, NULL, LYD_DUP_RECURSIVE, &m->written) != LY_SUCCESS)
 		return err_add(e, RC_INTERNAL, "libyang: %s", ly_errmsg(schema_ctx()));
 	marks_copy(m->written, m->tree);
-	drop_among(&m->tree, m->tree);
+	drop_among(m, m->tree);
 	return RC_OK;
 }
 

@@ -52,31 +52,45 @@ static void target_path(char *ret_path, size_t size, const struct lyd_node *node
 	}
 }
 
+/* ".../plaingate:zone/plaingate:name" has the kind "zone". */
+static void target_kind(char ret_kind[64], const char *path)
+{
+	const char *last = strrchr(path, '/'), *word = last;
+
+	while (word > path && word[-1] != ':')
+		word--;
+	snprintf(ret_kind, 64, "%.*s", last ? (int)(last - word) : 0, last ? word : "");
+}
+
 /* "found 'vnp', expected the name of a zone that exists; did you mean 'vpn'?" */
 static enum rc fault_reference(const struct model *m, const struct lyd_node *node, struct faults *f)
 {
 	const char *value = lyd_get_value(node);
 	struct nearest near = nearest_to(value, strlen(value));
 	char expected[EXPECTED_MAX] = "", names[EXPECTED_MAX] = "", hint[160] = "";
-	char path[256];
+	char path[256], kind[64];
 	struct ly_set *set = NULL;
+	char off[LOST_HINT_MAX] = "";
 
 	target_path(path, sizeof path, node);
+	target_kind(kind, path);
+	lost_hint(off, &m->lost, kind, value);
 	if (path[0] && lyd_find_xpath(m->tree, path, &set) == LY_SUCCESS) {
 		for (uint32_t i = 0; i < set->count; i++) {
 			const char *candidate = lyd_get_value(set->dnodes[i]);
 			nearest_offer(&near, candidate, strlen(candidate));
 		}
 	}
-	nearest_hint(hint, &near);
-	for (uint32_t i = 0; set && !near.best && i < set->count; i++)
+	if (!off[0])
+		nearest_hint(hint, &near);
+	for (uint32_t i = 0; set && !near.best && !off[0] && i < set->count; i++)
 		expected_add(names, sizeof names, lyd_get_value(set->dnodes[i]),
 			strlen(lyd_get_value(set->dnodes[i])));
 	if (names[0])
 		snprintf(hint, sizeof hint, " (%.150s)", names);
 	ly_set_free(set, NULL);
 	schema_value_expected(node->schema, expected, sizeof expected);
-	return tree_fault(f, node, "found '%.60s', expected %s that exists%s", value, expected, hint);
+	return tree_fault(f, node, "found '%.60s', expected %s that exists%s%s", value, expected, hint, off);
 }
 
 static enum rc fault_too_many(const struct lyd_node *node, struct faults *f)
@@ -152,14 +166,20 @@ static enum rc libyang_fault(const struct model *m, struct faults *f, struct err
 enum rc tree_validate(struct model *m, struct faults *f, struct err *e)
 {
 	tree_check_shape(m, f);
-	if (f->n)
-		return RC_MALFORMED;
+	f->lost = &m->lost;
 	references(m, f);
+	f->lost = NULL;
 	if (!f->n)
 		return lyd_validate_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS
 			       ? RC_OK
 			       : libyang_fault(m, f, e);
+	tree_prune(m);
+	/* Ports of rules are compared with these. */
+	if (lost_holds(&m->lost, "nat-ports") || lost_holds(&m->lost, "host-ports"))
+		return RC_MALFORMED;
+	f->lost = &m->lost;
 	if (lyd_new_implicit_module(&m->tree, schema_module(), 0, NULL) == LY_SUCCESS)
 		compile_faults(m, f);
+	f->lost = NULL;
 	return RC_MALFORMED;
 }

@@ -270,78 +270,158 @@ static void read_faults(const char *text, struct faults *f)
 	assert_int_equal(strncmp(e.text, first, strlen(first)), 0);
 }
 
+static const struct {
+	const char *what, *text, *says; /* all of it, in that order */
+} mistaken[] = {
+	{ "words, values, a missing semicolon",
+		"system { host-nam a; }\nzones {\n zone a { interface e0; }\n zone b { interfaces "
+		"e1\n host-inbound ping; }\n"
+		" zone c { host-inbound telnet; tcp-rst; }\n}",
+		"t:1:10: found 'host-nam'|t:3:11: found 'interface'|t:4:24: found 'host-inbound' in line 5, "
+		"expected ';'|t:6:24: found 'telnet'" },
+	{ "what follows a fault in the same block",
+		"zones { zone a { bad { x y; } interfaces e0; worse 1; } zone a; }",
+		"t:1:18: found 'bad'|t:1:46: found 'worse'|t:1:57: zone 'a' is given twice" },
+	{ "a brace too few ends it",
+		"zones { zone a { interfaces e0; zone b { interfase e1; } }\nsystem { host-nam b; }",
+		"t:1:33: found 'zone'" },
+	{ "open at the end", "zones {\n zone a {\n interfaces e0;\n",
+		"expected '}': zone 'a' begins in line 2" },
+	{ "a brace too many", "zones { } }\nsystem { host-nam a; }", "t:1:11: found '}'" },
+	{ "a byte that is none", "zones { zoen a; zone b { interfaces \x80; } }",
+		"t:1:9: found 'zoen'|t:1:37: found the byte 0x80" },
+	{ "a missing semicolon, and the statement behind it", "system {\n host-name a\n tcp-mss x;\n}\n",
+		"t:2:13: found 'tcp-mss' in line 3|t:3:10: found 'x'" },
+	{ "slashes, and what is behind them", "system {\n // don't; host-name a;\n tcp-mss x;\n}\n",
+		"t:2:2: found '//'|t:3:10: found 'x'" },
+	{ "what is missing",
+		"ike {\n peer a { pre-shared-key k; }\n peer b { remote-address ::1; proposals x; }\n}",
+		"t:2:2: peer 'a' lacks remote-address|t:2:2: peer 'a' lacks proposals|t:3:2: peer 'b' lacks one of|"
+		"t:3:41: found 'x', expected the name of a proposal that exists" },
+	{ "an empty group, and a name", "system { }\nzones { zone a { interfaces e0; screen x; } }",
+		"t:2:40: found 'x', expected the name of a screen that exists" },
+	{ "words, what is missing, names and numbers",
+		"system { host-nam a; }\n"
+		"zones { zone a { interface e0; } zone b { interfaces e1; } }\n"
+		"address-book { address x { prefix 10.0.0.1/8; } address y { prefix z; } }\n"
+		"policy { from a to b { rule r { match { source any; destination none; application any; } then { permit; } }\n"
+		"rule s { match { source x; destination any; } then { permit; } } } }",
+		"t:1:10: found 'host-nam'|t:2:18: found 'interface'|t:3:35: found '10.0.0.1/8'|t:3:68: found 'z'|"
+		"t:4:65: found 'none', expected the name of an address that exists|t:5:10: match lacks application" },
+	{ "what may have been defined where something was not understood",
+		"zones { zoen a { interfaces e0; } zone b { interfaces e1; screen s; } zone c { interfaces e2; bad; } }\n"
+		"scrans { screen s { } }\n"
+		"address-book { adress x { prefix 10.0.0.0/8; } }\n"
+		"policy { from a to b { rule r { match { source x; destination y; application any; } then { permit; } } }\n"
+		"from c to b { rule r { match { source x; destination any; application any; } then { permit; } } } }",
+		"t:1:9: found 'zoen'|t:1:95: found 'bad'|t:2:1: found 'scrans'|t:3:16: found 'adress'|t:4:63: found 'y'" },
+	{ "ports that rules are compared with",
+		"system { nat-ports 50000-; }\nzones { zone a { interfaces e0; } }\n"
+		"nat { source { rule r { from a; then { source-nat interface; ports 20000-20010; } } } }",
+		"t:1:20: found '50000-'" },
+	{ "names of what is inactive",
+		"zones { inactive: zone a { interfaces e0; } zone b { interfaces e1; } }\n"
+		"address-book { address x { prefix 10.0.0.0/8; } inactive: address-set y { address x; } }\n"
+		"inactive: schedulers { scheduler night { } }\n"
+		"policy { from a to b { rule r { scheduler-name night; match { source y; destination any; application any; } "
+		"then { permit; } } } }",
+		"t:4:15: found 'a', expected the name of a zone that exists; zone 'a', in line 1, is inactive|"
+		"t:4:48: found 'night', expected the name of a scheduler that exists; scheduler 'night', in line 3, is inactive|"
+		"t:4:70: found 'y', expected the name of an address that exists; address-set 'y', in line 2, is inactive" },
+	{ "names and numbers of all kinds, in order of place",
+		"zones { zone a { interfaces e0; host-inbound ssh { from adresses; } } }\n"
+		"address-book { address admins { prefix 10.1.0.1/24; range 10.2.0.9-10.2.0.1; }\n"
+		" address-set s { address [ admin nobody ]; address-set s; } }\n"
+		"policy { from a to b { rule r { match { source admns; destination [ s gone ]; application htpt; }\n"
+		" then { permit; } } } }\n"
+		"ike { peer p { remote-address 1.2.3; local-address 1.2.3.400; pre-shared-key k; proposals q; } }\n"
+		"ipsec { tunnel t { peer o; zone a; proposals x; local 10.0.0.0/8; remote 10.0.0.0/40; } }",
+		"t:1:57: found 'adresses', expected the name of an address that exists|"
+		"t:2:40: found '10.1.0.1/24', expected a prefix whose host bits are zero: 10.1.0.0/24|"
+		"t:2:59: found '10.2.0.9-10.2.0.1', expected the lower address first|"
+		"t:3:28: found 'admin', expected the name of an address that exists; did you mean 'admins'?|"
+		"t:3:34: found 'nobody'|t:3:56: the set 's' contains itself|"
+		"t:4:20: found 'b', expected the name of a zone that exists (a)|"
+		"t:4:48: found 'admns', expected the name of an address that exists; did you mean 'admins'?|"
+		"t:4:71: found 'gone'|t:4:91: found 'htpt', expected the name of an application that exists; did you mean 'http'?|"
+		"t:6:31: found '1.2.3'|t:6:52: found '1.2.3.400'|"
+		"t:6:91: found 'q', expected the name of a proposal that exists|"
+		"t:7:25: found 'o', expected the name of a peer that exists (p)|t:7:46: found 'x'|"
+		"t:7:74: found '10.0.0.0/40'" },
+};
+
 /* Up to the fault's own statement each is skipped, so that the next one is found as well. */
 static void all_mistakes_are_said(void **state)
 {
-	static const struct {
-		const char *what, *text, *says; /* all of it, in that order */
-	} texts[] = {
-		{ "words, values, a missing semicolon",
-			"system { host-nam a; }\nzones {\n zone a { interface e0; }\n zone b { interfaces "
-			"e1\n host-inbound ping; }\n"
-			" zone c { host-inbound telnet; tcp-rst; }\n}",
-			"t:1:10: found 'host-nam'|t:3:11: found 'interface'|t:4:24: found 'host-inbound' in line 5, "
-			"expected ';'|t:6:24: found 'telnet'" },
-		{ "what follows a fault in the same block",
-			"zones { zone a { bad { x y; } interfaces e0; worse 1; } zone a; }",
-			"t:1:18: found 'bad'|t:1:46: found 'worse'|t:1:57: zone 'a' is given twice" },
-		{ "a brace too few ends it",
-			"zones { zone a { interfaces e0; zone b { interfase e1; } }\nsystem { host-nam b; }",
-			"t:1:33: found 'zone'" },
-		{ "open at the end", "zones {\n zone a {\n interfaces e0;\n",
-			"expected '}': zone 'a' begins in line 2" },
-		{ "a brace too many", "zones { } }\nsystem { host-nam a; }", "t:1:11: found '}'" },
-		{ "a byte that is none", "zones { zoen a; zone b { interfaces \x80; } }",
-			"t:1:9: found 'zoen'|t:1:37: found the byte 0x80" },
-		{ "a missing semicolon, and the statement behind it",
-			"system {\n host-name a\n tcp-mss x;\n}\n",
-			"t:2:13: found 'tcp-mss' in line 3|t:3:10: found 'x'" },
-		{ "slashes, and what is behind them", "system {\n // don't; host-name a;\n tcp-mss x;\n}\n",
-			"t:2:2: found '//'|t:3:10: found 'x'" },
-		{ "what is missing",
-			"ike {\n peer a { pre-shared-key k; }\n peer b { remote-address ::1; proposals x; }\n}",
-			"t:2:2: peer 'a' lacks remote-address|t:2:2: peer 'a' lacks proposals|t:3:2: peer 'b' lacks one of" },
-		{ "names and numbers of all kinds, in order of place",
-			"zones { zone a { interfaces e0; host-inbound ssh { from adresses; } } }\n"
-			"address-book { address admins { prefix 10.1.0.1/24; range 10.2.0.9-10.2.0.1; }\n"
-			" address-set s { address [ admin nobody ]; address-set s; } }\n"
-			"policy { from a to b { rule r { match { source admns; destination [ s gone ]; application htpt; }\n"
-			" then { permit; } } } }\n"
-			"ike { peer p { remote-address 1.2.3; local-address 1.2.3.400; pre-shared-key k; proposals q; } }\n"
-			"ipsec { tunnel t { peer o; zone a; proposals x; local 10.0.0.0/8; remote 10.0.0.0/40; } }",
-			"t:1:57: found 'adresses', expected the name of an address that exists|"
-			"t:2:40: found '10.1.0.1/24', expected a prefix whose host bits are zero: 10.1.0.0/24|"
-			"t:2:59: found '10.2.0.9-10.2.0.1', expected the lower address first|"
-			"t:3:28: found 'admin', expected the name of an address that exists; did you mean 'admins'?|"
-			"t:3:34: found 'nobody'|t:3:56: the set 's' contains itself|"
-			"t:4:20: found 'b', expected the name of a zone that exists (a)|"
-			"t:4:48: found 'admns', expected the name of an address that exists; did you mean 'admins'?|"
-			"t:4:71: found 'gone'|t:4:91: found 'htpt', expected the name of an application that exists; did you mean 'http'?|"
-			"t:6:31: found '1.2.3'|t:6:52: found '1.2.3.400'|"
-			"t:6:91: found 'q', expected the name of a proposal that exists|"
-			"t:7:25: found 'o', expected the name of a peer that exists (p)|t:7:46: found 'x'|"
-			"t:7:74: found '10.0.0.0/40'" },
-	};
-
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+	(void)state;
+	for (size_t i = 0; i < sizeof mistaken / sizeof mistaken[0]; i++) {
 		char says[2000], *place = NULL;
 		struct faults f;
 		unsigned k = 0;
 
-		read_faults(texts[i].text, &f);
-		snprintf(says, sizeof says, "%s", texts[i].says);
+		read_faults(mistaken[i].text, &f);
+		snprintf(says, sizeof says, "%s", mistaken[i].says);
 		for (char *one = strtok_r(says, "|", &place); one; one = strtok_r(NULL, "|", &place), k++) {
 			char found[ERR_TEXT_MAX + 40] = "";
 			if (k < f.n)
 				snprintf(found, sizeof found, "t:%u:%u: %s", f.at[k].line, f.at[k].column,
 					f.at[k].text);
 			if (!strstr(found, one))
-				fail_msg("%s: not '%s' but '%s'", texts[i].what, one, found);
+				fail_msg("%s: not '%s' but '%s'", mistaken[i].what, one, found);
 		}
 		if (f.n != k || f.more)
-			fail_msg("%s: %u faults, not %u; the next is '%s'", texts[i].what, f.n, k,
+			fail_msg("%s: %u faults, not %u; the next is '%s'", mistaken[i].what, f.n, k,
 				f.at[k].text);
 	}
+}
+
+/*
+ * One word that is not known, in any line of a configuration: one fault, and nothing of what names the things that this line, and those
+ * within its braces, would have defined.
+ */
+static void one_mistake_is_one(void **state)
+{
+	unsigned lines = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		static char bad[20000];
+		char *good = sample_from_docs(i);
+
+		for (const char *at = good, *end; *at && (end = strchr(at, '\n')); at = end + 1) {
+			const char *word = at + strspn(at, " \t");
+			struct faults f;
+			if (word >= end || *word == '}')
+				continue;
+			snprintf(bad, sizeof bad, "%.*szz%s", (int)(word - good), good, word);
+			read_faults(bad, &f);
+			if (f.n + f.more != 1)
+				fail_msg("%u faults after 'zz%.*s': %s; %s", f.n, (int)(end - word), word,
+					f.at[0].text, f.at[1].text);
+			lines++;
+		}
+		free(good);
+	}
+	assert_true(lines > 150);
+}
+
+/* A line that is left out: whatever is said of the rest, nothing crashes. */
+static void lines_left_out(void **state)
+{
+	static char bad[20000];
+	char *good = sample_from_docs(0);
+
+	for (const char *at = good, *end; *at && (end = strchr(at, '\n')); at = end + 1) {
+		struct faults f;
+		struct err e = { 0 };
+		void *block;
+		size_t n;
+
+		snprintf(bad, sizeof bad, "%.*szz;%s", (int)(at - good), good, end);
+		assert_int_equal(
+			model_read(bad, strlen(bad), "t", 1, NULL, &block, &n, &f, &e), RC_MALFORMED);
+		assert_null(block);
+	}
+	free(good);
 }
 
 /* There is room for a few only, and an end. */
@@ -427,6 +507,8 @@ int main(void)
 		cmocka_unit_test(inactive_statements),
 		cmocka_unit_test(mistakes_are_placed),
 		cmocka_unit_test(all_mistakes_are_said),
+		cmocka_unit_test(one_mistake_is_one),
+		cmocka_unit_test(lines_left_out),
 		cmocka_unit_test(endless_mistakes_end),
 		cmocka_unit_test(truncations),
 		cmocka_unit_test(limits),
