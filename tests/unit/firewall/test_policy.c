@@ -287,6 +287,97 @@ static void test_random_policies(void **state)
 	assert_true(hits > total / 5 && hits < total);
 }
 
+/* Ranges of one family from the whole of it, in order, and wildcard masks behind them; more of them than are searched one by one. */
+static struct span object_everywhere(struct policy *p, uint64_t *seed)
+{
+	static char text[64 * 48];
+	uint32_t n = 1 + next_random(seed) % 40, at = next_random(seed) % 1000;
+	size_t used = 0;
+	bool v6 = next_random(seed) % 4 == 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t first = at, last = first + next_random(seed) % (next_random(seed) % 3 ? 3 : 1u << 24);
+		char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
+		if (last < first)
+			break;
+		snprintf(a, sizeof a, v6 ? "2001:db8:%x:%x::" : "%u.%u.%u.%u", v6 ? first >> 16 : first >> 24,
+			v6 ? first & 0xffff : first >> 16 & 255, first >> 8 & 255, first & 255);
+		snprintf(b, sizeof b, v6 ? "2001:db8:%x:%x::" : "%u.%u.%u.%u", v6 ? last >> 16 : last >> 24,
+			v6 ? last & 0xffff : last >> 16 & 255, last >> 8 & 255, last & 255);
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s-%s", i ? " " : "", a, b);
+		at = last + 2 + next_random(seed) % (1u << 27);
+		if (at < last)
+			break;
+	}
+	for (uint32_t i = next_random(seed) % 2; !v6 && i > 0; i--) {
+		uint32_t mask = next_random(seed) | 1u << 31, a = next_random(seed) & mask;
+		used += (size_t)snprintf(text + used, sizeof text - used, " %u.%u.%u.%u/%u.%u.%u.%u", a >> 24,
+			a >> 16 & 255, a >> 8 & 255, a & 255, mask >> 24, mask >> 16 & 255, mask >> 8 & 255,
+			mask & 255);
+	}
+	return policy_ranges(p, text);
+}
+
+/* An address at an edge of some range of the policy, or beside it. */
+static struct ip_addr addr_at_edge(const struct policy *p, uint64_t *seed, uint8_t family)
+{
+	struct ip_addr a = { .family = family };
+
+	for (uint32_t i = 0; i < 50; i++) {
+		const struct ip_range *r = &p->ranges[next_random(seed) % p->ranges_n];
+		if (r->first.family != family)
+			continue;
+		a = next_random(seed) % 2 ? r->first : r->last;
+		a.zero[0] = 0;
+		a.b[family == ADDR_V4 ? 3 : 15] ^= (uint8_t)(next_random(seed) % 3 ? 0 : 1);
+		break;
+	}
+	return a;
+}
+
+/* Objects that many rules share, of addresses from everywhere, among rules with addresses of their own; deep in a long list. */
+static void test_objects_everywhere(void **state)
+{
+	enum { RULES = 6000, OBJECTS = 300 };
+	struct span object[OBJECTS];
+	char name[NAME_MAX_BYTES], services[512];
+	uint32_t is, deep = 0;
+
+	(void)state;
+	for (uint64_t round = 0; round < 3; round++) {
+		uint64_t seed = 100 + round;
+		struct policy p;
+		world_init(&w, 1);
+		policy_init(&p);
+		for (uint32_t i = 0; i < OBJECTS; i++)
+			object[i] = object_everywhere(&p, &seed);
+		for (uint32_t i = 0; i < RULES; i++) {
+			random_services(&seed, services);
+			snprintf(name, sizeof name, "rule-%u", i);
+			struct snap_rule *r = policy_rule(&p, name, 0, 1, "any", "any", services, RULE_PERMIT);
+			r->src = next_random(&seed) % 2 ? object[next_random(&seed) % OBJECTS]
+							: object_everywhere(&p, &seed);
+			r->dst = next_random(&seed) % 50 ? object[next_random(&seed) % OBJECTS]
+							 : (struct span){ 0 };
+		}
+		world_load(&w, &p);
+		for (int k = 0; k < 1500; k++) {
+			struct train t;
+			random_train(&seed, &t);
+			t.src = addr_at_edge(&p, &seed, t.src.family);
+			t.dst = addr_at_edge(&p, &seed, t.src.family);
+			uint32_t want = naive_match(&p, 0, 1, &t);
+			fw_policy_match(w.fw, 0, 1, &t, &is);
+			if (is != want)
+				fail_msg("round %u, packet %d: rule %u, not %u", (unsigned)round, k, is, want);
+			deep += want != TRAIN_NONE && want > RULES / 4;
+		}
+		policy_done(&p);
+		world_done(&w);
+	}
+	assert_true(deep > 100);
+}
+
 /* So many rules of one pair that sets of them would take too much, and intervals are joined: half of them from a whole network,
  * to different servers and ports; the others from one host each, inside of it. */
 static void test_joined_intervals(void **state)
@@ -401,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_wildcards_behind_ranges),
 		cmocka_unit_test(test_random_policies),
+		cmocka_unit_test(test_objects_everywhere),
 		cmocka_unit_test(test_joined_intervals),
 		cmocka_unit_test(test_host_inbound),
 	};
