@@ -72,8 +72,8 @@ static void passed_enter(struct pipeline *p, uint32_t index, uint32_t link)
 			.max_window = x.side[d].max_window,
 			.ack = x.side[d].ack };
 	}
-	/* What a process before this one has left may be any time; a packet in the burst's own tick is counted with the burst. */
-	passed.last = MIN_OF(x.last, MAX_OF(p->now, p->carried.now));
+	/* What a process before this one has left may be any time. Nothing is carried later than this. */
+	passed.last = MIN_OF(x.last, MAX_OF(p->now, p->carried.now) + CARRY_GOOD_NS);
 	interfaces_count(p, link, &x);
 	fw_session_passed(p->fw, index, &passed);
 }

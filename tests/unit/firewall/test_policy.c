@@ -296,7 +296,8 @@ static struct span object_everywhere(struct policy *p, uint64_t *seed)
 	bool v6 = next_random(seed) % 4 == 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t first = at, last = first + next_random(seed) % (next_random(seed) % 3 ? 3 : 1u << 24);
+		uint32_t first = at,
+			 last = first + next_random(seed) % (next_random(seed) % 3 ? 3 : 1u << 24);
 		char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
 		if (last < first)
 			break;
@@ -354,7 +355,8 @@ static void test_objects_everywhere(void **state)
 		for (uint32_t i = 0; i < RULES; i++) {
 			random_services(&seed, services);
 			snprintf(name, sizeof name, "rule-%u", i);
-			struct snap_rule *r = policy_rule(&p, name, 0, 1, "any", "any", services, RULE_PERMIT);
+			struct snap_rule *r =
+				policy_rule(&p, name, 0, 1, "any", "any", services, RULE_PERMIT);
 			r->src = next_random(&seed) % 2 ? object[next_random(&seed) % OBJECTS]
 							: object_everywhere(&p, &seed);
 			r->dst = next_random(&seed) % 50 ? object[next_random(&seed) % OBJECTS]
@@ -369,7 +371,8 @@ static void test_objects_everywhere(void **state)
 			uint32_t want = naive_match(&p, 0, 1, &t);
 			fw_policy_match(w.fw, 0, 1, &t, &is);
 			if (is != want)
-				fail_msg("round %u, packet %d: rule %u, not %u", (unsigned)round, k, is, want);
+				fail_msg(
+					"round %u, packet %d: rule %u, not %u", (unsigned)round, k, is, want);
 			deep += want != TRAIN_NONE && want > RULES / 4;
 		}
 		policy_done(&p);
