@@ -38,7 +38,7 @@ KERNEL_ROUTES = (  # only if the gateways forward by the kernel: routes to the L
 WEB_SERVERS = ("host-b", "web")
 FORWARD = {"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1}
 EXECUTABLES = ("plaingate", "plaingated", "plaingate-keeper", "plaingate-ike", "plaingate-dataplane", "plaingate-ledger",
-               "plaingate-control", "plaingate-entropy", "plaingate-courier", "plaingate-export")
+               "plaingate-control", "plaingate-entropy", "plaingate-courier", "plaingate-export", "plaingate-resolver")
 CONFIGS = LAB_DIR / "two-sites"
 
 

@@ -19,11 +19,12 @@
 	P(KEEPER,     "keeper",     "plaingate-keeper",    "plaingate-keeper",    3, 5, 4)	\
 	P(IKE,        "ike",        "plaingate-ike",       "plaingate-ike",       5, 2, 5)	\
 	P(DATAPLANE,  "dataplane",  "plaingate-dataplane", "plaingate-dataplane", 4, 3, 6)	\
-	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 8, 2)	\
+	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 9, 2)	\
 	P(CONTROL,    "control",    "plaingate-control",   "plaingate-control",   6, 1, 7)	\
-	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 6, 3)	\
-	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   7, 7, 8)	\
+	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 7, 3)	\
+	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   7, 8, 8)	\
 	P(EXPORT,     "export",     "plaingate-export",    "plaingate-export",    8, 4, 9)	\
+	P(RESOLVER,   "resolver",   "plaingate-resolver",  "plaingate-resolver",  9, 6, 10)	\
 	P(CLI,        "cli",        "plaingate",           NULL,                  0, 0, 0)
 /* clang-format on */
 

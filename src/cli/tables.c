@@ -21,6 +21,15 @@ static const struct cli_column export_columns[] = {
 	{ "name", "name", LEFT }, { "state", "state", LEFT }, { "to", "to", LEFT }, { "records", "records", RIGHT }, { "lost", "lost", RIGHT },
 	{ "queued", "queued", RIGHT }, { "lines", "lines", RIGHT }, { "reason", "reason", LEFT },
 };
+static const struct cli_column resolver_columns[] = {
+	{ "object", "object", LEFT }, { "kind", "kind", LEFT }, { "value", "value", LEFT }, { "state", "state", LEFT },
+	{ "addresses", "addresses", RIGHT }, { "age_s", "age (s)", RIGHT }, { "next_s", "next (s)", RIGHT }, { "sha256", "SHA-256", LEFT },
+	{ "reason", "reason", LEFT },
+};
+static const struct cli_column address_columns[] = {
+	{ "object", "object", LEFT }, { "kind", "kind", LEFT }, { "value", "value", LEFT }, { "address", "address", LEFT },
+	{ "state", "state", LEFT }, { "ends_s", "ends in (s)", RIGHT },
+};
 static const struct cli_column interfaces_columns[] = {
 	{ "interface",  "interface",  LEFT },  { "zone",       "zone",       LEFT },  { "state",     "state",     LEFT },
 	{ "mtu",        "MTU",        RIGHT }, { "mac",        "MAC",        LEFT },  { "addresses", "addresses", LEFT },
@@ -142,7 +151,7 @@ static const struct {
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
 	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(TUNNELS, tunnels)
-	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(KEYS, keys)
+	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys)
 #undef E
 };
 /* clang-format on */

@@ -34,8 +34,8 @@
 	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), struct msg_snapshot, 1) \
 	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	\
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
-	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT), FROM(LEDGER), struct msg_ledger_append, 0) \
-	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT), struct msg_ledger_receipt, 0) \
+	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER), FROM(LEDGER), struct msg_ledger_append, 0) \
+	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER), struct msg_ledger_receipt, 0) \
 	/* who has cosigned what covers an entry: the keeper makes a challenge of it */								\
 	M(COSIGNED_ASK,    FROM(KEEPER), FROM(LEDGER), struct msg_cosigned_ask, 0)							\
 	M(COSIGNED,        FROM(LEDGER), FROM(KEEPER), struct msg_cosigned, 0)	/* the quorum, or who had when the time was over */	\
@@ -50,9 +50,13 @@
 	/* those with a URL: the courier knows names and TLS, and the ledger does not */							\
 	M(WITNESS_ASK,     FROM(LEDGER), FROM(COURIER), struct msg_witness_ask, 0)							\
 	M(WITNESS_ANSWER,  FROM(COURIER), FROM(LEDGER), struct msg_witness_answer, 0)							\
-	M(NAMES_ASK,       FROM(COURIER), FROM(SUPERVISOR), struct msg_empty, 0)	/* sockets to the name servers */		\
-	M(NAMES_SOCKET,    FROM(SUPERVISOR), FROM(COURIER), struct endpoint, 1)	/* one, connected */					\
-	M(NAMES_END,       FROM(SUPERVISOR), FROM(COURIER), struct msg_result, 0)	/* there are no more */				\
+	M(NAMES_ASK,       FROM(COURIER) | FROM(RESOLVER), FROM(SUPERVISOR), struct msg_empty, 0)	/* sockets to the name servers */	\
+	M(NAMES_SOCKET,    FROM(SUPERVISOR), FROM(COURIER) | FROM(RESOLVER), struct endpoint, 1)	/* one, connected */			\
+	M(NAMES_END,       FROM(SUPERVISOR), FROM(COURIER) | FROM(RESOLVER), struct msg_result, 0)	/* there are no more */			\
+	/* addresses that change without a commit: control says of what, in memory that both share (model/dynamic.h), and has the last word */	\
+	M(DYNAMICS,        FROM(CONTROL), FROM(RESOLVER), struct msg_dynamics, 1)								\
+	M(DYNAMICS_FOUND,  FROM(RESOLVER), FROM(CONTROL), struct msg_dynamics_found, 0)	/* control reads, the resolver does not write */	\
+	M(DYNAMICS_TAKEN,  FROM(CONTROL), FROM(RESOLVER), struct msg_result, 0)	/* it may write again */					\
 	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
 	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
 	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
@@ -98,9 +102,9 @@
 	M(STREAM_SOCKET,   FROM(SUPERVISOR), FROM(EXPORT), struct msg_stream, 1)	/* its connection is under way */				\
 	M(STREAM_REFUSED,  FROM(SUPERVISOR), FROM(EXPORT), struct msg_result, 0)								\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
-	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), struct msg_show, 0) \
-	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), FROM(CONTROL), struct msg_row, 0) \
-	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT), FROM(CONTROL), struct msg_result, 0) \
+	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), struct msg_show, 0) \
+	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_row, 0) \
+	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_result, 0) \
 	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0)								\
 	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
 	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
@@ -183,8 +187,21 @@ struct msg_progress {
 	uint64_t done, all;
 };
 
+/* In a tag beside the generation: no commit, but addresses that have changed. */
+#define SNAPSHOT_ADDRESSES (1ull << 63)
+
 struct msg_snapshot {
 	uint64_t generation, bytes;
+};
+
+struct msg_dynamics {
+	uint32_t count; /* of the records that stand in the memory */
+	uint32_t zero;
+};
+
+struct msg_dynamics_found {
+	uint32_t count; /* for so many records: those of the memory that it was written to */
+	uint32_t zero;
 };
 
 /* So many shares more than those that were asked for before. */
@@ -333,6 +350,8 @@ struct msg_neighbour {
 	S(TUNNELS,    "tunnels",    DATAPLANE,  "tunnels with counters over all their SAs, those that are gone among them")	\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\
 	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory, witnesses")			\
+	S(RESOLVER,   "resolver",   RESOLVER,   "address objects that change without a commit: state, age, and what failed")	\
+	S(ADDRESS,    "address",    RESOLVER,   "their addresses; with NAME those of one object")	\
 	S(EXPORT,     "export",     EXPORT,     "the session log, and where else records go: queues and losses")	\
 	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")
 /* clang-format on */

@@ -122,7 +122,8 @@ static enum rc compile_zones(struct compiler *c)
 	V(peers,         struct snap_peer)			\
 	V(selectors,     struct selector)			\
 	V(tunnels,       struct snap_tunnel)			\
-	V(screens,       struct snap_screen)
+	V(screens,       struct snap_screen)			\
+	V(dynamics,      struct snap_dynamic)
 /* clang-format on */
 
 static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)

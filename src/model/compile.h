@@ -40,7 +40,7 @@ struct compiler {
 	struct objects addresses, applications;
 	struct vec zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
 		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
-		screens;
+		screens, dynamics;
 };
 
 /*
@@ -59,6 +59,9 @@ enum rc compile_addresses(struct compiler *c, const struct lyd_node *first_name,
 /* The same where an address under a wildcard mask cannot be used. */
 enum rc compile_plain_addresses(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
 enum rc compile_applications(struct compiler *c, const struct lyd_node *first_name, struct span *ret_span);
+
+/* compile_dynamic.c: the members of an address whose addresses change without a commit, added to o->members */
+enum rc compile_dynamic(struct compiler *c, struct object *o);
 
 /* compile_host.c */
 enum rc compile_host_services(struct compiler *c); /* after zones and objects */

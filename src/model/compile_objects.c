@@ -11,6 +11,7 @@
 #include "base/nearest.h"
 #include "model/applications.h"
 #include "model/compile.h"
+#include "model/dynamic.h"
 
 static const struct built_in {
 	const char *name;
@@ -120,47 +121,10 @@ static enum rc index_of(
 
 /* ---- ranges and services as sets ---- */
 
-static int range_order(const void *a, const void *b)
-{
-	const struct ip_range *x = a, *y = b;
-	int order = addr_compare(&x->first, &y->first);
-
-	if (range_is_wildcard(x) != range_is_wildcard(y))
-		return range_is_wildcard(x) ? 1 : -1; /* behind the others, which are sorted and disjoint */
-	return order ? order : addr_compare(&x->last, &y->last);
-}
-
-/* The next address; false after the last one of the family. */
-static bool addr_next(struct ip_addr *a)
-{
-	for (size_t i = addr_size(a); i-- > 0;) {
-		if (++a->b[i] != 0)
-			return true;
-	}
-	return false;
-}
-
 /* Sorted, overlapping and adjacent ones joined. */
 static void ranges_merge(struct vec *v)
 {
-	struct ip_range *r = (void *)v->at;
-	size_t n = 0;
-
-	if (v->n == 0)
-		return;
-	qsort(r, v->n, sizeof *r, range_order);
-	for (size_t i = 1; i < v->n; i++) {
-		struct ip_addr next = r[n].last;
-		bool more = addr_next(&next);
-		bool touches = !range_is_wildcard(&r[i]) && r[i].first.family == r[n].last.family &&
-			       (!more || addr_compare(&r[i].first, &next) <= 0);
-		if (!touches)
-			r[++n] = r[i];
-		else if (addr_compare(&r[i].last, &r[n].last) > 0)
-			r[n].last = r[i].last;
-	}
-	assert(n < v->n);
-	v->n = n + 1;
+	v->n = ranges_join((void *)v->at, (uint32_t)v->n);
 }
 
 static int service_order(const void *a, const void *b)
@@ -224,7 +188,7 @@ static enum rc expand_address(struct compiler *c, struct object *o)
 		struct ip_range *range = vec_add(&o->members);
 		rc = faults_join(rc, range ? value_wildcard(c, leaf, range) : compile_no_memory(c));
 	}
-	return rc;
+	return compile_continues(c, rc) ? faults_join(rc, compile_dynamic(c, o)) : rc;
 }
 
 static uint8_t protocol_number(const char *text)
@@ -456,8 +420,11 @@ enum rc compile_plain_addresses(struct compiler *c, const struct lyd_node *first
 	for (uint32_t i = 0; !rc && i < ret_span->count; i++)
 		if (range_is_wildcard(&ranges[ret_span->first + i]))
 			return tree_fault(c->faults, first_name,
-				"'%s' has a wildcard-address: only rules of policy and of source NAT can use it",
-				lyd_get_value(first_name));
+				"'%s' has %s: only rules of policy and of source NAT can use it",
+				lyd_get_value(first_name),
+				range_is_dynamic(&ranges[ret_span->first + i])
+					? "addresses that change without a commit"
+					: "a wildcard-address");
 	return rc;
 }
 

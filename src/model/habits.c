@@ -30,6 +30,7 @@ static const struct {
 	{ "to-zone", "write: from ZONE to ZONE { rule NAME { ... } }" },
 	{ "source-address", "write: source NAME" },
 	{ "destination-address", "write: destination NAME" },
+	{ "dns-name", "write: fqdn NAME" },
 	{ "host-inbound-traffic", "write: host-inbound [ SERVICE SERVICE ]" },
 	{ "system-services", "write: host-inbound [ SERVICE SERVICE ]" },
 	{ "service", RULES_NAME },

@@ -152,7 +152,7 @@ static enum rc bad_byte(struct lexer *l, struct err *e)
 	}
 	l->fault = l->place;
 	return err_add(e, RC_MALFORMED,
-		"found the byte 0x%02x; only printable ASCII is allowed outside of comments",
+		"found the byte 0x%02x; only printable ASCII is allowed outside of comments, and of an internationalized domain name its A-labels (xn--...)",
 		(unsigned char)*l->at);
 }
 

@@ -29,7 +29,8 @@
 	A(peers,         struct snap_peer,         PEERS_MAX)			\
 	A(selectors,     struct selector,          TUNNELS_MAX * 2 * SELECTORS_MAX)	\
 	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)			\
-	A(screens,       struct snap_screen,       SCREENS_MAX)
+	A(screens,       struct snap_screen,       SCREENS_MAX)			\
+	A(dynamics,      struct snap_dynamic,      DYNAMICS_MAX)
 /* clang-format on */
 
 /* Arrays begin on 8 bytes, and their records have no padding at their end. */
@@ -68,7 +69,7 @@ static bool addr_ok(const struct ip_addr *a)
 	       bytes_zero(a->zero, sizeof a->zero);
 }
 
-static bool range_ok(const struct ip_range *r)
+bool snapshot_range_ok(const struct ip_range *r)
 {
 	return addr_ok(&r->first) && addr_ok(&r->last) && r->first.family == r->last.family &&
 	       r->first.family != ADDR_NONE && addr_compare(&r->first, &r->last) <= 0;
@@ -168,7 +169,7 @@ static enum rc check_objects(const struct snapshot *s, struct err *e)
 	const struct snap_service *v = snap_services(s);
 
 	for (uint32_t i = 0; i < s->ranges.count; i++) {
-		if (range_is_wildcard(&r[i]) ? !snapshot_wildcard_ok(&r[i]) : !range_ok(&r[i]))
+		if (range_is_wildcard(&r[i]) ? !snapshot_wildcard_ok(s, &r[i]) : !snapshot_range_ok(&r[i]))
 			return bad(e, "ranges", i, "not a range of one family");
 	}
 	for (uint32_t i = 0; i < s->services.count; i++) {
@@ -281,7 +282,7 @@ static bool nat_blocks_ok(const struct snapshot *s, const struct snap_nat_rule *
 		return false;
 	if (r->blocks_max)
 		return dynamic_blocks_ok(r);
-	return range_ok(&r->base) && r->base.first.family == ADDR_V4 && r->block_active_s == 0 &&
+	return snapshot_range_ok(&r->base) && r->base.first.family == ADDR_V4 && r->block_active_s == 0 &&
 	       r->block_recycle_s == 0 &&
 	       snap_nat_hosts(r) <= snap_nat_blocks(snap_ranges(s) + r->pool_more.first, r);
 }
@@ -296,14 +297,15 @@ static bool nat_flags_ok(const struct snap_nat_rule *r)
 		return false;
 	if (!(r->flags & NAT_MAP_PREFIX))
 		return r->block_size || range_none(&r->base);
-	return r->flags & NAT_KEEP_PORT && range_ok(&r->base) && snap_prefixes_fit(&r->base, &r->pool);
+	return r->flags & NAT_KEEP_PORT && snapshot_range_ok(&r->base) &&
+	       snap_prefixes_fit(&r->base, &r->pool);
 }
 
 static bool nat_pool_ok(const struct snapshot *s, const struct snap_nat_rule *r)
 {
 	if (r->action != NAT_POOL)
 		return range_none(&r->pool) && r->pool_more.count == 0;
-	if (!range_ok(&r->pool) || !snapshot_plain_ranges(s, &r->pool_more) ||
+	if (!snapshot_range_ok(&r->pool) || !snapshot_plain_ranges(s, &r->pool_more) ||
 		r->pool_more.count >= NAT_POOLS_MAX || (r->flags & NAT_MAP_PREFIX && r->pool_more.count))
 		return false;
 	for (uint32_t i = 0; i < r->pool_more.count; i++)
@@ -428,7 +430,7 @@ static const char *dnat_rule_fault(const struct snapshot *s, const struct snap_d
 		return "its zone does not exist";
 	if (r->action > DNAT_NAT64)
 		return "an unknown action";
-	if (r->action == DNAT_OFF ? !range_none(&r->to) : !range_ok(&r->to))
+	if (r->action == DNAT_OFF ? !range_none(&r->to) : !snapshot_range_ok(&r->to))
 		return "its servers do not fit its action";
 	if (!snapshot_plain_ranges(s, &r->src) || !snapshot_plain_ranges(s, &r->dst) ||
 		!span_in(&r->services, s->services.count) || r->interfaces & ~all)
@@ -473,7 +475,7 @@ static bool proxied_ok(const struct ip_range *r)
 {
 	static const uint8_t none[16];
 
-	return range_ok(r) && memcmp(r->first.b, none, sizeof none) != 0 &&
+	return snapshot_range_ok(r) && memcmp(r->first.b, none, sizeof none) != 0 &&
 	       (r->first.family == ADDR_V4 ? r->last.b[0] < 224 : r->last.b[0] != 0xff);
 }
 
@@ -494,25 +496,6 @@ static enum rc check_proxies(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
-/* Labels of 1 to 63 letters, digits, hyphens and underscores, with dots between them; or the root. */
-static bool dns_name_ok(const char *name)
-{
-	size_t label = 0;
-
-	if (strcmp(name, ".") == 0)
-		return true;
-	for (const char *c = name; *c; c++) {
-		bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-			     (*c >= '0' && *c <= '9') || *c == '-' || *c == '_';
-		if (!plain && (*c != '.' || label == 0))
-			return false;
-		label = plain ? label + 1 : 0;
-		if (label > 63)
-			return false;
-	}
-	return label > 0;
-}
-
 static const char *probe_fault(const struct snap_probe *p, uint8_t family)
 {
 	if (!addr_ok(&p->target) || p->target.family != family ||
@@ -521,7 +504,7 @@ static const char *probe_fault(const struct snap_probe *p, uint8_t family)
 	if (p->kind > PROBE_DNS || (p->kind == PROBE_TCP) != (p->port != 0))
 		return "a probe is of no known kind, or its port does not fit that";
 	if (!memchr(p->name, '\0', sizeof p->name) || (p->kind == PROBE_DNS) != (p->name[0] != '\0') ||
-		(p->kind == PROBE_DNS && !dns_name_ok(p->name)))
+		(p->kind == PROBE_DNS && !snapshot_dns_name_ok(p->name)))
 		return "the name of a probe is not one of DNS";
 	return NULL;
 }
@@ -702,7 +685,7 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 	const struct selector *x = snap_selectors(s);
 
 	for (uint32_t i = 0; i < s->selectors.count; i++) {
-		if (!range_ok(&x[i].addrs) || x[i].port_first > x[i].port_last ||
+		if (!snapshot_range_ok(&x[i].addrs) || x[i].port_first > x[i].port_last ||
 			!bytes_zero(x[i].zero, sizeof x[i].zero))
 			return bad(e, "selectors", i, "not a range of one family, or not a range of ports");
 	}
@@ -794,11 +777,11 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 			s->bytes, n);
 	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
 		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) ||
-		(rc = snapshot_check_schedules(s, e)) || (rc = snapshot_check_rules(s, e)) ||
-		(rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
-		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
-		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)) ||
-		(rc = snapshot_log_check(&s->log, e)))
+		(rc = snapshot_check_dynamics(s, e)) || (rc = snapshot_check_schedules(s, e)) ||
+		(rc = snapshot_check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
+		(rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) || (rc = check_uplinks(s, e)) ||
+		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
+		(rc = snapshot_evidence_check(&s->evidence, e)) || (rc = snapshot_log_check(&s->log, e)))
 		return rc;
 	return RC_OK;
 }

@@ -58,6 +58,10 @@
 #define WITNESS_URL_BYTES     256 /* a URL's text, with its terminator */
 #define WITNESS_KEY_BYTES     192 /* a verifier key's text, with its terminator */
 
+#define DYNAMICS_MAX	   1024	      /* address objects' domain names, feeds and countries */
+#define DYNAMIC_RANGES_MAX (1u << 20) /* addresses, prefixes and ranges of all of them together */
+#define DYNAMIC_NAME_BYTES 256	      /* RFC 1035 section 2.3.4: 253 octets of a name */
+
 #define ZONE_ANY   0xffffffffu /* in global rules */
 #define INDEX_NONE 0xffffffffu
 
@@ -215,6 +219,40 @@ struct snap_rule {
 	uint32_t sessions_rate;	 /* new ones a second, 0: any number */
 	uint32_t schedule;	 /* INDEX_NONE: always in force */
 };
+
+/*
+ * Part of an address object whose addresses change without a commit. In ranges it stands for itself, as a wildcard of no family
+ * whose first octets are its index here: it matches nothing until control has put the addresses in its place (model/dynamic.h).
+ * Only rules of policy and of source NAT have it.
+ */
+enum dynamic_kind { DYNAMIC_FQDN, DYNAMIC_KIND_COUNT };
+enum dynamic_flags { DYNAMIC_REFUSE_PRIVATE = 1 << 0 /* addresses in answers */ };
+
+struct snap_dynamic {
+	char object[NAME_MAX_BYTES];   /* the address of address-book */
+	char name[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot */
+	uint32_t kind, flags;	       /* enum dynamic_kind, enum dynamic_flags */
+	uint32_t ttl_min_s, ttl_max_s, hold_s;
+	uint32_t zero;
+};
+
+static inline bool range_is_dynamic(const struct ip_range *r)
+{
+	return range_is_wildcard(r) && r->first.family == ADDR_NONE;
+}
+
+static inline uint32_t range_dynamic(const struct ip_range *r)
+{
+	return load_be32(r->first.b);
+}
+
+static inline struct ip_range range_of_dynamic(uint32_t index)
+{
+	struct ip_range r = { .last.zero = { RANGE_WILDCARD } };
+
+	store_be32(r.first.b, index);
+	return r;
+}
 
 #define DAY_S 86400u
 
@@ -538,7 +576,7 @@ struct snapshot {
 	uint64_t schedules_off;
 	struct span zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
 		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
-		screens;
+		screens, dynamics;
 };
 
 /* compile_screens.c: what is wrong with a screen; NULL: nothing. */
@@ -582,6 +620,7 @@ uint32_t snap_zone_was(const struct snapshot *now, const struct snapshot *next, 
 #define snap_selectors(s)     SNAP(s, selectors, struct selector)
 #define snap_tunnels(s)	      SNAP(s, tunnels, struct snap_tunnel)
 #define snap_screens(s)	      SNAP(s, screens, struct snap_screen)
+#define snap_dynamics(s)      SNAP(s, dynamics, struct snap_dynamic)
 
 /* The screen of a zone's packets; NULL: none. */
 static inline const struct snap_screen *snap_screen_of(const struct snapshot *s, uint32_t zone)

@@ -37,9 +37,16 @@ static inline bool zone_ok(const struct snapshot *s, uint32_t zone)
 	return zone < s->zones.count || zone == ZONE_ANY;
 }
 
+/* snapshot.c: a family, first and last in order, no stray bytes. */
+bool snapshot_range_ok(const struct ip_range *r);
+
+/* snapshot_policy.c: a name as DNS has it, "." is the root. */
+bool snapshot_dns_name_ok(const char *name);
+
 /* snapshot_policy.c: after zones and objects. */
 enum rc snapshot_check_schedules(const struct snapshot *s, struct err *e);
-bool snapshot_wildcard_ok(const struct ip_range *r);
+bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r);
+enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e);
 /* In the array, and none of them an address under a wildcard mask. */
 bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span);
 enum rc snapshot_check_rules(const struct snapshot *s, struct err *e);

@@ -3,9 +3,14 @@
  */
 #include "model/snapshot_check.h"
 
-bool snapshot_wildcard_ok(const struct ip_range *r)
+bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r)
 {
 	static const uint8_t none[16];
+
+	if (range_is_dynamic(r)) {
+		const struct ip_range alike = range_of_dynamic(range_dynamic(r));
+		return range_dynamic(r) < s->dynamics.count && memcmp(r, &alike, sizeof alike) == 0;
+	}
 
 	if (r->first.family != ADDR_V4 || r->last.family != ADDR_V4 || memcmp(r->first.zero, none, 3) != 0 ||
 		r->last.zero[1] || r->last.zero[2] || memcmp(r->first.b + 4, none, 12) != 0 ||
@@ -22,6 +27,41 @@ bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span)
 		if (range_is_wildcard(&snap_ranges(s)[span->first + i]))
 			return false;
 	return true;
+}
+
+/* Labels of 1 to 63 letters, digits, hyphens and underscores, with dots between them; or the root. */
+bool snapshot_dns_name_ok(const char *name)
+{
+	size_t label = 0;
+
+	if (strcmp(name, ".") == 0)
+		return true;
+	for (const char *c = name; *c; c++) {
+		bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			     (*c >= '0' && *c <= '9') || *c == '-' || *c == '_';
+		if (!plain && (*c != '.' || label == 0))
+			return false;
+		label = plain ? label + 1 : 0;
+		if (label > 63)
+			return false;
+	}
+	return label > 0;
+}
+
+enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->dynamics.count; i++) {
+		const struct snap_dynamic *d = &snap_dynamics(s)[i];
+		if (!name_ok(d->object, sizeof d->object) || !name_ok(d->name, sizeof d->name))
+			return bad(e, "dynamics", i, "its name is empty or not terminated");
+		if (d->kind >= DYNAMIC_KIND_COUNT || d->flags & ~(uint32_t)DYNAMIC_REFUSE_PRIVATE || d->zero)
+			return bad(e, "dynamics", i, "an unknown kind or flag");
+		if (d->kind == DYNAMIC_FQDN &&
+			(!snapshot_dns_name_ok(d->name) || d->ttl_min_s == 0 || d->ttl_min_s > d->ttl_max_s))
+			return bad(e, "dynamics", i,
+				"its name is not one of DNS, or its times are not in order");
+	}
+	return RC_OK;
 }
 
 enum rc snapshot_check_schedules(const struct snapshot *s, struct err *e)

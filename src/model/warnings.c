@@ -11,6 +11,8 @@
 #define PROTOCOL_UDP 17
 #define PORT_IKE     500
 
+#define DENIED_NAMES_SAID 8
+
 struct warner {
 	const struct snapshot *s;
 	warning_fn *fn;
@@ -51,6 +53,36 @@ static void rules_behind(const struct warner *w)
 	if (undecided > 0)
 		warn(w, "%u policy rules have not been compared with all rules before them, which would take too long: they may never be reached",
 			undecided);
+}
+
+/* The first that the span has of addresses that change without a commit; NULL: none. */
+static const struct snap_dynamic *first_dynamic(const struct snapshot *s, struct span span)
+{
+	const struct snap_dynamic *first = NULL;
+
+	for (uint32_t n = span.count; n > 0 && range_is_wildcard(&snap_ranges(s)[span.first + n - 1]); n--)
+		if (range_is_dynamic(&snap_ranges(s)[span.first + n - 1]))
+			first = &snap_dynamics(s)[range_dynamic(&snap_ranges(s)[span.first + n - 1])];
+	return first;
+}
+
+/* What such a rule means to keep out comes in until the addresses are known. */
+static void rules_that_deny_names(const struct warner *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->s->rules.count; i++) {
+		const struct snap_rule *r = &snap_rules(w->s)[i];
+		const struct snap_dynamic *d = first_dynamic(w->s, r->src);
+		d = d ? d : first_dynamic(w->s, r->dst);
+		if (r->action == RULE_PERMIT || !d || ++n > DENIED_NAMES_SAID)
+			continue;
+		warn(w, "rule '%s' from %s to %s denies '%s', whose addresses change without a commit: while none are known it denies nothing of that, and later rules decide",
+			r->name, zone_name(w->s, r->from_zone), zone_name(w->s, r->to_zone), d->object);
+	}
+	if (n > DENIED_NAMES_SAID)
+		warn(w, "%u more rules deny objects whose addresses change without a commit",
+			n - DENIED_NAMES_SAID);
 }
 
 /* ADDR_NONE: both. */
@@ -497,6 +529,7 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	const struct warner w = { s, fn, context };
 
 	rules_behind(&w);
+	rules_that_deny_names(&w);
 	nat_rules_behind(&w);
 	dnat_rules_behind(&w);
 	blocks_shared(&w);

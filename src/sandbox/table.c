@@ -27,6 +27,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
 	[PROC_COURIER]   = { APART,     true,    64,   0,    0,             0 },
 	[PROC_EXPORT]    = { APART,     true,    64,   0,    RLIM_INFINITY, 0 },
+	[PROC_RESOLVER]  = { APART,     true,   128,   0,    0,             0 },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -37,7 +38,8 @@ const struct confinement confinements[PROC_COUNT] = {
 #define N (1u << PROC_ENTROPY) /* noise */
 #define U (1u << PROC_COURIER)
 #define X (1u << PROC_EXPORT)
-#define ALL (K | I | D | L | C | N | U | X)
+#define R (1u << PROC_RESOLVER)
+#define ALL (K | I | D | L | C | N | U | X | R)
 
 /* A call without a row here kills the process (SIGSYS). */
 #define CALLS(S)	/* call, who, check */									\
@@ -88,7 +90,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\
-	S(open, ALL, CALL_REFUSED) S(openat, I | D | N | U, CALL_REFUSED) S(newfstatat, I | D | N | U, CALL_OPEN_FILE) \
+	S(open, ALL, CALL_REFUSED) S(openat, I | D | N | U | R, CALL_REFUSED) S(newfstatat, I | D | N | U | R, CALL_OPEN_FILE) \
 	S(stat, ALL, CALL_REFUSED) S(lstat, ALL, CALL_REFUSED) S(access, ALL, CALL_REFUSED)			\
 	S(readlink, ALL, CALL_REFUSED) S(readlinkat, ALL, CALL_REFUSED) S(getcwd, ALL, CALL_REFUSED)		\
 	S(ioctl, ALL, CALL_REFUSED)

@@ -28,7 +28,9 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 static void on_link(struct child *c, enum proc peer)
 {
 	/* Before the start there is nothing to give; on_start gives it to all. */
-	if (c->started)
+	if (c->started && peer == PROC_RESOLVER)
+		dynamic_list(c->context);
+	else if (c->started)
 		distribute_to(c->context, peer);
 }
 
@@ -38,8 +40,10 @@ static void on_link_lost(struct child *c, enum proc peer)
 
 	relay_owner_lost(k, peer);
 	distribute_lost(k, peer);
+	dynamic_lost(k, peer);
 	if (distribute_complete(k))
 		commit_finish(k);
+	dynamic_go(k);
 }
 
 static void tick(struct loop *l, struct timer *t)
@@ -66,6 +70,7 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 		return rc;
 	log_info(
 		"generation %llu of the configuration is running", (unsigned long long)k->running.generation);
+	dynamic_begin(k);
 	distribute_all(k, TAKEN_WAIT_NS);
 	unconfirmed_load(k);
 	return RC_OK;
@@ -75,13 +80,19 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct control *k = c->context;
 
+	if (f->head.id == IPC_DYNAMICS_FOUND) {
+		dynamic_found(k, f);
+		return;
+	}
 	if (f->head.id != IPC_SNAPSHOT_TAKEN) {
 		relay_message(k, peer, f);
 		return;
 	}
-	distribute_taken(k, peer, f);
+	if (peer != PROC_DATAPLANE || !dynamic_taken(k, f))
+		distribute_taken(k, peer, f);
 	if (distribute_complete(k))
 		commit_finish(k);
+	dynamic_go(k);
 }
 
 static void control_done(struct control *k)
@@ -91,6 +102,7 @@ static void control_done(struct control *k)
 	loop_disarm(&k->child->loop, &k->confirm_timer);
 	running_done(&k->running);
 	running_done(&k->commit.next);
+	dynamic_done(k);
 	if (k->config_dir >= 0)
 		close(k->config_dir);
 	k->config_dir = -1;
@@ -115,6 +127,7 @@ void control_init(struct control *k, struct child *c)
 {
 	*k = (struct control){ .child = c, .config_dir = -1, .listener = -1, .next_tag = 1 };
 	k->running.memory = k->commit.next.memory = -1;
+	dynamic_init(k);
 	k->tick = (struct timer){ .fn = tick, .context = k };
 	k->confirm_timer = (struct timer){ .fn = confirm_expire, .context = k };
 }

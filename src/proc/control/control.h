@@ -11,7 +11,8 @@
  *	relay.c         requests that another process answers: show, clear, ike, trace
  *	commit.c        text -> checked -> entered -> stored -> distributed -> taken
  *	running.c       the running configuration: compiled, loaded at the start
- *	distribute.c    the sealed snapshot, and which processes have taken it
+ *	distribute.c    who gets the snapshot, and which processes have taken it
+ *	dynamic.c       addresses that change without a commit, between the resolver and the data plane
  *	config_store.c  running.conf and its history
  *	entries.c       what control enters in the ledger
  *	evidence.c      the witnesses that a commit changes
@@ -23,6 +24,7 @@
 #define PROC_CONTROL_CONTROL_H
 
 #include "ipc/child.h"
+#include "model/dynamic.h"
 #include "model/model.h"
 
 #define CLIENTS_MAX	  16
@@ -35,6 +37,8 @@
 #define CLIENT_FULL_BYTES (2u << 20)	 /* waiting for one client: its table's owner is held back */
 #define TICK_NS		  (50 * NS_PER_MS) /* while there are clients or a commit */
 #define ROLLBACKS_MAX	  50
+#define RESOLVER_WAIT_NS                                                                                     \
+	(3 * NS_PER_S) /* for the resolver's first word, before the data plane gets a configuration without it */
 
 enum client_work {
 	CLIENT_FREE,
@@ -99,6 +103,23 @@ struct unconfirmed {
 	utc_us deadline;
 };
 
+/* Addresses that change without a commit. */
+struct dynamic {
+	struct dynamic_area *area; /* shared with the resolver; NULL: none yet */
+	int memory;
+	uint32_t listed; /* records that stand there, of the generation: */
+	uint64_t generation;
+	struct dynamic_sets sets; /* what is known */
+	void *block;		  /* the running configuration with them; NULL: it has none of them */
+	size_t bytes;
+	int filled;		/* the sealed memfd of it, for the data plane; -1: none */
+	bool due, waits;	/* the data plane is to be given it; has been, and has not answered */
+	uint64_t owed;		/* tag of the DYNAMICS_FOUND that is not answered; 0: none */
+	char why[ERR_TEXT_MAX]; /* the last ones were not used */
+	mono_ns hold_until; /* nothing for the data plane before the resolver has spoken, until then; 0: it has */
+	struct timer hold;
+};
+
 struct control {
 	struct child *child;
 	int config_dir; /* -1 before it is handed over */
@@ -116,6 +137,7 @@ struct control {
 	uint32_t asked, taken; /* bit per process */
 	char refusal[ERR_TEXT_MAX];
 	mono_ns taken_deadline;
+	struct dynamic dynamic;
 };
 
 extern const struct child_ops control_ops;
@@ -159,14 +181,30 @@ enum rc running_compile(
 	struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults, struct err *e);
 enum rc running_load(struct control *k, struct err *e);
 void running_done(struct running *r);
+/* A sealed memfd of a snapshot. */
+enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e);
 
 /* distribute.c */
-enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e);
 void distribute_all(struct control *k, mono_ns wait);
 void distribute_to(struct control *k, enum proc peer); /* it has just been linked */
 void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame *f);
 void distribute_lost(struct control *k, enum proc peer);
 bool distribute_complete(const struct control *k);
+
+/* dynamic.c */
+void dynamic_init(struct control *k);
+void dynamic_done(struct control *k);
+void dynamic_begin(
+	struct control *k); /* at the start: the data plane waits for the resolver, for a short time */
+void dynamic_configure(struct control *k); /* another configuration runs: before it is given to anybody */
+void dynamic_list(
+	struct control *k); /* to the resolver, which has just been linked, or another configuration runs */
+void dynamic_found(struct control *k, const struct ipc_frame *f);
+bool dynamic_taken(struct control *k, const struct ipc_frame *f); /* true: the answer was to addresses */
+void dynamic_lost(struct control *k, enum proc peer);
+void dynamic_go(struct control *k); /* gives what is due, once nothing else is under way */
+/* What the data plane gets. False: nothing yet. */
+bool dynamic_snapshot(struct control *k, int *ret_memory, uint64_t *ret_bytes);
 
 /* config_store.c: inside the directory k->config_dir */
 enum rc config_store_read(

@@ -5,38 +5,9 @@
 #include "base/log.h"
 #include "proc/control/control.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static const enum proc receivers[] = { PROC_SUPERVISOR, PROC_KEEPER, PROC_IKE, PROC_DATAPLANE };
-
-enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e)
-{
-	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t written = 0;
-
-	*ret_fd = -1;
-	while (fd >= 0 && written < bytes) {
-		ssize_t part = write(fd, (const char *)block + written, bytes - written);
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part <= 0)
-			break;
-		written += (size_t)part;
-	}
-	if (fd < 0 || written < bytes ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
-		err_errno(e, RC_IO, "copy the compiled configuration to a memfd");
-		if (fd >= 0)
-			close(fd);
-		return RC_IO;
-	}
-	*ret_fd = fd;
-	return RC_OK;
-}
 
 static bool is_receiver(enum proc peer)
 {
@@ -52,11 +23,13 @@ static bool give(struct control *k, enum proc peer)
 {
 	struct msg_snapshot m = { .generation = k->running.generation, .bytes = k->running.bytes };
 	struct ipc_link *l = child_link(k->child, peer);
+	int memory = k->running.memory;
 	enum rc rc;
 
-	if (!ipc_link_up(l) || k->running.memory < 0)
+	if (!ipc_link_up(l) || k->running.memory < 0 ||
+		(peer == PROC_DATAPLANE && !dynamic_snapshot(k, &memory, &m.bytes)))
 		return false;
-	rc = ipc_send_SNAPSHOT(l, k->running.generation, &m, k->running.memory);
+	rc = ipc_send_SNAPSHOT(l, k->running.generation, &m, memory);
 	if (rc)
 		log_error("configuration generation %llu cannot be sent to %s: %s",
 			(unsigned long long)m.generation, proc_name(peer), rc_text(rc));
@@ -68,6 +41,7 @@ void distribute_all(struct control *k, mono_ns wait)
 	k->asked = k->taken = 0;
 	k->refusal[0] = '\0';
 	k->taken_deadline = k->child->loop.now + wait;
+	dynamic_configure(k);
 	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
 		if (give(k, receivers[i]))
 			k->asked |= 1u << receivers[i];

@@ -5,9 +5,37 @@
 #include "proc/control/control.h"
 #include "witness/configured.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e)
+{
+	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t written = 0;
+
+	*ret_fd = -1;
+	while (fd >= 0 && written < bytes) {
+		ssize_t part = write(fd, (const char *)block + written, bytes - written);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			break;
+		written += (size_t)part;
+	}
+	if (fd < 0 || written < bytes ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
+		err_errno(e, RC_IO, "copy the compiled configuration to a memfd");
+		if (fd >= 0)
+			close(fd);
+		return RC_IO;
+	}
+	*ret_fd = fd;
+	return RC_OK;
+}
 
 void running_done(struct running *r)
 {

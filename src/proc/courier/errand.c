@@ -286,7 +286,7 @@ void errand_begin(struct errand *x, SSL_CTX *trust, const char *at, const void *
 		fail(x, "the kernel has no random numbers yet");
 	} else {
 		x->state = ERRAND_NAMES;
-		lookup_begin(&x->lookup, x->url.host, ids);
+		lookup_begin(&x->lookup, x->url.host, ids, false);
 		if (!x->ops->names(x))
 			fail(x, "the request could not be sent to the supervisor");
 	}

@@ -6,7 +6,7 @@
 #ifndef PROC_COURIER_ERRAND_H
 #define PROC_COURIER_ERRAND_H
 
-#include "proc/courier/lookup.h"
+#include "ipc/lookup.h"
 #include "crypto/trust.h"
 #include "witness/http.h"
 

@@ -74,7 +74,9 @@ static void snapshot_answer(struct dataplane *d, enum rc rc, const struct err *e
 		log_error("configuration %llu was not loaded: %s", (unsigned long long)d->pending.generation,
 			e->text);
 	else
-		log_info("configuration %llu is in use", (unsigned long long)d->pending.generation);
+		log_line(d->pending.tag & SNAPSHOT_ADDRESSES ? LOG_DEBUG : LOG_INFO,
+			"configuration %llu is in use%s", (unsigned long long)d->pending.generation,
+			d->pending.tag & SNAPSHOT_ADDRESSES ? " with other addresses" : "");
 	memcpy(result.text, e->text, sizeof result.text);
 	d->taken.waits = true;
 	d->taken.tag = d->pending.tag;

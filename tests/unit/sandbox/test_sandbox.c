@@ -465,7 +465,8 @@ static int no_interfaces(void)
 #define N      (1u << PROC_ENTROPY)
 #define U      (1u << PROC_COURIER)
 #define X      (1u << PROC_EXPORT)
-#define ALL    (K | I | D | L | C | N | U | X)
+#define R      (1u << PROC_RESOLVER)
+#define ALL    (K | I | D | L | C | N | U | X | R)
 #define NOBODY 0u
 
 /* clang-format off */
@@ -522,9 +523,9 @@ static const struct {
 	{ "a message elsewhere",         message_elsewhere,   I | D | C, 0 }, /* C has no socket of a network */
 	{ "accept a connection",         do_accept,           C,         0 },
 	{ "make a thread",               make_thread,         1u << PROC_DATAPLANE, 0 },
-	{ "open in a directory given",   open_in_directory,   K | L | C | X, I | D | N | U },
-	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N | U },
-	{ "append in a directory given", append_in_directory, L | C | X, K | I | D | N | U },
+	{ "open in a directory given",   open_in_directory,   K | L | C | X, I | D | N | U | R },
+	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N | U | R },
+	{ "append in a directory given", append_in_directory, L | C | X, K | I | D | N | U | R },
 	{ "delete in a directory given", delete_in_directory, L | C | X, 0 },
 	{ "make a memory file",          make_memory_file,    C,         0 },
 	{ "lock memory",                 lock_memory,         K | L | N, 0 },
@@ -609,7 +610,7 @@ static void scene_strike(void)
 }
 
 static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL,
-	PROC_ENTROPY, PROC_COURIER, PROC_EXPORT };
+	PROC_ENTROPY, PROC_COURIER, PROC_EXPORT, PROC_RESOLVER };
 
 /* Whoever sends a message with a file may do it the only way there is. */
 static void test_who_hands_files_over(void **state)

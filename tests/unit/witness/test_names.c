@@ -55,6 +55,11 @@ static const struct {
 	ROW("behind an alias", HEAD(NOERROR) ONE("\2") QUESTION "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1a\xc0\x14" "\1a\xc0\x14\0\1\0\1\0\0\0\x3c\0\4"
 	    "\xc0\0\2\1", RC_OK, 1),
 	ROW("the name in another case", HEAD(NOERROR) ONE("\1") "\7WITNESS\7Example\3org\0\0\1\0\1" A_RECORD "\xc0\0\2\1", RC_OK, 1),
+	ROW("behind an alias that comes later", HEAD(NOERROR) ONE("\2") QUESTION "\1a\xc0\x14\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+	    "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1a\xc0\x14", RC_OK, 1),
+	ROW("of a name that was not asked for", HEAD(NOERROR) ONE("\2") QUESTION "\1a\xc0\x14\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\7" A_RECORD
+	    "\xc0\0\2\1", RC_OK, 1),
+	ROW("an alias of itself", HEAD(NOERROR) ONE("\2") QUESTION "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\2\xc0\x0c" A_RECORD "\xc0\0\2\1", RC_OK, 1),
 	ROW("no address", HEAD(NOERROR) ONE("\0") QUESTION, RC_OK, 0),
 	ROW("a record of another kind", HEAD(NOERROR) ONE("\1") QUESTION "\xc0\x0c\0\x10\0\1\0\0\0\x3c\0\4\3abc", RC_OK, 0),
 	ROW("a record of another class", HEAD(NOERROR) ONE("\1") QUESTION "\xc0\x0c\0\1\0\3\0\0\0\x3c\0\4\xc0\0\2\1", RC_OK, 0),
@@ -81,23 +86,24 @@ static const struct {
 
 static void answers(void **state)
 {
-	struct ip_addr found[NAMES_EACH_MAX];
-	size_t n;
+	struct names_found found;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct err e = { 0 };
-		enum rc rc = names_answer(found, &n, &v4, rows[i].text, rows[i].text_n, &e);
-		if (rc != rows[i].want || n != rows[i].n || (rc == RC_OK) != (e.text[0] == '\0'))
-			fail_msg("%s: %s, %zu addresses: %s", rows[i].name, rc_text(rc), n, e.text);
-		for (size_t k = 0; k < n; k++)
-			assert_true(
-				found[k].family == ADDR_V4 && found[k].b[0] == 192 && found[k].b[3] == k + 1);
+		enum rc rc = names_answer(&found, &v4, rows[i].text, rows[i].text_n, &e);
+		if (rc != rows[i].want || found.n != rows[i].n || (rc == RC_OK) != (e.text[0] == '\0') ||
+			(found.n > 0) != (found.ttl_s == 60))
+			fail_msg("%s: %s, %zu addresses, %u s: %s", rows[i].name, rc_text(rc), found.n,
+				found.ttl_s, e.text);
+		for (size_t k = 0; k < found.n; k++)
+			assert_true(found.addr[k].family == ADDR_V4 && found.addr[k].b[0] == 192 &&
+				    found.addr[k].b[3] == k + 1);
 		for (size_t cut = 0; cut < rows[i].text_n;
 			cut++) /* in its own place, so that what reads on is seen */
 			if (rows[i].want == RC_OK) {
 				char *copy = test_malloc(cut + 1);
 				memcpy(copy, rows[i].text, cut);
-				assert_int_not_equal(names_answer(found, &n, &v4, copy, cut, NULL), RC_OK);
+				assert_int_not_equal(names_answer(&found, &v4, copy, cut, NULL), RC_OK);
 				test_free(copy);
 			}
 	}
@@ -107,20 +113,28 @@ static void many_and_ipv6(void **state)
 {
 	static const char record[] =
 		"\xc0\x0c\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7";
-	static const char head[] = HEAD(NOERROR) ONE("\x14") QNAME "\0\x1c\0\1";
-	struct ip_addr found[NAMES_EACH_MAX];
+	static const char head[] = HEAD("\x83\x80") ONE("\x14") QNAME "\0\x1c\0\1"; /* and is cut */
+	static const char four[] = HEAD(NOERROR) ONE("\x42") QUESTION;
+	struct names_found found;
 	char bytes[NAMES_ANSWER_MAX + 100];
-	size_t n = sizeof head - 1, count;
+	size_t n = sizeof head - 1;
 
 	memcpy(bytes, head, n);
 	for (int i = 0; i < 20; i++, n += sizeof record - 1)
 		memcpy(bytes + n, record, sizeof record - 1);
-	assert_int_equal(names_answer(found, &count, &v6, bytes, n, NULL), RC_OK);
-	assert_int_equal(count, NAMES_EACH_MAX);
-	assert_int_equal(found[7].family, ADDR_V6);
-	assert_int_equal(found[7].b[15], 7);
-	assert_int_equal(names_answer(found, &count, &v4, bytes, n, NULL), RC_DENIED);
-	assert_int_equal(names_answer(found, &count, &v6, bytes, NAMES_ANSWER_MAX + 1, NULL), RC_MALFORMED);
+	assert_int_equal(names_answer(&found, &v6, bytes, n, NULL), RC_OK);
+	assert_int_equal(found.n, 20);
+	assert_true(found.cut);
+	assert_int_equal(found.addr[7].family, ADDR_V6);
+	assert_int_equal(found.addr[7].b[15], 7);
+	assert_int_equal(names_answer(&found, &v4, bytes, n, NULL), RC_DENIED);
+	assert_int_equal(names_answer(&found, &v6, bytes, NAMES_ANSWER_MAX + 1, NULL), RC_MALFORMED);
+	memcpy(bytes, four, n = sizeof four - 1);
+	for (int i = 0; i < 66; i++, n += 16)
+		memcpy(bytes + n, A_RECORD "\xc0\0\2\1", 16);
+	assert_int_equal(names_answer(&found, &v4, bytes, n, NULL), RC_OK);
+	assert_int_equal(found.n, NAMES_ALL_MAX);
+	assert_true(found.cut);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "proc/courier/lookup.h"
+#include "ipc/lookup.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,8 +27,8 @@ static void end(struct lookup *l)
 
 	for (size_t i = 0; i < NAMES_EACH_MAX; i++)
 		for (size_t k = 0; k < 2; k++)
-			if (i < l->found_n[k])
-				all[n++] = l->found[k][i];
+			if (i < l->found[k].n)
+				all[n++] = l->found[k].addr[i];
 	lookup_stop(l);
 	if (n == 0 && !l->why[0])
 		snprintf(l->why, sizeof l->why,
@@ -62,7 +62,7 @@ static void on_timer(struct loop *loop, struct timer *t)
 	struct lookup *l = t->context;
 
 	(void)loop;
-	if (l->rounds >= LOOKUP_ROUNDS || l->found_n[0] + l->found_n[1] > 0)
+	if (l->rounds >= LOOKUP_ROUNDS || l->found[0].n + l->found[1].n > 0)
 		end(l);
 	else
 		round_begin(l);
@@ -70,10 +70,9 @@ static void on_timer(struct loop *loop, struct timer *t)
 
 static void answer_take(struct lookup *l, size_t k, const void *bytes, size_t n)
 {
-	struct ip_addr addrs[NAMES_EACH_MAX];
+	struct names_found found;
 	struct err e = { 0 };
-	size_t addrs_n;
-	enum rc rc = names_answer(addrs, &addrs_n, &l->question[k], bytes, n, &e);
+	enum rc rc = names_answer(&found, &l->question[k], bytes, n, &e);
 
 	if (l->answered[k] || rc == RC_DENIED || rc == RC_MALFORMED) /* another question's, or anybody's */
 		return;
@@ -81,8 +80,8 @@ static void answer_take(struct lookup *l, size_t k, const void *bytes, size_t n)
 	if (rc == RC_AGAIN) /* another server may know, or this one later */
 		return;
 	l->answered[k] = true;
-	memcpy(l->found[k], addrs, addrs_n * sizeof addrs[0]);
-	l->found_n[k] = addrs_n;
+	l->missing[k] = rc == RC_NOT_FOUND;
+	l->found[k] = found;
 }
 
 static void on_ready(struct loop *loop, struct watch *w, short revents)
@@ -104,7 +103,7 @@ static void on_ready(struct loop *loop, struct watch *w, short revents)
 		answer_take(l, k, bytes, (size_t)n);
 	if (l->answered[0] && l->answered[1])
 		end(l);
-	else if (l->found_n[0] + l->found_n[1] > 0)
+	else if (l->found[0].n + l->found[1].n > 0)
 		loop_arm(l->loop, &l->timer, LOOKUP_GRACE_NS, 0);
 }
 
@@ -114,16 +113,17 @@ void lookup_init(struct lookup *l, struct loop *loop, lookup_fn *done, void *con
 	l->timer = (struct timer){ .fn = on_timer, .context = l };
 }
 
-void lookup_begin(struct lookup *l, const char *host, const uint16_t ids[2])
+void lookup_begin(struct lookup *l, const char *host, const uint16_t ids[2], bool large)
 {
 	lookup_stop(l);
 	l->active = true;
 	l->rounds = 0;
 	l->why[0] = '\0';
 	for (size_t k = 0; k < 2; k++) {
-		l->question[k] = (struct names_question){ .host = host, .id = ids[k], .v6 = k == 0 };
-		l->answered[k] = false;
-		l->found_n[k] = 0;
+		l->question[k] =
+			(struct names_question){ .host = host, .id = ids[k], .v6 = k == 0, .large = large };
+		l->answered[k] = l->missing[k] = false;
+		l->found[k] = (struct names_found){ .ttl_s = NAMES_TTL_MAX_S };
 	}
 }
 

@@ -1,0 +1,84 @@
+/*
+ * Parts of address objects whose addresses change without a commit: each becomes a record of `dynamics`, and a range that stands
+ * for it. Part of the compiler.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/compile.h"
+#include "model/snapshot_check.h"
+
+static enum rc dynamic_add(
+	struct compiler *c, struct object *o, const struct lyd_node *node, const struct snap_dynamic *d)
+{
+	const struct snap_dynamic *all = (const void *)c->dynamics.at;
+	struct ip_range *range;
+	struct snap_dynamic *place;
+
+	for (size_t i = c->dynamics.n; i-- > 0 && strcmp(all[i].object, o->name) == 0;)
+		if (all[i].kind == d->kind && strcmp(all[i].name, d->name) == 0)
+			return RC_OK; /* the same in another case */
+	if (c->dynamics.n == DYNAMICS_MAX)
+		return fault_is_limit(tree_fault(c->faults, node,
+			"all addresses together have more than %d domain names, feeds and countries",
+			DYNAMICS_MAX));
+	place = vec_add(&c->dynamics);
+	range = vec_add(&o->members);
+	if (!place || !range)
+		return compile_no_memory(c);
+	*place = *d;
+	snprintf(place->object, sizeof place->object, "%s", o->name);
+	*range = range_of_dynamic((uint32_t)c->dynamics.n - 1);
+	return RC_OK;
+}
+
+/* In lower case, without the dot at its end. */
+static enum rc domain_name(struct compiler *c, const struct lyd_node *leaf, char ret_name[DYNAMIC_NAME_BYTES])
+{
+	const char *text = lyd_get_value(leaf);
+	size_t n = strlen(text);
+	struct ip_addr address;
+
+	if (addr_parse(&address, text) == RC_OK)
+		return tree_fault(c->faults, leaf, "'%s' is an address and no domain name: write prefix %s",
+			text, text);
+	n -= n > 1 && text[n - 1] == '.';
+	if (n >= DYNAMIC_NAME_BYTES - 2 || strcmp(text, ".") == 0)
+		return tree_fault(c->faults, leaf,
+			"'%.60s' is not a domain name with addresses: expected HOST.DOMAIN of at most 253 characters",
+			text);
+	for (size_t i = 0; i < n; i++)
+		ret_name[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
+	ret_name[n] = '\0';
+	if (strchr(ret_name, '*'))
+		return tree_fault(c->faults, leaf,
+			"'%.60s' has a wildcard, which DNS cannot be asked for: name each host", text);
+	return snapshot_dns_name_ok(ret_name)
+		       ? RC_OK
+		       : tree_fault(c->faults, leaf,
+				 "'%.60s' is not a domain name: expected labels of 1 to 63 letters, digits, '-' and '_', with dots between them",
+				 text);
+}
+
+static enum rc fqdn(struct compiler *c, struct object *o, const struct lyd_node *leaf)
+{
+	const struct lyd_node *dns = tree_child(c->m, tree_child(c->m, NULL, "dynamic-address"), "dns");
+	struct snap_dynamic d = { .kind = DYNAMIC_FQDN,
+		.flags = tree_value(dns, "refuse-private") ? DYNAMIC_REFUSE_PRIVATE : 0u,
+		.ttl_min_s = (uint32_t)value_number(dns, "minimum-ttl"),
+		.ttl_max_s = (uint32_t)value_number(dns, "maximum-ttl"),
+		.hold_s = (uint32_t)value_number(dns, "hold-time") };
+	enum rc rc = domain_name(c, leaf, d.name);
+
+	return rc ? rc : dynamic_add(c, o, leaf, &d);
+}
+
+enum rc compile_dynamic(struct compiler *c, struct object *o)
+{
+	const struct lyd_node *leaf = tree_child(c->m, o->node, "fqdn");
+	enum rc rc = RC_OK;
+
+	for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf))
+		rc = faults_join(rc, fqdn(c, o, leaf));
+	return rc;
+}

@@ -1,0 +1,197 @@
+#include "proc/resolver/shell.h"
+
+#include "base/log.h"
+#include "ledger/types.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the list of objects ---- */
+
+static bool same(const struct snap_dynamic *a, const struct snap_dynamic *b)
+{
+	return a->kind == b->kind && strcmp(a->object, b->object) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+/* The entry of the list before this one, taken out of it; a new one; NULL: out of memory. */
+static struct entry *entry_for(struct entry **was, uint32_t was_n, const struct snap_dynamic *d)
+{
+	for (uint32_t i = 0; i < was_n; i++)
+		if (was[i] && same(&was[i]->of, d)) {
+			struct entry *e = was[i];
+			was[i] = NULL;
+			e->of = *d; /* its times may be others */
+			return e;
+		}
+	struct entry *e = calloc(1, sizeof *e);
+	if (e)
+		e->of = *d;
+	return e;
+}
+
+static void entries_take(struct resolver *x, const struct dynamic_area *a, uint32_t count)
+{
+	struct entry *was[DYNAMICS_MAX];
+	uint32_t was_n = x->n;
+
+	memcpy(was, x->entry, was_n * sizeof was[0]);
+	for (x->n = 0; x->n < count; x->n++)
+		if (!(x->entry[x->n] = entry_for(was, was_n, &a->of[x->n]))) {
+			log_error("out of memory for %u domain names, feeds and countries", count);
+			break;
+		}
+	for (uint32_t i = 0; i < was_n; i++)
+		free(was[i]);
+}
+
+static void area_done(struct resolver *x)
+{
+	if (x->area)
+		munmap(x->area, sizeof *x->area);
+	x->area = NULL;
+	x->given = 0;
+}
+
+/* Control has checked what it lists; what it hands over is as large as it has to be, or reading there would end this process. */
+static void list_take(struct resolver *x, struct ipc_frame *f)
+{
+	uint32_t count = f->u.DYNAMICS.count;
+	int fd = ipc_frame_take(f);
+	struct stat st;
+	void *area = MAP_FAILED;
+
+	names_stop(x);
+	area_done(x);
+	if (count <= DYNAMICS_MAX && fstat(fd, &st) == 0 && st.st_size == sizeof *x->area)
+		area = mmap(NULL, sizeof *x->area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (area == MAP_FAILED) {
+		log_error("control's list of domain names, feeds and countries cannot be used");
+		return;
+	}
+	x->area = area;
+	entries_take(x, x->area, count);
+	if (x->n < count)
+		area_done(x); /* what is known goes on */
+	x->changed = true;
+	names_begin(x);
+}
+
+/* ---- what was found ---- */
+
+static void publish(struct resolver *x)
+{
+	static struct ip_range ranges[NAME_ADDRESSES_MAX];
+	const struct msg_dynamics_found m = { .count = x->n };
+	uint32_t n = 0;
+
+	if (!x->area || x->given || !x->changed)
+		return;
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint32_t count = name_ranges(&x->entry[i]->name, ranges);
+		x->area->known[i] = x->entry[i]->name.answered != 0 && n + count <= DYNAMIC_RANGES_MAX;
+		x->area->set[i] = (struct span){ n, x->area->known[i] ? count : 0 };
+		if (!x->area->known[i])
+			continue;
+		memcpy(&x->area->range[n], ranges, count * sizeof ranges[0]);
+		n += count;
+	}
+	x->given = ++x->last_tag;
+	x->changed = false;
+	if (ipc_send_DYNAMICS_FOUND(child_link(x->child, PROC_CONTROL), x->given, &m) != RC_OK)
+		area_done(x); /* a new link brings new memory */
+}
+
+static void taken(struct resolver *x, struct ipc_frame *f)
+{
+	struct msg_result *r = &f->u.DYNAMICS_TAKEN;
+
+	if (f->head.tag != x->given || !x->given)
+		return;
+	r->text[sizeof r->text - 1] = '\0';
+	x->given = 0;
+	x->why[0] = '\0';
+	if (r->rc != RC_OK)
+		snprintf(x->why, sizeof x->why, "%s", r->text);
+	publish(x);
+}
+
+static void on_tick(struct loop *l, struct timer *t)
+{
+	struct resolver *x = t->context;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		x->changed |= name_expire(&x->entry[i]->name, l->now);
+	names_begin(x);
+	publish(x);
+}
+
+/* ---- callbacks ---- */
+
+static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
+{
+	struct resolver *x = c->context;
+
+	if (peer == PROC_SUPERVISOR && names_told(x, f))
+		return;
+	switch (f->head.id) {
+	case IPC_DYNAMICS:
+		list_take(x, f);
+		publish(x);
+		break;
+	case IPC_DYNAMICS_TAKEN:
+		taken(x, f);
+		break;
+	case IPC_SHOW:
+		resolver_show(x, f->head.tag, &f->u.SHOW);
+		break;
+	default:
+		log_warn("unexpected message %s from %s, ignored", ipc_name((enum ipc_id)f->head.id),
+			proc_name(peer));
+	}
+}
+
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	if (peer == PROC_CONTROL)
+		area_done(c->context); /* the next control hands its own over */
+}
+
+static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
+{
+	struct resolver *x = c->context;
+
+	(void)m;
+	(void)e;
+	loop_arm(&c->loop, &x->tick, RESOLVER_TICK_NS, RESOLVER_TICK_NS);
+	return RC_OK;
+}
+
+static void on_stop(struct child *c)
+{
+	struct resolver *x = c->context;
+
+	names_stop(x);
+	area_done(x);
+	for (uint32_t i = 0; i < x->n; i++)
+		free(x->entry[i]);
+	x->n = 0;
+}
+
+static const struct child_ops resolver_ops = {
+	.on_start = on_start,
+	.on_link_lost = on_link_lost,
+	.on_message = on_message,
+	.on_stop = on_stop,
+};
+
+void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
+{
+	*x = (struct resolver){ .child = child };
+	x->tick = (struct timer){ .fn = on_tick, .context = x };
+	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
+	names_init(x);
+}

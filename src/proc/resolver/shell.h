@@ -1,0 +1,69 @@
+/*
+ * plaingate-resolver: finds the addresses of objects of the configuration that change without a commit. It parses what strangers
+ * say (answers of name servers), and so it has no key, no file, no network and no packet: it asks over sockets that the supervisor
+ * opened, and gives what it has found to control, in memory that both share. Control checks that, and decides alone what the data
+ * plane gets. An intruder in this process chooses addresses for these objects, and nothing else.
+ *
+ *	shell.c   callbacks: links, messages, the tick; the list of objects, and what is published
+ *	names.c   domain names: who is asked for when, and the answers
+ *	show.c    tables of `show`
+ *
+ * Single thread. Callers: main.c, and the tests over sockets of their own.
+ */
+#ifndef PROC_RESOLVER_SHELL_H
+#define PROC_RESOLVER_SHELL_H
+
+#include "ipc/child.h"
+#include "ipc/lookup.h"
+#include "resolve/name.h"
+
+#define RESOLVER_TICK_NS     (200 * NS_PER_MS)
+#define RESOLVER_LOOKUPS_MAX 16 /* at the same time */
+#define RESOLVER_BEGUN_MAX   8	/* lookups in one tick: 40 a second, of the 64 that the supervisor allows */
+#define RESOLVER_SOCKETS_NS  (5 * NS_PER_S) /* for the supervisor to hand sockets over, and the answers */
+
+struct lookup_of;
+
+/* Part of an object. */
+struct entry {
+	struct snap_dynamic of;
+	struct lookup_of *asked; /* NULL: nothing is under way */
+	struct name name;
+};
+
+/* A lookup, and whose it is. */
+struct lookup_of {
+	struct resolver *resolver;
+	struct entry *entry; /* NULL: it is free */
+	uint64_t awaited;
+	mono_ns deadline;
+	struct lookup lookup;
+};
+
+struct resolver {
+	struct child *child;
+	struct timer tick;
+	struct dynamic_area *area; /* shared with control; NULL: none */
+	uint32_t n;
+	struct entry *entry[DYNAMICS_MAX];
+	bool changed;		/* since it was written there */
+	uint64_t given;		/* tag of what control has not answered; 0: it may be written */
+	char why[ERR_TEXT_MAX]; /* control does not use the last; empty: it does */
+	struct lookup_of lookups[RESOLVER_LOOKUPS_MAX];
+	uint64_t last_tag;
+};
+
+/* Neither may move afterwards. */
+void resolver_init(struct resolver *x, struct child *child, int supervisor_fd);
+
+/* names.c */
+void names_init(struct resolver *x);
+void names_begin(struct resolver *x); /* lookups that are due */
+void names_stop(struct resolver *x);  /* all of them; they are due again */
+bool names_told(
+	struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a lookup */
+
+/* show.c */
+void resolver_show(struct resolver *x, uint64_t tag, const struct msg_show *q);
+
+#endif

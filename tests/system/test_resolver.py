@@ -1,0 +1,151 @@
+"""Addresses that change without a commit: domain names by a real name server (unbound), which changes its mind, lies and dies."""
+import os
+import signal
+import socket
+
+import pytest
+from kit import WEB, config_of, own_lab, processes, show, verify_ledger, wait_for
+from test_question import ask
+from test_witnessed import ADDRESS, last_entry
+
+SECOND = "192.0.2.90"
+NAME = "www.example.org"
+TTL = 1
+
+
+class Unbound:
+    """On the machine `web`. Local data with a time to live of a second."""
+
+    def __init__(self, lab):
+        self.lab, self.directory, self.process = lab, lab["web"].state / "unbound", None
+        self.directory.mkdir()
+
+    def serve(self, *addresses):
+        self.stop()
+        data = "".join(f'    local-data: "{NAME}. {TTL} IN {"AAAA" if ":" in a else "A"} {a}"\n' for a in addresses)
+        (self.directory / "unbound.conf").write_text(f"""server:
+    interface: {ADDRESS}
+    access-control: 0.0.0.0/0 allow
+    username: ""
+    chroot: ""
+    directory: "{self.directory}"
+    pidfile: "{self.directory}/pid"
+    use-syslog: no
+    logfile: "{self.directory}/log"
+    do-daemonize: no
+    local-zone: "example.org." static
+    local-data: "example.org. {TTL} IN NS ns.example.org."
+{data}remote-control:
+    control-enable: no
+""", encoding="utf-8")
+        self.process = self.lab["web"].popen(["unbound", "-d", "-c", str(self.directory / "unbound.conf")])
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+        self.process = None
+
+
+def text(*dns):
+    settings = "".join(f" {s};" for s in dns)
+    return config_of("hq", ("address-book {", f"dynamic-address {{ dns {{ minimum-ttl 1; hold-time 3;{settings} }} }}\n\naddress-book {{\n    address web {{\n        fqdn WWW.example.org;\n    }}\n"
+                                              "    address-set webs {\n        address web;\n    }\n"),
+                     ("destination any;\n                application [ http https", "destination webs;\n                application [ http https"))
+
+
+@pytest.fixture(scope="module")
+def lab():
+    two_sites = own_lab("res")
+
+    def prepare(lab):
+        resolv = lab["hq"].state / "resolv"
+        resolv.write_text(f"nameserver {ADDRESS}\n", encoding="utf-8")
+        lab["hq"].run(["mount", "--bind", resolv, "/etc/resolv.conf"])
+        lab["web"].run(f"ip address add {SECOND}/24 dev eth0")
+        lab.names = Unbound(lab)
+        lab.names.serve(WEB)
+
+    try:
+        two_sites.up("on", prepare=prepare)
+        two_sites.commit("hq", text(), "a name")
+        yield two_sites
+        verify_ledger(two_sites, "hq")
+    finally:
+        if "names" in vars(two_sites):
+            two_sites.names.stop()
+        two_sites.down()
+
+
+def row(lab):
+    rows = show(lab, "hq", "resolver")
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+def addresses(lab):
+    return {r["address"]: r["state"] for r in show(lab, "hq", "address", "web")}
+
+
+def verdict(lab, address):
+    return ask(lab, "hq", f"--src 10.1.0.2 --dst {address} --proto tcp --dport 80")["verdict"]
+
+
+def reached(lab, address):
+    return lab["host-a"].run(f"curl -s -o /dev/null -m 2 http://{address}/", check=False).returncode == 0
+
+
+def test_a_name_becomes_addresses(lab):
+    wait_for(lambda: row(lab)["state"] == "current", 10, "an answer")
+    assert addresses(lab) == {WEB: "current"} and row(lab)["value"] == NAME, row(lab)
+    wait_for(lambda: verdict(lab, WEB) == "permit", 5, "the address in the policy")
+    assert reached(lab, WEB) and verdict(lab, SECOND) == "deny" and not reached(lab, SECOND)
+
+
+def test_answers_change(lab):
+    """The new address is permitted, the former one stays for the hold time, and then its sessions end."""
+    index, _ = last_entry(lab, "config_commit")
+    with lab["host-a"].socket(socket.AF_INET, socket.SOCK_STREAM) as flow:
+        flow.connect((WEB, 80))
+        wait_for(lambda: show(lab, "hq", "sessions", "--dst", WEB, "--dport", "80", "--state", "established"), 5, "a session")
+        lab.names.serve(SECOND, "2001:db8:80::80")
+        wait_for(lambda: addresses(lab).get(SECOND) == "current", 10, "the other address")
+        assert addresses(lab)[WEB] == "held" and addresses(lab)["2001:db8:80::80"] == "current"
+        wait_for(lambda: verdict(lab, SECOND) == "permit", 3, "it in the policy")
+        assert reached(lab, SECOND)
+        wait_for(lambda: WEB not in addresses(lab), 8, "the end of the hold time")
+        wait_for(lambda: verdict(lab, WEB) == "deny", 3, "the policy without it")
+        assert not reached(lab, WEB)
+        wait_for(lambda: not show(lab, "hq", "sessions", "--dst", WEB, "--dport", "80", "--state", "established"), 5, "the end of its session")
+    assert last_entry(lab, "config_commit")[0] == index  # no commit of it
+
+
+def test_what_is_known_outlives_everybody(lab):
+    lab.names.stop()
+    wait_for(lambda: row(lab)["state"] == "stale", 15, "a dead name server")
+    assert row(lab)["reason"] and addresses(lab)[SECOND] == "stale" and reached(lab, SECOND)
+    for name in ("resolver", "control", "dataplane"):
+        pid, restarts = processes(lab, "hq")[name]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda name=name, n=restarts: name in processes(lab, "hq") and processes(lab, "hq")[name][1] > n, 15, f"{name} again")
+        wait_for(lambda: all(r["state"] == "ready" for r in show(lab, "hq", "status") if r["process"] in ("resolver", "control", "dataplane")), 15, "ready")
+        if name == "resolver":
+            assert row(lab)["state"] == "unknown", row(lab)
+            assert verdict(lab, SECOND) == "permit"
+        if name == "control":
+            break  # nobody is left who knows: the resolver and control have both begun anew
+    lab.names.serve(WEB)
+    wait_for(lambda: verdict(lab, WEB) == "permit", 15, "answers again")
+    pid, restarts = processes(lab, "hq")["control"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: processes(lab, "hq")["control"][1] > restarts, 15, "control again")
+    assert verdict(lab, WEB) == "permit"  # the resolver has told the new one
+
+
+def test_lies_of_a_name_server(lab):
+    lab.names.serve("127.0.0.1", "224.0.0.1", "10.1.0.2", "::1")
+    wait_for(lambda: "loopback" in row(lab)["reason"], 10, "the reason")
+    assert set(addresses(lab)) <= {WEB, "10.1.0.2"}
+    lab.commit("hq", text("refuse-private"), "no private ones")
+    lab.names.serve("10.1.0.2")
+    wait_for(lambda: "private" in row(lab)["reason"], 10, "the reason")

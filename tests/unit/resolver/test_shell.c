@@ -1,0 +1,321 @@
+/*
+ * The resolver over real links, with this test as supervisor, control, ledger and name server: what it is told to find it asks
+ * for, what it finds stands in the memory that it shares, and neither silence nor lies take away what is known.
+ */
+#include "proc/resolver/shell.h"
+
+#include "base/bytes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct resolver resolver;
+static struct child child;
+static struct ipc_link others[PROC_COUNT]; /* our ends */
+static struct ipc_frame frame;
+static const char *executable; /* NULL: the shell in here */
+static pid_t pid;
+static struct dynamic_area *area;
+static uint64_t given;
+
+#define ANSWER_MS 6000
+
+static void turn(int ms)
+{
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (ipc_link_up(&others[i]))
+			ipc_flush(&others[i]);
+	if (executable)
+		poll(NULL, 0, ms);
+	else
+		assert_int_equal(loop_once(&child.loop, (mono_ns)ms * NS_PER_MS, NULL), RC_OK);
+}
+
+static bool comes(enum proc as, int within_ms)
+{
+	enum rc rc = RC_AGAIN;
+
+	for (int ms = 0; rc == RC_AGAIN && ms < within_ms; ms += 2) {
+		rc = ipc_recv(&others[as], &frame, NULL);
+		if (rc == RC_AGAIN)
+			turn(2);
+	}
+	return rc == RC_OK;
+}
+
+static void next(enum proc as, enum ipc_id id)
+{
+	assert_true(comes(as, ANSWER_MS));
+	if (frame.head.id != (uint16_t)id)
+		fail_msg("%s came, %s was expected", ipc_name((enum ipc_id)frame.head.id), ipc_name(id));
+}
+
+static void link_to(enum proc peer)
+{
+	struct msg_link m = { .peer = (uint32_t)peer };
+	int fds[2];
+
+	ipc_link_close(&others[peer]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&others[peer], fds[0], peer, PROC_RESOLVER);
+	assert_int_equal(ipc_send_LINK(&others[PROC_SUPERVISOR], 0, &m, fds[1]), RC_OK);
+	close(fds[1]);
+}
+
+static void begin(void)
+{
+	struct msg_start m = { 0 };
+	int fds[2];
+
+	for (int i = 0; i < PROC_COUNT; i++)
+		others[i] = IPC_LINK_NONE;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	ipc_link_open(&others[PROC_SUPERVISOR], fds[0], PROC_SUPERVISOR, PROC_RESOLVER);
+	if (!executable) {
+		resolver_init(&resolver, &child, fds[1]);
+	} else if ((pid = fork()) == 0) {
+		if (dup2(fds[1], CHILD_SUPERVISOR_FD) < 0)
+			_exit(126);
+		closefrom(CHILD_SUPERVISOR_FD + 1);
+		execl(executable, executable, (char *)NULL);
+		_exit(127);
+	} else {
+		assert_true(pid > 0);
+		close(fds[1]);
+	}
+	link_to(PROC_LEDGER);
+	link_to(PROC_CONTROL);
+	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
+	next(PROC_SUPERVISOR, IPC_READY);
+}
+
+static void finish(void)
+{
+	struct msg_empty m = { 0 };
+	int status = 0;
+
+	assert_int_equal(ipc_send_STOP(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
+	if (executable) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			fail_msg("it ended with status %#x", (unsigned)status);
+	} else {
+		assert_int_equal(child_run(&child), 0);
+	}
+	for (int i = 0; i < PROC_COUNT; i++)
+		ipc_link_close(&others[i]);
+	if (area)
+		munmap(area, sizeof *area);
+	area = NULL;
+}
+
+/* ---- control ---- */
+
+static void found(void)
+{
+	next(PROC_CONTROL, IPC_DYNAMICS_FOUND);
+	given = frame.head.tag;
+}
+
+static void take(void)
+{
+	const struct msg_result m = { .rc = RC_OK };
+
+	assert_int_equal(ipc_send_DYNAMICS_TAKEN(&others[PROC_CONTROL], given, &m), RC_OK);
+}
+
+static void list(const char *const *names, uint32_t n)
+{
+	const struct msg_dynamics m = { .count = n };
+	int fd = memfd_create("addresses", MFD_CLOEXEC);
+
+	if (area)
+		munmap(area, sizeof *area);
+	assert_true(fd >= 0 && ftruncate(fd, sizeof *area) == 0);
+	area = mmap(NULL, sizeof *area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(area != MAP_FAILED);
+	for (uint32_t i = 0; i < n; i++) {
+		area->of[i] = (struct snap_dynamic){ .ttl_min_s = 1, .ttl_max_s = 60, .hold_s = 1 };
+		snprintf(area->of[i].object, sizeof area->of[i].object, "object-%s", names[i]);
+		snprintf(area->of[i].name, sizeof area->of[i].name, "%s", names[i]);
+	}
+	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &m, fd), RC_OK);
+	close(fd);
+}
+
+static void set_is(uint32_t i, uint32_t n, const char *first)
+{
+	struct ip_addr a;
+
+	assert_true(area->known[i]);
+	assert_int_equal(area->set[i].count, n);
+	assert_int_equal(addr_parse(&a, first), RC_OK);
+	assert_true(n == 0 || addr_equal(&area->range[area->set[i].first].first, &a));
+}
+
+/* ---- a name server ---- */
+
+/* The next request for sockets gets one end of a pair. Returns the other one, or -1: it is refused. */
+static int server(bool give)
+{
+	const struct endpoint at = { .addr = addr_v4("\x7f\0\0\1"), .port = 53 };
+	struct msg_result end = { .rc = give ? RC_OK : RC_IO, .count = give };
+	int fds[2];
+
+	next(PROC_SUPERVISOR, IPC_NAMES_ASK);
+	snprintf(end.text, sizeof end.text, "%s", give ? "" : "no name server");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
+	if (give)
+		assert_int_equal(
+			ipc_send_NAMES_SOCKET(&others[PROC_SUPERVISOR], frame.head.tag, &at, fds[1]), RC_OK);
+	assert_int_equal(ipc_send_NAMES_END(&others[PROC_SUPERVISOR], frame.head.tag, &end), RC_OK);
+	close(fds[1]);
+	if (give)
+		return fds[0];
+	close(fds[0]);
+	return -1;
+}
+
+static size_t question(int fd, uint8_t q[512])
+{
+	ssize_t n = -1;
+
+	for (int ms = 0; n < 0 && ms < ANSWER_MS; ms += 2) {
+		n = recv(fd, q, 512, MSG_DONTWAIT);
+		if (n < 0)
+			turn(2);
+	}
+	assert_true(n > 12 + 11);
+	return (size_t)n;
+}
+
+/* Both questions, in the order in which they come; of the kind A with these last octets of 192.0.2.0/24, of AAAA none. */
+static void answer(int fd, uint32_t ttl, const char *octets)
+{
+	for (int i = 0; i < 2; i++) {
+		uint8_t q[512], a[1024];
+		size_t n = question(fd, q) - 11; /* EDNS */
+		size_t rows = q[n - 3] == 1 ? strlen(octets) : 0;
+		memcpy(a, q, n);
+		a[2] = 0x81;
+		a[3] = 0x80;
+		a[7] = (uint8_t)rows;
+		a[11] = 0;
+		for (size_t k = 0; k < rows; k++) {
+			const uint8_t row[16] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, (uint8_t)ttl, 0, 4, 192, 0,
+				2, (uint8_t)octets[k] };
+			memcpy(a + n, row, sizeof row);
+			n += sizeof row;
+		}
+		assert_int_equal(send(fd, a, n, 0), n);
+	}
+	close(fd);
+}
+
+/* ---- tests ---- */
+
+static void names(void **state)
+{
+	static const char *const both[] = { "a.example", "b.example" };
+
+	begin();
+	list(both, 2);
+	found(); /* at once, so that nobody waits */
+	assert_true(!area->known[0] && !area->known[1]);
+	int a = server(true), b = server(true);
+	answer(a, 1, "\5\6");
+	answer(b, 60, "\7");
+	turn(300);
+	turn(300);
+	assert_false(area->known[0]); /* control reads: nothing is written */
+	take();
+	found();
+	set_is(0, 1, "192.0.2.5"); /* two addresses side by side are one range */
+	set_is(1, 1, "192.0.2.7");
+	take();
+	/* The name has other addresses after a second; the former ones stay for a second. */
+	answer(server(true), 60, "\6");
+	found();
+	set_is(0, 1, "192.0.2.6");
+	take();
+	/* With the next configuration the same is known, and what is new is not. */
+	static const char *const three[] = { "c.example", "b.example" };
+	list(three, 2);
+	found();
+	assert_false(area->known[0]);
+	set_is(1, 1, "192.0.2.7");
+	finish();
+}
+
+static void silence_and_refusal(void **state)
+{
+	static const char *const one[] = { "a.example" };
+
+	begin();
+	list(one, 1);
+	found();
+	take();
+	assert_int_equal(server(false), -1);
+	answer(server(true), 1, "\5"); /* after a second */
+	found();
+	set_is(0, 1, "192.0.2.5");
+	take();
+	int fd = server(true), other = -1; /* garbage, and the end of it */
+	uint8_t q[512];
+	for (int i = 0; i < 2; i++) {
+		question(fd, q);
+		assert_int_equal(send(fd, "garbage", 7, 0), 7);
+		q[2] = 0x81;
+		q[3] = 0x82; /* SERVFAIL, of another question */
+		q[0] ^= 1;
+		assert_int_equal(send(fd, q, 40, 0), 40);
+	}
+	close(fd);
+	assert_false(comes(PROC_CONTROL, 1500)); /* what is known stays as it is */
+	set_is(0, 1, "192.0.2.5");
+	(void)other;
+	finish();
+}
+
+/* Memory that is too small, or a list that is too long, is not used. */
+static void wrong_memory(void **state)
+{
+	const struct msg_dynamics m = { .count = 1 }, many = { .count = DYNAMICS_MAX + 1 };
+	int fd = memfd_create("small", MFD_CLOEXEC);
+
+	begin();
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &m, fd), RC_OK);
+	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &many, fd), RC_OK);
+	assert_false(comes(PROC_CONTROL, 300));
+	close(fd);
+	list(NULL, 0);
+	found();
+	finish();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(silence_and_refusal),
+		cmocka_unit_test(wrong_memory),
+	};
+	executable = argc > 1 ? argv[1] : NULL;
+	if (executable && geteuid() != 0) {
+		print_message("needs root\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
