@@ -10,9 +10,11 @@
  * note in the processor's slot, and the second program obeys it. So a packet goes to the data plane or is carried, never both,
  * and the kernel's own stack gets none of the second kind.
  *
- * Everything that is not certain is the data plane's: other packets than of established TCP and UDP, with options,
- * extension headers, fragments, with flags that begin or end, outside of TCP's windows, too large for the way, with a hop
- * limit that ends here. What is forwarded here is forwarded as the pipeline would forward it: tests/unit/carry compares them.
+ * Everything that is not certain is the data plane's: other packets than of TCP and answered UDP, with options,
+ * extension headers, fragments, outside of TCP's windows, too large for the way, with a hop limit that ends here. Of those that
+ * begin and end a connection the plain answer to its SYN and an exact reset are taken; what they change is written by the
+ * second program, and the data plane finds a note of it. What is forwarded here is forwarded as the pipeline would forward it:
+ * tests/unit/carry compares them.
  *
  * What the data plane's process writes into the maps cannot lead outside of them (the verifier proves it), carries nothing
  * two seconds after its last beat, and sends to no interface that the supervisor has not entered in `links`.
@@ -20,11 +22,12 @@
 #include "carry/kernel.h"
 #include "wire/ip.h"
 
-#define KEEP_ALL       (-1) /* as many octets as there are */
-#define IPSEC_PORT     4500
-#define PACKET_IS_OUR  0 /* PACKET_HOST: sent to the interface's own link address */
-#define PACKET_IS_SENT 4 /* PACKET_OUTGOING */
-#define RETRIES	       2 /* of a compare-and-exchange; then another processor has advanced the number */
+#define KEEP_ALL	 (-1) /* as many octets as there are */
+#define IPSEC_PORT	 4500
+#define PACKET_IS_OUR	 0 /* PACKET_HOST: sent to the interface's own link address */
+#define PACKET_IS_SENT	 4 /* PACKET_OUTGOING */
+#define TCP_OPTIONS_READ 8 /* of a SYN+ACK; one with more is the data plane's */
+#define RETRIES		 2 /* of a compare-and-exchange; then another processor has advanced the number */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define NET16(v) __builtin_bswap16(v)
@@ -79,6 +82,9 @@ struct l4 {
 #define FRAME_V4 (FRAME_IP + IP4_HEADER_SIZE)
 #define FRAME_V6 (FRAME_IP + IP6_HEADER_SIZE)
 
+#define TCP_OPTIONS_ROOM 40
+#define NOT_POSSIBLE	 (-22) /* EINVAL */
+
 struct packet {
 	struct frame f;
 	struct l4 l4;
@@ -92,11 +98,20 @@ _Static_assert(sizeof(struct ip4) == IP4_HEADER_SIZE, "as in the packet");
 _Static_assert(sizeof(struct ip6) == IP6_HEADER_SIZE, "as in the packet");
 _Static_assert(sizeof(struct l4) == 24 && __builtin_offsetof(struct l4, urgent) == 18, "as in the packet");
 
+/* What a packet changes of its connection. */
+enum step { STEP_NONE, STEP_ANSWER, STEP_RESET };
+
 /* What the tap has taken, for the other program on this processor. */
 struct slot {
 	uint32_t at; /* carry_place.at; 0: nothing */
 	uint32_t generation, interface, length, out, zero;
 	uint64_t l4; /* the first octets behind the IP header */
+	/* with a step */
+	uint64_t now;
+	uint32_t seq, ack, total;
+	uint16_t window;
+	uint8_t step, scale, scales;
+	uint8_t left; /* the checksum is left to the NIC, or a stranger wants it to look so */
 };
 
 MAP(head, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 1, uint32_t, struct carry_head);
@@ -145,6 +160,11 @@ static __always_inline uint64_t ip4_sum(const struct ip4 *h)
 	return (uint64_t)word(b) + word(b + 4) + word(b + 8) + word(b + 12) + word(b + 16);
 }
 
+static __always_inline uint64_t sum16(const uint8_t *b)
+{
+	return (uint64_t)word(b) + word(b + 4) + word(b + 8) + word(b + 12);
+}
+
 /* A whole datagram of TCP or UDP, with nothing between the headers that would need a decision. */
 static __always_inline int read_ip4(const struct __sk_buff *skb, struct packet *p)
 {
@@ -169,14 +189,13 @@ static __always_inline int read_ip6(const struct __sk_buff *skb, struct packet *
 	return (h->first & NET32(0xf0000000)) == NET32(0x60000000) && h->hops > 1;
 }
 
-/* A segment of an established connection: no other flags. */
 static __always_inline int read_tcp(const struct __sk_buff *skb, struct packet *p)
 {
 	if (!load(skb, FRAME_IP + p->ip_n, &p->l4, TCP_HEADER_SIZE))
 		return 0;
 	uint32_t n = (uint32_t)(p->l4.offset >> 4) * 4;
 	p->head_n = p->ip_n + n;
-	return n >= TCP_HEADER_SIZE && (p->l4.flags & ~(TCP_PSH | TCP_ECE | TCP_CWR)) == TCP_ACK;
+	return n >= TCP_HEADER_SIZE;
 }
 
 static __always_inline int read_udp(const struct __sk_buff *skb, struct packet *p)
@@ -354,6 +373,183 @@ static __always_inline int tcp_track(struct carry_side *from, struct carry_side 
 	return 1;
 }
 
+/* ---- TCP: what begins and ends a connection; fw_tcp_track() of firewall/tcp.c ---- */
+
+struct options {
+	_Alignas(8) uint8_t b[TCP_OPTIONS_ROOM + 28]; /* what is read behind its end is zero */
+	uint32_t n;
+};
+
+static __always_inline int options_load(
+	const struct __sk_buff *skb, const struct packet *p, struct options *o)
+{
+	uint32_t n = p->head_n - p->ip_n - TCP_HEADER_SIZE;
+
+	__builtin_memset(o, 0, sizeof *o);
+	opaque(n);
+	o->n = n;
+	if (n == 0)
+		return 1;
+	return n <= TCP_OPTIONS_ROOM && load(skb, FRAME_IP + p->ip_n + TCP_HEADER_SIZE, o->b, n);
+}
+
+/* The scale and the segment size that it announces. Not when anything is not in order, or stands there twice. */
+struct announced {
+	uint32_t mss, scale, scales;
+};
+
+/* All bits, or none. */
+static __always_inline uint32_t equal_mask(uint32_t a, uint32_t b)
+{
+	uint32_t differs = a ^ b;
+
+	opaque(differs);
+	return ((differs | -differs) >> 31) - 1;
+}
+
+static __always_inline uint32_t less_mask(uint32_t a, uint32_t b)
+{
+	uint32_t less = a - b;
+
+	opaque(less);
+	return -(less >> 31);
+}
+
+/* Without a branch, as place_find(): the verifier follows each way through all that comes after it. */
+static __always_inline int options_read(const struct options *o, struct announced *ret)
+{
+	uint32_t at = 0, bad = 0, mss_seen = 0, scale_seen = 0, mss = 0, scale = 0;
+
+	for (uint32_t i = 0; i < TCP_OPTIONS_READ; i++) {
+		opaque(at);
+		const uint8_t *b = &o->b[at & 63];
+		const uint32_t end = equal_mask(b[0], 0) | ~less_mask(at, o->n);
+		const uint32_t nop = ~end & equal_mask(b[0], 1);
+		const uint32_t is_mss = ~end & equal_mask(b[0], TCP_OPTION_MSS),
+			       is_scale = ~end & equal_mask(b[0], TCP_OPTION_WINDOW_SCALE);
+		const uint32_t n = (b[1] & ~(end | nop)) | (nop & 1) | (end & TCP_OPTIONS_ROOM);
+		bad |= ~(nop | end) & less_mask(n, 2);
+		bad |= ~end & less_mask(o->n, at + n);
+		bad |= is_mss & (mss_seen | ~equal_mask(n, 4));
+		bad |= is_scale & (scale_seen | ~equal_mask(n, 3));
+		mss_seen |= is_mss;
+		scale_seen |= is_scale;
+		mss |= is_mss & ((uint32_t)b[2] << 8 | b[3]);
+		scale |= is_scale & b[2];
+		at += n;
+	}
+	*ret = (struct announced){ mss, scale < CARRY_SCALE_MAX ? scale : CARRY_SCALE_MAX, scale_seen & 1 };
+	return !bad && at >= o->n;
+}
+
+/*
+ * Of a segment without payload: is its checksum right, or does it stand there as where it is left to the NIC? The second
+ * program knows which of them the kernel means. What is wrong is the data plane's to count.
+ */
+static __always_inline int checksum_is_plausible(
+	const struct packet *p, const struct options *o, struct slot *slot)
+{
+	const uint8_t *b = (const uint8_t *)&p->l4;
+	uint64_t sum = p->family == 4 ? (uint64_t)p->f.v4.src + p->f.v4.dst
+				      : sum16(p->f.v6.src) + sum16(p->f.v6.dst);
+
+	sum += (uint64_t)NET32((uint32_t)IP_TCP) + NET32(p->total - p->ip_n);
+	slot->left = p->l4.tcp_csum == fold(sum);
+	sum += sum16(b) + word(b + 16);
+	for (uint32_t i = 0; i < TCP_OPTIONS_ROOM; i += 4)
+		sum += word(o->b + i);
+	return slot->left || fold(sum) == 0xffff;
+}
+
+/* on_answer(): the called side's SYN+ACK, with a segment size that need not be changed. */
+static __always_inline int tcp_answers(
+	const struct carry_record *r, const struct packet *p, const struct options *o, struct slot *slot)
+{
+	const uint32_t ack = NET32(p->l4.ack);
+	struct announced a;
+
+	if (after(number(&r->side[0].max_end), ack) || after(ack, number(&r->side[0].end)))
+		return 0;
+	if (!options_read(o, &a) || a.mss > r->mss)
+		return 0;
+	slot->step = STEP_ANSWER;
+	slot->scale = (uint8_t)a.scale;
+	slot->scales = (uint8_t)a.scales;
+	return 1;
+}
+
+/* on_reset(): one whose number is exact for both, since nothing is on its way. */
+static __always_inline int tcp_resets(
+	const struct carry_side *from, const struct carry_side *to, const struct packet *p, struct slot *slot)
+{
+	const uint32_t seq = NET32(p->l4.seq), end = number(&from->end);
+
+	if (seq != end || seq != number(&to->ack) || after(seq, number(&from->max_end) + 1) ||
+		after(end - number(&to->max_window), seq))
+		return 0;
+	slot->step = STEP_RESET;
+	return 1;
+}
+
+/* What changes the connection, by the second program. */
+static __always_inline int tcp_steps(const struct __sk_buff *skb, struct carry_record *r, uint32_t d,
+	const struct packet *p, struct slot *slot)
+{
+	const uint8_t flags = p->l4.flags & (uint8_t)~(TCP_ECE | TCP_CWR);
+	const uint32_t tcp = number(&r->tcp);
+	struct options o;
+
+	if (p->total != p->head_n || skb->gso_size || !options_load(skb, p, &o))
+		return 0;
+	if (flags == (TCP_SYN | TCP_ACK)) {
+		if (tcp != CARRY_TCP_SYN_SENT || d != 1 || !tcp_answers(r, p, &o, slot))
+			return 0;
+	} else {
+		if ((flags & ~TCP_ACK) != TCP_RST ||
+			(tcp != CARRY_TCP_SYN_RECEIVED && tcp != CARRY_TCP_ESTABLISHED) ||
+			!tcp_resets(&r->side[d], &r->side[1 - d], p, slot))
+			return 0;
+	}
+	slot->seq = NET32(p->l4.seq);
+	slot->ack = NET32(p->l4.ack);
+	slot->window = NET16(p->l4.window);
+	slot->total = p->total;
+	return checksum_is_plausible(p, &o, slot);
+}
+
+static __always_inline void note(uint32_t at, const struct carry_record *r)
+{
+	struct carry_head *h = only(&head);
+
+	if (!h)
+		return;
+	struct carry_notes *n = &h->notes[r->worker & (CARRY_WORKERS - 1)];
+	const uint32_t i = __sync_fetch_and_add(&n->written, 1);
+	*(volatile uint32_t *)&n->at[i & (CARRY_NOTES - 1)] = at;
+}
+
+/* Returns whether it is taken. */
+static __always_inline int tcp_takes(const struct __sk_buff *skb, struct carry_record *r, uint32_t at,
+	const struct packet *p, struct slot *slot)
+{
+	const uint32_t d = (at - 1) & 1, tcp = number(&r->tcp);
+	const int completes = tcp == CARRY_TCP_SYN_RECEIVED && d == 0;
+
+	if ((p->l4.flags & ~(TCP_PSH | TCP_ECE | TCP_CWR)) != TCP_ACK)
+		return tcp_steps(skb, r, d, p, slot);
+	if (tcp != CARRY_TCP_SYN_RECEIVED && tcp != CARRY_TCP_ESTABLISHED)
+		return 0;
+	/* Whoever has not seen the answer has not called. */
+	if (completes && after(number(&r->side[0].ack), NET32(p->l4.ack)))
+		return 0;
+	if (!tcp_track(&r->side[d], &r->side[1 - d], p))
+		return 0;
+	if (completes && __sync_val_compare_and_swap(&r->tcp, CARRY_TCP_SYN_RECEIVED,
+				 CARRY_TCP_ESTABLISHED) == CARRY_TCP_SYN_RECEIVED)
+		note(at, r);
+	return 1;
+}
+
 /* ---- the tap ---- */
 
 /* Each packet of a train must fit. */
@@ -387,9 +583,11 @@ static __always_inline int carried(const struct __sk_buff *skb, const struct pac
 	const uint32_t out = *(const volatile uint32_t *)&way->interface;
 	if (!fits(skb, p, way) || !is_link(skb->ifindex) || !is_link(out))
 		return 0;
-	if (p->proto == IP_TCP && !tcp_track(&r->side[d], &r->side[1 - d], p))
+	if (p->proto == IP_TCP && !tcp_takes(skb, r, at, p, slot))
 		return 0;
-	count(skb, p, &r->count[d], now);
+	slot->now = now;
+	if (slot->step == STEP_NONE)
+		count(skb, p, &r->count[d], now);
 	slot->interface = skb->ifindex;
 	slot->length = skb->len;
 	slot->out = out;
@@ -458,6 +656,7 @@ int tap(struct __sk_buff *skb)
 	if (!slot)
 		return KEEP_ALL;
 	slot->at = 0;
+	slot->step = STEP_NONE;
 	__builtin_memset(&p, 0, sizeof p);
 	if (packet_read(skb, &p) && skb->pkt_type == PACKET_IS_OUR && carried(skb, &p, slot))
 		return 0;
@@ -475,11 +674,6 @@ struct change {
 static __always_inline uint32_t difference(uint64_t old, uint64_t new)
 {
 	return fold(new + (uint16_t)~fold(old));
-}
-
-static __always_inline uint64_t sum16(const uint8_t *b)
-{
-	return (uint64_t)word(b) + word(b + 4) + word(b + 8) + word(b + 12);
 }
 
 static __always_inline void rewrite_ip4(struct ip4 *h, const struct carry_way *way, struct change *c)
@@ -605,6 +799,68 @@ static __always_inline int way_read(struct slot *slot, uint32_t at, struct carry
 	return *(const volatile uint32_t *)&r->generation == slot->generation;
 }
 
+/* The program has the sides for itself meanwhile: nobody advances them in this state. */
+static __always_inline int step_answer(const struct slot *slot, struct carry_record *r)
+{
+	struct carry_side *caller = &r->side[0], *called = &r->side[1];
+	const uint32_t end = slot->seq + 1, window = slot->window ? slot->window : 1;
+
+	if (__sync_val_compare_and_swap(&r->tcp, CARRY_TCP_SYN_SENT, CARRY_TCP_ANSWERING) !=
+		CARRY_TCP_SYN_SENT)
+		return 0;
+	called->end = end;
+	called->max_end = end + caller->max_window;
+	called->max_window = window;
+	called->ack = slot->ack;
+	called->scales = slot->scales;
+	called->scale = slot->scales & caller->scales ? slot->scale : 0;
+	if (!slot->scales)
+		caller->scale = 0;
+	caller->ack = end;
+	caller->end = slot->ack;
+	caller->max_end = slot->ack + window;
+	return __sync_val_compare_and_swap(&r->tcp, CARRY_TCP_ANSWERING, CARRY_TCP_SYN_RECEIVED) ==
+	       CARRY_TCP_ANSWERING;
+}
+
+static __always_inline int step_reset(struct carry_record *r)
+{
+	for (uint32_t i = 0; i < RETRIES; i++) {
+		uint32_t was = number(&r->tcp);
+		if (was != CARRY_TCP_SYN_RECEIVED && was != CARRY_TCP_ESTABLISHED)
+			return 0;
+		if (__sync_val_compare_and_swap(&r->tcp, was, CARRY_TCP_CLOSED) == was)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * A packet whose checksum stands as if it was left to the NIC: the kernel does not cut one of which that is true in front of
+ * the end of the field. Any other is cut, and lost: its sum is wrong.
+ */
+static __always_inline int checksum_is_left(struct __sk_buff *skb, int v4)
+{
+	return bpf_skb_change_tail(skb, (v4 ? FRAME_V4 : FRAME_V6) + TCP_CSUM + 1, 0) == NOT_POSSIBLE;
+}
+
+static __always_inline int step_take(struct __sk_buff *skb, struct slot *slot, uint32_t at, int v4)
+{
+	struct carry_record *r = record_at(at);
+
+	if (!r || (slot->left && !checksum_is_left(skb, v4)))
+		return 0;
+	if (!(slot->step == STEP_ANSWER ? step_answer(slot, r) : step_reset(r)))
+		return 0;
+	struct carry_count *c = &r->count[(at - 1) & 1];
+	__sync_fetch_and_add(&c->packets, 1);
+	__sync_fetch_and_add(&c->octets, slot->total);
+	*(volatile uint64_t *)&c->last = slot->now;
+	if (slot->step == STEP_RESET)
+		note(at, r);
+	return 1;
+}
+
 SEC("tc")
 int carry(struct __sk_buff *skb)
 {
@@ -627,6 +883,8 @@ int carry(struct __sk_buff *skb)
 	if (!load(skb, v4 ? FRAME_V4 : FRAME_V6, &l4, sizeof l4) || l4 != slot->l4)
 		return TC_ACT_UNSPEC;
 	if (!way_read(slot, at, &way))
+		return lose();
+	if (slot->step != STEP_NONE && !step_take(skb, slot, at, v4))
 		return lose();
 	if (!(v4 ? send_ip4(skb, &f, &way, l4) : send_ip6(skb, &f, &way, l4)))
 		return lose();

@@ -7,7 +7,8 @@
 struct carry {
 	struct carry_tables tables;
 	uint32_t worker, first, n; /* its records */
-	uint32_t used;
+	uint32_t used, opening;
+	uint32_t noted; /* notes that were read */
 	uint32_t
 		high; /* of its records those below may have a session; all of them until they were walked once */
 	bool walked;
@@ -68,6 +69,7 @@ struct carry *carry_new(const struct carry_tables *m, uint32_t worker, uint32_t 
 		return NULL;
 	*c = (struct carry){ .tables = *m, .worker = worker, .n = CARRY_RECORDS_MAX / workers };
 	c->first = worker * c->n;
+	c->noted = __atomic_load_n(&m->head->notes[worker].written, __ATOMIC_ACQUIRE);
 	c->free_first = c->free_last = NONE;
 	c->next = calloc(c->n, sizeof *c->next);
 	c->freed_ms = calloc(c->n, sizeof *c->freed_ms);
@@ -123,8 +125,22 @@ static void seen_set(struct carry *c, uint32_t i)
 /* It has a session that a process before this one has placed. */
 static void found(struct carry *c, uint32_t i)
 {
-	c->used += !is_seen(c, i);
+	if (is_seen(c, i))
+		return;
+	c->used++;
+	c->opening += c->tables.records[c->first + i].opening == 1;
 	seen_set(c, i);
+}
+
+static void opening_set(struct carry *c, struct carry_record *r, bool opening)
+{
+	c->opening = c->opening + opening - (r->opening == 1);
+	r->opening = opening;
+}
+
+static bool is_opening(enum carry_tcp tcp)
+{
+	return tcp != CARRY_TCP_NONE && tcp < CARRY_TCP_ESTABLISHED;
 }
 
 /* A record that nobody has: the one that is free for longest, or one that was never looked at. */
@@ -258,16 +274,20 @@ uint32_t carry_place(struct carry *c, uint32_t link, const struct carry_entry *e
 	memcpy(r->key, e->key, sizeof r->key);
 	memcpy(r->way, e->way, sizeof r->way);
 	memcpy(r->side, e->side, sizeof r->side);
+	r->mss = e->mss;
+	__atomic_store_n(&r->tcp, e->tcp, __ATOMIC_SEQ_CST);
 	bool entered = same || places_enter(c, r);
 	r->state = entered ? CARRY_PLACED : CARRY_FREE;
 	write_end(r);
 	if (!entered) {
 		c->used -= link != 0;
+		opening_set(c, r, false);
 		record_give(c, i, now);
 		return 0;
 	}
 	c->used += !link;
 	seen_set(c, i);
+	opening_set(c, r, is_opening(e->tcp));
 	return c->first + i + 1;
 }
 
@@ -290,7 +310,8 @@ static struct carry_side side_read(const struct carry_side *s)
 		.max_end = __atomic_load_n(&s->max_end, __ATOMIC_RELAXED),
 		.max_window = __atomic_load_n(&s->max_window, __ATOMIC_RELAXED),
 		.ack = __atomic_load_n(&s->ack, __ATOMIC_RELAXED),
-		.scale = s->scale };
+		.scale = __atomic_load_n(&s->scale, __ATOMIC_RELAXED),
+		.scales = __atomic_load_n(&s->scales, __ATOMIC_RELAXED) };
 }
 
 void carry_take(struct carry *c, uint32_t link, struct carry_passed *ret_passed)
@@ -298,7 +319,12 @@ void carry_take(struct carry *c, uint32_t link, struct carry_passed *ret_passed)
 	struct carry_record *r = record_of(c, link);
 
 	found(c, link - 1 - c->first);
-	*ret_passed = (struct carry_passed){ 0 };
+	/* The state first: what it says of the sides is there then. */
+	uint32_t tcp = __atomic_load_n(&r->tcp, __ATOMIC_SEQ_CST);
+	*ret_passed = (struct carry_passed){ .tcp = tcp == CARRY_TCP_ANSWERING ? CARRY_TCP_SYN_SENT
+									       : (enum carry_tcp)tcp };
+	if (r->opening)
+		opening_set(c, r, is_opening(ret_passed->tcp));
 	for (uint32_t d = 0; d < 2; d++) {
 		uint64_t packets = __atomic_load_n(&r->count[d].packets, __ATOMIC_RELAXED);
 		uint64_t octets = __atomic_load_n(&r->count[d].octets, __ATOMIC_RELAXED);
@@ -322,9 +348,17 @@ static void advance(uint32_t *number, uint32_t to)
 			break;
 }
 
-void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2])
+void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2], enum carry_tcp tcp)
 {
 	struct carry_record *r = record_of(c, link);
+	uint32_t is = CARRY_TCP_SYN_RECEIVED;
+
+	if (__atomic_load_n(&r->tcp, __ATOMIC_RELAXED) < CARRY_TCP_SYN_RECEIVED)
+		return; /* the answer brings the numbers */
+	if (tcp == CARRY_TCP_ESTABLISHED)
+		__atomic_compare_exchange_n(&r->tcp, &is, tcp, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	if (r->opening)
+		opening_set(c, r, is_opening(tcp));
 
 	for (uint32_t d = 0; d < 2; d++) {
 		advance(&r->side[d].end, side[d].end);
@@ -350,6 +384,7 @@ void carry_stop(struct carry *c, uint32_t link)
 	places_leave(c, r);
 	__atomic_store_n(&r->state, CARRY_FREE, __ATOMIC_RELEASE);
 	write_end(r);
+	opening_set(c, r, false);
 }
 
 void carry_give(struct carry *c, uint32_t link, mono_ns now)
@@ -358,6 +393,37 @@ void carry_give(struct carry *c, uint32_t link, mono_ns now)
 
 	c->used -= is_seen(c, i);
 	record_give(c, i, now);
+}
+
+uint32_t carry_opening(const struct carry *c)
+{
+	return c->opening;
+}
+
+uint32_t carry_noted(struct carry *c, uint32_t *ret_session, uint32_t *ret_id, bool *ret_lost)
+{
+	struct carry_notes *n = &c->tables.head->notes[c->worker];
+	uint32_t written = __atomic_load_n(&n->written, __ATOMIC_ACQUIRE);
+
+	*ret_lost = written - c->noted > CARRY_NOTES;
+	if (*ret_lost)
+		c->noted = written;
+	while (c->noted != written) {
+		uint32_t at = __atomic_exchange_n(&n->at[c->noted % CARRY_NOTES], 0, __ATOMIC_ACQUIRE);
+		if (at == 0)
+			return 0; /* it is being written */
+		c->noted++;
+		uint32_t link = (at - 1) / 2 + 1;
+		if (link <= c->first || link > c->first + c->n)
+			continue;
+		const struct carry_record *r = record_of(c, link);
+		if (r->state != CARRY_PLACED)
+			continue;
+		*ret_session = r->session;
+		*ret_id = (uint32_t)r->id;
+		return link;
+	}
+	return 0;
 }
 
 uint32_t carry_next(

@@ -44,6 +44,8 @@ struct carry_entry {
 	struct carry_way way[2];
 	struct carry_side side[2];
 	uint8_t family, proto;
+	enum carry_tcp tcp; /* CARRY_TCP_NONE: it is not TCP */
+	uint16_t mss;	    /* of one that is not answered: what the answer may announce */
 	uint32_t session, id;
 };
 
@@ -61,10 +63,11 @@ struct carry_passed {
 	uint64_t packets[2], octets[2]; /* since the last call */
 	mono_ns last;			/* of both directions; 0: none since it was placed */
 	struct carry_side side[2];
+	enum carry_tcp tcp; /* CARRY_TCP_SYN_SENT: the sides are as they were placed */
 };
 void carry_take(struct carry *c, uint32_t link, struct carry_passed *ret_passed);
-/* These numbers, where they are further than the record's. */
-void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2]);
+/* These numbers, where they are further than the record's; and the state, of one that is answered. */
+void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2], enum carry_tcp tcp);
 /* By which interfaces its direction d comes and leaves. */
 void carry_interfaces(const struct carry *c, uint32_t link, uint32_t d, uint32_t *ret_in, uint32_t *ret_out);
 /* It is not carried any more; carry_take() comes after this, and carry_give() ends it: the record is free. */
@@ -75,6 +78,11 @@ void carry_give(struct carry *c, uint32_t link, mono_ns now);
  * none. *cursor begins at 0 and is carry_records() at the end. */
 uint32_t carry_next(
 	struct carry *c, uint32_t *cursor, uint32_t *budget, uint32_t *ret_session, uint32_t *ret_id);
+/* A link that the programs have left a note of, with its session, as carry_next(); 0: no more. More notes than CARRY_NOTES are
+ * lost: *ret_lost. */
+uint32_t carry_noted(struct carry *c, uint32_t *ret_session, uint32_t *ret_id, bool *ret_lost);
+/* Sessions that were not established when they were placed or looked at. */
+uint32_t carry_opening(const struct carry *c);
 uint32_t carry_records(const struct carry *c); /* of this worker */
 uint32_t carry_used(const struct carry *c);    /* by sessions that this process has placed or found */
 

@@ -31,8 +31,12 @@
 #define read_barrier(word) (void)__sync_fetch_and_add(word, 0)
 #endif
 
+/* The compiler does not know the value: what is compared is what the verifier then knows the bounds of. */
+#define opaque(number) __asm__ volatile("" : "+r"(number))
+
 #else
 
+#define opaque(number) (void)(number)
 #define SEC(name)
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))

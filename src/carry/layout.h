@@ -33,11 +33,12 @@
 #define CARRY_BUCKETS	  32768u
 #define CARRY_PLACES	  8u
 
-/* As FILTER_LOCALS_MAX (of each family), INTERFACES_MAX, WORKERS_MAX, FW_TCP_ACK_BACKLOG_MIN. */
+/* As FILTER_LOCALS_MAX (of each family), INTERFACES_MAX, WORKERS_MAX, FW_TCP_ACK_BACKLOG_MIN, FW_TCP_SCALE_MAX. */
 #define CARRY_LOCALS_MAX  32u
 #define CARRY_LINKS_MAX	  64u
 #define CARRY_WORKERS	  16u
 #define CARRY_BACKLOG_MIN 66000u
+#define CARRY_SCALE_MAX	  14u
 
 /* Places for links, a power of two. Of two links with the same place one does not carry. */
 #define CARRY_LINKS 4096u
@@ -47,6 +48,8 @@
 #define CARRY_GOOD_NS  2000000000ull
 #define CARRY_BEAT_NS  200000000ull
 #define CARRY_AHEAD_NS 50000000ull
+/* Notes of the programs that a worker has not read yet, a power of two; what is more is found by the walk over its records. */
+#define CARRY_NOTES    4096u
 /* Before a record that was taken back holds another session. */
 #define CARRY_REST_NS  1000000000ull
 
@@ -61,6 +64,13 @@ enum carry_part {
 	CARRY_PARTS
 };
 
+/* Records of a worker whose TCP has come to another state: a ring, written by the programs. A note may be lost, or be one of
+ * a record that has another session by now: it only says where to look. */
+struct carry_notes {
+	_Alignas(64) uint32_t written; /* so many */
+	uint32_t at[CARRY_NOTES];      /* carry_place.at, by number; 0: read, or not yet there */
+};
+
 struct carry_head {
 	uint32_t epoch; /* what was decided under another one is not carried */
 	uint32_t zero;
@@ -71,6 +81,7 @@ struct carry_head {
 	 * packet could not be rewritten) */
 	uint64_t lost;
 	uint64_t more[7];
+	struct carry_notes notes[CARRY_WORKERS];
 };
 
 struct carry_place {
@@ -111,7 +122,19 @@ struct carry_way {
 /* struct fw_tcp_side, of who sends in this direction. */
 struct carry_side {
 	uint32_t end, max_end, max_window, ack;
-	uint32_t scale; /* at most 14; not written while placed */
+	uint8_t scale;	/* at most CARRY_SCALE_MAX; written while placed by the answer to the SYN alone */
+	uint8_t scales; /* its SYN had a window scale */
+	uint16_t zero;
+};
+
+/* Of a connection, in this order. Other states are the data plane's. */
+enum carry_tcp {
+	CARRY_TCP_NONE,	     /* UDP */
+	CARRY_TCP_SYN_SENT,  /* of side 1 nothing is known */
+	CARRY_TCP_ANSWERING, /* a program writes what the answer says */
+	CARRY_TCP_SYN_RECEIVED,
+	CARRY_TCP_ESTABLISHED,
+	CARRY_TCP_CLOSED, /* by an exact reset; carried no more */
 };
 
 struct carry_count {
@@ -138,6 +161,9 @@ struct carry_record {
 	struct carry_way way[2];
 	/* written by the programs as well */
 	_Alignas(64) struct carry_side side[2];
+	uint32_t tcp;	 /* enum carry_tcp */
+	uint16_t mss;	 /* what an answer to the SYN may announce without being changed */
+	uint8_t opening; /* the data plane's: it was not established when it last looked */
 	_Alignas(64) struct carry_count count[2];
 };
 
@@ -160,7 +186,7 @@ static inline uint32_t carry_link_of(uint32_t interface)
 	return interface & (CARRY_LINKS - 1);
 }
 
-_Static_assert(sizeof(struct carry_head) == 256, "whole cache lines");
+_Static_assert(__builtin_offsetof(struct carry_head, notes) == 256, "whole cache lines");
 _Static_assert(sizeof(struct carry_bucket) == 64, "a cache line");
 _Static_assert(sizeof(struct carry_key) == 40, "no padding: compared as octets");
 _Static_assert(sizeof(struct carry_way) == 64, "a cache line");

@@ -24,11 +24,17 @@ bool fw_key_wanted(const struct train *t, struct fw_key *ret_key)
 }
 
 /* The ports of a closed connection are used again: the SYN, or the INIT, begins a new one, and fw_admit() ends the old
- * one. */
-static bool reopens_closed_session(const struct fw_session *s, const struct train *t)
+ * one. The kernel may have seen its end. */
+static bool reopens_closed_session(struct firewall *fw, uint32_t index, const struct train *t)
 {
-	return fw_is_closed(s) && !(t->flags & TRAIN_ICMP_ERROR) &&
-	       (t->proto == IP_SCTP ? fw_sctp_opens(t) : (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN);
+	const struct fw_session *s = &fw->sessions[index];
+
+	if (t->flags & TRAIN_ICMP_ERROR ||
+		!(t->proto == IP_SCTP ? fw_sctp_opens(t) : (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN))
+		return false;
+	if (fw_is_carried(s))
+		fw_carried_sync(fw, index);
+	return fw_is_closed(s);
 }
 
 static void session_found(
@@ -39,7 +45,7 @@ static void session_found(
 	assert(s->live == FW_SESSION_LIVE); /* only live sessions are indexed */
 	if (s->zones.epoch != fw->state->epoch && !fw_session_judge(fw, index, now))
 		return;
-	if (reopens_closed_session(s, t))
+	if (reopens_closed_session(fw, index, t))
 		return;
 	t->session = index;
 	t->rule = s->rule;
@@ -124,13 +130,27 @@ static void hop_count(struct train *t)
 	t->hop_limit--;
 }
 
-static void clamp(const struct firewall *fw, const struct fw_session *s, struct train *t)
+static uint32_t mss_of(const struct firewall *fw, const struct fw_session *s)
 {
 	uint32_t mss = fw->policy ? fw->policy->snapshot->tcp_mss : 0;
 
 	for (int d = 0; d < 2; d++)
 		if (s->forwarding[d].mss && (mss == 0 || s->forwarding[d].mss < mss))
 			mss = s->forwarding[d].mss;
+	return mss;
+}
+
+uint32_t fw_session_mss(const struct firewall *fw, const struct fw_session *s)
+{
+	uint32_t mss = mss_of(fw, s);
+
+	return mss ? mss : UINT16_MAX;
+}
+
+static void clamp(const struct firewall *fw, const struct fw_session *s, struct train *t)
+{
+	uint32_t mss = mss_of(fw, s);
+
 	if (mss)
 		fw_tcp_clamp(t, mss);
 }

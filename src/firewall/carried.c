@@ -30,6 +30,8 @@ void fw_session_link(struct firewall *fw, uint32_t index, uint32_t link)
 void fw_carried_hold(struct firewall *fw, uint32_t index, mono_ns now)
 {
 	fw_carried_end(fw, index);
+	if (fw_phase(&fw->sessions[index]) == FW_PHASE_HALF_OPEN)
+		return;
 	fw->sessions[index].carried = FW_CARRIED_HELD | now_ms(now + FW_CARRIED_HOLD_MS * NS_PER_MS);
 }
 
@@ -39,13 +41,13 @@ static bool is_held(const struct fw_session *s, mono_ns now)
 	return s->carried & FW_CARRIED_HELD && (int32_t)((s->carried << 1) - (now_ms(now) << 1)) > 0;
 }
 
-/* Nothing but numbers in the window is left to be seen of it. */
+/* Nothing is left to be seen of it but numbers in the window, an answer to its SYN, and its end. */
 static bool protocol_is_open(const struct fw_session *s)
 {
 	if (s->key[0].proto == IP_UDP)
 		return s->flags & FW_SESSION_CONFIRMED;
-	return s->key[0].proto == IP_TCP && s->state == FW_TCP_ESTABLISHED && s->noted.flags == 0 &&
-	       s->tcp[0].shift == 0 && s->tcp[1].shift == 0;
+	return s->key[0].proto == IP_TCP && s->state >= FW_TCP_SYN_SENT && s->state <= FW_TCP_ESTABLISHED &&
+	       s->noted.flags == 0 && s->tcp[0].shift == 0 && s->tcp[1].shift == 0;
 }
 
 bool fw_session_may_be_carried(const struct firewall *fw, uint32_t index, mono_ns now)
@@ -65,9 +67,14 @@ int fw_session_dscp(const struct firewall *fw, const struct fw_session *s)
 	return flags & RULE_DSCP ? (int)((flags & RULE_DSCP_MASK) >> RULE_DSCP_SHIFT) : -1;
 }
 
-static uint32_t later(uint32_t a, uint32_t b)
+static void rule_count(struct firewall *fw, const struct fw_session *s, const struct fw_passed *passed)
 {
-	return (int32_t)(a - b) > 0 ? a : b;
+	if (s->zones.epoch != fw->state->epoch || !(fw_rule_flags(fw->policy, s->rule) & RULE_COUNT))
+		return;
+	for (int d = 0; d < 2; d++) {
+		fw->policy->rule_hits[s->rule].packets += passed->packets[d];
+		fw->policy->rule_hits[s->rule].bytes += passed->bytes[d];
+	}
 }
 
 void fw_session_passed(struct firewall *fw, uint32_t index, const struct fw_passed *passed)
@@ -75,25 +82,19 @@ void fw_session_passed(struct firewall *fw, uint32_t index, const struct fw_pass
 	struct fw_session *s = &fw->sessions[index];
 
 	assert(s->live == FW_SESSION_LIVE && !fw_is_binding(s));
+	bool was_closed = fw_is_closed(s), moved;
 	for (int d = 0; d < 2; d++) {
 		s->packets[d] += passed->packets[d];
 		s->bytes[d] += passed->bytes[d];
-		if (s->zones.epoch == fw->state->epoch && fw_rule_flags(fw->policy, s->rule) & RULE_COUNT) {
-			fw->policy->rule_hits[s->rule].packets += passed->packets[d];
-			fw->policy->rule_hits[s->rule].bytes += passed->bytes[d];
-		}
-		if (s->key[0].proto != IP_TCP)
-			continue;
-		struct fw_tcp_side *to = &s->tcp[d];
-		const struct fw_tcp_side *from = &passed->tcp[d];
-		to->end = later(from->end, to->end);
-		to->max_end = later(from->max_end, to->max_end);
-		to->max_window = MAX_OF(from->max_window, to->max_window);
-		to->ack = later(from->ack, to->ack);
 	}
-	if (passed->last <= s->last_seen)
+	rule_count(fw, s, passed);
+	moved = s->key[0].proto == IP_TCP && fw_tcp_passed(s, passed);
+	if (passed->packets[1] > 0)
+		s->flags |= FW_SESSION_CONFIRMED;
+	fw->changes += was_closed != fw_is_closed(s);
+	if (passed->last <= s->last_seen && !moved)
 		return;
-	s->last_seen = passed->last;
+	s->last_seen = MAX_OF(s->last_seen, passed->last);
 	fw_shares_update(fw, index);
-	fw_session_arm(fw, index, passed->last, fw_session_timeout(fw, s));
+	fw_session_arm(fw, index, s->last_seen, fw_session_timeout(fw, s));
 }

@@ -519,13 +519,21 @@ void fw_set_carrier(struct firewall *fw, const struct fw_carrier *carrier);
 bool fw_session_may_be_carried(const struct firewall *fw, uint32_t index, mono_ns now);
 int fw_session_dscp(
 	const struct firewall *fw, const struct fw_session *s); /* its rule's code point; -1: none */
+/* Of a session of TCP: has the SYN of side d a window scale? And the largest segment size that a SYN may announce there without
+ * being changed. */
+bool fw_session_scales(const struct fw_session *s, uint32_t d);
+uint32_t fw_session_mss(const struct firewall *fw, const struct fw_session *s);
 void fw_session_link(struct firewall *fw, uint32_t index, uint32_t link); /* 0: it is not carried any more */
 
 /* By direction; last: of the latest packet, 0: none; tcp: numbers as they were then, of TCP. */
 struct fw_passed {
 	uint64_t packets[2], bytes[2];
 	mono_ns last;
+	/* of TCP; state: which it has come to, FW_TCP_SYN_SENT: it is not answered. Without `flags` of the sides, but for what
+	 * `scales` says. */
 	struct fw_tcp_side tcp[2];
+	uint8_t state;
+	bool scales[2];
 };
 void fw_session_passed(struct firewall *fw, uint32_t index, const struct fw_passed *passed);
 

@@ -343,7 +343,7 @@ void fw_session_hold(struct firewall *fw, uint32_t binding);
 void fw_session_release(struct firewall *fw, uint32_t binding, mono_ns now);
 void fw_session_free(struct firewall *fw, uint32_t index); /* a record below state->used that is not live */
 
-/* carried.c: of a carried session; every packet of it comes here, for a while */
+/* carried.c: of a carried session; every packet of it comes here, for a while, or until its handshake has gone on */
 void fw_carried_hold(struct firewall *fw, uint32_t index, mono_ns now);
 
 /* timeout.c */

@@ -16,6 +16,9 @@ enum fw_step {
 	FW_STEP_REOPENS, /* completes what was noted: another connection on the same addresses and ports */
 };
 
+/* What has passed of it without the firewall: fw_session_passed(). Returns whether its state is another one now. */
+bool fw_tcp_passed(struct fw_session *s, const struct fw_passed *passed);
+
 /* sctp.c */
 enum drop_reason fw_sctp_begin(struct fw_session *s, const struct train *t);
 /* An INIT, alone in its packet: it may begin an association. */

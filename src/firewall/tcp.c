@@ -329,6 +329,49 @@ enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint3
 	return DROP_NONE;
 }
 
+/* ---- packets that the kernel has forwarded: carried.c ---- */
+
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return after(a, b) ? a : b;
+}
+
+bool fw_session_scales(const struct fw_session *s, uint32_t d)
+{
+	return s->tcp[d].flags & SIDE_SCALES;
+}
+
+/* As on_answer() leaves both sides. */
+static void answered(struct fw_session *s, const struct fw_passed *passed)
+{
+	uint8_t flags = s->tcp[0].flags;
+
+	s->tcp[0] = passed->tcp[0];
+	s->tcp[0].flags = flags;
+	s->tcp[1] = passed->tcp[1];
+	s->tcp[1].flags = passed->scales[1] ? SIDE_SEEN | SIDE_SCALES : SIDE_SEEN;
+}
+
+bool fw_tcp_passed(struct fw_session *s, const struct fw_passed *passed)
+{
+	if (passed->state == FW_TCP_SYN_SENT)
+		return false;
+	if (s->state == FW_TCP_SYN_SENT)
+		answered(s, passed);
+	for (int d = 0; d < 2; d++) {
+		struct fw_tcp_side *to = &s->tcp[d];
+		const struct fw_tcp_side *from = &passed->tcp[d];
+		to->end = later(from->end, to->end);
+		to->max_end = later(from->max_end, to->max_end);
+		to->max_window = MAX_OF(from->max_window, to->max_window);
+		to->ack = later(from->ack, to->ack);
+	}
+	bool further = passed->state > s->state && s->state <= FW_TCP_ESTABLISHED;
+	if (further)
+		s->state = passed->state;
+	return further;
+}
+
 /*
  * RFC 5927 section 4.1: an error quotes a segment that is on its way, so a number that its sender cannot have
  * in flight is a stranger's guess. Wider than that section's SND.UNA <= SEQ by what the other side's window

@@ -2,6 +2,8 @@
 import os
 import re
 import signal
+import socket
+import struct
 import time
 
 import pytest
@@ -63,6 +65,30 @@ def test_a_connection_outlives_the_data_plane(lab):
         assert int(row["packets_forward"]) > tcp.blocks and int(row["bytes"]) > 2 * 4096 * tcp.blocks
     wait_for(lambda: not carried(lab, "tcp"), 5, "the end of the connection to take the session back")
     assert not tcp.failure, tcp.failure
+
+
+def test_short_connections(lab):
+    """Of each the data plane sees the SYN; the answer, the octet and the reset pass in the kernel, and the session is closed by them."""
+    count = 20
+    with lab["web"].socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("0.0.0.0", 5203))
+        listener.listen()
+        listener.settimeout(10)
+        for n in range(count + 1):
+            if n == 1:  # the neighbours are known
+                before = counter(lab, "hq", "carried-packets")
+            with lab["host-a"].socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+                client.settimeout(10)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.connect((WEB, 5203))
+                server, _ = listener.accept()
+                server.sendall(b"x")
+                assert client.recv(1) == b"x"
+            server.close()  # after the client's reset
+    wait_for(lambda: counter(lab, "hq", "carried-packets") >= before + 4 * count, 5, "all packets but the first of each to be carried")
+    ended = [row for row in sessions(lab, "tcp") if row["dst"].endswith(":5203")]
+    assert len(ended) >= count and {row["state"] for row in ended} == {"closed"}
+    assert not any(row.get("carried") for row in ended)
 
 
 def test_a_commit_that_denies(lab):

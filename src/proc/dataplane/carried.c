@@ -1,13 +1,13 @@
 /*
  * Sessions carried by the kernel: joins the session table to the records of src/carry, by which the kernel's programs forward
  * what needs nothing but its addresses, ports, hop limit and link addresses rewritten. The table stays the truth; a
- * session is placed when both ways of it are decided, and what has passed is entered into it once a second and whenever
- * somebody asks.
+ * session is placed when both ways of it are decided, of TCP with its SYN, and what has passed is entered into it once a second,
+ * whenever somebody asks, and when the programs have noted that a connection was opened or closed.
  *
  * One epoch stands for all that decisions are made of. Whatever changes of it (a policy, routes, links, addresses, a used
  * neighbour, a trace) begins another one: each session then passes the pipeline once and is placed again.
  *
- * After the burst has been sent, so that what the kernel forwards does not overtake it.
+ * After the burst has been sent, so that what the kernel forwards does not overtake it; but for a SYN, which nothing follows.
  */
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
@@ -29,9 +29,30 @@ bool pipeline_carries(const struct pipeline *p, uint32_t index, const struct fw_
 	return is_linked(p, index, s) && carry_is_fresh(p->carried.carry, s->carried);
 }
 
-static struct carry_side side_of(const struct fw_tcp_side *s)
+static struct carry_side side_of(const struct fw_session *s, uint32_t d)
 {
-	return (struct carry_side){ s->end, s->max_end, s->max_window, s->ack, s->scale };
+	const struct fw_tcp_side *t = &s->tcp[d];
+
+	return (struct carry_side){ t->end, t->max_end, t->max_window, t->ack, t->scale,
+		fw_session_scales(s, d), 0 };
+}
+
+static enum carry_tcp tcp_of(const struct fw_session *s)
+{
+	if (s->key[0].proto != IP_TCP)
+		return CARRY_TCP_NONE;
+	return s->state == FW_TCP_SYN_SENT	 ? CARRY_TCP_SYN_SENT
+	       : s->state == FW_TCP_SYN_RECEIVED ? CARRY_TCP_SYN_RECEIVED
+	       : s->state == FW_TCP_ESTABLISHED	 ? CARRY_TCP_ESTABLISHED
+						 : CARRY_TCP_CLOSED;
+}
+
+static uint8_t state_of(enum carry_tcp tcp)
+{
+	return tcp == CARRY_TCP_SYN_RECEIVED  ? FW_TCP_SYN_RECEIVED
+	       : tcp == CARRY_TCP_ESTABLISHED ? FW_TCP_ESTABLISHED
+	       : tcp == CARRY_TCP_CLOSED      ? FW_TCP_CLOSED
+					      : FW_TCP_SYN_SENT;
 }
 
 /* What has passed counts as if it had come here. */
@@ -70,10 +91,13 @@ static void passed_enter(struct pipeline *p, uint32_t index, uint32_t link)
 		passed.tcp[d] = (struct fw_tcp_side){ .end = x.side[d].end,
 			.max_end = x.side[d].max_end,
 			.max_window = x.side[d].max_window,
-			.ack = x.side[d].ack };
+			.ack = x.side[d].ack,
+			.scale = MIN_OF(x.side[d].scale, (uint8_t)CARRY_SCALE_MAX) };
+		passed.scales[d] = x.side[d].scales;
 	}
 	/* What a process before this one has left may be any time. Nothing is carried later than this. */
 	passed.last = MIN_OF(x.last, MAX_OF(p->now, p->carried.now) + CARRY_GOOD_NS);
+	passed.state = state_of(x.tcp);
 	interfaces_count(p, link, &x);
 	fw_session_passed(p->fw, index, &passed);
 }
@@ -90,8 +114,8 @@ static void carried_sync(void *context, uint32_t index)
 	passed_enter(p, index, s->carried);
 	if (s->key[0].proto != IP_TCP)
 		return;
-	const struct carry_side side[2] = { side_of(&s->tcp[0]), side_of(&s->tcp[1]) };
-	carry_put(p->carried.carry, s->carried, side);
+	const struct carry_side side[2] = { side_of(s, 0), side_of(s, 1) };
+	carry_put(p->carried.carry, s->carried, side, tcp_of(s));
 }
 
 static void carried_end(void *context, uint32_t index)
@@ -193,9 +217,15 @@ static bool link_addresses(struct pipeline *p, const struct fw_forwarding *f, ui
 
 /* ---- placing ---- */
 
+/* The interface that packets of a direction come by; before the first one, the one by which the other direction leaves. */
+static uint32_t comes_by(const struct fw_session *s, uint32_t d)
+{
+	return s->interface[d] == (uint16_t)TRAIN_NONE ? s->forwarding[1 - d].out_interface : s->interface[d];
+}
+
 static struct carry_key key_of(const struct pipeline *p, const struct fw_session *s, uint32_t d)
 {
-	struct carry_key k = { .interface = p->interfaces[s->interface[d]].link };
+	struct carry_key k = { .interface = p->interfaces[comes_by(s, d)].link };
 
 	memcpy(k.src, s->key[d].src, sizeof k.src);
 	memcpy(k.dst, s->key[d].dst, sizeof k.dst);
@@ -230,9 +260,9 @@ static bool way_is_known(const struct pipeline *p, const struct fw_session *s, u
 
 	if (f->generation != pipeline_generation(p) || f->tunnel != TRAIN_NONE ||
 		f->out_interface >= p->snapshot->interfaces.count ||
-		s->interface[d] >= p->snapshot->interfaces.count || p->zone_has_tunnels[s->zones.zone[d]])
+		comes_by(s, d) >= p->snapshot->interfaces.count || p->zone_has_tunnels[s->zones.zone[d]])
 		return false;
-	const struct pipeline_interface *in = &p->interfaces[s->interface[d]],
+	const struct pipeline_interface *in = &p->interfaces[comes_by(s, d)],
 					*out = &p->interfaces[f->out_interface];
 	return in->link != ROUTE_NONE && !in->bare && in->zone == s->zones.zone[d] && out->up && !out->bare &&
 	       out->link != ROUTE_NONE;
@@ -256,16 +286,26 @@ static bool is_translated_tunnel(const struct fw_session *s)
 	return false;
 }
 
+/* One that is not established, or UDP, is not always worth it, and not at any price. */
+static bool is_worth_it(const struct pipeline *p, const struct fw_session *s)
+{
+	const struct carry *c = p->carried.carry;
+
+	if (s->key[0].proto != IP_TCP)
+		return s->packets[0] + s->packets[1] >= CARRIED_AFTER;
+	return s->state == FW_TCP_ESTABLISHED || carry_opening(c) < carry_records(c) / CARRIED_OPENING;
+}
+
 static void place(struct pipeline *p, uint32_t index)
 {
 	struct carried *c = &p->carried;
 	const struct fw_session *s = fw_session(p->fw, index);
 	struct carry_entry e;
 
-	if (!s || pipeline_carries(p, index, s) || s->packets[0] + s->packets[1] < CARRIED_AFTER ||
+	if (!s || pipeline_carries(p, index, s) || !is_worth_it(p, s) ||
 		!fw_session_may_be_carried(p->fw, index, p->now) || screen_watches(p, s) ||
-		is_translated_tunnel(s) || !way_is_known(p, s, 0) || !way_is_known(p, s, 1) ||
-		alg_may_read(p, s))
+		is_translated_tunnel(s) || !way_is_known(p, s, 0) || alg_may_read(p, s) ||
+		(s->state == FW_TCP_SYN_SENT && !forward_answers(p, index)) || !way_is_known(p, s, 1))
 		return;
 	if (fw_is_carried(s))
 		carried_sync(p, index); /* removes what is no link */
@@ -279,8 +319,10 @@ static void place(struct pipeline *p, uint32_t index)
 		!link_addresses(p, &s->forwarding[1], e.way[1].mac))
 		return;
 	if (s->key[0].proto == IP_TCP) {
-		e.side[0] = side_of(&s->tcp[0]);
-		e.side[1] = side_of(&s->tcp[1]);
+		e.side[0] = side_of(s, 0);
+		e.side[1] = side_of(s, 1);
+		e.tcp = tcp_of(s);
+		e.mss = (uint16_t)MIN_OF(fw_session_mss(p->fw, s), (uint32_t)UINT16_MAX);
 	}
 	uint32_t link = carry_place(c->carry, fw_is_carried(s) ? s->carried : 0, &e, p->now);
 	fw_session_link(p->fw, index, link);
@@ -304,17 +346,46 @@ void carried_offer(struct pipeline *p, const struct train *t)
 	c->offers[c->offers_n++] = t->session;
 }
 
-void carried_burst(struct pipeline *p)
+/* Those of TCP before the burst is sent, if they are not established: their answers may come while it is. */
+void carried_burst(struct pipeline *p, bool is_sent)
 {
 	struct carried *c = &p->carried;
+	bool places = p->snapshot && p->snapshot->offload && !p->trace.on && !p->capture.ring;
 
-	if (p->snapshot && p->snapshot->offload && !p->trace.on && !p->capture.ring)
-		for (uint32_t i = 0; i < c->offers_n; i++)
+	for (uint32_t i = 0; places && i < c->offers_n; i++) {
+		const struct fw_session *s = fw_session(p->fw, c->offers[i]);
+		bool opens = s && s->key[0].proto == IP_TCP && s->state < FW_TCP_ESTABLISHED;
+		if (opens != is_sent)
 			place(p, c->offers[i]);
-	c->offers_n = 0;
+	}
+	if (is_sent)
+		c->offers_n = 0;
 }
 
 /* ---- between bursts ---- */
+
+/* Connections that the programs have opened or closed, before anything is decided: half-open ones are counted and closed ones
+ * give their ports to the next. */
+void carried_notes(struct pipeline *p, mono_ns now)
+{
+	struct carried *c = &p->carried;
+	uint32_t link, index, id;
+	bool lost = false;
+
+	if (!c->carry)
+		return;
+	c->now = now;
+	while ((link = carry_noted(c->carry, &index, &id, &lost)) != 0) {
+		const struct fw_session *s = fw_session(p->fw, index);
+		if (!s || s->carried != link || s->id != id)
+			continue;
+		carried_sync(p, index);
+		if (tcp_of(s) == CARRY_TCP_CLOSED)
+			carried_end(p, index);
+	}
+	if (lost)
+		c->pass_at = now;
+}
 
 void pipeline_carry_check(struct pipeline *p)
 {
@@ -340,6 +411,10 @@ static void record_visit(struct pipeline *p, uint32_t link, uint32_t index, uint
 		s = fw_session_current(p->fw, index, c->now);
 		if (!s)
 			return; /* a new policy has ended it */
+		if (tcp_of(s) == CARRY_TCP_CLOSED) {
+			carried_end(p, index);
+			return;
+		}
 		bool is_short = carry_used(c->carry) > carry_records(c->carry) / 8 * 7;
 		if (!p->snapshot->offload || (is_short && c->now > s->last_seen + CARRIED_IDLE))
 			carried_end(p, index);
@@ -356,7 +431,7 @@ mono_ns pipeline_carry_timers(struct pipeline *p, mono_ns now)
 
 	if (!c->carry || !p->snapshot)
 		return UINT64_MAX;
-	c->now = now;
+	carried_notes(p, now);
 	if (now >= c->beat_at) {
 		carry_beat(c->carry, now);
 		c->beat_at = now + CARRY_BEAT_NS;

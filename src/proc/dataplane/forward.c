@@ -780,6 +780,41 @@ static void forward_session(struct pipeline *p, struct packet_context *ctx)
 		forward_renew(p, ctx, &packet);
 }
 
+bool forward_answers(struct pipeline *p, uint32_t index)
+{
+	const struct fw_session *s = fw_session(p->fw, index);
+	const struct fw_key *k = &s->key[1];
+	struct train t = { .session = index,
+		.flags = TRAIN_REPLY,
+		.in_interface = s->forwarding[0].out_interface,
+		.out_interface = TRAIN_NONE,
+		.tunnel = TRAIN_NONE,
+		.in_zone = s->zones.zone[1],
+		.vrf = k->vrf,
+		.src = fw_key_src(k),
+		.dst = fw_key_dst(k),
+		.src_port = k->src_port,
+		.dst_port = k->dst_port,
+		.proto = k->proto };
+	struct packet_context ctx = { .t = &t, .in_tunnel = TRAIN_NONE };
+	const struct selectors_packet packet = packet_of_session(s, &t);
+	struct forwarding_decision decision;
+
+	if (s->forwarding[1].generation == pipeline_generation(p))
+		return true;
+	if (arrival_check(p, &ctx, &packet) != DROP_NONE ||
+		forward_lookup(p, &t, &packet, fw_session_forwarding(p->fw, &t), s->key[0].vrf, &decision) !=
+			DROP_NONE ||
+		decision.interface == TRAIN_NONE || decision.zone != s->zones.zone[0] ||
+		has_other_vrf(s, &t, &decision) || nat_address_gone(p, &t, &decision))
+		return false;
+	decision_set(&ctx, &decision);
+	if (s->flags & FW_SESSION_TRANSLATED && leaves_past_tunnel(p, &t, &s->key[0]))
+		return false;
+	forward_cache(p, &ctx, &decision);
+	return true;
+}
+
 /* Who was sent datagrams and has sent some back is not flooded; ICMP queries count whether they are answered or not. */
 static bool session_is_answered(const struct pipeline *p, const struct train *t)
 {

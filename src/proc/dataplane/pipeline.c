@@ -312,6 +312,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	p->now = now;
 	p->scratch_n = 0;
 	pipeline_carry_check(p);
+	carried_notes(p, now);
 	alg_burst(p);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet_context *ctx = &list[passed];
@@ -345,8 +346,9 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	}
 	egress_flush(p);
 	assert(p->batch.packets == 0 && p->batch.n == 0);
+	carried_burst(p, false);
 	p->io.flush(p->io.context);
-	carried_burst(p);
+	carried_burst(p, true);
 	fw_reassemble_done(p->fw);
 	if (p->trace.on)
 		trace_flush(p);

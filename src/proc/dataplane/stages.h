@@ -135,6 +135,9 @@ void proxies_load(struct pipeline *p, const struct snapshot *old);
  * link takes of a packet that leaves with this family. */
 uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link);
 uint32_t forward_link_mtu(const struct pipeline *p, const struct fw_forwarding *cached, uint8_t family);
+/* Decides the way of the answers to a session that has none yet, as its first answer would; by the session's index. False: it
+ * takes that packet. */
+bool forward_answers(struct pipeline *p, uint32_t index);
 
 /* alg.c: is the text of its packets read, or may it be? */
 bool alg_may_read(const struct pipeline *p, const struct fw_session *s);
@@ -142,7 +145,10 @@ bool alg_may_read(const struct pipeline *p, const struct fw_session *s);
 /* carried.c */
 void carried_offer(
 	struct pipeline *p, const struct train *t); /* t leaves by a link: its session may be carried */
-void carried_burst(struct pipeline *p);		    /* the burst has been sent */
+/* Before the burst is sent, and after it. */
+void carried_burst(struct pipeline *p, bool is_sent);
+void carried_notes(
+	struct pipeline *p, mono_ns now); /* what the programs have noted, before sessions are looked up */
 void carried_neighbour(
 	struct pipeline *p, uint32_t link, const struct ip_addr *addr); /* its state may be another */
 

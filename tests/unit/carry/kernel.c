@@ -142,6 +142,12 @@ long bpf_csum_update(struct __sk_buff *skb, uint32_t sum)
 
 long bpf_skb_change_tail(struct __sk_buff *skb, uint32_t n, uint64_t flags)
 {
+	const struct kernel_packet *p = packet_of(skb);
+	bool v4 = load_be16(p->frame + 12) == 0x0800, tcp = p->frame[v4 ? 23 : 20] == 6;
+
+	/* __bpf_skb_min_len() */
+	if (p->partial && n < (v4 ? 34u : 54u) + (tcp ? 18 : 8))
+		return -22;
 	if (n > skb->len)
 		return -1;
 	skb->len = n;

@@ -13,10 +13,11 @@ static const uint8_t hash_key[16] = { 1, 2, 3 };
 
 static int setup(void **state)
 {
-	tables = (struct carry_tables){ calloc(1, sizeof *tables.head),
+	tables = (struct carry_tables){ aligned_alloc(64, sizeof *tables.head),
 		aligned_alloc(64, CARRY_BUCKETS * sizeof *tables.buckets),
 		aligned_alloc(64, CARRY_RECORDS_MAX * sizeof *tables.records) };
 	assert_true(tables.head && tables.buckets && tables.records);
+	memset(tables.head, 0, sizeof *tables.head);
 	memset(tables.buckets, 0, CARRY_BUCKETS * sizeof *tables.buckets);
 	memset(tables.records, 0, CARRY_RECORDS_MAX * sizeof *tables.records);
 	carry_tables_begin(&tables, hash_key, false);
@@ -33,7 +34,9 @@ static int teardown(void **state)
 
 static struct carry_entry entry(uint32_t n)
 {
-	struct carry_entry e = { .family = 4, .proto = 6, .session = n, .id = n + 100 };
+	struct carry_entry e = {
+		.family = 4, .proto = 6, .tcp = CARRY_TCP_ESTABLISHED, .session = n, .id = n + 100
+	};
 
 	memcpy(e.key[0].src, &n, sizeof n);
 	memcpy(e.key[1].dst, &n, sizeof n);
@@ -110,7 +113,7 @@ static void one_session(void **state)
 	carry_take(c, link, &x);
 	assert_true(x.packets[0] == 0 && x.octets[0] == 0 && x.last == 50);
 	struct carry_side side[2] = { { 1500, 1900, 600, 0xfffffff0u, 0 }, { 900, 2500, 400, 901, 0 } };
-	carry_put(c, link, side);
+	carry_put(c, link, side, CARRY_TCP_ESTABLISHED);
 	carry_take(c, link, &x);
 	assert_true(x.side[0].end == 1500 && x.side[0].max_end == 2000 && x.side[0].max_window == 600 &&
 		    x.side[0].ack == 900 && x.side[0].scale == 7);
@@ -276,6 +279,63 @@ static void goes_on(void **state)
 	carry_free(c);
 }
 
+/* A program's note, and more of them than there is room for. */
+static void notes(void **state)
+{
+	struct carry *c = carry_new(&tables, 1, 2);
+	struct carry_notes *n = &tables.head->notes[1];
+	struct carry_entry e = entry(9);
+	uint32_t session, id;
+	bool lost;
+
+	e.tcp = CARRY_TCP_SYN_SENT;
+	uint32_t link = carry_place(c, 0, &e, 5 * NS_PER_S);
+	assert_int_equal(carry_opening(c), 1);
+	for (uint32_t i = 0; i < 3 * CARRY_NOTES; i++) {
+		assert_int_equal(carry_noted(c, &session, &id, &lost), 0);
+		assert_false(lost);
+		n->written++;
+		assert_int_equal(carry_noted(c, &session, &id, &lost), 0); /* it is not there yet */
+		n->at[(n->written - 1) % CARRY_NOTES] = 1 + 2 * (link - 1) + i % 2;
+		assert_int_equal(carry_noted(c, &session, &id, &lost), link);
+		assert_true(session == 9 && id == 109);
+	}
+	/* Of another worker, and of nothing. */
+	for (uint32_t i = 0; i < 2; i++)
+		n->at[n->written++ % CARRY_NOTES] = i ? 1 + 2 * link : 1;
+	assert_int_equal(carry_noted(c, &session, &id, &lost), 0);
+	n->written += CARRY_NOTES + 1;
+	assert_int_equal(carry_noted(c, &session, &id, &lost), 0);
+	assert_true(lost);
+	carry_noted(c, &session, &id, &lost);
+	assert_false(lost);
+	/* The state is followed when somebody asks. */
+	struct carry_passed x;
+	struct carry_record *r = &tables.records[link - 1];
+	r->tcp = CARRY_TCP_ANSWERING;
+	carry_take(c, link, &x);
+	assert_true(x.tcp == CARRY_TCP_SYN_SENT && carry_opening(c) == 1);
+	r->tcp = CARRY_TCP_SYN_RECEIVED;
+	carry_put(c, link, e.side, CARRY_TCP_SYN_RECEIVED);
+	assert_int_equal(carry_opening(c), 1);
+	carry_put(c, link, e.side, CARRY_TCP_ESTABLISHED);
+	assert_int_equal(r->tcp, CARRY_TCP_ESTABLISHED);
+	assert_int_equal(carry_opening(c), 0);
+	r->tcp = CARRY_TCP_CLOSED;
+	carry_put(c, link, e.side, CARRY_TCP_ESTABLISHED);
+	carry_take(c, link, &x);
+	assert_int_equal(x.tcp, CARRY_TCP_CLOSED);
+	carry_stop(c, link);
+	carry_give(c, link, 5 * NS_PER_S);
+	e.tcp = CARRY_TCP_SYN_RECEIVED;
+	link = carry_place(c, 0, &e, 5 * NS_PER_S);
+	assert_int_equal(carry_opening(c), 1);
+	carry_stop(c, link);
+	assert_int_equal(carry_opening(c), 0);
+	carry_give(c, link, 5 * NS_PER_S);
+	carry_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +345,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(full, setup, teardown),
 		cmocka_unit_test_setup_teardown(bucket_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(notes, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * dropped and why, TCP's numbers, counters and ends must be the same.
  */
 #include "../carry/kernel.h"
+#include "carried_teams.h"
 #include "firewall/internal.h"
 #include "gate.h"
 
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define WORKERS	 4
 #define FLOWS	 16
 #define SESSIONS 256
 
@@ -25,16 +25,9 @@ static const char *const nats[] = { "",
 	"  rule all6 { from trust; to untrust; then { source-nat interface-ipv6; } } } }" };
 static const char *nat;
 
-/* carries: the one with programs; plain: without. */
-struct team {
-	struct gate gate[WORKERS];
-	struct gate_queue queues[WORKERS];
-	uint32_t on_the_way, n;
-};
-static struct team carries, plain;
+struct team carries, plain;
 static struct carry_tables tables;
-/* What counters of rules count: not what had not been entered when a process died, or a policy ended the session. */
-static bool rules_differ;
+bool rules_differ;
 static uint64_t seed, sent, passed, lost;
 
 static uint32_t some(uint32_t n)
@@ -97,7 +90,7 @@ static void end(void)
 	kernel_done();
 }
 
-static mono_ns now(void)
+mono_ns now(void)
 {
 	return plain.gate[0].now;
 }
@@ -262,74 +255,6 @@ static void both(uint32_t link, const struct train *t)
 	}
 }
 
-/* ---- what the tables say ---- */
-
-static const struct fw_session *find_in(struct firewall *fw, const struct fw_key *k)
-{
-	for (uint32_t i = 0; i < fw_sessions_used(fw); i++) {
-		fw_adopt_at(fw, i);
-		const struct fw_session *s = fw_session(fw, i);
-		if (s && fw_key_equal(&s->key[0], k))
-			return fw_session_current(fw, i, now());
-	}
-	return NULL;
-}
-
-/* By its first key. */
-static const struct fw_session *find(struct team *t, const struct fw_key *k)
-{
-	const struct fw_session *s = NULL;
-
-	for (uint32_t i = 0; i < t->n && !s; i++)
-		s = find_in(t->gate[i].fw, k);
-	return s;
-}
-
-static void sessions_equal(const struct fw_session *a, const struct fw_session *b)
-{
-	assert_memory_equal(a->key, b->key, sizeof a->key);
-	assert_int_equal(a->state, b->state);
-	assert_int_equal(a->flags, b->flags);
-	for (uint32_t d = 0; d < 2; d++) {
-		assert_int_equal(a->packets[d], b->packets[d]);
-		assert_int_equal(a->bytes[d], b->bytes[d]);
-	}
-	assert_memory_equal(a->tcp, b->tcp, sizeof a->tcp);
-	assert_memory_equal(&a->noted, &b->noted, sizeof a->noted);
-	assert_int_equal(a->last_seen, b->last_seen);
-	assert_int_equal(a->expires, b->expires);
-}
-
-static void tables_equal(void)
-{
-	for (uint32_t i = 0; i < plain.n; i++) {
-		struct firewall *a = carries.gate[i].fw, *b = plain.gate[i].fw;
-		const struct pipeline *p = &carries.gate[i].p, *q = &plain.gate[i].p;
-		while (!fw_sweep(a, now(), UINT32_MAX) || !fw_sweep(b, now(), UINT32_MAX)) {
-		}
-		assert_int_equal(fw_counters(a)->sessions_now, fw_counters(b)->sessions_now);
-		for (uint32_t k = 0; k < fw_sessions_used(b); k++) {
-			const struct fw_session *t = fw_session_current(b, k, now());
-			const struct fw_session *s = t ? find_in(a, &t->key[0]) : NULL;
-			assert_int_equal(!!s, !!t);
-			if (s)
-				sessions_equal(s, t);
-		}
-		for (uint32_t r = 0; r < p->snapshot->rules.count && !rules_differ; r++) {
-			assert_int_equal(fw_rule_hits(a, r)->packets, fw_rule_hits(b, r)->packets);
-			assert_int_equal(fw_rule_hits(a, r)->bytes, fw_rule_hits(b, r)->bytes);
-		}
-		for (uint32_t k = 0; plain.n == 1 && k < 2; k++) {
-			assert_int_equal(p->interfaces[k].packets_in, q->interfaces[k].packets_in);
-			assert_int_equal(p->interfaces[k].bytes_in, q->interfaces[k].bytes_in);
-			assert_int_equal(p->interfaces[k].packets_out, q->interfaces[k].packets_out);
-			assert_int_equal(p->interfaces[k].bytes_out, q->interfaces[k].bytes_out);
-		}
-		if (plain.n == 1)
-			assert_int_equal(p->packets_in + p->bytes_out, q->packets_in + q->bytes_out);
-	}
-}
-
 /* ---- traffic ---- */
 
 struct flow {
@@ -434,6 +359,19 @@ static void oddities(struct train *t, bool v6)
 	}
 }
 
+/* Of a SYN and of its answer. Once larger than what may be announced. */
+static void syn_options(struct packet_spec *s)
+{
+	static const uint8_t rows[][12] = { { 2, 4, 5, 160, 1, 3, 3, 7, 4, 2, 1, 1 },
+		{ 2, 4, 5, 160, 4, 2, 1, 1, 1, 1, 1, 0 }, { 2, 4, 5, 180, 1, 3, 3, 20, 4, 2, 1, 1 },
+		{ 2, 4, 35, 40, 1, 3, 3, 2, 1, 1, 4, 2 } };
+
+	if (some(4) == 0)
+		return;
+	s->options = rows[some(COUNT_OF(rows))];
+	s->options_n = sizeof *rows;
+}
+
 static void packet_goes(struct flow *f, uint32_t n)
 {
 	static struct packet p;
@@ -477,11 +415,14 @@ static void packet_goes(struct flow *f, uint32_t n)
 		} else if (session->state == FW_TCP_SYN_SENT) {
 			s.flags = d ? TCP_SYN | TCP_ACK : TCP_SYN;
 			s.seq = d ? next_random(&seed) : session->tcp[0].end - 1;
-			s.ack = session->tcp[0].end;
+			s.ack = session->tcp[0].end - (some(20) == 0);
+			if (d && some(10) == 0)
+				s.flags = some(2) ? TCP_RST | TCP_ACK : TCP_ACK;
+			syn_options(&s);
 		} else {
-			s.flags = TCP_ACK;
+			s.flags = some(20) ? TCP_ACK : TCP_RST;
 			s.seq = session->tcp[d].end;
-			s.ack = session->tcp[1 - d].end;
+			s.ack = session->tcp[1 - d].end - (some(10) == 0);
 		}
 	} else if (f->tcp) {
 		if (some(2)) {
@@ -489,6 +430,11 @@ static void packet_goes(struct flow *f, uint32_t n)
 			s.options_n = sizeof stamps;
 		}
 		tcp_numbers(&s, session, d);
+		if (some(60) == 0) { /* the end that most connections of a short life have */
+			s.flags = (uint8_t)(TCP_RST | (some(2) ? TCP_ACK : 0));
+			s.seq = session->tcp[d].end;
+			s.payload_n = segment = 0;
+		}
 	}
 	struct train t = packet_make(&p, &s);
 	t.segment_size = segment;
@@ -598,6 +544,8 @@ static void model(uint32_t workers, uint64_t from, uint32_t steps)
 
 static struct packet packet;
 
+static const uint8_t *options; /* four octets of them, of the packets below */
+
 static struct train of_flow(struct flow *f, uint32_t d, uint8_t flags, size_t payload)
 {
 	struct fw_key key = flow_key(f);
@@ -612,6 +560,8 @@ static struct train of_flow(struct flow *f, uint32_t d, uint8_t flags, size_t pa
 		.flags = flags,
 		.seq = s ? s->tcp[d].end : 100,
 		.ack = s ? s->tcp[1 - d].end : 0,
+		.options = options,
+		.options_n = options ? 4 : 0,
 		.payload_n = payload };
 
 	return packet_make(&packet, &spec);
@@ -647,6 +597,74 @@ static void established(struct flow *f, uint32_t n)
 		time_goes(NS_PER_MS);
 	}
 	assert_true(is_carried(f, 0) && is_carried(f, 1));
+}
+
+/* Of a short connection the SYN alone comes here; it is half-open until the kernel has seen it answered. */
+static void short_connection(void **state)
+{
+	static const uint8_t mss[] = { 2, 4, 35, 40 };
+	struct flow f;
+	struct firewall *fw;
+	struct carry *carry;
+
+	nat = nats[1];
+	begin(1);
+	fw = carries.gate[0].fw;
+	carry = carries.gate[0].p.carried.carry;
+	for (uint32_t by_data_plane = 0; by_data_plane < 2; by_data_plane++) {
+		flow_new(&f, 0);
+		sent = passed = 0;
+		goes(&f, 0, TCP_SYN, 0);
+		assert_int_equal(carry_opening(carry), 1);
+		options = by_data_plane ? mss : NULL; /* it is to be clamped */
+		goes(&f, 1, TCP_SYN | TCP_ACK, 0);
+		options = NULL;
+		assert_int_equal(fw_counters(fw)->half_open_now, 1);
+		goes(&f, 0, TCP_ACK, 0);
+		time_goes(0);
+		assert_int_equal(fw_counters(fw)->half_open_now, 0);
+		assert_int_equal(carry_opening(carry), 0);
+		goes(&f, 1, TCP_ACK | TCP_PSH, 1);
+		goes(&f, 0, TCP_RST | TCP_ACK, 0);
+		assert_int_equal(passed, 1 + by_data_plane);
+		assert_int_equal(sent, 4 - by_data_plane);
+		time_goes(0);
+		assert_int_equal(carry_used(carry), 0);
+		goes(&f, 1, TCP_ACK, 5); /* dropped, by both */
+		tables_equal();
+		goes(&f, 0, TCP_SYN, 0); /* the next one by the same ports */
+		assert_int_equal(fw_counters(fw)->half_open_now, 1);
+		goes(&f, 1, TCP_RST | TCP_ACK, 0); /* refused */
+		time_goes(0);
+		assert_int_equal(carry_used(carry), 0);
+		tables_equal();
+	}
+	end();
+}
+
+/* Who opens connections that nobody answers leaves records to those that are established. */
+static void opening(void **state)
+{
+	struct flow f, other;
+
+	established(&f, 0);
+	struct carry *c = carries.gate[0].p.carried.carry;
+	for (uint32_t i = 1; carry_opening(c) < carry_records(c) / CARRIED_OPENING; i++) {
+		struct carry_entry e = { .family = 4, .proto = IP_TCP, .tcp = CARRY_TCP_SYN_SENT };
+		memcpy(e.key[0].src, &i, sizeof i);
+		memcpy(e.key[1].dst, &i, sizeof i);
+		carry_place(c, 0, &e, now()); /* in most buckets */
+	}
+	assert_true(is_carried(&f, 0) && is_carried(&f, 1));
+	flow_new(&other, 4);
+	sent = 0;
+	goes(&other, 0, TCP_SYN, 0);
+	goes(&other, 1, TCP_SYN | TCP_ACK, 0);
+	goes(&other, 0, TCP_ACK, 0);
+	assert_int_equal(sent, 0);
+	assert_true(is_carried(&other, 0) && is_carried(&other, 1));
+	tables_equal();
+	end();
 }
 
 /* Nothing is carried two seconds after the last beat, and everything again after the next one. */
@@ -846,6 +864,8 @@ static void four_workers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(short_connection),
+		cmocka_unit_test(opening),
 		cmocka_unit_test(good_for_two_seconds),
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(idle),
