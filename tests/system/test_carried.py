@@ -159,3 +159,30 @@ def test_forged_segments(lab):
         wait_carried(lab, "tcp")
     assert not capture.holds(MARK)
     assert not tcp.failure, tcp.failure
+
+
+def datagram(lab, row, link, mark=MARK, **ip):
+    """One of the carried session, in host-a's name."""
+    from scapy.all import IP, UDP, Raw
+    address, port = row["src"].rsplit(":", 1)
+    return link / IP(src=address, dst=WEB, **ip) / UDP(sport=int(port), dport=5201) / Raw(mark)
+
+
+def test_odd_datagrams(lab):
+    """None of these is forwarded, though all have the session's addresses and ports."""
+    from scapy.all import Dot1Q, Ether
+    ours = Ether(src=own_mac(lab, "host-a"), dst=own_mac(lab, "hq", "lan0"))
+    to = [Ether(src=ours.src, dst=dst) for dst in ("ff:ff:ff:ff:ff:ff", "02:00:00:00:99:99", "01:00:5e:00:00:01")]
+    links = [ours / Dot1Q(vlan=5), ours / Dot1Q(vlan=5) / Dot1Q(vlan=6), *to]
+    headers = [{"ttl": 1}, {"chksum": 0x1234}, {"flags": "MF"}, {"frag": 8}, {"version": 5}, {"ihl": 4}, {"len": 300}]
+    outside = Ether(src=own_mac(lab, "internet", "hq0"), dst=own_mac(lab, "hq", "wan0"))
+    with UdpStream(lab, "host-a", "web", WEB) as udp, Capture(lab, "web", "eth0", "udp port 5201") as capture:
+        row = wait_carried(lab, "udp")
+        send_frames(lab, "host-a", [datagram(lab, row, link) for link in links] * 2)
+        send_frames(lab, "host-a", [datagram(lab, row, ours, **fields) for fields in headers] * 2)
+        send_frames(lab, "internet", [datagram(lab, row, outside)] * 2, interface="hq0")
+        send_frames(lab, "host-a", [datagram(lab, row, ours, mark=b"an ordinary one ")])
+        udp.wait_flowing()
+        packets_carried(lab)
+    assert capture.holds(b"an ordinary one ")
+    assert not capture.holds(MARK)
