@@ -9,6 +9,7 @@
  *
  * After the burst has been sent, so that what the kernel forwards does not overtake it; but for a SYN, which nothing follows.
  */
+#include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 
@@ -135,16 +136,6 @@ static void carried_end(void *context, uint32_t index)
 
 /* ---- neighbours ---- */
 
-static struct carried_neighbour *neighbour_place(
-	struct pipeline *p, uint32_t link, const struct ip_addr *addr)
-{
-	uint32_t h = link * 0x9e3779b1u;
-
-	for (uint32_t i = 0; i < 16; i += 4)
-		h = (h ^ load_be32(addr->b + i)) * 0x85ebca6bu;
-	return &p->carried.neighbours[(h ^ h >> 15) % CARRIED_NEIGHBOURS];
-}
-
 static bool is_at(const struct carried_neighbour *n, uint32_t link, const struct ip_addr *addr)
 {
 	return n->link == link && addr_equal(&n->addr, addr);
@@ -155,12 +146,28 @@ static uint32_t epoch_now(const struct pipeline *p)
 	return __atomic_load_n(&p->carried.tables.head->epoch, __ATOMIC_RELAXED);
 }
 
+/* Its place in this epoch, or a free one of its set; NULL: all are taken by others. Hosts choose their addresses. */
+static struct carried_neighbour *neighbour_place(
+	struct pipeline *p, uint32_t link, const struct ip_addr *addr, uint32_t epoch)
+{
+	uint64_t key[3] = { 0, 0, link };
+
+	_Static_assert(sizeof addr->b == 2 * sizeof key[0], "in front of the link");
+	memcpy(key, addr->b, sizeof addr->b);
+	struct carried_neighbour *set =
+		p->carried.neighbours[siphash13(p->hash_key, key, sizeof key) % CARRIED_NEIGHBOUR_SETS];
+	for (uint32_t i = 0; i < CARRIED_NEIGHBOUR_WAYS; i++)
+		if (set[i].epoch != epoch || is_at(&set[i], link, addr))
+			return &set[i]; /* they are taken in order: none behind a free one is of this epoch */
+	return NULL;
+}
+
 static void neighbour_use(struct pipeline *p, uint32_t link, const struct ip_addr *addr, const uint8_t mac[6])
 {
-	struct carried_neighbour *n = neighbour_place(p, link, addr);
 	uint32_t epoch = epoch_now(p);
+	struct carried_neighbour *n = neighbour_place(p, link, addr, epoch);
 
-	if (n->epoch == epoch && !is_at(n, link, addr)) {
+	if (!n) {
 		p->carried.neighbours_lost = epoch;
 		return;
 	}
@@ -172,9 +179,9 @@ void carried_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr *
 {
 	if (!p->carried.carry)
 		return;
-	const struct carried_neighbour *used = neighbour_place(p, link, addr);
 	uint32_t epoch = epoch_now(p);
-	bool known = used->epoch == epoch && is_at(used, link, addr);
+	const struct carried_neighbour *used = neighbour_place(p, link, addr, epoch);
+	bool known = used && used->epoch == epoch;
 	if (!known && p->carried.neighbours_lost != epoch)
 		return;
 	const struct route_neighbour *n = route_neighbour_find(p->routes, link, addr);
@@ -189,8 +196,11 @@ static void neighbours_confirm(struct pipeline *p, mono_ns now)
 	uint32_t epoch = epoch_now(p);
 
 	p->now = now;
-	for (uint32_t i = 0; i < CARRIED_NEIGHBOURS && carry_used(p->carried.carry) > 0; i++) {
-		const struct carried_neighbour *used = &p->carried.neighbours[i];
+	for (uint32_t i = 0;
+		i < CARRIED_NEIGHBOUR_SETS * CARRIED_NEIGHBOUR_WAYS && carry_used(p->carried.carry) > 0;
+		i++) {
+		const struct carried_neighbour *used =
+			&p->carried.neighbours[i / CARRIED_NEIGHBOUR_WAYS][i % CARRIED_NEIGHBOUR_WAYS];
 		const struct route_neighbour *n =
 			used->epoch == epoch ? route_neighbour_find(p->routes, used->link, &used->addr)
 					     : NULL;

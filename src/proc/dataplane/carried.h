@@ -23,7 +23,7 @@ struct carried {
 		uint32_t epoch, link;
 		struct ip_addr addr;
 		uint8_t mac[6];
-	} neighbours[CARRIED_NEIGHBOURS];
+	} neighbours[CARRIED_NEIGHBOUR_SETS][CARRIED_NEIGHBOUR_WAYS];
 	uint32_t neighbours_lost; /* the last epoch in which one found no place, and one more; 0: none */
 	uint64_t packets, placed, taken_back, no_room;
 };

@@ -165,14 +165,16 @@
 
 /* Packets of both directions before a session of UDP is carried: a question and its answer are over before it pays. TCP is from its
  * SYN on: each packet of a connection that comes here costs some microseconds. */
-#define CARRIED_AFTER	3
+#define CARRIED_AFTER	       3
 /* Of a worker's records one of so many may be of sessions that are not established, so that who opens them leaves room. */
-#define CARRIED_OPENING 4
-#define CARRIED_NEIGHBOURS                                                                                   \
-	512		   /* that carried sessions are sent to; beyond it any change of a neighbour counts */
-#define CARRIED_BUDGET 512 /* records of each round between bursts */
+#define CARRIED_OPENING	       4
+/* Neighbours that carried sessions are sent to: sets, and places in each. Where a set is full, any change of a neighbour ends what
+ * is carried in this epoch: of 500, which the kernel's table may have (operating.md), in one of twenty epochs. */
+#define CARRIED_NEIGHBOUR_SETS 256
+#define CARRIED_NEIGHBOUR_WAYS 8
+#define CARRIED_BUDGET	       512 /* records of each round between bursts */
 /* With seven of eight records used, those idle for so long are taken back. */
-#define CARRIED_IDLE   (10 * NS_PER_S)
+#define CARRIED_IDLE	       (10 * NS_PER_S)
 
 /* One line of the log for each zone and screen, of each worker. */
 #define SCREEN_SAY_EVERY (10 * NS_PER_S)

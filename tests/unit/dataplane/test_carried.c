@@ -744,6 +744,57 @@ static void time_to_come(void **state)
 	end();
 }
 
+static void datagram_goes(uint32_t host, uint32_t d)
+{
+	char src[ADDR_TEXT_MAX];
+	struct packet_spec s = { .src = d ? "203.0.113.9" : src,
+		.dst = d ? src : "203.0.113.9",
+		.proto = IP_UDP,
+		.src_port = d ? 9 : 2000,
+		.dst_port = d ? 2000 : 9,
+		.payload_n = 50 };
+
+	snprintf(src, sizeof src, "10.1.0.%u", host);
+	struct train t = packet_make(&packet, &s);
+	both(d ? GATE_WAN : GATE_LAN, &t);
+}
+
+/* As many hosts as a link may well have: what becomes of one that no carried session is sent to changes nothing. */
+static void many_neighbours(void **state)
+{
+	enum { HOSTS = 200 };
+	struct route_neighbour n = {
+		.link = GATE_LAN, .state = ROUTE_NEIGHBOUR_VALID, .mac = { 2, 0, 0, 9 }
+	};
+
+	nat = nats[0];
+	begin(1);
+	for (uint32_t i = 3; i < 3 + HOSTS + 1; i++) {
+		n.addr = addr_v4((const uint8_t[]){ 10, 1, 0, (uint8_t)i });
+		n.mac[5] = (uint8_t)i;
+		assert_int_equal(route_neighbour_set(carries.gate[0].routes, &n), RC_OK);
+		assert_int_equal(route_neighbour_set(plain.gate[0].routes, &n), RC_OK);
+	}
+	for (uint32_t i = 3; i < 3 + HOSTS; i++)
+		for (uint32_t k = 0; k < CARRIED_AFTER + 2; k++)
+			datagram_goes(i, k & 1);
+	assert_int_equal(carry_used(carries.gate[0].p.carried.carry), HOSTS);
+	uint32_t epoch = tables.head->epoch;
+	for (uint32_t k = 0; k < 3; k++) { /* n: the one after the last */
+		n.state = k == 0   ? ROUTE_NEIGHBOUR_STALE
+			  : k == 1 ? ROUTE_NEIGHBOUR_FAILED
+				   : ROUTE_NEIGHBOUR_VALID;
+		assert_int_equal(route_neighbour_set(carries.gate[0].routes, &n), RC_OK);
+		pipeline_neighbour(&carries.gate[0].p, GATE_LAN, &n.addr, now());
+	}
+	assert_int_equal(tables.head->epoch, epoch);
+	n.addr = addr_v4((const uint8_t[]){ 10, 1, 0, 3 }); /* and of one that is, something */
+	assert_int_equal(route_neighbour_set(carries.gate[0].routes, &n), RC_OK);
+	pipeline_neighbour(&carries.gate[0].p, GATE_LAN, &n.addr, now());
+	assert_int_equal(tables.head->epoch, epoch + 1);
+	end();
+}
+
 /* What opens or ends a connection takes it back, also when it is forged; it is carried again after a while. */
 static void taken_back(void **state)
 {
@@ -870,6 +921,7 @@ int main(void)
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(idle),
 		cmocka_unit_test(time_to_come),
+		cmocka_unit_test(many_neighbours),
 		cmocka_unit_test(taken_back),
 		cmocka_unit_test(changes),
 		cmocka_unit_test(between_programs),
