@@ -372,6 +372,20 @@ enum drop_reason train_verify_l4(struct train *t)
 	return DROP_NONE;
 }
 
+bool train_l4_is_partial(const struct train *t)
+{
+	uint32_t offset = l4_csum_offset(t->proto), l4_n = t->len - t->l4_offset;
+	uint16_t field, sum;
+
+	if ((t->proto != IP_TCP && t->proto != IP_UDP) || t->flags & TRAIN_FRAGMENT)
+		return false;
+	if (t->proto == IP_UDP)
+		l4_n = MIN_OF(l4_n, load_be16(t->ip + t->l4_offset + 4));
+	memcpy(&field, t->ip + t->l4_offset + offset, 2);
+	sum = csum_fold(pseudo_sum(t, l4_n));
+	return field == sum;
+}
+
 void train_complete_l4(struct train *t)
 {
 	uint32_t offset = l4_csum_offset(t->proto), l4_n = t->len - t->l4_offset;

@@ -97,6 +97,9 @@ enum drop_reason train_parse(struct train *t);
  * DROP_L4_CHECKSUM. */
 enum drop_reason train_verify_l4(struct train *t);
 
+/* Is the checksum of TCP or UDP as a sender's kernel leaves it to the link, in a packet of which nobody says so (a captured one)? */
+bool train_l4_is_partial(const struct train *t);
+
 /* Fills the checksum that a sender's kernel left PARTIAL, for packets that leave without virtio headers. One
  * packet only. */
 void train_complete_l4(struct train *t);

@@ -34,6 +34,16 @@ def ping(src, dst, kind=8):
     return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + icmp
 
 
+def syn(src, dst, partial, wrong=0):
+    """TCP; partial: its checksum is the sum of the pseudo-header, as a kernel leaves it to the card."""
+    tcp = struct.pack(">HHIIBBHHH", 40000, 80, 1, 0, 0x50, 2, 1024, 0, 0)
+    ends = bytes(map(int, (src + "." + dst).split(".")))
+    pseudo = ends + struct.pack(">BBH", 0, 6, len(tcp))
+    field = (checksum(pseudo) ^ 0xffff if partial else checksum(pseudo + tcp)) ^ wrong
+    head = struct.pack(">BBHHHBBH8s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, ends)
+    return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + tcp[:16] + struct.pack(">H", field) + tcp[18:]
+
+
 def pcap(*packets, link=101):
     return struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, link) + b"".join(
         struct.pack("<IIII", 1000 + i, 0, len(p), len(p)) + p for i, p in enumerate(packets))
@@ -73,6 +83,14 @@ def test_rows_have_verdicts_and_reasons(replay):
     assert said.splitlines()[-1] == ("4 packets: pass 3, drop default-deny 1; not replayed: 1 that are no IP packets, "
                                      "0 of links that are not supported, 1 that were sent by who captured them")
     assert json.loads(replay("--json", "--ingress", "wan0", "raw").stdout)[0]["drop"] == "spoofed"
+
+
+def test_checksums_that_were_left_to_the_card(replay):
+    """As captures on the sender have them, of virtual machines too. A wrong one is wrong."""
+    ends = [(f"10.1.0.{i}", "192.0.2.80") for i in (2, 3, 4, 5)]
+    (replay.path / "raw").write_bytes(pcap(syn(*ends[0], False), syn(*ends[1], True), syn(*ends[2], False, 1), syn(*ends[3], True, 1)))
+    verdicts = [(row["verdict"], row.get("drop")) for row in json.loads(replay("--json", "raw").stdout)]
+    assert verdicts == [("pass", None)] * 2 + [("drop", "l4-checksum")] * 2
 
 
 def test_bad_files_are_told_and_what_was_readable_is_kept(replay):

@@ -367,6 +367,14 @@ static void source_of(const uint8_t *bytes, uint32_t n, struct ip_addr *ret_addr
 		*ret_addr = addr_v6(bytes + IP6_SRC);
 }
 
+/* What was captured on its way to a link that fills the checksum has none yet. The gateway is told so by its kernel. */
+static enum train_csum checksum_of(struct train look)
+{
+	bool parsed = train_parse(&look) == DROP_NONE;
+
+	return parsed && train_l4_is_partial(&look) ? TRAIN_CSUM_PARTIAL : TRAIN_CSUM_UNKNOWN;
+}
+
 void offline_packet(struct offline *o, uint32_t interface, const uint8_t *bytes, uint32_t n, uint64_t when_ns,
 	struct packet_facts *ret_facts)
 {
@@ -388,6 +396,7 @@ void offline_packet(struct offline *o, uint32_t interface, const uint8_t *bytes,
 	if (interface == TRAIN_NONE && source.family != ADDR_NONE)
 		interface = interface_of(o, &source);
 	pipeline_train_from_link(p, &t, interface);
+	t.csum = checksum_of(t);
 	pipeline_burst(p, &t, 1, o->now);
 	/* What never came to be traced: no packet that can be read. */
 	if (o->facts.verdict == PACKET_NONE && t.drop != DROP_NONE) {

@@ -246,8 +246,10 @@ static void policy_rows(struct out *o)
 		if (r->flags & RULE_DSCP)
 			jw_u64(w, "dscp", (r->flags & RULE_DSCP_MASK) >> RULE_DSCP_SHIFT);
 		jw_u64(w, "hits", h.hits);
-		jw_u64(w, "packets", h.packets);
-		jw_u64(w, "bytes", h.bytes);
+		if (r->flags & RULE_COUNT) { /* others would seem to have no traffic */
+			jw_u64(w, "packets", h.packets);
+			jw_u64(w, "bytes", h.bytes);
+		}
 		if (h.last)
 			jw_u64(w, "last_hit_s", seconds_since(h.last));
 		jw_u64(w, "counted_s", seconds_since(h.since));
