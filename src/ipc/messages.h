@@ -53,6 +53,10 @@
 	M(NAMES_ASK,       FROM(COURIER) | FROM(RESOLVER), FROM(SUPERVISOR), struct msg_empty, 0)	/* sockets to the name servers */	\
 	M(NAMES_SOCKET,    FROM(SUPERVISOR), FROM(COURIER) | FROM(RESOLVER), struct endpoint, 1)	/* one, connected */			\
 	M(NAMES_END,       FROM(SUPERVISOR), FROM(COURIER) | FROM(RESOLVER), struct msg_result, 0)	/* there are no more */			\
+	/* feeds: the supervisor opens the file, or connects, of a feed of the configuration and of nothing else */					\
+	M(FEED_OPEN,       FROM(RESOLVER), FROM(SUPERVISOR), struct msg_feed, 0)								\
+	M(FEED_FILE,       FROM(SUPERVISOR), FROM(RESOLVER), struct msg_feed, 1)								\
+	M(FEED_REFUSED,    FROM(SUPERVISOR), FROM(RESOLVER), struct msg_result, 0)							\
 	/* addresses that change without a commit: control says of what, in memory that both share (model/dynamic.h), and has the last word */	\
 	M(DYNAMICS,        FROM(CONTROL), FROM(RESOLVER), struct msg_dynamics, 1)								\
 	M(DYNAMICS_FOUND,  FROM(RESOLVER), FROM(CONTROL), struct msg_dynamics_found, 0)	/* control reads, the resolver does not write */	\
@@ -152,6 +156,7 @@ struct msg_link {
 	R(KNOWN_ANSWERS,  KEEPER,    "known answers of its functions, sealed; the ledger has their SHA-256")		\
 	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
 	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")					\
+	R(FEED_DIR,       RESOLVER,  "the directory of the last good feeds")						\
 	R(LOG_DIR,        EXPORT,    "the directory of the session log")						\
 	R(STREAM_AUTHORITIES, EXPORT, "certificates of the authorities of a TLS collector, in PEM; index is the stream")	\
 	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
@@ -192,6 +197,10 @@ struct msg_progress {
 
 struct msg_snapshot {
 	uint64_t generation, bytes;
+};
+
+struct msg_feed {
+	char name[NAME_MAX_BYTES];
 };
 
 struct msg_dynamics {

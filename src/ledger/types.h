@@ -63,6 +63,7 @@
 	T(UPLINK_STATE,          "uplink_state",          "supervisor",     "an uplink whose health is checked has gone down or come back")	\
 	T(SERVER_STATE,          "server_state",          "supervisor",     "a server of destination NAT whose health is checked has gone down or come back")	\
 	T(SESSION_LOG,           "session_log",           "export",         "how far the session log has come: all its lines up to here are what they were")	\
+	T(ADDRESS_FEED,          "address_feed",          "resolver",       "a feed of addresses was read and is another one than before, or it was read for the first time since the start")	\
 	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy export resolver", "the ledger could not be reached for some time")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
@@ -261,6 +262,11 @@
 	F(SESSION_LOG,           "lost",         NUMBER, "records that were lost since the previous such entry")	\
 	F(SESSION_LOG,           "oldest",       NUMBER, "number of the oldest line that is kept; what is before it was deleted for want of room")	\
 	F(SESSION_LOG,           "sha256",       STRING, "of the last line, which holds that of the line before, and so on")	\
+	F(ADDRESS_FEED,          "addresses",    NUMBER, "addresses, prefixes and ranges in it, those that touch counted once")	\
+	F(ADDRESS_FEED,          "from",         STRING, "where it was read: the last good copy on the disk, a file, or a URL")	\
+	F(ADDRESS_FEED,          "name",         STRING, "of the feed in the configuration")	\
+	F(ADDRESS_FEED,          "object",       STRING, "the address object that has these addresses")	\
+	F(ADDRESS_FEED,          "sha256",       STRING, "of its text as it was read")	\
 	F(LEDGER_OUTAGE,         "late",         NUMBER, "entries that follow late")	\
 	F(LEDGER_OUTAGE,         "lost",         NUMBER, "entries lost because the queue was full")	\
 	F(LEDGER_OUTAGE,         "refused",      NUMBER, "actions refused meanwhile")	\

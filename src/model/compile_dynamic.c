@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "model/compile.h"
 #include "model/snapshot_check.h"
 
@@ -73,12 +74,49 @@ static enum rc fqdn(struct compiler *c, struct object *o, const struct lyd_node 
 	return rc ? rc : dynamic_add(c, o, leaf, &d);
 }
 
+static const struct lyd_node *feed_named(struct compiler *c, const char *name, struct nearest *near)
+{
+	const struct lyd_node *at = tree_child(c->m, tree_child(c->m, NULL, "dynamic-address"), "feed");
+
+	for (; at && strcmp(tree_value(at, "name"), name) != 0; at = tree_next(at))
+		nearest_offer(near, tree_value(at, "name"), strlen(tree_value(at, "name")));
+	return at;
+}
+
+static enum rc feed(struct compiler *c, struct object *o, const struct lyd_node *leaf)
+{
+	const char *name = lyd_get_value(leaf);
+	struct nearest near = nearest_to(name, strlen(name));
+	char hint[NEAREST_HINT_MAX];
+	const struct lyd_node *node = feed_named(c, name, &near);
+	struct snap_dynamic d = { .kind = DYNAMIC_FEED };
+
+	if (!node)
+		return tree_fault(c->faults, leaf,
+			"found '%.60s', expected the name of a feed of dynamic-address%s", name,
+			nearest_hint(hint, &near));
+	snprintf(d.name, sizeof d.name, "%s", name);
+	snprintf(d.file, sizeof d.file, "%s", tree_value(node, "file"));
+	d.format = strcmp(tree_value(node, "format"), "json") == 0 ? DYNAMIC_JSON : DYNAMIC_LIST;
+	d.interval_s = (uint32_t)value_number(node, "update-interval");
+	const struct lyd_node *member = tree_child(c->m, node, "member");
+	for (size_t i = 0; member && i < DYNAMIC_MEMBERS_MAX; i++, member = tree_next(member))
+		snprintf(d.member[i], sizeof d.member[i], "%s", lyd_get_value(member));
+	return dynamic_add(c, o, leaf, &d);
+}
+
 enum rc compile_dynamic(struct compiler *c, struct object *o)
 {
-	const struct lyd_node *leaf = tree_child(c->m, o->node, "fqdn");
+	static const struct {
+		const char *word;
+		enum rc (*one)(struct compiler *c, struct object *o, const struct lyd_node *leaf);
+	} kinds[] = { { "fqdn", fqdn }, { "feed", feed } };
 	enum rc rc = RC_OK;
 
-	for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf))
-		rc = faults_join(rc, fqdn(c, o, leaf));
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		const struct lyd_node *leaf = tree_child(c->m, o->node, kinds[i].word);
+		for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf))
+			rc = faults_join(rc, kinds[i].one(c, o, leaf));
+	}
 	return rc;
 }

@@ -58,9 +58,11 @@
 #define WITNESS_URL_BYTES     256 /* a URL's text, with its terminator */
 #define WITNESS_KEY_BYTES     192 /* a verifier key's text, with its terminator */
 
-#define DYNAMICS_MAX	   1024	      /* address objects' domain names, feeds and countries */
-#define DYNAMIC_RANGES_MAX (1u << 20) /* addresses, prefixes and ranges of all of them together */
-#define DYNAMIC_NAME_BYTES 256	      /* RFC 1035 section 2.3.4: 253 octets of a name */
+#define DYNAMICS_MAX	     1024	/* address objects' domain names, feeds and countries */
+#define DYNAMIC_RANGES_MAX   (1u << 20) /* addresses, prefixes and ranges of all of them together */
+#define DYNAMIC_MEMBERS_MAX  4
+#define DYNAMIC_MEMBER_BYTES 32
+#define DYNAMIC_NAME_BYTES   256 /* RFC 1035 section 2.3.4: 253 octets of a name */
 
 #define ZONE_ANY   0xffffffffu /* in global rules */
 #define INDEX_NONE 0xffffffffu
@@ -225,14 +227,20 @@ struct snap_rule {
  * whose first octets are its index here: it matches nothing until control has put the addresses in its place (model/dynamic.h).
  * Only rules of policy and of source NAT have it.
  */
-enum dynamic_kind { DYNAMIC_FQDN, DYNAMIC_KIND_COUNT };
+enum dynamic_kind { DYNAMIC_FQDN, DYNAMIC_FEED, DYNAMIC_KIND_COUNT };
+enum dynamic_format { DYNAMIC_LIST, DYNAMIC_JSON };
 enum dynamic_flags { DYNAMIC_REFUSE_PRIVATE = 1 << 0 /* addresses in answers */ };
 
 struct snap_dynamic {
 	char object[NAME_MAX_BYTES];   /* the address of address-book */
-	char name[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot */
+	char name[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot; or of the feed */
 	uint32_t kind, flags;	       /* enum dynamic_kind, enum dynamic_flags */
 	uint32_t ttl_min_s, ttl_max_s, hold_s;
+	/* Of a feed: name is the feed's. */
+	uint32_t format;					/* enum dynamic_format */
+	uint32_t interval_s;					/* between two readings */
+	char file[NAME_MAX_BYTES];				/* in the directory `feeds` beside `keys` */
+	char member[DYNAMIC_MEMBERS_MAX][DYNAMIC_MEMBER_BYTES]; /* of JSON; empty ones behind the others */
 	uint32_t zero;
 };
 

@@ -48,6 +48,20 @@ bool snapshot_dns_name_ok(const char *name)
 	return label > 0;
 }
 
+/* Its file is opened by that name. */
+static const char *feed_fault(const struct snap_dynamic *d)
+{
+	if (!name_ok(d->file, sizeof d->file) || d->file[0] == '.' || strchr(d->file, '/') ||
+		strchr(d->name, '/'))
+		return "its file or its name is not one in a directory";
+	if (d->interval_s == 0 || d->format > DYNAMIC_JSON)
+		return "its interval or its format is out of range";
+	for (size_t i = 0; i < DYNAMIC_MEMBERS_MAX; i++)
+		if (!memchr(d->member[i], '\0', sizeof d->member[i]))
+			return "the name of a member is not terminated";
+	return NULL;
+}
+
 enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 {
 	for (uint32_t i = 0; i < s->dynamics.count; i++) {
@@ -60,6 +74,9 @@ enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 			(!snapshot_dns_name_ok(d->name) || d->ttl_min_s == 0 || d->ttl_min_s > d->ttl_max_s))
 			return bad(e, "dynamics", i,
 				"its name is not one of DNS, or its times are not in order");
+		const char *fault = d->kind == DYNAMIC_FEED ? feed_fault(d) : NULL;
+		if (fault)
+			return bad(e, "dynamics", i, fault);
 	}
 	return RC_OK;
 }

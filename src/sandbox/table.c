@@ -27,7 +27,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
 	[PROC_COURIER]   = { APART,     true,    64,   0,    0,             0 },
 	[PROC_EXPORT]    = { APART,     true,    64,   0,    RLIM_INFINITY, 0 },
-	[PROC_RESOLVER]  = { APART,     true,   128,   0,    0,             0 },
+	[PROC_RESOLVER]  = { APART,     true,   128,   0,    256 * MB,      0 },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -81,16 +81,16 @@ const struct confinement confinements[PROC_COUNT] = {
 	/* the command line's listening socket */								\
 	S(accept4, C, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C, CALL_ANY)					\
 	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
-	S(openat, K | L | C | X, CALL_ANY) S(newfstatat, K | L | C | X, CALL_ANY) S(statx, K | L | C | X, CALL_ANY)	\
-	S(getdents64, K | L | C | X, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
-	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C | X, CALL_ANY) S(fdatasync, L | C | X, CALL_ANY)		\
-	S(ftruncate, L | C | X, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
-	S(mkdirat, L | C, CALL_ANY) S(renameat, L | C, CALL_ANY) S(renameat2, L | C, CALL_ANY)			\
-	S(unlinkat, L | C | X, CALL_ANY) S(linkat, L | C, CALL_ANY) S(faccessat, L | C, CALL_ANY)			\
+	S(openat, K | L | C | X | R, CALL_ANY) S(newfstatat, K | L | C | X | R, CALL_ANY) S(statx, K | L | C | X | R, CALL_ANY)	\
+	S(getdents64, K | L | C | X | R, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
+	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C | X | R, CALL_ANY) S(fdatasync, L | C | X | R, CALL_ANY)		\
+	S(ftruncate, L | C | X | R, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
+	S(mkdirat, L | C, CALL_ANY) S(renameat, L | C | R, CALL_ANY) S(renameat2, L | C | R, CALL_ANY)			\
+	S(unlinkat, L | C | X | R, CALL_ANY) S(linkat, L | C, CALL_ANY) S(faccessat, L | C, CALL_ANY)			\
 	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\
-	S(open, ALL, CALL_REFUSED) S(openat, I | D | N | U | R, CALL_REFUSED) S(newfstatat, I | D | N | U | R, CALL_OPEN_FILE) \
+	S(open, ALL, CALL_REFUSED) S(openat, I | D | N | U, CALL_REFUSED) S(newfstatat, I | D | N | U, CALL_OPEN_FILE) \
 	S(stat, ALL, CALL_REFUSED) S(lstat, ALL, CALL_REFUSED) S(access, ALL, CALL_REFUSED)			\
 	S(readlink, ALL, CALL_REFUSED) S(readlinkat, ALL, CALL_REFUSED) S(getcwd, ALL, CALL_REFUSED)		\
 	S(ioctl, ALL, CALL_REFUSED)

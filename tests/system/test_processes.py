@@ -93,7 +93,7 @@ def test_holds_only_its_own_sockets_and_files(lab, name):
     if name in ("ike", "dataplane"):
         assert families >= {socket.AF_INET, socket.AF_INET6}, "the test sees the sockets that are there"
     plain = {fd: path for fd, path in files(pid).items() if path.startswith("/") and not path.startswith(("/memfd:", "/dev/null"))}
-    allowed = {"dataplane": ("/dev/net/tun",), "ledger": ("/",), "keeper": ("/",), "control": ("/",), "ike": (), "entropy": (), "courier": (), "export": ("/",), "resolver": ()}[name]
+    allowed = {"dataplane": ("/dev/net/tun",), "ledger": ("/",), "keeper": ("/",), "control": ("/",), "ike": (), "entropy": (), "courier": (), "export": ("/",), "resolver": ("/",)}[name]
     log = str(lab["hq"].state / "plaingated.log")
     wrong = {fd: path for fd, path in plain.items() if path != log and not path.startswith(allowed)}
     assert not wrong, wrong

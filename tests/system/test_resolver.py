@@ -83,8 +83,8 @@ def row(lab):
     return rows[0]
 
 
-def addresses(lab):
-    return {r["address"]: r["state"] for r in show(lab, "hq", "address", "web")}
+def addresses(lab, name="web"):
+    return {r["address"]: r["state"] for r in show(lab, "hq", "address", name)}
 
 
 def verdict(lab, address):
@@ -142,7 +142,37 @@ def test_what_is_known_outlives_everybody(lab):
     assert verdict(lab, WEB) == "permit"  # the resolver has told the new one
 
 
+def test_a_feed_by_file(lab):
+    """A list that denies, replaced, broken, and kept over a restart."""
+    feeds = lab["hq"].state / "etc/feeds"
+    feeds.mkdir()
+    (feeds / "bad.txt").write_text("# bad ones\n192.0.2.0/25 ; all\n", encoding="utf-8")
+    conf = config_of("hq", ("address-book {", "dynamic-address { feed bad { file bad.txt; update-interval 1; } }\n\naddress-book {\n    address bad {\n        feed bad;\n    }\n"),
+                     ("        rule no-telnet {", "        rule no-bad {\n            match {\n                source any;\n                destination bad;\n                application any;\n"
+                      "            }\n            then {\n                deny;\n            }\n        }\n        rule no-telnet {"))
+    (lab["hq"].state / "etc/hq.conf").write_text(conf, encoding="utf-8")
+    said = lab["hq"].run("plaingate check /etc/plaingate/hq.conf")
+    assert "rule 'no-bad'" in said.stdout + said.stderr and "denies nothing" in said.stdout + said.stderr, said
+    lab.commit("hq", conf, "a feed")
+    wait_for(lambda: verdict(lab, WEB) == "deny", 10, "the list")
+    assert addresses(lab, "bad") == {"192.0.2.0/25": "current"} and not reached(lab, WEB)
+    _, entry = last_entry(lab, "address_feed")
+    assert entry["body"]["sha256"] == row(lab)["sha256"] and entry["body"]["from"] == "file bad.txt", entry
+    (feeds / "bad.txt").write_text("192.0.2.128/25\n<html>\n", encoding="utf-8")
+    wait_for(lambda: "line 2: found '<html>'" in row(lab)["reason"], 5, "the fault")
+    assert row(lab)["state"] == "stale" and verdict(lab, WEB) == "deny"
+    pid, restarts = processes(lab, "hq")["resolver"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: processes(lab, "hq").get("resolver", (0, 0))[1] > restarts and show(lab, "hq", "resolver"), 10, "the resolver again")
+    wait_for(lambda: row(lab)["state"] == "stale", 5, "the last good copy")
+    assert verdict(lab, WEB) == "deny"
+    (feeds / "new").write_text("203.0.113.0/24\n", encoding="utf-8")
+    (feeds / "new").rename(feeds / "bad.txt")
+    wait_for(lambda: verdict(lab, WEB) == "permit", 10, "the next list")
+
+
 def test_lies_of_a_name_server(lab):
+    lab.commit("hq", text(), "a name again")
     lab.names.serve("127.0.0.1", "224.0.0.1", "10.1.0.2", "::1")
     wait_for(lambda: "loopback" in row(lab)["reason"], 10, "the reason")
     assert set(addresses(lab)) <= {WEB, "10.1.0.2"}

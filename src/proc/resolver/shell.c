@@ -16,6 +16,13 @@ static bool same(const struct snap_dynamic *a, const struct snap_dynamic *b)
 	return a->kind == b->kind && strcmp(a->object, b->object) == 0 && strcmp(a->name, b->name) == 0;
 }
 
+static void entry_free(struct entry *e)
+{
+	if (e)
+		feed_end(e);
+	free(e);
+}
+
 /* The entry of the list before this one, taken out of it; a new one; NULL: out of memory. */
 static struct entry *entry_for(struct entry **was, uint32_t was_n, const struct snap_dynamic *d)
 {
@@ -23,7 +30,12 @@ static struct entry *entry_for(struct entry **was, uint32_t was_n, const struct 
 		if (was[i] && same(&was[i]->of, d)) {
 			struct entry *e = was[i];
 			was[i] = NULL;
-			e->of = *d; /* its times may be others */
+			if (memcmp(&e->of, d, sizeof *d) !=
+				0) { /* its times, or how it is written, are others */
+				memset(e->feed.sha256, 0, sizeof e->feed.sha256);
+				e->feed.next = 0;
+			}
+			e->of = *d;
 			return e;
 		}
 	struct entry *e = calloc(1, sizeof *e);
@@ -44,7 +56,7 @@ static void entries_take(struct resolver *x, const struct dynamic_area *a, uint3
 			break;
 		}
 	for (uint32_t i = 0; i < was_n; i++)
-		free(was[i]);
+		entry_free(was[i]);
 }
 
 static void area_done(struct resolver *x)
@@ -78,6 +90,7 @@ static void list_take(struct resolver *x, struct ipc_frame *f)
 		area_done(x); /* what is known goes on */
 	x->changed = true;
 	names_begin(x);
+	feeds_begin(x);
 }
 
 /* ---- what was found ---- */
@@ -91,12 +104,14 @@ static void publish(struct resolver *x)
 	if (!x->area || x->given || !x->changed)
 		return;
 	for (uint32_t i = 0; i < x->n; i++) {
-		uint32_t count = name_ranges(&x->entry[i]->name, ranges);
-		x->area->known[i] = x->entry[i]->name.answered != 0 && n + count <= DYNAMIC_RANGES_MAX;
+		const struct entry *e = x->entry[i];
+		bool feed = e->of.kind == DYNAMIC_FEED;
+		uint32_t count = feed ? e->feed.list.n : name_ranges(&e->name, ranges);
+		x->area->known[i] = entry_known(e) && n + count <= DYNAMIC_RANGES_MAX;
 		x->area->set[i] = (struct span){ n, x->area->known[i] ? count : 0 };
 		if (!x->area->known[i])
 			continue;
-		memcpy(&x->area->range[n], ranges, count * sizeof ranges[0]);
+		memcpy(&x->area->range[n], feed ? e->feed.list.range : ranges, count * sizeof ranges[0]);
 		n += count;
 	}
 	x->given = ++x->last_tag;
@@ -126,6 +141,7 @@ static void on_tick(struct loop *l, struct timer *t)
 	for (uint32_t i = 0; i < x->n; i++)
 		x->changed |= name_expire(&x->entry[i]->name, l->now);
 	names_begin(x);
+	feeds_begin(x);
 	publish(x);
 }
 
@@ -135,7 +151,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct resolver *x = c->context;
 
-	if (peer == PROC_SUPERVISOR && names_told(x, f))
+	if (peer == PROC_SUPERVISOR && (names_told(x, f) || feeds_told(x, f)))
 		return;
 	switch (f->head.id) {
 	case IPC_DYNAMICS:
@@ -160,6 +176,21 @@ static void on_link_lost(struct child *c, enum proc peer)
 		area_done(c->context); /* the next control hands its own over */
 }
 
+static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
+{
+	struct resolver *x = c->context;
+
+	if (r->kind != RESOURCE_FEED_DIR) {
+		close(fd);
+		return err_add(e, RC_DENIED, "resource %s is not for the resolver",
+			resource_name((enum resource)r->kind));
+	}
+	if (x->feed_dir >= 0)
+		close(x->feed_dir);
+	x->feed_dir = fd;
+	return RC_OK;
+}
+
 static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
 {
 	struct resolver *x = c->context;
@@ -177,11 +208,15 @@ static void on_stop(struct child *c)
 	names_stop(x);
 	area_done(x);
 	for (uint32_t i = 0; i < x->n; i++)
-		free(x->entry[i]);
+		entry_free(x->entry[i]);
 	x->n = 0;
+	if (x->feed_dir >= 0)
+		close(x->feed_dir);
+	x->feed_dir = -1;
 }
 
 static const struct child_ops resolver_ops = {
+	.on_resource = on_resource,
 	.on_start = on_start,
 	.on_link_lost = on_link_lost,
 	.on_message = on_message,
@@ -190,7 +225,7 @@ static const struct child_ops resolver_ops = {
 
 void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
 {
-	*x = (struct resolver){ .child = child };
+	*x = (struct resolver){ .child = child, .feed_dir = -1 };
 	x->tick = (struct timer){ .fn = on_tick, .context = x };
 	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	names_init(x);

@@ -1,11 +1,14 @@
 /*
  * plaingate-resolver: finds the addresses of objects of the configuration that change without a commit. It parses what strangers
- * say (answers of name servers), and so it has no key, no file, no network and no packet: it asks over sockets that the supervisor
- * opened, and gives what it has found to control, in memory that both share. Control checks that, and decides alone what the data
- * plane gets. An intruder in this process chooses addresses for these objects, and nothing else.
+ * say (answers of name servers, lists), and so it has no key, no network and no packet, and no file but those of its own
+ * directory. It asks over sockets and reads files that the supervisor opened, and gives what it has found to control, in memory
+ * that both share. Control checks that, and decides alone what the data plane gets. An intruder in this process chooses addresses
+ * for these objects, and nothing else.
  *
+ *	main.c    enters the sandbox
  *	shell.c   callbacks: links, messages, the tick; the list of objects, and what is published
  *	names.c   domain names: who is asked for when, and the answers
+ *	feeds.c   lists of others: read when they are due, kept on the disk
  *	show.c    tables of `show`
  *
  * Single thread. Callers: main.c, and the tests over sockets of their own.
@@ -15,6 +18,7 @@
 
 #include "ipc/child.h"
 #include "ipc/lookup.h"
+#include "resolve/feed.h"
 #include "resolve/name.h"
 
 #define RESOLVER_TICK_NS     (200 * NS_PER_MS)
@@ -22,13 +26,29 @@
 #define RESOLVER_BEGUN_MAX   8	/* lookups in one tick: 40 a second, of the 64 that the supervisor allows */
 #define RESOLVER_SOCKETS_NS  (5 * NS_PER_S) /* for the supervisor to hand sockets over, and the answers */
 
+#define COPY_NAME_MAX	   (2 * NAME_MAX_BYTES + 8) /* of a file in feed_dir: OBJECT@FEED, and an ending */
+#define RESOLVER_FEEDS_MAX 2			    /* that are read in one tick, each as a whole */
+
 struct lookup_of;
+
+/* A list of others. */
+struct feed_of {
+	struct feed list;
+	uint8_t sha256[32]; /* of its text */
+	bool known, disk_read;
+	utc_us read_at; /* when it was read as it is */
+	mono_ns next, deadline;
+	uint64_t awaited; /* of the supervisor; 0: nothing */
+	uint32_t failures;
+	char why[NAME_WHY_BYTES]; /* why it was not read since; empty: it was */
+};
 
 /* Part of an object. */
 struct entry {
 	struct snap_dynamic of;
 	struct lookup_of *asked; /* NULL: nothing is under way */
-	struct name name;
+	struct name name;	 /* DYNAMIC_FQDN */
+	struct feed_of feed;	 /* DYNAMIC_FEED */
 };
 
 /* A lookup, and whose it is. */
@@ -51,7 +71,13 @@ struct resolver {
 	char why[ERR_TEXT_MAX]; /* control does not use the last; empty: it does */
 	struct lookup_of lookups[RESOLVER_LOOKUPS_MAX];
 	uint64_t last_tag;
+	int feed_dir; /* -1: none */
 };
+
+static inline bool entry_known(const struct entry *e)
+{
+	return e->of.kind == DYNAMIC_FEED ? e->feed.known : e->name.answered != 0;
+}
 
 /* Neither may move afterwards. */
 void resolver_init(struct resolver *x, struct child *child, int supervisor_fd);
@@ -62,6 +88,11 @@ void names_begin(struct resolver *x); /* lookups that are due */
 void names_stop(struct resolver *x);  /* all of them; they are due again */
 bool names_told(
 	struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a lookup */
+
+/* feeds.c */
+void feeds_begin(struct resolver *x);			  /* what is on the disk, and readings that are due */
+bool feeds_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a feed */
+void feed_end(struct entry *e);
 
 /* show.c */
 void resolver_show(struct resolver *x, uint64_t tag, const struct msg_show *q);

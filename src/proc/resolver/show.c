@@ -1,15 +1,18 @@
 #include "proc/resolver/shell.h"
 
+#include "base/bytes.h"
 #include "ipc/rows.h"
 
-static const char *const kinds[DYNAMIC_KIND_COUNT] = { [DYNAMIC_FQDN] = "fqdn" };
+static const char *const kinds[DYNAMIC_KIND_COUNT] = { [DYNAMIC_FQDN] = "fqdn", [DYNAMIC_FEED] = "feed" };
 
 /* The last good answer is older than it should be, or there is none. */
 static const char *state_text(const struct resolver *x, const struct entry *e)
 {
-	if (e->name.answered == 0)
+	if (!entry_known(e))
 		return "unknown";
-	return e->name.failures > 0 ? "stale" : x->why[0] ? "not in use" : "current";
+	return (e->of.kind == DYNAMIC_FEED ? e->feed.why[0] != '\0' : e->name.failures > 0) ? "stale"
+	       : x->why[0]								    ? "not in use"
+											    : "current";
 }
 
 static uint64_t seconds(mono_ns from, mono_ns until)
@@ -24,12 +27,31 @@ static void head(struct jw *w, const struct entry *e)
 	jw_str(w, "value", e->of.name);
 }
 
+static void feed_row(struct jw *w, const struct resolver *x, const struct entry *e)
+{
+	const struct feed_of *f = &e->feed;
+	char hex[2 * sizeof f->sha256 + 1];
+	utc_us now = clock_utc();
+
+	jw_u64(w, "addresses", f->list.n);
+	if (f->known)
+		jw_u64(w, "age_s", now > f->read_at ? (now - f->read_at) / 1000000 : 0);
+	jw_u64(w, "next_s", seconds(x->child->loop.now, f->next));
+	if (f->known)
+		jw_str(w, "sha256", hex_from_bytes(hex, f->sha256, sizeof f->sha256));
+	jw_str(w, "reason", f->why[0] ? f->why : x->why);
+}
+
 static void entry_row(struct jw *w, const struct resolver *x, const struct entry *e)
 {
 	mono_ns now = x->child->loop.now;
 
 	head(w, e);
 	jw_str(w, "state", state_text(x, e));
+	if (e->of.kind == DYNAMIC_FEED) {
+		feed_row(w, x, e);
+		return;
+	}
 	jw_u64(w, "addresses", e->name.n);
 	if (e->name.answered)
 		jw_u64(w, "age_s", seconds(e->name.answered, now));
@@ -37,15 +59,21 @@ static void entry_row(struct jw *w, const struct resolver *x, const struct entry
 	jw_str(w, "reason", e->name.why[0] ? e->name.why : x->why);
 }
 
+static uint32_t entry_rows(const struct entry *e)
+{
+	return e->of.kind == DYNAMIC_FEED ? e->feed.list.n : e->name.n;
+}
+
 static void address_row(struct jw *w, const struct resolver *x, const struct entry *e, uint32_t i)
 {
-	const struct name_address *a = &e->name.at[i];
-	char text[ADDR_TEXT_MAX];
+	bool feed = e->of.kind == DYNAMIC_FEED;
+	const struct name_address *a = feed ? NULL : &e->name.at[i];
+	char text[RANGE_TEXT_MAX];
 
 	head(w, e);
-	jw_str(w, "address", addr_text(text, &a->addr));
-	jw_str(w, "state", a->until ? "held" : state_text(x, e));
-	if (a->until)
+	jw_str(w, "address", feed ? range_text(text, &e->feed.list.range[i]) : addr_text(text, &a->addr));
+	jw_str(w, "state", a && a->until ? "held" : state_text(x, e));
+	if (a && a->until)
 		jw_u64(w, "ends_s", seconds(x->child->loop.now, a->until));
 }
 
@@ -54,8 +82,8 @@ static void addresses(struct rows_piece *p, const struct resolver *x)
 {
 	uint32_t first = rows_first(p, 0), before = 0;
 
-	for (uint32_t k = 0; k < x->n; before += x->entry[k]->name.n, k++)
-		for (uint32_t i = first > before ? first - before : 0; i < x->entry[k]->name.n; i++) {
+	for (uint32_t k = 0; k < x->n; before += entry_rows(x->entry[k]), k++)
+		for (uint32_t i = first > before ? first - before : 0; i < entry_rows(x->entry[k]); i++) {
 			if (!rows_look(p, 0, before + i))
 				return;
 			address_row(rows_row(p), x, x->entry[k], i);

@@ -262,6 +262,9 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	case IPC_STREAM_CONNECT:
 		stream_connect(s, c, f);
 		break;
+	case IPC_FEED_OPEN:
+		feed_open(s, c, f);
+		break;
 	case IPC_NAMES_ASK:
 		names_ask(s, c, f->head.tag);
 		break;

@@ -85,7 +85,7 @@ static int detach(struct supervisor *s, const char *path, bool read_only, struct
 		err_errno(e, RC_IO, "mount_setattr '%s'", path);
 	else if ((fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		err_errno(e, RC_IO, "open '%s'", path);
-	assert(s->trees_n < COUNT_OF(s->trees)); /* keys, ledger, session log, configuration */
+	assert(s->trees_n < COUNT_OF(s->trees)); /* keys, ledger, session log, feeds, configuration */
 	if (fd < 0)
 		close(tree);
 	else
@@ -311,6 +311,9 @@ enum rc directories_open(struct supervisor *s, struct err *e)
 	snprintf(path, sizeof path, "%s/log", s->options.state);
 	if (rc == RC_OK)
 		rc = directory(s, path, PROC_EXPORT, RESOURCE_LOG_DIR, false, e);
+	snprintf(path, sizeof path, "%s/feeds", s->options.state);
+	if (rc == RC_OK)
+		rc = directory(s, path, PROC_RESOLVER, RESOURCE_FEED_DIR, false, e);
 	if (rc == RC_OK)
 		rc = ledger_key(s, e);
 	if (rc == RC_OK)

@@ -130,7 +130,7 @@ struct supervisor {
 	mono_ns started;
 	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
 	int multicast_fd; /* holds the memberships of links with proxy-ndp; -1 */
-	int trees[4];	  /* keep the mounts of handed directories alive */
+	int trees[5];	  /* keep the mounts of handed directories alive */
 	size_t trees_n;
 	int parent_pipe; /* the starter waits here for "ready"; -1 */
 	/* the configuration that applies; NULL before the first */
@@ -267,6 +267,7 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 
 /* streams.c */
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
+void feed_open(struct supervisor *s, struct child_process *from, const struct ipc_frame *f); /* feeds.c */
 void streams_give(struct supervisor *s); /* to export: the collectors of the configuration */
 void stream_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 

@@ -44,6 +44,23 @@ static void records(void **state)
 	free(s);
 }
 
+static void feeds(void **state)
+{
+	struct snapshot *s = compiled(
+		"address-book { address x { feed a; } } dynamic-address { feed a { file a.json; format json; "
+		"member [ ip_prefix cidr ]; update-interval 60; } feed b { file b; } }");
+	const struct snap_dynamic *d = snap_dynamics(s);
+
+	assert_int_equal(s->dynamics.count, 1);
+	assert_int_equal(d->kind, DYNAMIC_FEED);
+	assert_string_equal(d->name, "a");
+	assert_string_equal(d->file, "a.json");
+	assert_true(d->format == DYNAMIC_JSON && d->interval_s == 60);
+	assert_true(strcmp(d->member[0], "cidr") == 0 || strcmp(d->member[1], "cidr") == 0);
+	assert_int_equal(d->member[2][0], '\0');
+	free(s);
+}
+
 static const struct {
 	const char *text, *words;
 } refused[] = {
@@ -54,6 +71,10 @@ static const struct {
 	{ "address-book { address x { fqdn .; } }", "domain name" },
 	{ "address-book { address x { fqdn a.b/c; } }", "domain name" },
 	{ "address-book { address x { dns-name a.b; } }", "fqdn" },
+	{ "address-book { address x { feed lst; } } dynamic-address { feed list { file l; } }",
+		"did you mean 'list'" },
+	{ "dynamic-address { feed list { file ../l; } }", "" },
+	{ "dynamic-address { feed list { file l; member cidr; } }", "format json" },
 	{ "dynamic-address { dns { minimum-ttl 100; maximum-ttl 10; } }", "maximum-ttl" },
 	{ "address-book { address x { fqdn a.b; } } zones { zone a { interfaces lan0; host-inbound ssh { from x; } } }",
 		"without a commit" },
@@ -298,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records),
+		cmocka_unit_test(feeds),
 		cmocka_unit_test(refused_texts),
 		cmocka_unit_test(shadows),
 		cmocka_unit_test(warned),

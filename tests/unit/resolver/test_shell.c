@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ static const char *executable; /* NULL: the shell in here */
 static pid_t pid;
 static struct dynamic_area *area;
 static uint64_t given;
+static char directory[] = "/tmp/plaingate-resolver-XXXXXX";
 
 #define ANSWER_MS 6000
 
@@ -96,6 +98,11 @@ static void begin(void)
 	}
 	link_to(PROC_LEDGER);
 	link_to(PROC_CONTROL);
+	const struct msg_resource r = { .kind = RESOURCE_FEED_DIR };
+	int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dir >= 0);
+	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &r, dir), RC_OK);
+	close(dir);
 	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
 	next(PROC_SUPERVISOR, IPC_READY);
 }
@@ -288,6 +295,88 @@ static void silence_and_refusal(void **state)
 	finish();
 }
 
+/* ---- feeds ---- */
+
+static void feed_list(uint32_t format)
+{
+	static const char *const one[] = { "bad" };
+
+	list(one, 0);
+	found();
+	take();
+	const struct msg_dynamics m = { .count = 1 };
+	int fd = memfd_create("addresses", MFD_CLOEXEC);
+	munmap(area, sizeof *area);
+	assert_true(fd >= 0 && ftruncate(fd, sizeof *area) == 0);
+	area = mmap(NULL, sizeof *area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(area != MAP_FAILED);
+	area->of[0] = (struct snap_dynamic){ .object = "blocked",
+		.name = "bad",
+		.file = "bad.txt",
+		.kind = DYNAMIC_FEED,
+		.interval_s = 1,
+		.format = format };
+	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &m, fd), RC_OK);
+	close(fd);
+	found();
+	take();
+}
+
+static void feed_is(const char *text)
+{
+	char path[] = "/tmp/plaingate-feed-XXXXXX";
+	int fd = mkstemp(path);
+	struct msg_feed m = { 0 };
+
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	next(PROC_SUPERVISOR, IPC_FEED_OPEN);
+	assert_string_equal(frame.u.FEED_OPEN.name, "bad");
+	assert_int_equal(ipc_send_FEED_FILE(&others[PROC_SUPERVISOR], frame.head.tag, &m, fd), RC_OK);
+	close(fd);
+}
+
+static void entered(const char *words)
+{
+	next(PROC_LEDGER, IPC_LEDGER_APPEND);
+	if (!strstr(frame.u.LEDGER_APPEND.body, words))
+		fail_msg("%s", frame.u.LEDGER_APPEND.body);
+}
+
+static void feeds(void **state)
+{
+	begin();
+	feed_list(DYNAMIC_LIST);
+	assert_false(area->known[0]);
+	feed_is("192.0.2.0/24\n198.51.100.1 # x\n");
+	found();
+	set_is(0, 2, "192.0.2.0");
+	entered("\"from\":\"file bad.txt\",\"name\":\"bad\",\"object\":\"blocked\"");
+	take();
+	feed_is("192.0.2.0/24\n198.51.100.1 # x\n"); /* the same: nothing is said */
+	feed_is("203.0.113.1\ngarbage\n");	     /* nothing of it is used */
+	assert_false(comes(PROC_CONTROL, 300));
+	set_is(0, 2, "192.0.2.0");
+	feed_is("203.0.113.1\n");
+	found();
+	set_is(0, 1, "203.0.113.1");
+	entered("\"addresses\":1");
+	take();
+	finish();
+	/* The next process knows it at once, without the file. */
+	begin();
+	feed_list(DYNAMIC_LIST);
+	set_is(0, 1, "203.0.113.1");
+	entered("last good copy");
+	next(PROC_SUPERVISOR, IPC_FEED_OPEN);
+	struct msg_result no = { .rc = RC_IO, .text = "no such file" };
+	assert_int_equal(ipc_send_FEED_REFUSED(&others[PROC_SUPERVISOR], frame.head.tag, &no), RC_OK);
+	assert_false(comes(PROC_CONTROL, 300));
+	set_is(0, 1, "203.0.113.1");
+	finish();
+}
+
 /* Memory that is too small, or a list that is too long, is not used. */
 static void wrong_memory(void **state)
 {
@@ -310,6 +399,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(silence_and_refusal),
+		cmocka_unit_test(feeds),
 		cmocka_unit_test(wrong_memory),
 	};
 	executable = argc > 1 ? argv[1] : NULL;
@@ -317,5 +407,12 @@ int main(int argc, char **argv)
 		print_message("needs root\n");
 		return 77;
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 0777), 0);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	char path[sizeof directory + 20];
+	snprintf(path, sizeof path, "%s/blocked@bad", directory);
+	unlink(path);
+	rmdir(directory);
+	return failed;
 }

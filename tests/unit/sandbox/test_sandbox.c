@@ -523,10 +523,10 @@ static const struct {
 	{ "a message elsewhere",         message_elsewhere,   I | D | C, 0 }, /* C has no socket of a network */
 	{ "accept a connection",         do_accept,           C,         0 },
 	{ "make a thread",               make_thread,         1u << PROC_DATAPLANE, 0 },
-	{ "open in a directory given",   open_in_directory,   K | L | C | X, I | D | N | U | R },
-	{ "write in a directory given",  write_in_directory,  L | C,     K | I | D | N | U | R },
-	{ "append in a directory given", append_in_directory, L | C | X, K | I | D | N | U | R },
-	{ "delete in a directory given", delete_in_directory, L | C | X, 0 },
+	{ "open in a directory given",   open_in_directory,   K | L | C | X | R, I | D | N | U },
+	{ "write in a directory given",  write_in_directory,  L | C | R, K | I | D | N | U },
+	{ "append in a directory given", append_in_directory, L | C | X | R, K | I | D | N | U },
+	{ "delete in a directory given", delete_in_directory, L | C | X | R, 0 },
 	{ "make a memory file",          make_memory_file,    C,         0 },
 	{ "lock memory",                 lock_memory,         K | L | N, 0 },
 };
@@ -714,7 +714,8 @@ static int parent_is_empty(void)
 /* Those that may open: there is nothing to open. */
 static void test_root_is_empty(void **state)
 {
-	static const enum proc openers[] = { PROC_KEEPER, PROC_LEDGER, PROC_CONTROL, PROC_EXPORT };
+	static const enum proc openers[] = { PROC_KEEPER, PROC_LEDGER, PROC_CONTROL, PROC_EXPORT,
+		PROC_RESOLVER };
 
 	for (size_t k = 0; k < COUNT_OF(openers); k++) {
 		int status = confined(openers[k], root_is_empty);

@@ -1,0 +1,255 @@
+#include "proc/resolver/shell.h"
+
+#include "base/log.h"
+#include "crypto/hash.h"
+#include "ledger/types.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void feed_end(struct entry *e)
+{
+	feed_done(&e->feed.list);
+}
+
+static void failed(struct resolver *x, struct entry *e, const char *why)
+{
+	struct feed_of *f = &e->feed;
+	uint32_t s = 1;
+
+	if (strncmp(f->why, why, sizeof f->why - 1) != 0)
+		log_warn("feed '%s' is not used, the last good one stays: %s", e->of.name, why);
+	snprintf(f->why, sizeof f->why, "%.*s", (int)sizeof f->why - 1, why);
+	for (uint32_t i = 0; i < f->failures && s < NAME_RETRY_MAX_S; i++)
+		s *= 2;
+	f->failures++;
+	f->awaited = 0;
+	f->next = x->child->loop.now +
+		  MIN_OF(MIN_OF(s, (uint32_t)NAME_RETRY_MAX_S), e->of.interval_s) * NS_PER_S;
+}
+
+static void enter(struct resolver *x, const struct entry *e, const char *from)
+{
+	static struct ledger_body b;
+	char hex[2 * SHA256_SIZE + 1];
+
+	ledger_body_begin(&b, LEDGER_ADDRESS_FEED);
+	ledger_body_u64(&b, "addresses", e->feed.list.n);
+	ledger_body_str(&b, "from", from);
+	ledger_body_str(&b, "name", e->of.name);
+	ledger_body_str(&b, "object", e->of.object);
+	ledger_body_str(&b, "sha256", hex_from_bytes(hex, e->feed.sha256, SHA256_SIZE));
+	size_t n = ledger_body_done(&b);
+	if (n == 0 || child_append(x->child, LEDGER_ASYNC, LEDGER_ADDRESS_FEED, b.text, n, NULL, 0) != RC_OK)
+		log_error("the digest of feed '%s' could not be entered", e->of.name);
+}
+
+/* ---- the last good copy ---- */
+
+static const char *copy_name(char ret_name[COPY_NAME_MAX], const struct entry *e, const char *ending)
+{
+	snprintf(ret_name, COPY_NAME_MAX, "%s@%.63s%s", e->of.object, e->of.name, ending);
+	return ret_name;
+}
+
+static bool write_all(int fd, const char *text, size_t n)
+{
+	while (n > 0) {
+		ssize_t part = write(fd, text, n);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			return false;
+		text += part;
+		n -= (size_t)part;
+	}
+	return true;
+}
+
+static void copy_write(struct resolver *x, const struct entry *e, const char *text, size_t n)
+{
+	char made[COPY_NAME_MAX], name[COPY_NAME_MAX];
+	int fd = x->feed_dir < 0 ? -1
+				 : openat(x->feed_dir, copy_name(made, e, ".new"),
+					   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool good = fd >= 0 && write_all(fd, text, n) && fsync(fd) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!good || renameat(x->feed_dir, made, x->feed_dir, copy_name(name, e, "")) < 0)
+		log_error("feed '%s' is in use, but was not kept for the next start: %m", e->of.name);
+}
+
+/* All of a file, which the caller frees; NULL: *e says why. */
+static char *file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e)
+{
+	struct stat st;
+	size_t n = 0;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FEED_BYTES_MAX) {
+		err_add(e, RC_LIMIT, "not a file of at most %u octets", FEED_BYTES_MAX);
+		return NULL;
+	}
+	char *text = malloc((size_t)st.st_size + 1);
+	while (text && n < (size_t)st.st_size) {
+		ssize_t part = pread(fd, text + n, (size_t)st.st_size - n, (off_t)n);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0) {
+			err_errno(e, RC_IO, "read");
+			free(text);
+			return NULL;
+		}
+		if (part == 0)
+			break; /* it has become shorter meanwhile */
+		n += (size_t)part;
+	}
+	if (!text)
+		err_add(e, RC_LIMIT, "out of memory for %zu octets", (size_t)st.st_size);
+	*ret_n = n;
+	*ret_written = (utc_us)st.st_mtim.tv_sec * 1000000;
+	return text;
+}
+
+/* ---- a list ---- */
+
+static enum rc list_take(struct resolver *x, struct entry *e, const char *text, size_t n, struct err *err)
+{
+	struct feed_of *f = &e->feed;
+	uint8_t digest[SHA256_SIZE];
+	struct feed list;
+
+	sha256(digest, text, n);
+	if (f->known && memcmp(digest, f->sha256, sizeof digest) == 0)
+		return RC_AGAIN; /* the same as before */
+	enum rc rc = feed_parse(&list, text, n, &e->of, err);
+	if (rc != RC_OK)
+		return rc;
+	feed_done(&f->list);
+	f->list = list;
+	f->known = true;
+	memcpy(f->sha256, digest, sizeof digest);
+	x->changed = true;
+	return RC_OK;
+}
+
+static void read_now(struct resolver *x, struct entry *e, const char *text, size_t n, const char *from)
+{
+	struct feed_of *f = &e->feed;
+	struct err err = { 0 };
+	enum rc rc = list_take(x, e, text, n, &err);
+
+	if (rc != RC_OK && rc != RC_AGAIN) {
+		failed(x, e, err.text);
+		return;
+	}
+	f->read_at = clock_utc();
+	f->why[0] = '\0';
+	f->failures = 0;
+	f->awaited = 0;
+	f->next = x->child->loop.now + e->of.interval_s * NS_PER_S;
+	if (rc == RC_AGAIN)
+		return;
+	log_info("feed '%s': %u addresses from %s", e->of.name, f->list.n, from);
+	copy_write(x, e, text, n);
+	enter(x, e, from);
+}
+
+static void disk_read(struct resolver *x, struct entry *e)
+{
+	char name[COPY_NAME_MAX];
+	struct err err = { 0 };
+	utc_us written = 0;
+	size_t n = 0;
+	int fd = x->feed_dir < 0
+			 ? -1
+			 : openat(x->feed_dir, copy_name(name, e, ""), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	e->feed.disk_read = true;
+	if (fd < 0)
+		return;
+	char *text = file_read(fd, &n, &written, &err);
+	close(fd);
+	if (text && list_take(x, e, text, n, &err) == RC_OK) {
+		e->feed.read_at = written;
+		snprintf(e->feed.why, sizeof e->feed.why, "not read yet since the start");
+		enter(x, e, "the last good copy");
+	} else {
+		log_warn("the last good copy of feed '%s' cannot be used: %s", e->of.name, err.text);
+	}
+	free(text);
+}
+
+void feeds_begin(struct resolver *x)
+{
+	uint32_t begun = 0;
+	mono_ns now = x->child->loop.now;
+
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct entry *e = x->entry[i];
+		struct feed_of *f = &e->feed;
+		struct msg_feed m = { 0 };
+		if (e->of.kind != DYNAMIC_FEED)
+			continue;
+		if (!f->disk_read)
+			disk_read(x, e);
+		if (f->awaited && f->deadline <= now)
+			failed(x, e, "the supervisor has not opened it in time");
+		if (f->awaited || f->next > now || begun == RESOLVER_FEEDS_MAX)
+			continue;
+		begun++;
+		f->awaited = ++x->last_tag;
+		f->deadline = now + RESOLVER_SOCKETS_NS;
+		snprintf(m.name, sizeof m.name, "%.*s", (int)sizeof m.name - 1, e->of.name);
+		if (ipc_send_FEED_OPEN(child_link(x->child, PROC_SUPERVISOR), f->awaited, &m) != RC_OK)
+			failed(x, e, "the request could not be sent to the supervisor");
+	}
+}
+
+static struct entry *awaiting(struct resolver *x, uint64_t tag)
+{
+	for (uint32_t i = 0; i < x->n; i++)
+		if (x->entry[i]->of.kind == DYNAMIC_FEED && x->entry[i]->feed.awaited == tag && tag)
+			return x->entry[i];
+	return NULL;
+}
+
+static void file_take(struct resolver *x, struct entry *e, int fd)
+{
+	struct err err = { 0 };
+	char from[NAME_MAX_BYTES + 8];
+	utc_us written;
+	size_t n = 0;
+	char *text = file_read(fd, &n, &written, &err);
+
+	close(fd);
+	snprintf(from, sizeof from, "file %s", e->of.file);
+	if (text)
+		read_now(x, e, text, n, from);
+	else
+		failed(x, e, err.text);
+	free(text);
+}
+
+bool feeds_told(struct resolver *x, struct ipc_frame *f)
+{
+	struct entry *e = awaiting(x, f->head.tag);
+
+	switch (f->head.id) {
+	case IPC_FEED_FILE:
+		if (e)
+			file_take(x, e, ipc_frame_take(f));
+		return true;
+	case IPC_FEED_REFUSED:
+		f->u.FEED_REFUSED.text[sizeof f->u.FEED_REFUSED.text - 1] = '\0';
+		if (e)
+			failed(x, e, f->u.FEED_REFUSED.text);
+		return true;
+	default:
+		return false;
+	}
+}
