@@ -92,7 +92,11 @@ enum rc findings_row(void *findings, const char *json, size_t n, struct err *e)
 	json_t *row = copy ? render_row(copy, e) : NULL;
 	const char *text = json_string_value(json_object_get(row, "text"));
 
-	if (text)
+	const char *kind = json_string_value(json_object_get(row, "kind"));
+
+	if (text && kind && strcmp(kind, "warning") == 0)
+		findings_warning(findings, text);
+	else if (text)
 		fault_print(findings, (uint32_t)json_integer_value(json_object_get(row, "line")),
 			(uint32_t)json_integer_value(json_object_get(row, "column")), text);
 	json_decref(row);

@@ -120,9 +120,10 @@ static int run_check(const struct cli_line *line)
 		const struct snapshot *s = block;
 		snprintf(says, sizeof says,
 			"%.256s: the configuration is valid (zones: %u, policy rules: %u, NAT rules: %u, "
-			"peers: %u, tunnels: %u)",
+			"peers: %u, tunnels: %u)%s",
 			line->argument, s->zones.count, s->rules.count,
-			s->dnat_rules.count + s->nat_rules.count, s->peers.count, s->tunnels.count);
+			s->dnat_rules.count + s->nat_rules.count, s->peers.count, s->tunnels.count,
+			warnings_unchecked(s));
 		findings_result(&f, says);
 		warnings_print(s, &f);
 	}

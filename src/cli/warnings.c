@@ -131,6 +131,19 @@ static void warn(const struct snapshot *s, struct findings *f, bool gateway)
 	keys(s, f);
 }
 
+const char *warnings_unchecked(const struct snapshot *s)
+{
+	bool links = s->interfaces.count > 0 && !has_an_interface(s);
+	bool files = s->peers.count > 0 && access(KEYS_DIR, X_OK) != 0;
+
+	return links && files
+		       ? "; not checked: interfaces and local addresses (this machine has none of the interfaces), key files "
+			 "(it has no " KEYS_DIR ")"
+	       : links ? "; not checked: interfaces and local addresses (this machine has none of the interfaces)"
+	       : files ? "; not checked: key files (no " KEYS_DIR " on this machine)"
+		       : "";
+}
+
 void warnings_print(const struct snapshot *s, struct findings *f)
 {
 	warn(s, f, false);

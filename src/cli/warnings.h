@@ -7,6 +7,8 @@
 #include "model/snapshot.h"
 
 void warnings_print(const struct snapshot *s, struct findings *f);
+/* What of it only the gateway's machine can tell, and this one cannot: "; not checked: …", or "". */
+const char *warnings_unchecked(const struct snapshot *s);
 /* Of a text that the gateway on this machine has taken. */
 void warnings_print_taken(const char *text, size_t n, struct findings *f);
 

@@ -17,4 +17,9 @@ typedef void warning_fn(void *context, const char *text);
  */
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context);
 
+/* What a commit of `next` over `old` does that was hardly meant: an id that goes to quite another rule. */
+#define CHANGES_SAID 16 /* at most */
+void snapshot_change_warnings(
+	const struct snapshot *old, const struct snapshot *next, warning_fn *fn, void *context);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include "base/json.h"
 #include "base/log.h"
+#include "model/warnings.h"
 #include "proc/control/control.h"
 
 #include <assert.h>
@@ -158,6 +159,20 @@ static void fault_row(struct client *c, const struct fault *f)
 		client_row(c, &row);
 }
 
+static void warning_row(void *client, const char *text)
+{
+	struct msg_row row = { 0 };
+	struct jw w = jw_over(row.json, sizeof row.json, false);
+
+	jw_object(&w, NULL);
+	jw_str(&w, "kind", "warning");
+	jw_str(&w, "text", text);
+	jw_end(&w);
+	row.n = (uint32_t)jw_done(&w);
+	if (row.n > 0)
+		client_row(client, &row);
+}
+
 /* All faults of the text: the answer itself has room for the first ones only. */
 static void faults_rows(struct client *c, const struct faults *f)
 {
@@ -235,6 +250,8 @@ void commit_begin(struct client *c, int file)
 		commit_refuse(k, rc, e.text);
 		return;
 	}
+	if (k->running.block)
+		snapshot_change_warnings(k->running.block, m->next.block, warning_row, c);
 	commit_go(k);
 }
 

@@ -226,12 +226,51 @@ static void warned(void **state)
 		says(more[i].text, more[i].warning);
 }
 
+#define IDENTIFIED(from, name, source)                                                                       \
+	ZONES BOOK "policy { from " from                                                                     \
+		   " { rule first { id 8; match { source any; destination any; application http; } "         \
+		   "then { deny; } } rule " name " { id 7; match { source " source                           \
+		   "; destination any; application any; } then { permit; } } } }"
+
+/* Of the identifier 7: renamed, moved, changed, and given to another rule. */
+static void identifiers_move(void **state)
+{
+	static const struct {
+		const char *text;
+		bool warns;
+	} next[] = {
+		{ IDENTIFIED("a to b", "r", "web"), false },
+		{ IDENTIFIED("b to a", "q", "web"), false },
+		{ IDENTIFIED("a to b", "r", "all"), false },
+		{ IDENTIFIED("b to a", "q", "all"), true },
+		{ ZONES, false },
+	};
+	struct snapshot *old = compiled(IDENTIFIED("a to b", "r", "web"));
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(next); i++) {
+		struct snapshot *s = compiled(next[i].text);
+		char text[1000] = "";
+
+		snapshot_change_warnings(old, s, note, text);
+		assert_string_equal(text,
+			next[i].warns
+				? "id 7 was that of rule 'r' from a to b, and is now that of rule 'q' from b to a, which matches "
+				  "other packets: hits and counts go on under it; give a new rule an id of its own\n"
+				: "");
+		snapshot_change_warnings(s, s, note, text);
+		free(s);
+	}
+	free(old);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refused),
 		cmocka_unit_test(accepted),
 		cmocka_unit_test(warned),
+		cmocka_unit_test(identifiers_move),
 	};
 
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
