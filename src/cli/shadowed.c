@@ -21,11 +21,6 @@ struct rows {
 	struct err *e;
 };
 
-static const char *zone_name(const struct snapshot *s, uint32_t zone)
-{
-	return zone == ZONE_ANY ? "any" : snap_zones(s)[zone].name;
-}
-
 static void row(void *context, const struct snapshot *s, const struct shadow *x)
 {
 	const struct snap_rule *r = &snap_rules(s)[x->rule];
@@ -34,8 +29,8 @@ static void row(void *context, const struct snapshot *s, const struct shadow *x)
 	struct jw w = jw_over(text, sizeof text, false);
 
 	jw_object(&w, NULL);
-	jw_str(&w, "from", zone_name(s, r->from_zone));
-	jw_str(&w, "to", zone_name(s, r->to_zone));
+	jw_str(&w, "from", snap_rule_zone(s, r->from_zone));
+	jw_str(&w, "to", snap_rule_zone(s, r->to_zone));
 	jw_str(&w, "rule", r->name);
 	jw_array(&w, "by");
 	for (uint32_t i = 0; i < MIN_OF(x->by_n, (uint32_t)SHADOW_BY_MAX); i++)

@@ -58,9 +58,9 @@ static enum drop_reason decide_policy(const struct firewall *fw, struct train *t
 
 	*ret_timeout_s = 0;
 	if (from == FW_ZONE_HOST)
-		return DROP_NONE;
+		return fw_own_decide(fw, &tuple, &t->rule, ret_timeout_s);
 	if (to == FW_ZONE_HOST)
-		return fw_host_allows(fw, &tuple) ? DROP_NONE : DROP_HOST_INBOUND;
+		return fw_host_decide(fw, &tuple, &t->rule, ret_timeout_s);
 	if (from == TRAIN_NONE || to == TRAIN_NONE)
 		return DROP_NO_ZONE;
 	enum rule_action action = dnat->by_binding
@@ -174,7 +174,7 @@ static enum drop_reason decide_source(struct firewall *fw, const struct train *t
 		return DROP_NONE;
 	/* Replies could not be told apart from ESP for the gateway itself, which the links do not deliver
 	 * (io_filter.c). */
-	if (tuple->proto == IP_ESP && snap_zone_opens(s, tuple->to, IP_ESP, 0, &tuple->dst))
+	if (tuple->proto == IP_ESP && snap_self_access(s, tuple->to, IP_ESP, 0, &tuple->dst) != SELF_CLOSED)
 		return DROP_NAT_PROTOCOL;
 	/* Where the server would answer the client on their own link, the answers must come here. */
 	const struct snap_nat_rule by_gateway = {
@@ -464,10 +464,9 @@ static enum drop_reason decide(struct firewall *fw, struct train *t, const struc
 	*x = (struct decided){ .from = from, .to = to };
 	expectations_of(fw, t, egress, now, x);
 	if (is_sessionless && (to == FW_ZONE_HOST || from == FW_ZONE_HOST)) {
-		/* the gateway's own ICMP errors and replies pass */
-		t->drop = to == FW_ZONE_HOST ? fw_host_inbound(fw, t) : DROP_NONE;
+		/* ICMP errors and replies of the gateway and for it pass */
 		x->is_over = true;
-		return t->drop;
+		return DROP_NONE;
 	}
 	enum drop_reason d = check_beginning(fw, t, from);
 	/* RFC 4291 section 2.5.6, RFC 3927 section 2.7: these are not forwarded. */
@@ -524,6 +523,28 @@ void fw_admit(struct firewall *fw, struct train *t, const struct fw_egress *egre
 		refuse(fw, t, d, now);
 	else
 		fulfilled(fw, x.expected, x.told);
+}
+
+void fw_host_packet(struct firewall *fw, struct train *t, bool dry, mono_ns now)
+{
+	struct fw_tuple tuple = fw_tuple_of_train(t, t->in_zone, FW_ZONE_HOST);
+	uint32_t timeout_s;
+
+	t->rule = TRAIN_NONE;
+	/* The host's filter takes nothing that comes by a VRF (filter_text.c). */
+	t->drop = t->vrf ? DROP_HOST_INBOUND : fw_host_decide(fw, &tuple, &t->rule, &timeout_s);
+	if (dry)
+		return;
+	if (t->rule == TRAIN_NONE) {
+		if (t->drop)
+			fw_host_refused(fw, t, now);
+		return;
+	}
+	fw_rule_hit(fw, t->rule, now);
+	if (t->drop)
+		fw_log_deny(fw, t, now);
+	else
+		fw_log_host_begin(fw, t, now);
 }
 
 /* Does some rule have it logged? */

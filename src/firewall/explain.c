@@ -39,9 +39,8 @@ static void add_rule(struct text *x, const struct firewall *fw, uint32_t rule)
 	if (!s || rule >= s->rules.count)
 		return;
 	const struct snap_rule *r = &snap_rules(s)[rule];
-	bool global = r->from_zone == ZONE_ANY;
-	add(x, "; rule %s (%s to %s) %s", r->name, global ? "any" : zone_name(fw, r->from_zone),
-		global ? "any" : zone_name(fw, r->to_zone),
+	add(x, "; rule %s (%s to %s) %s", r->name, snap_rule_zone(s, r->from_zone),
+		snap_rule_zone(s, r->to_zone),
 		r->action == RULE_PERMIT   ? "permits"
 		: r->action == RULE_REJECT ? "rejects"
 					   : "denies");

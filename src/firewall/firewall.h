@@ -195,7 +195,7 @@ struct fw_forwarding {
 };
 
 /* The gateway itself, in the place of a session's zone. */
-#define FW_ZONE_HOST 0xffffu
+#define FW_ZONE_HOST ZONE_SELF
 
 /* Where packets of each direction come in: indices in the snapshot, as they were in that epoch. One atomic
  * word. */
@@ -407,7 +407,7 @@ struct fw_egress {
 	struct fw_dnat dnat;
 	struct ip_addr
 		nat_addr; /* the outgoing interface's own address of t's family; ADDR_NONE: there is none */
-	bool to_host;	  /* t->dst is the gateway itself: host-inbound services decide, not policy */
+	bool to_host;	  /* t->dst is the gateway itself: rules to self and host-inbound decide */
 	uint8_t vrf;	  /* of the outgoing interface: replies arrive in it */
 	enum drop_reason
 		drop; /* why the shell cannot send the packet: if policy permits it, it is dropped for this
@@ -474,10 +474,14 @@ void fw_session_shift(struct firewall *fw, uint32_t index, uint32_t d, int16_t s
  */
 void fw_expected_answer(struct firewall *fw, struct train *t, mono_ns now);
 
-/* May the zone's hosts reach this service of the gateway itself? DROP_NONE, or DROP_HOST_INBOUND. */
-enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t);
-/* They may not, and the kernel's filter has dropped the packet: logged where the zone asks for it. */
-void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
+/*
+ * A packet from a link for the gateway itself, of which the kernel has a copy and its filter decides by the same rules:
+ * t->rule is set to the rule to self that decides, and t->drop to the reason why it does not come in. Unless `dry`, hits and
+ * log are those of the rule, or of the zone.
+ */
+void fw_host_packet(struct firewall *fw, struct train *t, bool dry, mono_ns now);
+/* Do all packets of the protocol to this port come in from the zone, whoever sends them? */
+bool fw_host_open_to_all(const struct firewall *fw, uint32_t zone, uint8_t proto, uint16_t port);
 
 /*
  * A new forwarding decision was made for t's session: if it leads to another zone (t->out_zone), policy is

@@ -168,7 +168,7 @@ struct fw_servers {
 /* A compiled policy; replaced whole. */
 struct fw_policy {
 	struct snapshot *snapshot;
-	struct fw_matcher **pair; /* [from * zones + to], NULL: no rules */
+	struct fw_matcher **pair; /* fw_pair_index(), NULL: no rules */
 	struct fw_matcher *global, *nat, *dnat;
 	uint32_t statics_n;   /* the first of the rules of destination NAT */
 	bool persistent;      /* some rule of source NAT has persistent-nat, or dynamic blocks */
@@ -424,7 +424,19 @@ struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t
 /* Of a session's first packet, with its translated destination: what policy and source NAT decide about. */
 struct fw_tuple fw_tuple_of_session(const struct fw_session *s, uint32_t from, uint32_t to);
 bool fw_zone_is_loose(const struct firewall *fw, uint32_t zone); /* tcp-loose */
-bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t);
+uint32_t fw_pair_index(
+	const struct snapshot *s, uint32_t from, uint32_t to); /* into struct fw_policy's pair */
+/*
+ * To the gateway itself: rules to self, then host-inbound (DROP_HOST_INBOUND). What it begins: rules from self, if the pair
+ * has any. *ret_rule TRAIN_NONE: no rule decides.
+ */
+enum drop_reason fw_host_decide(
+	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s);
+enum drop_reason fw_own_decide(
+	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s);
+bool fw_host_opens(const struct firewall *fw, const struct train *t);
+/* No rule and no service lets it in: logged where the zone asks for it. */
+void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now);
 void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now); /* counts it; TRAIN_NONE: nothing */
 uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_flags; 0 for no rule */
 /* Its counters, and room for its snapshot, of which the head is copied. NULL: no memory. */
@@ -541,6 +553,8 @@ void fw_log_begin(struct firewall *fw, const struct fw_session *s, mono_ns now);
 void fw_log_close(struct firewall *fw, const struct fw_policy *p, const struct fw_session *s, enum fw_end why,
 	mono_ns now);
 void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now);
+/* The kernel has the connection that t begins: its record has no session. Of TCP alone, where a packet says that it begins. */
+void fw_log_host_begin(struct firewall *fw, const struct train *t, mono_ns now);
 /* No address and port is free for t, or its host has no further block of ports. nat_addr: of the egress interface. */
 void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train *t,
 	const struct ip_addr *nat_addr, enum drop_reason why, mono_ns now);

@@ -73,8 +73,7 @@ enum drop_reason fw_inward(
 		return DROP_NONE;
 	uint32_t binding = fw_binding_at(fw, &t->dst, t->dst_port, t->proto);
 	/* What the zone opens of the gateway itself stays its own. */
-	if (binding == FW_NONE || !fw_binding_judge(fw, binding, now) ||
-		(local && fw_host_inbound(fw, t) == DROP_NONE))
+	if (binding == FW_NONE || !fw_binding_judge(fw, binding, now) || (local && fw_host_opens(fw, t)))
 		return DROP_NONE;
 	const struct fw_session *b = &fw->sessions[binding];
 	/* Those of NAT64 lead to a host of the other family, to which nobody can begin a session. */

@@ -81,11 +81,11 @@ static bool decide(struct firewall *fw, const struct fw_session *s, const struct
 	if (t->from == FW_ZONE_GONE || t->to == FW_ZONE_GONE)
 		return false;
 	if (t->from == FW_ZONE_HOST)
-		return true;
+		return fw_own_decide(fw, t, ret_rule, ret_timeout_s) == DROP_NONE;
 	if (s->flags & FW_SESSION_LOOSE && !fw_zone_is_loose(fw, t->from))
 		return false; /* its numbers are not known, so it cannot be checked from now on */
 	if (t->to == FW_ZONE_HOST)
-		return fw_host_allows(fw, t);
+		return fw_host_decide(fw, t, ret_rule, ret_timeout_s) == DROP_NONE;
 	if (s->flags & FW_SESSION_INWARD)
 		return fw_inward_policy(fw, t, s->key[0].src_port, ret_rule, ret_timeout_s) == RULE_PERMIT;
 	/* What an application layer gateway let expect lives by its parent's rule, and ends with what translates that. */

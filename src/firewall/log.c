@@ -127,6 +127,23 @@ void fw_log_deny(struct firewall *fw, const struct train *t, mono_ns now)
 		deny_put(fw, t, t->rule, t->out_zone, now);
 }
 
+void fw_log_host_begin(struct firewall *fw, const struct train *t, mono_ns now)
+{
+	if (t->proto != IP_TCP || !(fw_rule_flags(fw->policy, t->rule) & RULE_LOG_INIT))
+		return;
+	struct fw_log *l = log_room(fw, fw->policy, t->rule, t->in_zone, now);
+	if (!l)
+		return;
+	*l = (struct fw_log){ .kind = FW_LOG_INIT,
+		.rule = t->rule,
+		.zone = { (uint16_t)t->in_zone, FW_ZONE_HOST },
+		.key = { fw_key_of(t) },
+		.at = now,
+		.begun = now };
+	l->key[1] = fw_key_reverse(&l->key[0]);
+	names_put(l, fw->policy);
+}
+
 void fw_host_refused(struct firewall *fw, const struct train *t, mono_ns now)
 {
 	const struct snapshot *s = fw_policy(fw);

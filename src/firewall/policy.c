@@ -37,6 +37,23 @@ struct fw_tuple fw_tuple_of_session(const struct fw_session *s, uint32_t from, u
 		.proto = k->proto };
 }
 
+/* The gateway itself stands behind the zones. */
+uint32_t fw_pair_index(const struct snapshot *s, uint32_t from, uint32_t to)
+{
+	uint32_t n = s->zones.count, row = from == FW_ZONE_HOST ? n : from,
+		 column = to == FW_ZONE_HOST ? n : to;
+
+	assert(row <= n && column <= n);
+	return row * (n + 1) + column;
+}
+
+static enum rule_action action_of(const struct snapshot *s, uint32_t rule, uint32_t *ret_rule)
+{
+	assert(rule < s->rules.count);
+	*ret_rule = rule;
+	return (enum rule_action)snap_rules(s)[rule].action;
+}
+
 enum rule_action fw_policy_lookup(
 	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s)
 {
@@ -47,14 +64,10 @@ enum rule_action fw_policy_lookup(
 	if (!p || t->from >= p->snapshot->zones.count || t->to >= p->snapshot->zones.count)
 		return RULE_DENY;
 	const struct snapshot *s = p->snapshot;
-	uint32_t rule = fw_matcher_rule(p->pair[t->from * s->zones.count + t->to], s, t, ret_timeout_s);
+	uint32_t rule = fw_matcher_rule(p->pair[fw_pair_index(s, t->from, t->to)], s, t, ret_timeout_s);
 	if (rule == FW_NONE)
 		rule = fw_matcher_rule(p->global, s, t, ret_timeout_s);
-	if (rule == FW_NONE)
-		return RULE_DENY;
-	assert(rule < s->rules.count);
-	*ret_rule = rule;
-	return (enum rule_action)snap_rules(s)[rule].action;
+	return rule == FW_NONE ? RULE_DENY : action_of(s, rule, ret_rule);
 }
 
 enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone,
@@ -78,24 +91,73 @@ bool fw_zone_is_loose(const struct firewall *fw, uint32_t zone)
 	return s && zone < s->zones.count && snap_zones(s)[zone].flags & ZONE_TCP_LOOSE;
 }
 
-/* ---- to the gateway itself ---- */
+/* ---- to and from the gateway itself ---- */
 
-bool fw_host_allows(const struct firewall *fw, const struct fw_tuple *t)
+static enum drop_reason refusal(enum rule_action action)
 {
-	if (!fw->policy || t->from >= fw->policy->snapshot->zones.count)
-		return false;
+	return action == RULE_PERMIT   ? DROP_NONE
+	       : action == RULE_REJECT ? DROP_POLICY_REJECT
+				       : DROP_POLICY_DENY;
+}
+
+/* Ports of source NAT are closed whatever rules say: what comes there without a session is nobody's. */
+static bool is_nat_port(const struct snapshot *s, const struct fw_tuple *t)
+{
+	return (t->proto == IP_TCP || t->proto == IP_UDP) && t->service_port >= s->nat_port_first &&
+	       t->service_port <= s->nat_port_last;
+}
+
+enum drop_reason fw_host_decide(
+	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s)
+{
+	const struct fw_policy *p = fw->policy;
+
+	*ret_rule = TRAIN_NONE;
+	*ret_timeout_s = 0;
+	if (!p || t->from >= p->snapshot->zones.count)
+		return DROP_HOST_INBOUND;
+	const struct snapshot *s = p->snapshot;
 	/* Of ICMP the data plane decides about queries only. Replies, errors, and what IPv6 needs on a
 	 * link (RFC 4890 section 4.4) are left to the kernel. */
 	if (fw_is_icmp(t->proto) && !(fw_icmp_kind(t->proto, (uint8_t)t->service_port) & FW_KEY_QUERY))
-		return true;
-	return snap_zone_opens(fw->policy->snapshot, t->from, t->proto, t->service_port, &t->src);
+		return DROP_NONE;
+	const struct fw_matcher *rules = p->pair[fw_pair_index(s, t->from, FW_ZONE_HOST)];
+	uint32_t rule = is_nat_port(s, t) ? FW_NONE : fw_matcher_rule(rules, s, t, ret_timeout_s);
+	if (rule != FW_NONE)
+		return refusal(action_of(s, rule, ret_rule));
+	return snap_zone_opens(s, t->from, t->proto, t->service_port, &t->src) ? DROP_NONE
+									       : DROP_HOST_INBOUND;
 }
 
-enum drop_reason fw_host_inbound(const struct firewall *fw, const struct train *t)
+enum drop_reason fw_own_decide(
+	const struct firewall *fw, const struct fw_tuple *t, uint32_t *ret_rule, uint32_t *ret_timeout_s)
+{
+	const struct fw_policy *p = fw->policy;
+
+	*ret_rule = TRAIN_NONE;
+	*ret_timeout_s = 0;
+	if (!p || t->to >= p->snapshot->zones.count)
+		return DROP_NONE;
+	const struct fw_matcher *m = p->pair[fw_pair_index(p->snapshot, FW_ZONE_HOST, t->to)];
+	uint32_t rule = m ? fw_matcher_rule(m, p->snapshot, t, ret_timeout_s) : FW_NONE;
+	return rule != FW_NONE ? refusal(action_of(p->snapshot, rule, ret_rule))
+	       : m	       ? DROP_DEFAULT_DENY
+			       : DROP_NONE;
+}
+
+bool fw_host_opens(const struct firewall *fw, const struct train *t)
 {
 	struct fw_tuple tuple = fw_tuple_of_train(t, t->in_zone, FW_ZONE_HOST);
+	uint32_t rule, timeout_s;
 
-	return fw_host_allows(fw, &tuple) ? DROP_NONE : DROP_HOST_INBOUND;
+	return fw_host_decide(fw, &tuple, &rule, &timeout_s) == DROP_NONE;
+}
+
+bool fw_host_open_to_all(const struct firewall *fw, uint32_t zone, uint8_t proto, uint16_t port)
+{
+	const struct snapshot *s = fw_policy(fw);
+
+	return s && zone < s->zones.count && snap_self_access(s, zone, proto, port, NULL) == SELF_OPEN;
 }
 
 /* ---- the compiled policy ---- */
@@ -112,7 +174,7 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 	if (!p)
 		return NULL;
 	p->snapshot = malloc(s->bytes);
-	p->pair = calloc((size_t)s->zones.count * s->zones.count + 1, sizeof(struct fw_matcher *));
+	p->pair = calloc((s->zones.count + 1u) * (s->zones.count + 1u), sizeof(struct fw_matcher *));
 	p->rule_hits = lines_new(s->rules.count + 1u, sizeof *p->rule_hits);
 	p->nat_sessions = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
@@ -138,8 +200,8 @@ void fw_policy_free(struct fw_policy *p)
 {
 	if (!p)
 		return;
-	uint32_t zones = p->snapshot && p->pair ? p->snapshot->zones.count : 0;
-	for (uint32_t i = 0; i < zones * zones; i++)
+	uint32_t ends = p->snapshot && p->pair ? p->snapshot->zones.count + 1 : 0;
+	for (uint32_t i = 0; i < ends * ends; i++)
 		fw_matcher_free(p->pair[i]);
 	fw_matcher_free(p->global);
 	fw_matcher_free(p->nat);

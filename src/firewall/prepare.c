@@ -38,7 +38,7 @@ static struct fw_matcher **rules_list(const struct fw_prepared *x, uint32_t firs
 		r[next].to_zone == r[first].to_zone)
 		next++;
 	*ret_n = next - first;
-	return &x->policy->pair[r[first].from_zone * s->zones.count + r[first].to_zone];
+	return &x->policy->pair[fw_pair_index(s, r[first].from_zone, r[first].to_zone)];
 }
 
 /* Begins the next list. False: there is none any more, or no memory (x->build.failed). */
@@ -99,8 +99,8 @@ static const char *zone_name_was(const struct fw_prepared *x, uint32_t zone)
 {
 	const struct snapshot *a = x->policy->snapshot, *b = x->before->snapshot;
 
-	if (zone == ZONE_ANY)
-		return "any";
+	if (zone == ZONE_ANY || zone == ZONE_SELF)
+		return snap_rule_zone(a, zone);
 	uint32_t was = x->zone_was[zone];
 	return was == INDEX_NONE ? snap_zones(a)[zone].name : snap_zones(b)[was].name;
 }

@@ -41,6 +41,7 @@ struct compiler {
 	struct vec zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
 		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
 		screens, dynamics;
+	uint32_t self_rules, self_services; /* of rules to and from the gateway itself, so far */
 };
 
 /*

@@ -420,7 +420,7 @@ enum rc compile_plain_addresses(struct compiler *c, const struct lyd_node *first
 	for (uint32_t i = 0; !rc && i < ret_span->count; i++)
 		if (range_is_wildcard(&ranges[ret_span->first + i]))
 			return tree_fault(c->faults, first_name,
-				"'%s' has %s: only rules of policy and of source NAT can use it",
+				"'%s' has %s: only rules of policy between zones and of source NAT can use it",
 				lyd_get_value(first_name),
 				range_is_dynamic(&ranges[ret_span->first + i])
 					? "addresses that change without a commit"

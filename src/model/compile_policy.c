@@ -54,7 +54,9 @@ static uint32_t rule_flags(const struct compiler *c, const struct lyd_node *then
 
 static const char *zone_text(const struct compiler *c, uint32_t zone)
 {
-	return zone < c->zones.n ? ((const struct snap_zone *)(const void *)c->zones.at)[zone].name : "any";
+	return zone == ZONE_SELF   ? "self"
+	       : zone < c->zones.n ? ((const struct snap_zone *)(const void *)c->zones.at)[zone].name
+				   : "any";
 }
 
 static uint64_t rule_id(
@@ -122,6 +124,30 @@ static enum rc description(struct compiler *c, const struct lyd_node *node, stru
 	return RC_OK;
 }
 
+/*
+ * A rule to or from the gateway itself becomes text of the kernel's filter as well: so there are limits, and no wildcard
+ * masks.
+ */
+static enum rc self_rule(struct compiler *c, const struct lyd_node *match, struct snap_rule *r)
+{
+	const struct lyd_node *source = tree_child(c->m, match, "source"),
+			      *destination = tree_child(c->m, match, "destination"),
+			      *application = tree_child(c->m, match, "application");
+	enum rc rc = compile_plain_addresses(c, source, &r->src);
+
+	rc = faults_join(rc, compile_plain_addresses(c, destination, &r->dst));
+	rc = faults_join(rc, compile_applications(c, application, &r->services));
+	c->self_services += MAX_OF(r->services.count, 1u);
+	if (!rc && ++c->self_rules > SELF_RULES_MAX)
+		return fault_is_limit(tree_fault(
+			c->faults, match, "more than %d rules to and from self together", SELF_RULES_MAX));
+	if (!rc && c->self_services > SELF_SERVICES_MAX)
+		return fault_is_limit(tree_fault(c->faults, application,
+			"the applications of all rules to and from self together are more than %d protocols and ranges of ports",
+			SELF_SERVICES_MAX));
+	return rc;
+}
+
 static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair pair)
 {
 	const struct lyd_node *match = tree_child(c->m, node, "match"),
@@ -144,6 +170,8 @@ static enum rc rule(struct compiler *c, const struct lyd_node *node, struct pair
 	r->sessions_rate = (uint32_t)value_number(then, "session-rate");
 	rc = description(c, node, &r->description);
 	rc = faults_join(rc, compile_scheduler_of(c, node, &r->schedule));
+	if (pair.from == ZONE_SELF || pair.to == ZONE_SELF)
+		return faults_join(rc, self_rule(c, match, r));
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "source"), &r->src));
 	rc = faults_join(rc, compile_addresses(c, tree_child(c->m, match, "destination"), &r->dst));
 	return faults_join(rc, compile_applications(c, tree_child(c->m, match, "application"), &r->services));
@@ -166,6 +194,14 @@ static enum rc rules_of(
 	return rc;
 }
 
+/* A zone of that name comes first: it may be older than the word. */
+static uint32_t pair_end(const struct compiler *c, const char *name)
+{
+	uint32_t zone = value_zone(c, name);
+
+	return zone == INDEX_NONE && name && strcmp(name, "self") == 0 ? ZONE_SELF : zone;
+}
+
 enum rc compile_policy(struct compiler *c)
 {
 	const struct lyd_node *policy = tree_child(c->m, NULL, "policy");
@@ -174,8 +210,8 @@ enum rc compile_policy(struct compiler *c)
 	enum rc rc = RC_OK;
 
 	for (; group && compile_continues(c, rc); group = tree_next(group)) {
-		struct pair pair = { value_zone(c, tree_value(group, "from")),
-			value_zone(c, tree_value(group, "to")) };
+		struct pair pair = { pair_end(c, tree_value(group, "from")),
+			pair_end(c, tree_value(group, "to")) };
 		rc = faults_join(rc, rules_of(c, group, pair, &identified));
 	}
 	if (policy && compile_continues(c, rc))

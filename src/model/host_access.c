@@ -15,7 +15,7 @@ uint64_t snapshot_zones_in_use(const struct snapshot *s)
 
 static bool in_use(uint64_t zones, uint32_t zone)
 {
-	return zone == ZONE_ANY ? zones != 0 : zones >> zone & 1;
+	return zone == ZONE_ANY || zone == ZONE_SELF ? zones != 0 : zones >> zone & 1;
 }
 
 static bool something_is_open(const struct snapshot *s)
@@ -27,7 +27,8 @@ static bool something_is_open(const struct snapshot *s)
 			return true;
 	for (uint32_t i = 0; i < s->rules.count; i++) {
 		const struct snap_rule *r = &snap_rules(s)[i];
-		if (r->action == RULE_PERMIT && in_use(zones, r->from_zone) && in_use(zones, r->to_zone))
+		if (r->action == RULE_PERMIT && r->from_zone != ZONE_SELF && in_use(zones, r->from_zone) &&
+			in_use(zones, r->to_zone))
 			return true;
 	}
 	return false;
@@ -89,9 +90,10 @@ static uint32_t zone_of_interface(const struct snapshot *s, const char *name)
 static enum rc some_zone_opens(const struct snapshot *s, const struct host_connection *c, struct err *e)
 {
 	for (uint32_t i = 0; i < s->zones.count; i++)
-		if (snap_zone_opens(s, i, PROTOCOL_TCP, c->local_port, &c->remote))
+		if (snap_self_access(s, i, PROTOCOL_TCP, c->local_port, &c->remote) != SELF_CLOSED)
 			return RC_OK;
-	return err_add(e, RC_DENIED, "no zone opens TCP port %u of the host to this address by host-inbound",
+	return err_add(e, RC_DENIED,
+		"no zone opens TCP port %u of the host to this address, by a rule to self or by host-inbound",
 		c->local_port);
 }
 
@@ -116,9 +118,10 @@ static enum rc admits(const struct snapshot *s, const struct host_connection *c,
 	zone = by_tunnel ? snap_tunnels(s)[tunnel].zone : zone_of_interface(s, c->interface);
 	if (zone == INDEX_NONE)
 		return err_add(e, RC_DENIED, "interface %s is in no zone", c->interface);
-	if (snap_zone_opens(s, zone, PROTOCOL_TCP, c->local_port, &c->remote))
+	if (snap_self_access(s, zone, PROTOCOL_TCP, c->local_port, &c->remote) != SELF_CLOSED)
 		return RC_OK;
-	return err_add(e, RC_DENIED, "zone '%s' does not open TCP port %u of the host to %s by host-inbound",
+	return err_add(e, RC_DENIED,
+		"zone '%s' does not open TCP port %u of the host to %s, by a rule to self or by host-inbound",
 		snap_zones(s)[zone].name, c->local_port, remote);
 }
 

@@ -193,7 +193,7 @@ static void leafref_expected(const struct lysc_type *type, char *text, size_t si
 	expected_add(text, size, words, strlen(words));
 }
 
-static void type_expected(const struct lysc_type *type, char *text, size_t size)
+void schema_type_expected(const struct lysc_type *type, char *text, size_t size)
 {
 	LY_ARRAY_COUNT_TYPE i;
 
@@ -207,7 +207,7 @@ static void type_expected(const struct lysc_type *type, char *text, size_t size)
 	case LY_TYPE_UNION: {
 		const struct lysc_type_union *members = (const struct lysc_type_union *)type;
 		LY_ARRAY_FOR(members->types, i)
-		type_expected(members->types[i], text, size);
+		schema_type_expected(members->types[i], text, size);
 		break;
 	}
 	case LY_TYPE_LEAFREF:
@@ -233,7 +233,7 @@ void schema_value_expected(const struct lysc_node *leaf, char *text, size_t size
 	const char *units = leaf->nodetype == LYS_LEAF ? ((const struct lysc_node_leaf *)leaf)->units : NULL;
 	size_t used;
 
-	type_expected(schema_type(leaf), text, size);
+	schema_type_expected(schema_type(leaf), text, size);
 	used = strlen(text);
 	if (units)
 		snprintf(text + used, size - used, " (%s)", units);

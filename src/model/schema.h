@@ -39,6 +39,7 @@ const struct lysc_type *schema_type(const struct lysc_node *node); /* of a leaf 
  * What a value of the leaf or leaf-list looks like, "a, b, a number 1..5 (seconds)" or a sentence, appended to
  * text as "x, y, z".
  */
+void schema_type_expected(const struct lysc_type *type, char *text, size_t size);
 void schema_value_expected(const struct lysc_node *leaf, char *text, size_t size);
 
 /* Appends `word` to a list "a, b"; cut silently when full. */

@@ -522,8 +522,8 @@ uint32_t snapshot_shadowed(const struct snapshot *s, shadow_fn *fn, void *contex
 const char *shadow_text(char ret_text[SHADOW_TEXT_MAX], const struct snapshot *s, const struct shadow *x)
 {
 	const struct snap_rule *all = snap_rules(s), *r = &all[x->rule];
-	const char *from = r->from_zone == ZONE_ANY ? "any zone" : snap_zones(s)[r->from_zone].name;
-	const char *to = r->to_zone == ZONE_ANY ? "any zone" : snap_zones(s)[r->to_zone].name;
+	const char *from = r->from_zone == ZONE_ANY ? "any zone" : snap_rule_zone(s, r->from_zone);
+	const char *to = r->to_zone == ZONE_ANY ? "any zone" : snap_rule_zone(s, r->to_zone);
 	size_t n = (size_t)snprintf(
 		ret_text, SHADOW_TEXT_MAX, "rule '%s' from %s to %s is never reached: ", r->name, from, to);
 	uint32_t named = MIN_OF(x->by_n, (uint32_t)SHADOW_BY_MAX);

@@ -51,8 +51,10 @@
 #define TEXTS_MAX	      (1u << 21) /* pieces of 8 octets, of all descriptions together */
 #define HOST_FROM_MAX	      4096	 /* ranges of addresses that these are open to, together */
 #define HOST_SERVICES_MAX     1024	 /* of all zones together */
-#define PROPOSALS_MAX	      65536	 /* of all peers, or of all tunnels, together */
-#define PROPOSALS_EACH_MAX    16	 /* of one peer or tunnel */
+#define SELF_RULES_MAX	      1024 /* to and from the gateway itself, each of these two limits for both together */
+#define SELF_SERVICES_MAX     4096
+#define PROPOSALS_MAX	      65536 /* of all peers, or of all tunnels, together */
+#define PROPOSALS_EACH_MAX    16    /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX     4096
 #define WITNESSES_MAX	      8
 #define WITNESS_URL_BYTES     256 /* a URL's text, with its terminator */
@@ -65,6 +67,7 @@
 #define DYNAMIC_NAME_BYTES   256 /* RFC 1035 section 2.3.4: 253 octets of a name */
 
 #define ZONE_ANY   0xffffffffu /* in global rules */
+#define ZONE_SELF  0xffffu     /* the gateway itself, as one end of a rule of policy */
 #define INDEX_NONE 0xffffffffu
 
 _Static_assert(ZONES_MAX <= 64, "a set of zones is one uint64_t");
@@ -207,7 +210,10 @@ enum rule_flags {
 };
 #define RULE_DSCP_SHIFT 16
 
-/* Ordered: within a zone pair the first match decides; pairs stand together, global rules (ZONE_ANY) last. */
+/*
+ * Ordered: within a zone pair the first match decides; pairs stand together, global rules (ZONE_ANY) last. One end of a pair
+ * may be ZONE_SELF; the rules to it are at most SELF_RULES_MAX, and name no address under a wildcard mask.
+ */
 struct snap_rule {
 	uint64_t id; /* the text's, or of the names (snap_rule_id_of()); never 0 */
 	char name[NAME_MAX_BYTES];
@@ -680,9 +686,20 @@ static inline bool snap_tunnel_keeps(const struct snapshot *s, const struct snap
 	return false;
 }
 
-/* Does the zone open this port (ICMP: type) of the gateway itself to this address? */
 /* How many servers of a rule have their health checked; 0: none. */
 uint32_t snap_checked_servers(const struct snap_dnat_rule *r);
+
+/*
+ * May packets from the zone to this port (ICMP: type) come to the gateway itself, by rules to self and host-inbound together?
+ * from NULL: whoever sends them. SELF_MAYBE: some of them, or at times. Slow: each rule is looked at.
+ */
+enum self_access { SELF_CLOSED, SELF_MAYBE, SELF_OPEN };
+enum self_access snap_self_access(
+	const struct snapshot *s, uint32_t zone, uint8_t proto, uint16_t port, const struct ip_addr *from);
+/* The end of a pair of zones as rules call it: the zone's name, "self", or "any" of global rules. */
+const char *snap_rule_zone(const struct snapshot *s, uint32_t zone);
+
+/* Does host-inbound of the zone open this port (ICMP: type) of the gateway itself to this address? */
 bool snap_zone_opens(
 	const struct snapshot *s, uint32_t zone, uint8_t proto, uint16_t port, const struct ip_addr *from);
 

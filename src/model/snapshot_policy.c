@@ -107,7 +107,7 @@ static bool text_ok(const struct snapshot *s, const struct span *text)
 static enum rc check_rule_order(const struct snapshot *s, struct err *e)
 {
 	const struct snap_rule *r = snap_rules(s);
-	uint64_t seen[ZONES_MAX] = { 0 };
+	uint64_t seen[ZONES_MAX + 1] = { 0 }, self = 0; /* by the first end; to the gateway itself */
 
 	for (uint32_t i = 0; i < s->rules.count; i++) {
 		if ((r[i].from_zone == ZONE_ANY) != (r[i].to_zone == ZONE_ANY))
@@ -118,23 +118,46 @@ static enum rc check_rule_order(const struct snapshot *s, struct err *e)
 			return bad(e, "rules", i, "it comes after the global rules");
 		if (r[i].from_zone == ZONE_ANY)
 			continue;
-		if (seen[r[i].from_zone] >> r[i].to_zone & 1)
+		uint64_t *row = r[i].to_zone == ZONE_SELF
+					? &self
+					: &seen[MIN_OF(r[i].from_zone, (uint32_t)ZONES_MAX)];
+		uint64_t bit = 1ull << (r[i].to_zone == ZONE_SELF ? r[i].from_zone : r[i].to_zone);
+		if (*row & bit)
 			return bad(e, "rules", i, "the rules of its pair of zones are not together");
-		seen[r[i].from_zone] |= 1ull << r[i].to_zone;
+		*row |= bit;
 	}
 	return RC_OK;
+}
+
+static bool end_ok(const struct snapshot *s, uint32_t zone)
+{
+	return zone == ZONE_SELF || zone_ok(s, zone);
+}
+
+/* Counts the rules to and from the gateway itself, and their services. Its spans are in the arrays. */
+static bool self_ok(
+	const struct snapshot *s, const struct snap_rule *r, uint32_t *ret_rules, uint32_t *ret_services)
+{
+	if (r->from_zone != ZONE_SELF && r->to_zone != ZONE_SELF)
+		return true;
+	++*ret_rules;
+	*ret_services += MAX_OF(r->services.count, 1u);
+	return *ret_rules <= SELF_RULES_MAX && *ret_services <= SELF_SERVICES_MAX &&
+	       snapshot_plain_ranges(s, &r->src) && snapshot_plain_ranges(s, &r->dst);
 }
 
 enum rc snapshot_check_rules(const struct snapshot *s, struct err *e)
 {
 	const struct snap_rule *r = snap_rules(s);
+	uint32_t selves = 0, services = 0;
 
 	for (uint32_t i = 0; i < s->rules.count; i++) {
 		if (!name_ok(r[i].name, sizeof r[i].name))
 			return bad(e, "rules", i, "its name is empty or not terminated");
 		if (r[i].id == 0)
 			return bad(e, "rules", i, "it has no identifier");
-		if (!zone_ok(s, r[i].from_zone) || !zone_ok(s, r[i].to_zone))
+		if (!end_ok(s, r[i].from_zone) || !end_ok(s, r[i].to_zone) ||
+			(r[i].from_zone == ZONE_SELF && r[i].to_zone == ZONE_SELF))
 			return bad(e, "rules", i, "its zone does not exist");
 		if (r[i].action > RULE_REJECT)
 			return bad(e, "rules", i, "an unknown action");
@@ -145,6 +168,9 @@ enum rc snapshot_check_rules(const struct snapshot *s, struct err *e)
 		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
 			!span_in(&r[i].services, s->services.count))
 			return bad(e, "rules", i, "what it matches is not in the arrays");
+		if (!self_ok(s, &r[i], &selves, &services))
+			return bad(e, "rules", i,
+				"of rules to and from the gateway itself it is one too many, or names an address under a wildcard mask");
 		if (r[i].schedule != INDEX_NONE && r[i].schedule >= s->schedules.count)
 			return bad(e, "rules", i, "its schedule does not exist");
 		if (r[i].sessions_rate > SESSIONS_RATE_MAX)

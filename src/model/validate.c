@@ -38,10 +38,36 @@ static struct lyd_node *faulty_node(const struct model *m, const struct ly_err_i
 	return node;
 }
 
+/* The type by which the node's value names something; NULL: it does not. In a union a word of its enumeration is none. */
+static const struct lysc_type *reference_type(const struct lyd_node *node)
+{
+	const struct lysc_type *type = schema_type(node->schema), *found = NULL;
+	LY_ARRAY_COUNT_TYPE i, k;
+
+	if (!type || type->basetype == LY_TYPE_LEAFREF)
+		return type;
+	if (type->basetype != LY_TYPE_UNION)
+		return NULL;
+	const struct lysc_type_union *members = (const struct lysc_type_union *)type;
+	LY_ARRAY_FOR(members->types, i)
+	{
+		if (members->types[i]->basetype == LY_TYPE_LEAFREF)
+			found = members->types[i];
+		if (members->types[i]->basetype != LY_TYPE_ENUM)
+			continue;
+		const struct lysc_type_enum *words = (const struct lysc_type_enum *)members->types[i];
+		LY_ARRAY_FOR(words->enums, k)
+		if (strcmp(words->enums[k].name, lyd_get_value(node)) == 0)
+			return NULL;
+	}
+	return found;
+}
+
 /* A leafref's path as libyang's data functions want it: the module's name in place of the prefix. */
 static void target_path(char *ret_path, size_t size, const struct lyd_node *node)
 {
-	const char *at = lyxp_get_expr(((const struct lysc_type_leafref *)schema_type(node->schema))->path);
+	const struct lysc_type *type = reference_type(node);
+	const char *at = type ? lyxp_get_expr(((const struct lysc_type_leafref *)type)->path) : NULL;
 	size_t n = 0;
 
 	ret_path[0] = '\0';
@@ -72,6 +98,7 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 	struct ly_set *set = NULL;
 	char off[LOST_HINT_MAX] = "";
 
+	nearest_offer_type(&near, schema_type(node->schema)); /* a word in its place */
 	target_path(path, sizeof path, node);
 	target_kind(kind, path);
 	lost_hint(off, &m->lost, kind, value);
@@ -89,7 +116,7 @@ static enum rc fault_reference(const struct model *m, const struct lyd_node *nod
 	if (names[0])
 		snprintf(hint, sizeof hint, " (%.150s)", names);
 	ly_set_free(set, NULL);
-	schema_value_expected(node->schema, expected, sizeof expected);
+	schema_type_expected(reference_type(node), expected, sizeof expected);
 	return tree_fault(f, node, "found '%.60s', expected %s that exists%s%s", value, expected, hint, off);
 }
 
@@ -104,9 +131,7 @@ static enum rc fault_too_many(const struct lyd_node *node, struct faults *f)
 
 static bool is_reference(const struct lyd_node *node)
 {
-	const struct lysc_type *type = schema_type(node->schema);
-
-	return type && type->basetype == LY_TYPE_LEAFREF;
+	return reference_type(node) != NULL;
 }
 
 /* The one that it names: ".../zone/name" with a value is ".../zone[name='value']". */

@@ -313,30 +313,54 @@ static void peers_of_nothing(const struct warner *w)
 				snap_peers(w->s)[i].name);
 }
 
-static bool takes_ike(const struct snapshot *s, const struct snap_zone *zone)
-{
-	for (uint32_t i = 0; i < zone->host_services.count; i++) {
-		const struct snap_host_service *v = &snap_host_services(s)[zone->host_services.first + i];
-		if (v->proto == PROTOCOL_UDP && v->first <= PORT_IKE && PORT_IKE <= v->last)
-			return true;
-	}
-	return false;
-}
-
-/* Answers are no exception: IKE and ESP come to the gateway by the zone's services alone. */
+/* Answers are no exception: IKE and ESP come to the gateway by rules to self and the zone's services alone. */
 static void peers_unheard(const struct warner *w)
 {
 	const struct snapshot *s = w->s;
 	uint64_t used = snapshot_zones_in_use(s);
 
 	for (uint32_t zone = 0; zone < s->zones.count; zone++)
-		if (used >> zone & 1 && takes_ike(s, &snap_zones(s)[zone]))
+		if (used >> zone & 1 &&
+			snap_self_access(s, zone, PROTOCOL_UDP, PORT_IKE, NULL) != SELF_CLOSED)
 			return;
 	if (s->peers.count > 0 && s->interfaces.count > 0)
 		warn(w,
-			"no zone has host-inbound ike: IKE messages of peer '%s' are dropped, requests and "
+			"no zone has host-inbound ike, or a rule to self for it: IKE messages of peer '%s' are dropped, requests and "
 			"responses (peers: %u)",
 			snap_peers(s)[0].name, s->peers.count);
+}
+
+/* ---- rules to and from the gateway itself ---- */
+
+static const char *without_session(const struct snap_rule *r)
+{
+	return r->timeout_s		   ? "timeout"
+	       : r->flags & RULE_DSCP	   ? "dscp"
+	       : r->flags & RULE_COUNT	   ? "count"
+	       : r->flags & RULE_LOG_CLOSE ? "log session-close"
+					   : NULL;
+}
+
+static void self_rules(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint64_t tunnels = 0;
+
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		tunnels |= 1ull << snap_tunnels(s)[i].zone;
+	for (uint32_t i = 0; i < s->zones.count; i++)
+		if (strcmp(snap_zones(s)[i].name, "self") == 0)
+			warn(w, "zone 'self': in policy its name stands for the zone, so no rule can name the gateway itself; give the zone another name");
+	for (uint32_t i = 0; i < s->rules.count; i++) {
+		const struct snap_rule *r = &snap_rules(s)[i];
+		uint32_t zone = r->to_zone == ZONE_SELF ? r->from_zone : r->to_zone;
+		if ((r->to_zone != ZONE_SELF && r->from_zone != ZONE_SELF) || tunnels >> zone & 1 ||
+			!without_session(r))
+			continue;
+		warn(w, "rule '%s' from %s to %s: %s has no effect, because zone '%s' has no tunnel: of what interfaces bring for the gateway itself, or it sends by them, the kernel has the session",
+			r->name, snap_rule_zone(s, r->from_zone), snap_rule_zone(s, r->to_zone),
+			without_session(r), zone_name(s, zone));
+	}
 }
 
 /* ---- what destination NAT takes from the gateway ---- */
@@ -536,6 +560,7 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	zones_of_nothing(&w);
 	peers_of_nothing(&w);
 	peers_unheard(&w);
+	self_rules(&w);
 	host_services_taken(&w);
 	schedulers_of_no_time(&w);
 	screens_of_nothing(&w);

@@ -211,6 +211,17 @@ static void decision_set(struct packet_context *ctx, const struct forwarding_dec
 	ctx->mtu = mtu_on_arrival(ctx->t, decision->family, ctx->mtu_out);
 }
 
+static void trace_host(struct pipeline *p, struct train *t)
+{
+	bool by_rule = t->rule < p->snapshot->rules.count;
+
+	trace_say(p, t, "host", t->drop ? PACKET_NONE : PACKET_HOST, "%s%s%s", by_rule ? "rule " : "",
+		by_rule ? snap_rules(p->snapshot)[t->rule].name : "",
+		t->drop	  ? by_rule ? " does not permit it" : "the zone does not permit this service"
+		: by_rule ? " permits it: delivered to the kernel"
+			  : "delivered to the kernel");
+}
+
 /*
  * A packet for the host from a link: the kernel has a copy and answers it. It counts as dropped here only
  * when it asks for a service that the zone does not permit, as the ingress filter decides too; replies to the
@@ -227,13 +238,12 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 			      ? icmp_role(t->proto == IP_ICMP, t->icmp_type, &query) == ICMP_ROLE_QUERY
 			      : t->proto != IP_ESP;
 
-	/* The host's filter takes nothing that comes by a VRF (filter_text.c). */
-	t->drop = !begins ? DROP_NONE : t->vrf != 0 ? DROP_HOST_INBOUND : fw_host_inbound(p->fw, t);
-	if (t->drop && !ctx->asked)
-		fw_host_refused(p->fw, t, p->now);
+	t->drop = DROP_NONE;
+	t->rule = TRAIN_NONE;
+	if (begins)
+		fw_host_packet(p->fw, t, ctx->asked, p->now);
 	if (train_is_traced(t))
-		trace_say(p, t, "host", t->drop ? PACKET_NONE : PACKET_HOST, "%s",
-			t->drop ? "the zone does not permit this service" : "delivered to the kernel");
+		trace_host(p, t);
 	ctx->counted = t->drop == DROP_NONE;
 	ctx->to_host = true;
 }

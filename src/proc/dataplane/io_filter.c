@@ -120,20 +120,13 @@ static void build(struct program *p, const struct route_table *routes)
 /* Does the zone permit both forms of sealed packets to the host? */
 static bool zone_opens(const struct worker *w, const struct link_io *l)
 {
-	struct train udp = { .in_zone = w->pipeline.interfaces[l->interface].zone,
-		.proto = IP_UDP,
-		.src = { .family = ADDR_V4 },
-		.dst = { .family = ADDR_V4 },
-		.dst_port = IPSEC_PORT };
-	struct train esp = udp;
+	uint32_t zone = w->pipeline.interfaces[l->interface].zone;
 
-	esp.proto = IP_ESP;
-	esp.dst_port = 0;
 	/* Destination NAT takes such packets to another host: they must be delivered. */
-	if (fw_dnat_may_take(w->fw, udp.in_zone, IP_UDP, IPSEC_PORT) ||
-		fw_dnat_may_take(w->fw, udp.in_zone, IP_ESP, 0))
+	if (fw_dnat_may_take(w->fw, zone, IP_UDP, IPSEC_PORT) || fw_dnat_may_take(w->fw, zone, IP_ESP, 0))
 		return false;
-	return fw_host_inbound(w->fw, &udp) == DROP_NONE && fw_host_inbound(w->fw, &esp) == DROP_NONE;
+	return fw_host_open_to_all(w->fw, zone, IP_UDP, IPSEC_PORT) &&
+	       fw_host_open_to_all(w->fw, zone, IP_ESP, 0);
 }
 
 /* Does the zone want nothing of what is sealed for the host? */

@@ -238,8 +238,8 @@ static void policy_rows(struct out *o)
 		const struct snap_rule *r = &snap_rules(p->snapshot)[i];
 		const struct fw_rule_hits h = hits_of_all(o->d, i, fw_rule_hits);
 		w = rows_row(&o->piece);
-		jw_str(w, "from", zone_name(o->d, r->from_zone));
-		jw_str(w, "to", zone_name(o->d, r->to_zone));
+		jw_str(w, "from", snap_rule_zone(p->snapshot, r->from_zone));
+		jw_str(w, "to", snap_rule_zone(p->snapshot, r->to_zone));
 		jw_str(w, "rule", r->name);
 		jw_str(w, "id", snap_rule_id_text(id, r->id));
 		jw_str(w, "action", r->action < COUNT_OF(actions) ? actions[r->action] : "unknown");

@@ -135,10 +135,9 @@ static void rule_put(struct jw *w, const struct snapshot *s, uint32_t rule)
 	if (rule >= s->rules.count)
 		return;
 	const struct snap_rule *r = &snap_rules(s)[rule];
-	bool global = r->from_zone == ZONE_ANY;
 	jw_str(w, "rule", r->name);
-	jw_str(w, "rule_from", global ? "any" : snap_zones(s)[r->from_zone].name);
-	jw_str(w, "rule_to", global ? "any" : snap_zones(s)[r->to_zone].name);
+	jw_str(w, "rule_from", snap_rule_zone(s, r->from_zone));
+	jw_str(w, "rule_to", snap_rule_zone(s, r->to_zone));
 	if (r->flags & RULE_DSCP)
 		jw_u64(w, "dscp", (r->flags & RULE_DSCP_MASK) >> RULE_DSCP_SHIFT);
 }
@@ -207,10 +206,21 @@ static void way_put(struct jw *w, const struct pipeline *p, const struct policy_
 		jw_str(w, "next_hop", addr_text(text, &t->next_hop));
 }
 
+/* Of what a link brings for the gateway itself the packet has it. */
+static uint32_t rule_of(const struct policy_answer *a)
+{
+	return a->decided ? a->verdict.rule : a->to_host ? a->train.rule : TRAIN_NONE;
+}
+
 static const char *log_words(const struct snapshot *s, const struct policy_answer *a)
 {
 	const struct train *t = &a->train;
-	uint32_t log = a->decided ? a->verdict.log : 0;
+	uint32_t log = a->decided ? a->verdict.log : 0, rule = rule_of(a);
+	uint32_t logs =
+		rule < s->rules.count ? snap_rules(s)[rule].flags & (RULE_LOG_INIT | RULE_LOG_CLOSE) : 0;
+
+	if (!a->decided && rule < s->rules.count) /* the kernel has the connection: fw_log_host_begin() */
+		log = t->drop ? logs : t->proto == IP_TCP ? logs & RULE_LOG_INIT : 0;
 
 	if (t->drop == DROP_NAT_EXHAUSTED || t->drop == DROP_NAT_BLOCK_LIMIT)
 		return log ? "denied, exhausted" : "exhausted";
@@ -262,8 +272,8 @@ static void answer_put(struct jw *w, const struct pipeline *p, const struct poli
 
 	arrival_put(w, s, a);
 	way_put(w, p, a);
-	if (a->decided)
-		rule_put(w, s, v->rule);
+	if (a->decided || a->to_host)
+		rule_put(w, s, rule_of(a));
 	destination_put(w, s, a);
 	source_put(w, s, a);
 	jw_str(w, "log", log_words(s, a));

@@ -6,6 +6,7 @@
  * most.
  */
 #include "base/log.h"
+#include "proc/supervisor/filter_rules.h"
 #include "proc/supervisor/netlink.h"
 #include "proc/supervisor/supervisor.h"
 #include "proc/supervisor/limits.h"
@@ -22,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TRACKING "/proc/sys/net/netfilter/nf_conntrack_max"
@@ -141,13 +143,38 @@ static uint32_t rules_generation(void)
 	return generation;
 }
 
+/* As the data plane has it (proc/dataplane/wall.c). */
+static struct local_time wall_now(void)
+{
+	time_t now = time(NULL), wall;
+	struct tm tm;
+
+	if (!localtime_r(&now, &tm))
+		return (struct local_time){ 0 };
+	wall = now + tm.tm_gmtoff;
+	return (struct local_time){ (uint32_t)(wall / DAY_S), (uint32_t)(wall % DAY_S) };
+}
+
+/* Rules to and from the gateway itself that come and go by the clock. */
+static bool schedules_have_changed(const struct supervisor *s)
+{
+	struct self_rules self;
+
+	if (!s->snapshot || s->snapshot->schedules.count == 0)
+		return false;
+	self_rules_find(&self, s->snapshot, 0);
+	return ((snap_schedules_off(s->snapshot, wall_now()) ^ s->schedules_off) & self.schedules) != 0;
+}
+
 static enum rc apply(struct supervisor *s, int wait_ms, struct err *e)
 {
 	char *text = malloc(FILTER_TEXT_MAX);
 
 	if (!text)
 		return err_add(e, RC_LIMIT, "out of memory for the rule set");
-	size_t n = filter_text(text, FILTER_TEXT_MAX, s->snapshot, s->interfaces, s->interfaces_n);
+	s->schedules_off = s->snapshot ? snap_schedules_off(s->snapshot, wall_now()) : 0;
+	size_t n = filter_text(
+		text, FILTER_TEXT_MAX, s->snapshot, s->schedules_off, s->interfaces, s->interfaces_n);
 	enum rc rc = n > 0 ? nft_run(text, n, wait_ms, e) : err_add(e, RC_LIMIT, "the rule set is too long");
 	free(text);
 	if (rc == RC_OK) /* else the previous rule set stands, and is still checked */
@@ -164,13 +191,15 @@ void filter_keep(struct supervisor *s)
 {
 	struct err e = { 0 };
 
-	if (s->filter_generation == 0 || s->loop.now < s->filter_look_at)
+	if (s->loop.now < s->filter_look_at)
 		return;
 	s->filter_look_at = s->loop.now + NS_PER_S;
 	uint32_t now = rules_generation();
-	if (now == 0 || now == s->filter_generation)
+	bool changed = now != 0 && s->filter_generation != 0 && now != s->filter_generation;
+	if (!changed && !schedules_have_changed(s))
 		return;
-	log_warn("nftables ruleset was changed by another program; restoring ours");
+	if (changed)
+		log_warn("nftables ruleset was changed by another program; restoring ours");
 	if (filter_apply(s, &e) != RC_OK)
 		log_error("%s", e.text); /* again in a second */
 }

@@ -8,8 +8,8 @@
  * ports pass here.
  *
  * `inet`: nothing is forwarded, and what goes to the host itself is checked after the kernel has put
- * fragments together (connection tracking makes it do so before any chain sees them, in both families): the
- * services that the zone names, and answers to connections that the host has begun. ICMP errors pass, the
+ * fragments together (connection tracking makes it do so before any chain sees them, in both families): rules to
+ * self (filter_rules.c), the services that the zone names, and answers to connections that the host has begun. ICMP errors pass, the
  * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
  * What destination or static NAT takes is dropped before that. From the loopback device only the host itself
  * is accepted: a packet socket of one link sends on any other as well, so a compromised data plane could send
@@ -20,6 +20,7 @@
  */
 #include "base/icmp.h"
 #include "base/tw.h"
+#include "proc/supervisor/filter_rules.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <stdio.h>
@@ -38,48 +39,6 @@ bool interface_name_ok(const char *name)
 			return false;
 	}
 	return true;
-}
-
-/*
- * Who may reach a service, where that is not everyone: a set for each family. Services of one statement, and
- * those that name the same address of the book, share it.
- */
-static void from_sets(struct tw *t, const struct snapshot *snap, uint32_t service)
-{
-	const struct snap_host_service *v = snap_host_services(snap);
-	const struct span *from = &v[service].from;
-
-	for (uint32_t i = 0; i < service; i++)
-		if (v[i].from.first == from->first && v[i].from.count == from->count)
-			return;
-	for (int family = 4; family <= 6; family += 2) {
-		bool any = false;
-		for (uint32_t i = from->first; i < from->first + from->count; i++) {
-			const struct ip_range *r = &snap_ranges(snap)[i];
-			char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
-			if (r->first.family != (family == 4 ? ADDR_V4 : ADDR_V6))
-				continue;
-			if (!any)
-				tw_say(t,
-					"\tset from_%u_%u_v%d {\n\t\ttype ipv%d_addr; flags interval; "
-					"elements = {",
-					from->first, from->count, family, family);
-			bool one = addr_compare(&r->first, &r->last) == 0;
-			tw_say(t, "%s\n\t\t\t%s%s%s", any ? "," : "", addr_text(first, &r->first),
-				one ? "" : "-", one ? "" : addr_text(last, &r->last));
-			any = true;
-		}
-		if (any)
-			tw_say(t, " }\n\t}\n");
-	}
-}
-
-static bool from_family(const struct snapshot *snap, const struct span *from, uint8_t family)
-{
-	for (uint32_t i = from->first; i < from->first + from->count; i++)
-		if (snap_ranges(snap)[i].first.family == family)
-			return true;
-	return false;
 }
 
 /*
@@ -181,7 +140,7 @@ static void taken_by(struct tw *t, const struct snapshot *snap, const struct sna
 static void taken_service_of(struct tw *t, const struct snapshot *snap, const struct snap_dnat_rule *r,
 	uint8_t family, const struct snap_service *v)
 {
-	if (from_family(snap, &r->dst, family))
+	if (filter_set_has(snap, &r->dst, family))
 		taken_by(t, snap, r, family, v, NULL);
 	for (uint32_t i = 0; i < snap->interfaces.count; i++)
 		if (r->interfaces >> i & 1 && interface_name_ok(snap_interfaces(snap)[i].name))
@@ -196,7 +155,7 @@ static void taken_rule(
 
 	/* No address within a prefix of NAT64 is the kernel's. */
 	if (r->action == DNAT_NAT64 || (r->action != DNAT_OFF && r->to.first.family != family) ||
-		(r->src.count && !from_family(snap, &r->src, family)))
+		(r->src.count && !filter_set_has(snap, &r->src, family)))
 		return;
 	for (uint32_t k = 0; k < r->services.count; k++) {
 		const struct snap_service *v = &snap_services(snap)[r->services.first + k];
@@ -238,9 +197,10 @@ static void taken(struct tw *t, const struct snapshot *snap)
 static const struct use {
 	const char *suffix, *port, *peer, *verdict;
 	bool answers;
-} ACCEPT = { "", "dport", "saddr", "accept", false },
-  UNTRACKED_IN = { "_in", "dport", "saddr", "notrack", false },
-  UNTRACKED_OUT = { "_out", "sport", "daddr", "notrack", true };
+	enum self_use of_rules;
+} ACCEPT = { "", "dport", "saddr", "accept", false, SELF_IN },
+  UNTRACKED_IN = { "_in", "dport", "saddr", "notrack", false, SELF_NOTRACK_IN },
+  UNTRACKED_OUT = { "_out", "sport", "daddr", "notrack", true, SELF_NOTRACK_OUT };
 
 static void one_service(
 	struct tw *t, const struct snap_host_service *v, const struct use *u, const char *whom)
@@ -260,18 +220,20 @@ static void one_service(
 			u->verdict);
 }
 
-static void zone_chain(struct tw *t, const struct snapshot *snap, uint32_t zone, const struct use *u)
+static void zone_chain(struct tw *t, const struct snapshot *snap, const struct self_rules *self,
+	uint32_t zone, const struct use *u)
 {
 	const struct span *services = &snap_zones(snap)[zone].host_services;
 
 	tw_say(t, "\tchain zone_%u%s {\n", zone, u->suffix);
+	filter_rules_to(t, snap, self, zone, u->of_rules);
 	for (uint32_t i = services->first; i < services->first + services->count; i++) {
 		const struct snap_host_service *v = &snap_host_services(snap)[i];
 		char whom[64];
 		if (v->from.count == 0)
 			one_service(t, v, u, "");
 		for (int family = 4; family <= 6; family += 2) {
-			if (!from_family(snap, &v->from, family == 4 ? ADDR_V4 : ADDR_V6))
+			if (!filter_set_has(snap, &v->from, family == 4 ? ADDR_V4 : ADDR_V6))
 				continue;
 			snprintf(whom, sizeof whom, "%s %s @from_%u_%u_v%d ", family == 4 ? "ip" : "ip6",
 				u->peer, v->from.first, v->from.count, family);
@@ -352,7 +314,8 @@ static void input(struct tw *t, const struct snapshot *snap)
 	tw_say(t, "\tchain input {\n"
 		  "\t\ttype filter hook input priority 0; policy drop;\n"
 		  "\t\tiifname \"lo\" fib saddr type local accept\n"
-		  "\t\tct state established accept\n"
+		  /* Of what the host has begun. What others have begun is decided about packet by packet. */
+		  "\t\tct state established ct direction reply accept\n"
 		  "\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } accept\n"
 		  "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
 		  "parameter-problem } "
@@ -391,21 +354,26 @@ static void tracking(struct tw *t, const struct snapshot *snap)
 	tw_say(t, "\t}\n");
 }
 
-size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
+size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap, uint64_t schedules_off,
 	const struct zone_interface *interfaces, size_t n)
 {
 	struct tw t = tw_over(ret_text, size);
+	struct self_rules self;
 
+	self_rules_find(&self, snap, schedules_off);
 	if (snap)
 		ingress(&t, snap, interfaces, n);
 	tw_say(&t, "add table inet plaingate\ndelete table inet plaingate\ntable inet plaingate {\n"
 		   "\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n");
-	for (uint32_t i = 0; snap && i < snap->host_services.count; i++)
-		from_sets(&t, snap, i);
+	if (snap) {
+		filter_sets(&t, snap, &self);
+		filter_rules_limits(&t, snap, &self);
+		filter_rules_from(&t, snap, &self);
+	}
 	for (uint32_t i = 0; snap && i < snap->zones.count; i++) {
-		zone_chain(&t, snap, i, &ACCEPT);
-		zone_chain(&t, snap, i, &UNTRACKED_IN);
-		zone_chain(&t, snap, i, &UNTRACKED_OUT);
+		zone_chain(&t, snap, &self, i, &ACCEPT);
+		zone_chain(&t, snap, &self, i, &UNTRACKED_IN);
+		zone_chain(&t, snap, &self, i, &UNTRACKED_OUT);
 	}
 	if (snap && snap->dnat_rules.count)
 		taken(&t, snap);
@@ -415,8 +383,14 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
 	 * local senders. */
 	tw_say(&t,
 		"\tchain output {\n\t\ttype filter hook output priority 0; policy accept;\n"
-		"\t\tmeta mark %u oifname \"lo\" drop\n\t}\n",
+		"\t\tmeta mark %u oifname \"lo\" drop\n",
 		OWN_MARK);
-	tw_say(&t, "}\n");
+	filter_rules_output(&t, &self);
+	for (uint32_t i = 0; snap && i < snap->interfaces.count; i++) {
+		const struct snap_interface *in = &snap_interfaces(snap)[i];
+		if (self.from_self >> in->zone & 1 && interface_name_ok(in->name))
+			tw_say(&t, "\t\toifname \"%s\" jump own_%u\n", in->name, in->zone);
+	}
+	tw_say(&t, "\t}\n}\n");
 	return tw_done(&t);
 }

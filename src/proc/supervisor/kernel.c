@@ -63,14 +63,9 @@ static bool takes_advertisements(const struct snapshot *snap, const char *interf
 {
 	for (uint32_t i = 0; i < snap->interfaces.count; i++) {
 		const struct snap_interface *in = &snap_interfaces(snap)[i];
-		const struct span *services = &snap_zones(snap)[in->zone].host_services;
-		if (strcmp(in->name, interface) != 0)
-			continue;
-		for (uint32_t k = services->first; k < services->first + services->count; k++) {
-			const struct snap_host_service *v = &snap_host_services(snap)[k];
-			if (v->proto == 58 && v->first <= 134 && v->last >= 134)
-				return true;
-		}
+		if (strcmp(in->name, interface) == 0 &&
+			snap_self_access(snap, in->zone, 58, 134, NULL) != SELF_CLOSED)
+			return true;
 	}
 	return false;
 }

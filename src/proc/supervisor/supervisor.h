@@ -20,6 +20,7 @@
  *   kernel.c      sysctls
  *   filter.c      nftables: the ingress filter
  *   filter_text.c its text
+ *   filter_rules.c that of rules to and from the gateway itself
  *   routes.c      the host's own routes into tunnels; neighbours
  *   host_routes.c which routes these are
  *   netlink.c     requests to the kernel
@@ -137,6 +138,7 @@ struct supervisor {
 	struct snapshot_file file;
 	const struct snapshot *snapshot; /* in file */
 	struct snap_evidence evidence;	 /* of the configuration, or of the last start's until there is one */
+	uint64_t schedules_off;		 /* by which the rule set was made (snap_schedules_off()) */
 	uint32_t filter_generation; /* the kernel's count of rule sets' changes when ours was set; 0: unknown
 				     */
 	mono_ns filter_look_at;
@@ -235,7 +237,7 @@ void kernel_settings(struct supervisor *s);
 bool interface_name_ok(const char *name);
 /* The whole rule set as nft's text; snap NULL: no service at all. interfaces: those of the zones, as they
  * exist now. Returns its length, 0: it does not fit. */
-size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap,
+size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap, uint64_t schedules_off,
 	const struct zone_interface *interfaces, size_t n);
 enum rc filter_apply(struct supervisor *s, struct err *e);
 /* Sets it again when another program changed rule sets; checked once a second. */

@@ -171,7 +171,7 @@ static void random_addr(uint64_t *seed, bool v4, char *ret_text)
 	snprintf(ret_text, ADDR_TEXT_MAX, v4 ? "10.0.%u.%u" : "2001:db8:%u::%x", a, b);
 }
 
-static void random_ranges(uint64_t *seed, char *ret_text)
+static void random_ranges(uint64_t *seed, bool wildcards, char *ret_text)
 {
 	size_t n = next_random(seed) % 4, used = 0;
 
@@ -180,7 +180,8 @@ static void random_ranges(uint64_t *seed, char *ret_text)
 		char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX];
 		struct ip_addr x, y;
 		bool v4 = next_random(seed) % 3;
-		if (v4 && next_random(seed) % 4 == 0) { /* 10.0.a.b under a mask of a's and b's bits */
+		if (wildcards && v4 &&
+			next_random(seed) % 4 == 0) { /* 10.0.a.b under a mask of a's and b's bits */
 			uint32_t mask = next_random(seed) & 0xffff, a = next_random(seed) & 0x031f & mask;
 			used += (size_t)sprintf(ret_text + used, "%s10.0.%u.%u/255.255.%u.%u", i ? " " : "",
 				a >> 8, a & 255, mask >> 8, mask & 255);
@@ -224,8 +225,8 @@ static void random_policy(struct policy *p, uint64_t *seed, uint32_t rules)
 	schedules_off = next_random(seed) % (1 << SCHEDULES);
 	for (int pair = 0; pair < 10; pair++) /* pairs stand together, global rules last */
 		for (uint32_t i = 0; i < rules / 10; i++) {
-			random_ranges(seed, src);
-			random_ranges(seed, dst);
+			random_ranges(seed, true, src);
+			random_ranges(seed, true, dst);
 			random_services(seed, services);
 			snprintf(name, sizeof name, "rule-%d-%u", pair, i);
 			bool global = pair == 9;
@@ -421,6 +422,12 @@ static void test_joined_intervals(void **state)
 	world_done(&w);
 }
 
+static enum drop_reason to_host(struct train *t)
+{
+	fw_host_packet(w.fw, t, true, w.now);
+	return t->drop;
+}
+
 static void test_host_inbound(void **state)
 {
 	struct policy p;
@@ -466,8 +473,8 @@ static void test_host_inbound(void **state)
 			.tcp_flags = cases[i].flags,
 			.dst_port = icmp ? 0 : cases[i].port,
 			.icmp_type = (uint8_t)(icmp ? cases[i].port : 0) };
-		if (fw_host_inbound(w.fw, &t) != cases[i].want)
-			fail_msg("case %zu: %s", i, drop_name(fw_host_inbound(w.fw, &t)));
+		if (to_host(&t) != cases[i].want)
+			fail_msg("case %zu: %s", i, drop_name(to_host(&t)));
 	}
 	static const struct {
 		const char *from;
@@ -478,13 +485,159 @@ static void test_host_inbound(void **state)
 	for (size_t i = 0; i < COUNT_OF(sources); i++) {
 		struct train t = { .in_zone = DMZ, .proto = IP_TCP, .tcp_flags = TCP_SYN, .dst_port = 9200 };
 		assert_int_equal(addr_parse(&t.src, sources[i].from), RC_OK);
-		assert_int_equal(fw_host_inbound(w.fw, &t), sources[i].open ? DROP_NONE : DROP_HOST_INBOUND);
+		assert_int_equal(to_host(&t), sources[i].open ? DROP_NONE : DROP_HOST_INBOUND);
 		t.dst_port = 9201;
-		assert_int_equal(fw_host_inbound(w.fw, &t), DROP_HOST_INBOUND);
+		assert_int_equal(to_host(&t), DROP_HOST_INBOUND);
 		t.dst_port = 0;
 		t.proto = 112;
-		assert_int_equal(fw_host_inbound(w.fw, &t), sources[i].open ? DROP_NONE : DROP_HOST_INBOUND);
+		assert_int_equal(to_host(&t), sources[i].open ? DROP_NONE : DROP_HOST_INBOUND);
 	}
+	policy_done(&p);
+	world_done(&w);
+}
+
+/* ---- rules to and from the gateway itself, against the list ---- */
+
+static const struct {
+	int from, to;
+} self_pairs[] = { { TRUST, ZONE_SELF }, { TRUST, UNTRUST }, { ZONE_SELF, UNTRUST }, { DMZ, ZONE_SELF } };
+
+static void random_self_policy(struct policy *p, uint64_t *seed, uint32_t rules)
+{
+	char src[512], dst[512], services[512], name[NAME_MAX_BYTES];
+
+	policy_init(p);
+	for (p->schedules_n = 0; p->schedules_n < SCHEDULES; p->schedules_n++)
+		snprintf(p->schedules[p->schedules_n].name, NAME_MAX_BYTES, "s%u", p->schedules_n);
+	schedules_off = next_random(seed) % (1 << SCHEDULES);
+	for (uint32_t i = 0; i <= rules * COUNT_OF(self_pairs); i++) {
+		uint32_t pair = i / rules;
+		bool global = pair == COUNT_OF(self_pairs); /* one, which applies to neither */
+		random_ranges(seed, false, src);
+		random_ranges(seed, false, dst);
+		random_services(seed, services);
+		snprintf(name, sizeof name, "rule-%u", i);
+		policy_rule(p, name, global ? -1 : self_pairs[pair].from, global ? -1 : self_pairs[pair].to,
+			global ? "any" : src, global ? "any" : dst, global ? "any" : services,
+			global ? RULE_PERMIT : (enum rule_action)(next_random(seed) % 3))
+			->schedule = next_random(seed) % 3 ? INDEX_NONE : next_random(seed) % SCHEDULES;
+	}
+	policy_opens(p, TRUST, "tcp/1-12 icmp/8", "10.0.1.0-10.0.2.255");
+	policy_opens(p, UNTRUST, "udp/5-30 proto/47", "any");
+}
+
+static uint32_t naive_self(const struct policy *p, uint32_t from, uint32_t to, const struct train *t)
+{
+	uint32_t rule = naive_match(p, from, to, t);
+
+	return rule != TRAIN_NONE && p->rules[rule].from_zone == ZONE_ANY ? TRAIN_NONE : rule;
+}
+
+static bool naive_opens(const struct train *t)
+{
+	struct ip_addr first, last;
+
+	addr_parse(&first, "10.0.1.0");
+	addr_parse(&last, "10.0.2.255");
+	if (t->in_zone == UNTRUST)
+		return (t->proto == IP_UDP && t->dst_port >= 5 && t->dst_port <= 30) || t->proto == 47;
+	return t->in_zone == TRUST && t->src.family == ADDR_V4 && addr_compare(&first, &t->src) <= 0 &&
+	       addr_compare(&t->src, &last) <= 0 &&
+	       ((t->proto == IP_TCP && t->dst_port >= 1 && t->dst_port <= 12) ||
+		       (t->proto == IP_ICMP && t->icmp_type == 8));
+}
+
+static enum drop_reason naive_host(const struct policy *p, const struct train *t, uint32_t *ret_rule)
+{
+	static const enum drop_reason refusals[] = { DROP_POLICY_DENY, DROP_NONE, DROP_POLICY_REJECT };
+	static const uint8_t queries4[] = { 8, 13, 15, 17 }, queries6[] = { 128 };
+	const uint8_t *queries = t->proto == IP_ICMP ? queries4 : queries6;
+	bool query = t->proto != IP_ICMP && t->proto != IP_ICMPV6;
+
+	*ret_rule = TRAIN_NONE;
+	for (size_t i = 0; i < (t->proto == IP_ICMP ? COUNT_OF(queries4) : COUNT_OF(queries6)); i++)
+		query |= t->icmp_type == queries[i];
+	if (!query)
+		return DROP_NONE;
+	*ret_rule = naive_self(p, t->in_zone, ZONE_SELF, t);
+	return *ret_rule != TRAIN_NONE ? refusals[p->rules[*ret_rule].action]
+	       : naive_opens(t)	       ? DROP_NONE
+				       : DROP_HOST_INBOUND;
+}
+
+static void test_random_self_policies(void **state)
+{
+	static const uint32_t sizes[] = { 1, 3, 20, 90 };
+	uint32_t by_rule = 0, open = 0, total = 0;
+
+	(void)state;
+	for (uint64_t round = 0; round < 40; round++) {
+		uint64_t seed = round;
+		struct policy p;
+		world_init(&w, 1);
+		random_self_policy(&p, &seed, sizes[round % COUNT_OF(sizes)]);
+		fw_schedules_set(w.fw, schedules_off);
+		world_load(&w, &p);
+		for (int k = 0; k < 1000; k++) {
+			struct train t;
+			uint32_t rule;
+			random_train(&seed, &t);
+			t.in_zone = next_random(&seed) % ZONES;
+			enum drop_reason want = naive_host(&p, &t, &rule);
+			if (to_host(&t) != want || t.rule != rule)
+				fail_msg("round %u, packet %d: %s by %u, not %s by %u", (unsigned)round, k,
+					drop_name(t.drop), t.rule, drop_name(want), rule);
+			/* What may be asked without a destination agrees where it is certain. */
+			bool typed = t.proto == IP_ICMP || t.proto == IP_ICMPV6;
+			enum self_access a = snap_self_access(fw_policy(w.fw), t.in_zone, t.proto,
+				typed ? t.icmp_type : t.dst_port, &t.src);
+			if (schedules_off == 0 || a != SELF_MAYBE)
+				assert_true(rule == TRAIN_NONE || a == SELF_MAYBE ||
+					    (a == SELF_OPEN) == (want == DROP_NONE));
+			by_rule += rule != TRAIN_NONE;
+			open += want == DROP_NONE;
+			total++;
+		}
+		policy_done(&p);
+		world_done(&w);
+	}
+	assert_true(by_rule > total / 5 && open > total / 5 && open < total);
+}
+
+/* Hits, and the log of denied packets and of connections that begin; the gateway's own connections, and old policies. */
+static void test_self_rules_count_and_log(void **state)
+{
+	struct fw_log l;
+	struct policy p;
+
+	(void)state;
+	world_init(&w, WORLD_SESSIONS);
+	policy_init(&p);
+	policy_rule(&p, "admins", TRUST, ZONE_SELF, "10.0.0.1/32", "any", "tcp/22", RULE_PERMIT)->flags =
+		RULE_LOG_INIT | RULE_LOG_CLOSE;
+	policy_rule(&p, "others", TRUST, ZONE_SELF, "any", "any", "tcp/22", RULE_DENY)->flags = RULE_LOG_INIT;
+	world_load(&w, &p);
+	struct train t = tuple("10.0.0.1", "10.0.0.254", IP_TCP, 1000, 22);
+	t.in_zone = TRUST;
+	fw_host_packet(w.fw, &t, false, w.now);
+	assert_int_equal(t.drop, DROP_NONE);
+	assert_true(fw_log_next(w.fw, &l));
+	assert_int_equal(l.kind, FW_LOG_INIT);
+	assert_string_equal(l.rule_name, "admins");
+	assert_string_equal(l.zone_name[1], "host");
+	assert_int_equal(l.session_id, 0);
+	t.src.b[3] = 2;
+	fw_host_packet(w.fw, &t, false, w.now);
+	assert_int_equal(t.drop, DROP_POLICY_DENY);
+	assert_true(fw_log_next(w.fw, &l));
+	assert_int_equal(l.kind, FW_LOG_DENY);
+	assert_string_equal(l.rule_name, "others");
+	fw_host_packet(w.fw, &t, true, w.now); /* a question */
+	assert_false(fw_log_next(w.fw, &l));
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(fw_rule_hits(w.fw, i)->hits, 1);
+	t.dst_port = 40960; /* of source NAT */
+	assert_int_equal(to_host(&t), DROP_HOST_INBOUND);
 	policy_done(&p);
 	world_done(&w);
 }
@@ -498,6 +651,8 @@ int main(void)
 		cmocka_unit_test(test_objects_everywhere),
 		cmocka_unit_test(test_joined_intervals),
 		cmocka_unit_test(test_host_inbound),
+		cmocka_unit_test(test_random_self_policies),
+		cmocka_unit_test(test_self_rules_count_and_log),
 	};
 	return cmocka_run_group_tests_name("firewall/policy", tests, NULL, NULL);
 }

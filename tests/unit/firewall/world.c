@@ -246,10 +246,10 @@ struct snapshot *policy_snapshot(const struct policy *p)
 	fill(block, head.rules, p->rules, sizeof *p->rules);
 	for (uint32_t i = 0; i < p->rules_n; i++) { /* without an identifier: that of its names */
 		struct snap_rule *r = (struct snap_rule *)(void *)(block + head.rules.first) + i;
-		bool global = r->from_zone == ZONE_ANY;
+		const struct snapshot *s = (const struct snapshot *)(void *)block;
 		if (r->id == 0)
-			r->id = snap_rule_id_of(global ? "any" : p->zones[r->from_zone].name,
-				global ? "any" : p->zones[r->to_zone].name, r->name);
+			r->id = snap_rule_id_of(
+				snap_rule_zone(s, r->from_zone), snap_rule_zone(s, r->to_zone), r->name);
 	}
 	fill(block, head.nat_rules, p->nat_rules, sizeof *p->nat_rules);
 	for (uint32_t i = 0; i < p->nat_rules_n; i++) { /* without ports of its own: all */

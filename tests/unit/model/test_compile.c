@@ -765,11 +765,11 @@ static void without_effect(void **state)
 		{ TWO("10.9.0.0/24", "10.2.0.0/24"), "" }, /* a zone of tunnels */
 		{ "zones { zone wan { interfaces e0; } zone vpn { host-inbound ike; } } " PEER_P COSIGNED,
 			"zone 'vpn' has neither an interface nor a tunnel: it has no traffic\n"
-			"no zone has host-inbound ike: IKE messages of peer 'p' are dropped, requests and responses "
+			"no zone has host-inbound ike, or a rule to self for it: IKE messages of peer 'p' are dropped, requests and responses "
 			"(peers: 1)\n" },
 		{ "zones { zone wan { interfaces e0; host-inbound [ ping tcp/500 udp/501-600 ]; } } " PEER_P
 				COSIGNED,
-			"no zone has host-inbound ike: IKE messages of peer 'p' are dropped, requests and responses "
+			"no zone has host-inbound ike, or a rule to self for it: IKE messages of peer 'p' are dropped, requests and responses "
 			"(peers: 1)\n" },
 		{ "zones { zone wan { interfaces e0; host-inbound ike; } } " PEER_P COSIGNED, "" },
 		{ "zones { zone wan { interfaces e0; host-inbound udp/400-500; } } " PEER_P COSIGNED, "" },

@@ -282,7 +282,7 @@ static void mistakes(void **state)
 			"an address and a mask" },
 		{ "address-book { address w { wildcard-address 10.0.0.5/255.0.0.255; } } zones { zone a { interfaces "
 		  "e0; host-inbound ssh { from w; } } }",
-			"only rules of policy and of source NAT can use it" },
+			"only rules of policy between zones and of source NAT can use it" },
 	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
