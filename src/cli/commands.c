@@ -260,6 +260,31 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 	return err_add(e, RC_MALFORMED, "there is no option '%.60s'", word);
 }
 
+#define OF_FILES                                                                                                                        \
+	"the configuration is a file: edit it, then 'plaingate check FILE' and 'plaingate commit FILE'; the running one is printed by " \
+	"'plaingate show configuration'"
+
+/* First words of other firewalls' command lines, and what does the same here. */
+static const struct {
+	const char *word, *hint;
+} other_words[] = {
+	{ "rollback",
+		"earlier configurations are committed: plaingate commit /var/lib/plaingate/config/rollback.1" },
+	{ "configure", OF_FILES },
+	{ "edit", OF_FILES },
+	{ "set", OF_FILES },
+	{ "delete", OF_FILES },
+	{ "compare", "diff /var/lib/plaingate/config/running.conf FILE" },
+	{ "sh", "write: show" },
+	{ "get", "write: show" },
+	{ "run", "leave it out" },
+	{ "debug", "plaingate trace follows packets; plaingate capture writes them into a file" },
+	{ "monitor", "plaingate trace follows packets; plaingate capture writes them into a file" },
+	{ "packet-tracer", "write: test policy" },
+	{ "tcpdump", "write: capture" },
+	{ "request", "IKE is controlled by plaingate ike" },
+};
+
 /* The fault of a line that does not begin with the words of any command. */
 static enum rc no_command(int n, char *const *words, struct err *e)
 {
@@ -278,6 +303,10 @@ static enum rc no_command(int n, char *const *words, struct err *e)
 	}
 	if (second[0])
 		return err_add(e, RC_MALFORMED, "%s needs another word: %s", words[0], second);
+	for (size_t i = 0; i < COUNT_OF(other_words); i++)
+		if (strcmp(other_words[i].word, words[0]) == 0)
+			return err_add(e, RC_MALFORMED, "there is no command '%s'; %s", words[0],
+				other_words[i].hint);
 	return err_add(e, RC_MALFORMED, "there is no command '%.60s'%s", words[0], nearest_hint(hint, &near));
 }
 

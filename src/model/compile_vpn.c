@@ -280,7 +280,8 @@ static enum rc tunnel(struct compiler *c, const struct lyd_node *node)
 		return rc;
 	if (local_families != remote_families)
 		return tree_fault(c->faults, node,
-			"local and remote of tunnel '%s' are not of the same families", t->name);
+			"local and remote of tunnel '%s' are not of the same families: expected networks of IPv4, or of IPv6, or of both on each side",
+			t->name);
 	if ((rc = sides_differ(c, tree_child(c->m, node, "remote"), t)))
 		return rc;
 	t->rekey_s = (uint32_t)value_number(node, "lifetime");

@@ -69,6 +69,10 @@ const char *habit_hint(const char *word, size_t n, bool top)
 		return "strings are written in double quotes, and need them only for white space and { } [ ] ; \" #";
 	if (memchr(word, ',', n))
 		return "values are separated by white space, without commas";
+	if (n >= 4 && memcmp(word, "modp", 4) == 0)
+		return "groups of MODP are not supported: configure x25519, ecp256 or ecp384 at both ends";
+	if (n >= 3 && (memmem(word, n, "cbc", 3) || memmem(word, n, "3des", 4)))
+		return "only ciphers that authenticate as well (AEAD) are supported: configure one of these at both ends";
 	for (size_t i = 0; i < COUNT_OF(habits); i++)
 		if (strlen(habits[i].word) == n && memcmp(habits[i].word, word, n) == 0)
 			return habits[i].hint;

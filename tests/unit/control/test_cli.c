@@ -143,6 +143,12 @@ static void half_a_command(void **state)
 	assert_string_equal(e.text, "there is no command 'verif'; did you mean 'verify'?");
 	assert_int_equal(parse(&l, "comit x", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "there is no command 'comit'; did you mean 'commit'?");
+	assert_int_equal(parse(&l, "rollback 1", &e), RC_MALFORMED);
+	assert_string_equal(e.text,
+		"there is no command 'rollback'; earlier configurations are committed: plaingate commit "
+		"/var/lib/plaingate/config/rollback.1");
+	assert_int_equal(parse(&l, "configure", &e), RC_MALFORMED);
+	assert_non_null(strstr(e.text, "the configuration is a file"));
 	assert_int_equal(parse(&l, "reboot", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "there is no command 'reboot'");
 	assert_int_equal(parse(&l, "show", &e), RC_MALFORMED);

@@ -56,6 +56,8 @@ static const struct {
 	{ ZONES "policy { from a to b { rule r { match { source any; destination any; service http; } } } }",
 		"rules name applications" },
 	{ ZONES "policy { from a to b { rule r { then { accept; } } } }", "write: permit" },
+	{ "ike { proposal p { dh-group modp2048; } }", "configure x25519, ecp256 or ecp384 at both ends" },
+	{ "ike { proposal p { encryption aes-256-cbc; } }", "only ciphers that authenticate as well (AEAD)" },
 	{ "ike { peer p { rekey-time 3600; } }", "write: lifetime SECONDS" },
 	{ "zones { zone a { description guests of the house; } }",
 		"t:1:37: found 'of', expected ';'; a value with spaces is written in double quotes" },
