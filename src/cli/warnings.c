@@ -6,6 +6,7 @@
 #include "cli/warnings.h"
 
 #include "base/nearest.h"
+#include "cli/connection.h"
 #include "model/model.h"
 #include "model/warnings.h"
 
@@ -121,6 +122,22 @@ static void keys(const struct snapshot *s, struct findings *f)
 	}
 }
 
+/* Whoever sits on a connection that the configuration closes is told before the commit, which refuses it. */
+static void own_connection(const struct snapshot *s, struct findings *f)
+{
+	struct host_connection c;
+	char address[ADDR_TEXT_MAX], text[ERR_TEXT_MAX + 200];
+	struct err e = { 0 };
+
+	connection_find(&c);
+	if (c.remote.family == ADDR_NONE || !has_an_interface(s) || snapshot_admits(s, &c, &e) == RC_OK)
+		return;
+	snprintf(text, sizeof text,
+		"the connection from %s by which you work would not be admitted: %s; a commit of this needs --cut-off",
+		addr_text(address, &c.remote), e.text);
+	findings_warning(f, text);
+}
+
 static void warn(const struct snapshot *s, struct findings *f, bool gateway)
 {
 	snapshot_warnings(s, print, f);
@@ -147,6 +164,7 @@ const char *warnings_unchecked(const struct snapshot *s)
 void warnings_print(const struct snapshot *s, struct findings *f)
 {
 	warn(s, f, false);
+	own_connection(s, f);
 }
 
 void warnings_print_taken(const char *text, size_t n, struct findings *f)

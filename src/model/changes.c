@@ -43,7 +43,7 @@ static bool is_another(const struct snapshot *a, const struct snap_rule *x, cons
 
 static const char *zone_of(const struct snapshot *s, uint32_t zone)
 {
-	return zone < s->zones.count ? snap_zones(s)[zone].name : "any";
+	return snap_rule_zone(s, zone);
 }
 
 /* Those that the text gives; what follows from names has more digits. */

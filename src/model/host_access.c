@@ -97,7 +97,7 @@ static enum rc some_zone_opens(const struct snapshot *s, const struct host_conne
 		c->local_port);
 }
 
-static enum rc admits(const struct snapshot *s, const struct host_connection *c, struct err *e)
+enum rc snapshot_admits(const struct snapshot *s, const struct host_connection *c, struct err *e)
 {
 	bool by_tunnel = strcmp(c->interface, TUN_NAME) == 0;
 	uint32_t tunnel = tunnel_to(s, &c->remote), zone;
@@ -131,7 +131,8 @@ enum rc snapshot_keeps_connection(const struct snapshot *now, const struct snaps
 	bool first = now->interfaces.count == 0;
 	char remote[ADDR_TEXT_MAX];
 
-	if (c->remote.family == ADDR_NONE || (!first && admits(now, c, NULL)) || !admits(next, c, e))
+	if (c->remote.family == ADDR_NONE || (!first && snapshot_admits(now, c, NULL)) ||
+		!snapshot_admits(next, c, e))
 		return RC_OK;
 	return err_add(e, RC_DENIED,
 		"the connection from %s by which this commit comes would no longer be admitted; change that, "

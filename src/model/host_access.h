@@ -36,6 +36,9 @@ uint64_t snapshot_zones_in_use(const struct snapshot *s);
  */
 enum rc snapshot_check_not_closed(const struct snapshot *s, const char *name, struct err *e);
 
+/* RC_DENIED, with the reason: the configuration does not admit this connection to the host. */
+enum rc snapshot_admits(const struct snapshot *s, const struct host_connection *c, struct err *e);
+
 /*
  * RC_DENIED: `next` would not admit the connection to the host. When `now` does not admit it either, and the
  * connection exists all the same, its path was not understood: then the answer is RC_OK, except with the first

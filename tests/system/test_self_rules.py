@@ -69,9 +69,13 @@ def test_to_self(hq):
         row = next(row for row in show(hq, "hq", "sessions", "--dport", "5205"))
         assert (row["rule"], row["from"], row["to"]) == ("branch", "vpn", "host")
         assert not calls(hq, 1, LAN, 22, "host-b")[0], "the zone's host-inbound has no ssh"
-        # A commit that closes it cuts off who is there.
+        # A commit that closes it cuts off who is there; check tells who works by it.
         lab_text = config_of("hq", ("policy {\n", RULES.replace("rule admin {", "inactive: rule admin {")), ("address-book {\n", BOOK),
                              ("applications {\n", APPLICATIONS))
+        (hq["hq"].state / "etc/try.conf").write_text(lab_text, encoding="utf-8")
+        work = ["env", f"SSH_CONNECTION={HOST_A} 50000 {LAN} 22", "plaingate", "check", "/etc/plaingate/try.conf"]
+        said = hq["hq"].run(work)
+        assert f"the connection from {HOST_A} by which you work would not be admitted" in said.stdout + said.stderr
         hq.commit("hq", lab_text, "nobody")
         made[0].settimeout(0.5)
         made[0].shutdown(socket.SHUT_WR)
