@@ -202,8 +202,9 @@ static bool place_exchange(const struct carry *c, uint64_t hash, uint64_t from, 
 
 	for (uint32_t i = 0; i < CARRY_PLACES; i++) {
 		uint64_t *place = (uint64_t *)(void *)&b->place[i], expected = from;
-		if (__atomic_compare_exchange_n(
-			    place, &expected, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		if (__atomic_load_n(place, __ATOMIC_RELAXED) == from &&
+			__atomic_compare_exchange_n(
+				place, &expected, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			return true;
 	}
 	return false;

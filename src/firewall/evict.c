@@ -21,12 +21,25 @@ void fw_evict_session(struct firewall *fw, uint32_t index, mono_ns now)
 	fw_session_end_by(fw, index, FW_END_EVICTED, now);
 }
 
+/* The oldest of the list may have been answered by packets that the kernel forwarded: then it leaves the list. False: none has
+ * left it. */
 static bool evict(struct firewall *fw, uint32_t kind, mono_ns now)
 {
-	if (fw->evict_list[kind].n == 0)
-		return false;
-	assert(fw->evict_list[kind].first != FW_NONE);
-	fw_evict_session(fw, fw->evict_list[kind].first, now);
+	const struct fw_evict_list *o = &fw->evict_list[kind];
+	bool left = false;
+
+	for (uint32_t n = 0; n < FW_EVICT_CARRIED && o->n > 0; n++) {
+		uint32_t index = o->first;
+		if (fw_is_carried(&fw->sessions[index]))
+			fw_carried_sync(fw, index);
+		if (fw->place[index].evict_class == kind)
+			break;
+		left = true;
+	}
+	if (o->n == 0)
+		return left;
+	assert(o->first != FW_NONE);
+	fw_evict_session(fw, o->first, now);
 	return true;
 }
 

@@ -42,6 +42,7 @@
 /* A new session evicts at most so many: while a lowered session-limit does not hold yet, the table shrinks with
  * each of them, and none costs more. */
 #define FW_EVICT_EACH	    2
+#define FW_EVICT_CARRIED    8	 /* of which the kernel's numbers are read before one is evicted */
 #define FW_SILENT_INTERVALS 4096 /* five passes find a nanosecond of a month */
 /* Policies under which sessions may stand at once; a commit that is one too many evaluates them all first. */
 #define FW_EPOCHS	    4

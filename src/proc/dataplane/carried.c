@@ -389,8 +389,9 @@ void carried_notes(struct pipeline *p, mono_ns now)
 		const struct fw_session *s = fw_session(p->fw, index);
 		if (!s || s->carried != link || s->id != id)
 			continue;
-		carried_sync(p, index);
-		if (tcp_of(s) == CARRY_TCP_CLOSED)
+		/* Its packets count for the rule that it is under now. */
+		s = fw_session_current(p->fw, index, now);
+		if (s && tcp_of(s) == CARRY_TCP_CLOSED)
 			carried_end(p, index);
 	}
 	if (lost)

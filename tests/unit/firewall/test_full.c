@@ -262,6 +262,49 @@ static void one_source_takes_no_handshake(void **state)
 }
 
 /* The addresses of one /64 are one source; those of different ones are not. */
+static uint32_t answered; /* the session of which the kernel has seen the answer */
+
+static void synced(void *context, uint32_t index)
+{
+	const struct fw_passed passed = { .packets = { 1, 1 },
+		.bytes = { 40, 40 },
+		.last = w.now,
+		.state = FW_TCP_ESTABLISHED,
+		.tcp = { { .end = 10, .max_end = 20, .max_window = 5, .ack = 8 },
+			{ .end = 8, .max_end = 20, .max_window = 5, .ack = 10 } } };
+
+	if (index == answered)
+		fw_session_passed(w.fw, index, &passed);
+}
+
+static void ended(void *context, uint32_t index)
+{
+}
+
+/* One that the kernel has seen answered is not evicted as one that waits, though nobody has said so. */
+static void what_the_kernel_has_answered_stays(void **state)
+{
+	const struct fw_carrier carrier = { NULL, synced, ended };
+	char src[64];
+
+	scene_end(NULL);
+	begin(1000);
+	fw_set_carrier(w.fw, &carrier);
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(src, sizeof src, "10.3.%u.%u", i >> 8, i & 255);
+		assert_int_equal(tcp(src, "203.0.113.80", (uint16_t)(2000 + i), TCP_SYN, false), DROP_NONE);
+	}
+	answered = index_of(2000);
+	for (uint16_t i = 0; i < 3; i++)
+		fw_session_link(w.fw, index_of(2000 + i), 1u + i);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(
+			tcp("10.9.0.1", "203.0.113.80", (uint16_t)(4000 + i), TCP_SYN, false), DROP_NONE);
+	assert_int_equal(fw_session(w.fw, index_of(2000))->state, FW_TCP_ESTABLISHED);
+	assert_int_equal(fw_counters(w.fw)->half_open_evicted, 5);
+	assert_int_equal(fw_counters(w.fw)->sessions_now, 1000);
+}
+
 static void a_64_is_one_source(void **state)
 {
 	char src[64];
@@ -427,6 +470,7 @@ int main(void)
 		T(one_source_leaves_room),
 		T(one_source_takes_no_handshake),
 		T(what_the_kernel_carries_has_its_share),
+		T(what_the_kernel_has_answered_stays),
 		T(a_64_is_one_source),
 		T(one_zone_leaves_room),
 		T(over_a_restart),
