@@ -224,10 +224,9 @@ static enum rc expand_built_in(struct compiler *c, struct object *o)
 }
 
 /* Sessions are of queries: what else is named here would never match anything. */
-static enum rc icmp_type(struct compiler *c, const struct lyd_node *application, struct snap_service *s)
+static enum rc icmp_type(struct compiler *c, const struct lyd_node *leaf, struct snap_service *s)
 {
-	const struct lyd_node *leaf = tree_child(c->m, application, "icmp-type");
-	uint8_t type = (uint8_t)value_number(application, "icmp-type"), query;
+	uint8_t type = (uint8_t)strtoul(lyd_get_value(leaf), NULL, 10), query;
 
 	s->dst_first = s->dst_last = type;
 	switch (icmp_role(s->proto == 1, type, &query)) {
@@ -246,26 +245,45 @@ static enum rc icmp_type(struct compiler *c, const struct lyd_node *application,
 		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 139, 144, 146 and 160");
 }
 
-static enum rc expand_application(struct compiler *c, struct object *o)
+/* Of one range of source ports with one of destination ports, or of one ICMP type; NULL: any. */
+static enum rc application_member(
+	struct compiler *c, struct object *o, const struct lyd_node *source, const struct lyd_node *to)
 {
-	const struct lyd_node *leaf;
-	struct snap_service *s;
+	struct snap_service *s = vec_add(&o->members);
 	enum rc rc = RC_OK;
 
-	if (!o->node)
-		return expand_built_in(c, o);
-	if (!(s = vec_add(&o->members)))
+	if (!s)
 		return compile_no_memory(c);
 	*s = (struct snap_service){ .proto = protocol_number(tree_value(o->node, "protocol")),
 		.src_last = UINT16_MAX,
 		.dst_last = UINT16_MAX,
 		.timeout_s = (uint32_t)value_number(o->node, "inactivity-timeout") };
-	if ((leaf = tree_child(c->m, o->node, "source-port")))
-		rc = value_ports(c, leaf, &s->src_first, &s->src_last);
-	if (!rc && (leaf = tree_child(c->m, o->node, "destination-port")))
-		rc = value_ports(c, leaf, &s->dst_first, &s->dst_last);
-	if (!rc && tree_child(c->m, o->node, "icmp-type"))
-		rc = icmp_type(c, o->node, s);
+	if (source)
+		rc = value_ports(c, source, &s->src_first, &s->src_last);
+	if (rc || !to)
+		return rc;
+	return strcmp(to->schema->name, "icmp-type") == 0 ? icmp_type(c, to, s)
+							  : value_ports(c, to, &s->dst_first, &s->dst_last);
+}
+
+static enum rc expand_application(struct compiler *c, struct object *o)
+{
+	const struct lyd_node *source, *first, *to;
+	enum rc rc = RC_OK;
+
+	if (!o->node)
+		return expand_built_in(c, o);
+	source = tree_child(c->m, o->node, "source-port");
+	first = tree_child(c->m, o->node, "destination-port");
+	first = first ? first : tree_child(c->m, o->node, "icmp-type");
+	do {
+		to = first;
+		do {
+			rc = faults_join(rc, application_member(c, o, source, to));
+			to = to ? tree_next(to) : NULL;
+		} while (to && compile_continues(c, rc));
+		source = source ? tree_next(source) : NULL;
+	} while (source && compile_continues(c, rc));
 	return rc;
 }
 
