@@ -39,6 +39,7 @@ static void any_set(struct fw_build *b, uint32_t dimension, uint32_t rule)
 	struct fw_dimension *d = &b->matcher->dimension[dimension];
 	uint32_t word = rule / 64;
 
+	d->any_top |= 1ull << word / 64;
 	d->any[word / 64] |= 1ull << word % 64;
 	d->any[fw_set_words(b->matcher->words) + word] |= 1ull << rule % 64;
 }
@@ -167,6 +168,8 @@ static bool addr_event(struct fw_build *b, const struct ip_range *r, uint32_t cl
 	uint8_t family = is_wide(b->dimension) ? ADDR_V6 : ADDR_V4;
 	fw_point end = family == ADDR_V4 ? UINT32_MAX : ~(fw_point)0;
 
+	if (range_is_wildcard(r))
+		b->matcher->dimension[b->dimension].exact = false;
 	return r->first.family != family ||
 	       event_add(&b->events, fw_point_of(&r->first), fw_point_of(&r->last), end, class);
 }
@@ -325,7 +328,7 @@ static void rules_enter(struct fw_build *b, const uint32_t *class, uint32_t n)
 /* b->now is packed behind the other sets, and is empty again. False: no memory. */
 static bool set_pack(struct fw_build *b, struct fw_dimension *d)
 {
-	uint32_t bits = fw_set_words(b->matcher->words), head = bits + (bits + 1) / 2, n = 0;
+	uint32_t bits = fw_set_words(b->matcher->words), head = 1 + bits + (bits + 1) / 2, n = 0;
 
 	if (b->sets_n + head + b->matcher->words > b->sets_room) {
 		uint64_t room = 2 * b->sets_room + head + b->matcher->words;
@@ -335,10 +338,11 @@ static bool set_pack(struct fw_build *b, struct fw_dimension *d)
 		d->sets = more;
 		b->sets_room = room;
 	}
-	uint64_t *block = d->sets + b->sets_n, *words = block + head;
+	uint64_t *top = d->sets + b->sets_n, *block = top + 1, *words = top + head;
 	uint32_t *before = (uint32_t *)(void *)(block + bits);
-	memset(block + bits, 0, (head - bits) * sizeof *block);
+	memset(top, 0, head * sizeof *top);
 	for (uint32_t i = 0; i < bits; i++) {
+		*top |= (uint64_t)(b->now[i] != 0) << i;
 		before[i] = n;
 		block[i] = b->now[i];
 		for (uint64_t left = block[i]; left; left &= left - 1) {
@@ -362,8 +366,8 @@ static uint32_t set_find(const struct fw_build *b)
 	return i;
 }
 
-/* A set for the last interval. False: no memory. */
-static bool set_give(struct fw_build *b, uint32_t *budget)
+/* The block of the set of the classes that are open. False: no memory. */
+static bool block_give(struct fw_build *b, uint32_t *ret_at, uint32_t *budget)
 {
 	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
 	uint32_t i = b->join > 1 ? 0 : set_find(b);
@@ -373,7 +377,7 @@ static bool set_give(struct fw_build *b, uint32_t *budget)
 		if (!grow((void **)&b->signs, &b->room_sets, d->n_sets, sizeof *b->signs))
 			return false;
 		struct fw_sign *x = &b->signs[d->n_sets];
-		assert(b->sets_n <= UINT32_MAX);
+		assert(b->sets_n < FW_SET_ONE);
 		x->at = (uint32_t)b->sets_n;
 		rules_enter(b, b->join > 1 ? b->seen : b->open, b->join > 1 ? b->seen_n : b->open_n);
 		if (!set_pack(b, d))
@@ -384,10 +388,26 @@ static bool set_give(struct fw_build *b, uint32_t *budget)
 		b->bucket[b->sign[0] & b->bucket_mask] = i;
 		spend(budget, 1 + (b->work - before + b->matcher->words / 8) / FW_PREPARE_WORDS);
 	}
+	*ret_at = b->signs[i - 1].at;
+	return true;
+}
+
+/* A set for the last interval. False: no memory. */
+static bool set_give(struct fw_build *b, uint32_t *budget)
+{
+	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
+	const struct fw_class *only =
+		b->join == 1 && b->open_n == 1 ? &classes_of(b)->class[b->open[0]] : NULL;
+	uint32_t at;
+
+	if (only && only->count == 1)
+		at = FW_SET_ONE | (only->rules - 1);
+	else if (!block_give(b, &at, budget))
+		return false;
 	if (is_wide(b->dimension))
-		d->set[d->n - 1] = b->signs[i - 1].at;
+		d->set[d->n - 1] = at;
 	else
-		d->interval[d->n - 1].set = b->signs[i - 1].at;
+		d->interval[d->n - 1].set = at;
 	return true;
 }
 
@@ -450,6 +470,7 @@ static bool sweep_begin(struct fw_build *b, uint32_t join)
 	b->bucket = calloc(buckets, sizeof *b->bucket);
 	b->bucket_mask = buckets - 1;
 	b->join = join;
+	d->exact &= join == 1;
 	b->next = b->inside = b->open_n = b->seen_n = 0;
 	b->work = b->sets_n = b->sign[0] = b->sign[1] = 0;
 	d->n = d->n_sets = 0;
@@ -495,25 +516,28 @@ static bool sets_fill(struct fw_build *b, uint32_t *budget)
 	return !b->failed;
 }
 
-/* Where in the intervals each 16 upper bits begin. False: no memory. */
-static bool top_make(struct fw_build *b, uint32_t *budget)
+/* False: no memory. */
+static bool levels_make(struct fw_build *b, uint32_t *budget)
 {
 	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
-	uint32_t i = 0;
+	uint32_t below = d->n;
 
-	if (is_wide(b->dimension) || b->dimension == FW_SERVICE || d->n < FW_TOP_MIN)
+	if (is_wide(b->dimension) || d->n < FW_LEVELS_MIN)
 		return true;
-	d->top = malloc((UINT16_MAX + 2u) * sizeof *d->top);
-	for (uint32_t h = 0; d->top && h <= UINT16_MAX; h++) {
-		while (i + 1 < d->n && d->interval[i + 1].start <= h << 16)
-			i++;
-		d->top[h] = i;
+	for (struct fw_level *l = d->level; below > FW_LEVEL; below = l++->n) {
+		assert(d->levels < FW_LEVELS_MAX);
+		l->n = (below + FW_LEVEL - 1) / FW_LEVEL;
+		l->start = lines_new(l->n, sizeof *l->start);
+		if (!l->start) {
+			b->failed = true;
+			return false;
+		}
+		for (uint32_t i = 0; i < l->n; i++)
+			l->start[i] = d->levels ? l[-1].start[FW_LEVEL * i] : d->interval[FW_LEVEL * i].start;
+		d->levels++;
 	}
-	if (d->top)
-		d->top[UINT16_MAX + 1u] = d->n - 1;
 	spend(budget, d->n / FW_PREPARE_WORDS);
-	b->failed = !d->top;
-	return !b->failed;
+	return true;
 }
 
 /* ---- all of it ---- */
@@ -543,6 +567,8 @@ static void dimension_begin(struct fw_build *b, uint32_t dimension)
 	b->next = b->range = 0;
 	b->run = 1;
 	b->step = dimension < FW_DIMENSIONS ? FW_BUILD_EVENTS : FW_BUILD_READY;
+	if (dimension < FW_SERVICE) /* of services source ports are not in the sets */
+		b->matcher->dimension[dimension].exact = b->list == FW_LIST_POLICY;
 }
 
 bool fw_build_begin(struct fw_build *b, uint32_t first, uint32_t count, enum fw_list list)
@@ -556,6 +582,7 @@ bool fw_build_begin(struct fw_build *b, uint32_t first, uint32_t count, enum fw_
 	m->first = first;
 	m->count = count;
 	m->words = (count + 63) / 64;
+	assert(m->words <= 64 * 64); /* RULES_MAX: bits of words have 64 words at most */
 	if (count <= FW_MATCHER_LINEAR_MAX)
 		return true;
 	m->dimension = calloc(FW_DIMENSIONS, sizeof *m->dimension);
@@ -590,7 +617,7 @@ bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
 			b->step = FW_BUILD_FILL;
 			break;
 		case FW_BUILD_FILL:
-			if (!sets_fill(b, budget) || !top_make(b, budget))
+			if (!sets_fill(b, budget) || !levels_make(b, budget))
 				return false;
 			dimension_begin(b, b->dimension + 1);
 			break;

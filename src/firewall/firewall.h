@@ -352,6 +352,11 @@ void fw_reassemble_done(struct firewall *fw);
  * the host have TRAIN_FROM_HOST.
  */
 void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_ns now);
+/*
+ * Of at most TRAIN_BURST_MAX trains: what fw_admit() will read of a large policy for those without a session is fetched into the cache,
+ * for all at a time. Decides nothing.
+ */
+void fw_policy_fetch(const struct firewall *fw, struct train *const *trains, uint32_t n);
 /* One train of that burst again, if sessions have begun, ended or changed zones since. */
 void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now);
 

@@ -170,9 +170,11 @@ struct fw_policy {
 	struct snapshot *snapshot;
 	struct fw_matcher **pair; /* fw_pair_index(), NULL: no rules */
 	struct fw_matcher *global, *nat, *dnat;
-	uint32_t statics_n;   /* the first of the rules of destination NAT */
-	bool persistent;      /* some rule of source NAT has persistent-nat, or dynamic blocks */
-	bool dnat_interfaces; /* one of those is by the addresses of interfaces */
+	const struct fw_matcher
+		*large[ZONES_MAX]; /* of those from a zone the largest, if it is worth fetching */
+	uint32_t statics_n;	   /* the first of the rules of destination NAT */
+	bool persistent;	   /* some rule of source NAT has persistent-nat, or dynamic blocks */
+	bool dnat_interfaces;	   /* one of those is by the addresses of interfaces */
 	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
 	struct fw_log_exhausted

@@ -95,10 +95,12 @@
 
 #define FW_RANGES_LINEAR_MAX  16 /* ranges of one rule; a longer span is searched by halves */
 #define FW_MATCHER_LINEAR_MAX 12 /* rules; a shorter list is searched from its beginning */
+#define FW_FETCH_RULES_MIN                                                                                   \
+	1000 /* of a longer list what is read for a burst's first packets is fetched before */
 #define FW_MATCHER_WORDS_MAX                                                                                 \
 	(1u << 22) /* 32 MB of sets for each dimension; beyond that intervals are joined */
-#define FW_TOP_MIN                                                                                           \
-	4096 /* intervals of IPv4; of more the upper half of an address is looked up first: 256 KB */
+#define FW_LEVELS_MIN                                                                                        \
+	1024 /* intervals of IPv4; of more every 16th stands in a level of its own (matcher.h) */
 /* And so often a rule is entered in a set of a dimension: half a second. */
 #define FW_MATCHER_WORK_MAX (1u << 27)
 

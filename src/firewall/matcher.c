@@ -4,14 +4,19 @@
  * Each dimension (source and destination of either family, protocol with port) is divided into intervals at
  * the rules' edges; each interval has the set of rules that may match there, as bits. A lookup finds one
  * interval in each dimension, intersects the three sets, and applies the exact check to each remaining bit in order. Sets are
- * sparse and have two levels: bits say which words of 64 rules are not empty, and these bits are intersected first, so that
- * of 100,000 rules a lookup reads 25 words of each set and few of the 1,563 below them. The sets may be too large, never
- * too small: where they would take too much memory, neighbouring intervals are joined. Only the exact check decides; the test
- * compares the result with a linear search. build.c makes them.
+ * sparse: bits say which words of 64 rules are not empty, a word says which words of these bits are not, and these are
+ * intersected first. A set of one rule is in its interval. The sets may be too large, never too small: where they would take too
+ * much memory, neighbouring intervals are joined, and of a wildcard the least and the greatest address are known only. Where
+ * neither is so, a rule of policy that is in an address's set has this address, and is not asked for it again. All else is decided by
+ * the exact check; the tests compare the result with a linear search. build.c makes the sets.
+ *
+ * With many addresses a lookup waits for memory most of its time, one line after the other. So fw_matcher_fetch() goes the same way
+ * with all first packets of a burst side by side, and fetches what the next step of each will read.
  */
 #include "firewall/internal.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 bool fw_ranges_hold(const struct snapshot *s, struct span span, const struct ip_addr *a)
@@ -66,12 +71,18 @@ static bool service_matches(const struct snap_service *v, const struct fw_tuple 
 	return !ports || (t->src_port >= v->src_first && t->src_port <= v->src_last);
 }
 
+/* What the search has found out already. */
+struct known {
+	bool src, dst; /* the rule has the address */
+};
+
 static bool rule_matches(const struct snapshot *s, const struct snap_rule *r, const struct fw_tuple *t,
-	uint32_t *ret_timeout_s)
+	struct known known, uint32_t *ret_timeout_s)
 {
 	if (!snap_rule_in_force(s, r) || (r->from_zone != ZONE_ANY && r->from_zone != t->from) ||
-		(r->to_zone != ZONE_ANY && r->to_zone != t->to) || !fw_ranges_hold(s, r->src, &t->src) ||
-		!fw_ranges_hold(s, r->dst, &t->dst))
+		(r->to_zone != ZONE_ANY && r->to_zone != t->to) ||
+		(!known.src && !fw_ranges_hold(s, r->src, &t->src)) ||
+		(!known.dst && !fw_ranges_hold(s, r->dst, &t->dst)))
 		return false;
 	*ret_timeout_s = r->timeout_s;
 	if (r->services.count == 0)
@@ -131,7 +142,8 @@ void fw_matcher_free(struct fw_matcher *m)
 		free(d->interval);
 		free(d->start);
 		free(d->set);
-		free(d->top);
+		for (uint32_t i = 0; i < d->levels; i++)
+			free(d->level[i].start);
 		free(d->sets);
 		free(d->any);
 	}
@@ -141,60 +153,100 @@ void fw_matcher_free(struct fw_matcher *m)
 
 /* A set of an interval, and with it the rules that any value will do for. */
 struct set {
+	uint64_t top; /* which words of bits are not empty */
+	uint32_t one; /* bits NULL: the only rule of the set */
 	const uint64_t *bits, *words, *any_bits, *any;
 	const uint32_t *before; /* of each word of bits: words that are stored before its own */
 };
 
-/* The set of the last interval that begins at or before the point: start[low] <= at always holds. */
-static uint32_t set_at(const struct fw_dimension *d, uint32_t at)
-{
-	uint32_t low = d->top ? d->top[at >> 16] : 0;
+/* The search for the last interval that begins at or before a point, first in the levels: start[low] <= at always holds. */
+struct search {
+	const struct fw_dimension *d;
+	fw_point at;
+	uint32_t low, n; /* it is one of so many from here */
+	uint32_t level;	 /* of d->level, counted from 1; 0: of the intervals */
+};
 
-	for (uint32_t n = d->top ? d->top[(at >> 16) + 1] - low + 1 : d->n; n > 1;) {
-		uint32_t half = n / 2;
-		low = d->interval[low + half].start <= at ? low + half : low;
-		n -= half;
-	}
-	assert(low < d->n);
-	return d->interval[low].set;
+static inline struct search search_begin(const struct fw_dimension *d, fw_point at)
+{
+	return (struct search){ d, at, 0, d->levels ? d->level[d->levels - 1].n : d->n, d->levels };
 }
 
-static uint32_t wide_set_at(const struct fw_dimension *d, fw_point at)
+static inline bool search_is_over(const struct search *s)
 {
-	uint32_t low = 0;
+	return s->n == 1 && s->level == 0;
+}
 
-	for (uint32_t n = d->n; n > 1;) {
-		uint32_t half = n / 2;
-		low = d->start[low + half] <= at ? low + half : low;
+/* To the end of this level, or of the intervals; of many IPv6 addresses the half of what is left. */
+static inline void search_step(struct search *s)
+{
+	const struct fw_dimension *d = s->d;
+	uint32_t low = s->low, n = s->n, half, at = (uint32_t)s->at;
+
+	if (s->level) {
+		const uint32_t *start = d->level[s->level - 1].start;
+		for (; n > 1; n -= half) {
+			half = n / 2;
+			low = start[low + half] <= at ? low + half : low;
+		}
+		uint32_t all = --s->level ? d->level[s->level - 1].n : d->n;
+		low *= FW_LEVEL;
+		n = MIN_OF(all - low, (uint32_t)FW_LEVEL);
+	} else if (d->interval) {
+		for (; n > 1; n -= half) {
+			half = n / 2;
+			low = d->interval[low + half].start <= at ? low + half : low;
+		}
+	} else {
+		half = n / 2;
+		low = d->start[low + half] <= s->at ? low + half : low;
 		n -= half;
 	}
-	assert(low < d->n);
-	return d->set[low];
+	s->low = low;
+	s->n = n;
+}
+
+static inline uint32_t search_end(const struct search *s)
+{
+	assert(s->low < s->d->n);
+	return s->d->interval ? s->d->interval[s->low].set : s->d->set[s->low];
+}
+
+/* Of a packet: what is searched for in each of its three dimensions. */
+static void searches_begin(const struct fw_matcher *m, const struct fw_tuple *t, struct search ret_search[3])
+{
+	bool is_v4 = t->src.family == ADDR_V4, to_v4 = t->dst.family == ADDR_V4;
+
+	ret_search[0] = search_begin(
+		&m->dimension[is_v4 ? FW_SRC4 : FW_SRC6], is_v4 ? load_be32(t->src.b) : fw_point_of(&t->src));
+	ret_search[1] = search_begin(
+		&m->dimension[to_v4 ? FW_DST4 : FW_DST6], to_v4 ? load_be32(t->dst.b) : fw_point_of(&t->dst));
+	ret_search[2] = search_begin(&m->dimension[FW_SERVICE], (uint32_t)t->proto << 16 | t->service_port);
 }
 
 static struct set set_of(const struct fw_matcher *m, const struct fw_dimension *d, uint32_t at)
 {
-	uint32_t bits = fw_set_words(m->words);
+	uint32_t bits = fw_set_words(m->words), one = at & ~FW_SET_ONE;
+	struct set set = { .any_bits = d->any, .any = d->any + bits };
+
+	if (at & FW_SET_ONE) {
+		set.one = one;
+		set.top = d->any_top | 1ull << one / 4096;
+		return set;
+	}
 	const uint64_t *block = d->sets + at;
-
-	return (struct set){ .bits = block,
-		.before = (const uint32_t *)(const void *)(block + bits),
-		.words = block + bits + (bits + 1) / 2,
-		.any_bits = d->any,
-		.any = d->any + bits };
-}
-
-static struct set addr_set(const struct fw_matcher *m, uint32_t v4, uint32_t v6, const struct ip_addr *a)
-{
-	bool is_v4 = a->family == ADDR_V4;
-	const struct fw_dimension *d = &m->dimension[is_v4 ? v4 : v6];
-
-	return set_of(m, d, is_v4 ? set_at(d, load_be32(a->b)) : wide_set_at(d, fw_point_of(a)));
+	set.top = d->any_top | block[0];
+	set.bits = block + 1;
+	set.before = (const uint32_t *)(const void *)(set.bits + bits);
+	set.words = set.bits + bits + (bits + 1) / 2;
+	return set;
 }
 
 static inline uint64_t set_bits(const struct set *s, uint32_t i)
 {
-	return s->bits[i] | s->any_bits[i];
+	uint64_t one = s->one / 4096 == i ? 1ull << s->one / 64 % 64 : 0;
+
+	return (s->bits ? s->bits[i] : one) | s->any_bits[i];
 }
 
 /* Of word 64 * i + bit. */
@@ -202,6 +254,8 @@ static inline uint64_t set_word(const struct set *s, uint32_t i, uint32_t bit)
 {
 	uint64_t word = s->any[64 * i + bit];
 
+	if (!s->bits)
+		return word | (s->one / 64 == 64 * i + bit ? 1ull << s->one % 64 : 0);
 	if (s->bits[i] >> bit & 1)
 		word |= s->words[s->before[i] +
 				 (uint32_t)__builtin_popcountll(s->bits[i] & ((1ull << bit) - 1))];
@@ -211,26 +265,36 @@ static inline uint64_t set_word(const struct set *s, uint32_t i, uint32_t bit)
 /* Candidates, one after the other: the next word of 64 that has some. */
 struct candidates {
 	struct set set[3];
-	uint32_t words; /* of bits */
-	uint32_t i;
-	uint64_t left; /* bits of word i */
+	uint32_t from; /* the first rule */
+	uint64_t top;  /* words of bits that are not read yet */
+	uint32_t i;    /* the one that is being read */
+	uint64_t left; /* its bits */
 };
+
+static struct candidates candidates_at(
+	const struct fw_matcher *m, const struct search search[3], bool services, uint32_t from)
+{
+	struct candidates c = { .from = from, .top = UINT64_MAX << from / 4096 };
+
+	for (int k = 0; k < (services ? 3 : 2); k++)
+		c.set[k] = set_of(m, search[k].d, search_end(&search[k]));
+	if (!services)
+		c.set[2] = c.set[1]; /* changes nothing */
+	for (int k = 0; k < 3; k++)
+		c.top &= c.set[k].top;
+	return c;
+}
 
 static struct candidates candidates_of(
 	const struct fw_matcher *m, const struct fw_tuple *t, bool services, uint32_t from)
 {
-	struct candidates c = { .words = fw_set_words(m->words), .i = from / 4096 };
+	struct search search[3];
 
-	c.set[0] = addr_set(m, FW_SRC4, FW_SRC6, &t->src);
-	c.set[1] = addr_set(m, FW_DST4, FW_DST6, &t->dst);
-	if (services) {
-		const struct fw_dimension *d = &m->dimension[FW_SERVICE];
-		c.set[2] = set_of(m, d, set_at(d, (uint32_t)t->proto << 16 | t->service_port));
-	} else {
-		c.set[2] = c.set[1]; /* changes nothing */
-	}
-	c.left = UINT64_MAX << from / 64 % 64;
-	return c;
+	searches_begin(m, t, search);
+	for (int k = 0; k < (services ? 3 : 2); k++)
+		while (!search_is_over(&search[k]))
+			search_step(&search[k]);
+	return candidates_at(m, search, services, from);
 }
 
 /* False: there are no more. */
@@ -238,22 +302,33 @@ static bool candidates_next(struct candidates *c, uint32_t *ret_word, uint64_t *
 {
 	const struct set *a = &c->set[0], *b = &c->set[1], *d = &c->set[2];
 
-	for (; c->i < c->words; c->i++, c->left = UINT64_MAX) {
-		c->left &= set_bits(a, c->i) & set_bits(b, c->i) & set_bits(d, c->i);
-		while (c->left) {
+	for (;;) {
+		for (; c->left; c->left &= c->left - 1) {
 			uint32_t bit = (uint32_t)__builtin_ctzll(c->left);
 			uint64_t rules = set_word(a, c->i, bit) & set_word(b, c->i, bit);
-			c->left &= c->left - 1;
 			if (rules)
 				rules &= set_word(d, c->i, bit);
-			if (rules) {
-				*ret_word = 64 * c->i + bit;
-				*ret_rules = rules;
-				return true;
-			}
+			if (!rules)
+				continue;
+			c->left &= c->left - 1;
+			*ret_word = 64 * c->i + bit;
+			*ret_rules = rules;
+			return true;
 		}
+		if (!c->top)
+			return false;
+		c->i = (uint32_t)__builtin_ctzll(c->top);
+		c->top &= c->top - 1;
+		c->left = set_bits(a, c->i) & set_bits(b, c->i) & set_bits(d, c->i);
+		if (c->i == c->from / 4096)
+			c->left &= UINT64_MAX << c->from / 64 % 64;
 	}
-	return false;
+}
+
+static struct known known_of(const struct fw_matcher *m, const struct fw_tuple *t)
+{
+	return (struct known){ m->dimension[t->src.family == ADDR_V4 ? FW_SRC4 : FW_SRC6].exact,
+		m->dimension[t->dst.family == ADDR_V4 ? FW_DST4 : FW_DST6].exact };
 }
 
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
@@ -265,17 +340,18 @@ uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, c
 		return FW_NONE;
 	if (!m->dimension) {
 		for (uint32_t i = 0; i < m->count; i++)
-			if (rule_matches(s, &rules[i], t, ret_timeout_s))
+			if (rule_matches(s, &rules[i], t, (struct known){ 0 }, ret_timeout_s))
 				return m->first + i;
 		return FW_NONE;
 	}
+	const struct known known = known_of(m, t);
 	struct candidates c = candidates_of(m, t, true, 0);
 	uint32_t w;
 	for (uint64_t left; candidates_next(&c, &w, &left);)
 		for (; left; left &= left - 1) {
 			uint32_t i = 64 * w + (uint32_t)__builtin_ctzll(left);
 			assert(i < m->count);
-			if (rule_matches(s, &rules[i], t, ret_timeout_s))
+			if (rule_matches(s, &rules[i], t, known, ret_timeout_s))
 				return m->first + i;
 		}
 	return FW_NONE;
@@ -329,4 +405,122 @@ uint32_t fw_matcher_dnat(const struct fw_matcher *m, const struct snapshot *s, c
 				return i;
 		}
 	return FW_NONE;
+}
+
+/* ---- fetching for many packets ---- */
+
+static void lines_fetch(const void *at, size_t n)
+{
+	const uint8_t *line = at;
+
+	for (size_t i = 0; i < n; i += 64)
+		__builtin_prefetch(line + i);
+	__builtin_prefetch(line + n - 1);
+}
+
+/* What search_step() reads next: of a level all that is left. */
+static void step_fetch(const struct search *s)
+{
+	const struct fw_dimension *d = s->d;
+	uint32_t middle = s->low + s->n / 2;
+
+	if (s->level)
+		lines_fetch(&d->level[s->level - 1].start[s->low], s->n * sizeof *d->level->start);
+	else if (d->levels)
+		lines_fetch(&d->interval[s->low], s->n * sizeof *d->interval);
+	else
+		__builtin_prefetch(d->interval ? (const void *)&d->interval[middle] : &d->start[middle]);
+}
+
+/* All of them step by step; those that have levels, a level at a time. */
+static void searches_fetch(
+	const struct fw_matcher *m, const struct fw_tuple *t, uint32_t n, struct search (*ret_search)[3])
+{
+	bool more = true;
+
+	for (uint32_t i = 0; i < n; i++) {
+		searches_begin(m, &t[i], ret_search[i]);
+		for (int k = 0; k < 3; k++)
+			step_fetch(&ret_search[i][k]);
+	}
+	while (more) {
+		more = false;
+		for (uint32_t i = 0; i < 3 * n; i++) {
+			struct search *s = &ret_search[i / 3][i % 3];
+			if (search_is_over(s))
+				continue;
+			search_step(s);
+			if (!search_is_over(s))
+				step_fetch(s);
+			more = true;
+		}
+	}
+}
+
+/* Octets of a rule that are read: all behind its names. */
+#define RULE_READ (sizeof(struct snap_rule) - offsetof(struct snap_rule, from_zone))
+
+static void span_fetch(const struct snapshot *s, struct span span)
+{
+	const struct ip_range *r = snap_ranges(s) + span.first;
+
+	if (span.count > 0)
+		lines_fetch(r, MIN_OF(span.count, (uint32_t)FW_RANGES_LINEAR_MAX) * sizeof *r);
+}
+
+/* Of a set the words that candidates_next() reads first. */
+static void set_fetch(const struct set *s, uint32_t i)
+{
+	if (!s->bits)
+		return;
+	__builtin_prefetch(&s->bits[i]);
+	__builtin_prefetch(&s->before[i]);
+	__builtin_prefetch(s->words);
+}
+
+/* The first rule of the candidates that are left, or FW_NONE. */
+static uint32_t first_candidate(const struct fw_matcher *m, struct candidates *c)
+{
+	uint64_t left;
+	uint32_t w;
+
+	return candidates_next(c, &w, &left) ? m->first + 64 * w + (uint32_t)__builtin_ctzll(left) : FW_NONE;
+}
+
+void fw_matcher_fetch(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
+	uint32_t n, uint32_t *ret_rules)
+{
+	struct search search[TRAIN_BURST_MAX][3];
+	struct candidates c[TRAIN_BURST_MAX];
+
+	assert(m->dimension && n <= TRAIN_BURST_MAX);
+	searches_fetch(m, t, n, search);
+	for (uint32_t i = 0; i < n; i++)
+		for (int k = 0; k < 3; k++) {
+			uint32_t at = search_end(&search[i][k]);
+			if (!(at & FW_SET_ONE))
+				__builtin_prefetch(search[i][k].d->sets + at);
+		}
+	for (uint32_t i = 0; i < n; i++) {
+		c[i] = candidates_at(m, search[i], true, 0);
+		for (int k = 0; k < 3 && c[i].top; k++)
+			set_fetch(&c[i].set[k], (uint32_t)__builtin_ctzll(c[i].top));
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		ret_rules[i] = first_candidate(m, &c[i]);
+		if (ret_rules[i] != FW_NONE)
+			lines_fetch(&snap_rules(s)[ret_rules[i]].from_zone, RULE_READ);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (ret_rules[i] == FW_NONE)
+			continue;
+		const struct snap_rule *r = &snap_rules(s)[ret_rules[i]];
+		const struct known known = known_of(m, &t[i]);
+		if (!known.src)
+			span_fetch(s, r->src);
+		if (!known.dst)
+			span_fetch(s, r->dst);
+		if (r->services.count > 0)
+			__builtin_prefetch(snap_services(s) + r->services.first);
+	}
 }

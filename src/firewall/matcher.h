@@ -6,24 +6,36 @@
 
 struct fw_tuple;
 
+#define FW_LEVEL      16 /* starts that stand together: a cache line of them */
+#define FW_LEVELS_MAX 8	 /* 16^8 intervals: all there can be */
+
 typedef unsigned __int128 fw_point; /* an address, or protocol and port: in one dimension */
 
 /*
  * Disjoint intervals of one dimension of a rule list, each with the set of rules that name some of it. Intervals with the same
  * rules share a set. Rules for which any value will do stand in `any`, and in no set.
  *
- * A set is a block in `sets`, of which only words that are not zero are stored: fw_set_words() of them say
- * which those are, a bit each; then for each of these how many words stand before its own (two in a word), then the words.
+ * A set is a block in `sets`, of which only words that are not zero are stored. Its first word says which of the next are not zero;
+ * fw_set_words() of them say which words are stored, a bit each; then for each of these how many words stand before its own (two in
+ * a word); then the words. An interval has the place where its set begins; of a set of one rule there is no block: FW_SET_ONE and
+ * the rule.
  */
+#define FW_SET_ONE (1u << 31)
+
 struct fw_dimension {
 	uint32_t n, n_sets;
 	struct fw_interval {
-		uint32_t start,
-			set; /* of IPv4 addresses, or of services. start of the first: 0; set: where it begins in `sets` */
+		uint32_t start, set; /* of IPv4 addresses, or of services. start of the first: 0 */
 	} *interval;
 	fw_point *start; /* the same of IPv6 */
 	uint32_t *set;
-	uint32_t *top; /* of many intervals: the one that i << 16 is in, for i up to 65536; NULL: of few */
+	/* Of many intervals: the starts of each 16th of them, then of each 16th of these, and so on; the last has at most 16. */
+	struct fw_level {
+		uint32_t *start, n;
+	} level[FW_LEVELS_MAX];
+	uint32_t levels;
+	bool exact; /* of a policy: a rule that is in an interval's set has all addresses of the interval */
+	uint64_t any_top;     /* which words of bits of `any` are not zero */
 	uint64_t *sets, *any; /* any: bits of words as in a set, then all words */
 };
 
@@ -126,6 +138,10 @@ void fw_build_done(struct fw_build *b);
 void fw_matcher_free(struct fw_matcher *m);
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s);
+/* Fetches into the cache what fw_matcher_rule() will read for these packets, all of them at a time; decides nothing. The matcher
+ * has dimensions. ret_rules: of each packet the rule that will be compared first, or FW_NONE. */
+void fw_matcher_fetch(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
+	uint32_t n, uint32_t *ret_rules);
 uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
 
 #endif

@@ -70,6 +70,41 @@ enum rule_action fw_policy_lookup(
 	return rule == FW_NONE ? RULE_DENY : action_of(s, rule, ret_rule);
 }
 
+/* Of those from a zone that have no session. */
+static uint32_t tuples_of(
+	struct train *const *trains, uint32_t n, uint32_t zone, struct fw_tuple ret_tuples[TRAIN_BURST_MAX])
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct train *t = trains[i];
+		if (t->session == TRAIN_NONE && t->drop == DROP_NONE && fw_zone_in(t) == zone)
+			ret_tuples[count++] = fw_tuple_of_train(t, zone, 0);
+	}
+	return count;
+}
+
+void fw_policy_fetch(const struct firewall *fw, struct train *const *trains, uint32_t n)
+{
+	const struct fw_policy *p = fw->policy;
+	struct fw_tuple tuples[TRAIN_BURST_MAX];
+	uint32_t rules[TRAIN_BURST_MAX];
+
+	assert(n <= TRAIN_BURST_MAX);
+	for (uint32_t zone = 0; p && zone < p->snapshot->zones.count; zone++) {
+		uint32_t count = p->large[zone] ? tuples_of(trains, n, zone, tuples) : 0;
+		if (count < 2)
+			continue;
+		fw_matcher_fetch(p->large[zone], p->snapshot, tuples, count, rules);
+		for (uint32_t i = 0; i < count; i++) {
+			if (rules[i] == FW_NONE)
+				continue;
+			__builtin_prefetch(&p->rule_hits[rules[i]], 1);
+			__builtin_prefetch(&p->rule_sessions[rules[i]], 1);
+		}
+	}
+}
+
 enum rule_action fw_policy_match(const struct firewall *fw, uint32_t from_zone, uint32_t to_zone,
 	const struct train *t, uint32_t *ret_rule)
 {

@@ -69,6 +69,16 @@ static bool list_begin(struct fw_prepared *x)
 	return !x->build.failed;
 }
 
+/* From its zone there may be a larger one. */
+static void large_note(struct fw_policy *p, const struct snap_rule *first, const struct fw_matcher *made)
+{
+	if (first->from_zone >= p->snapshot->zones.count || made->count < FW_FETCH_RULES_MIN)
+		return; /* global ones, and those of the gateway itself */
+	const struct fw_matcher **large = &p->large[first->from_zone];
+	if (!*large || (*large)->count < made->count)
+		*large = made;
+}
+
 static bool matchers_make(struct fw_prepared *x, uint32_t *budget)
 {
 	for (;;) {
@@ -76,6 +86,9 @@ static bool matchers_make(struct fw_prepared *x, uint32_t *budget)
 			if (!fw_build_go(&x->build, x->policy->snapshot, budget))
 				return false;
 			*x->place = fw_build_take(&x->build);
+			if (x->list == FW_LIST_POLICY)
+				large_note(x->policy, &snap_rules(x->policy->snapshot)[(*x->place)->first],
+					*x->place);
 			x->place = NULL;
 		}
 		if (*budget == 0)

@@ -327,6 +327,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	}
 	fw_lookup_burst(p->fw, live, passed, now);
 	routes_fetch(p, live, passed);
+	fw_policy_fetch(p->fw, live, passed);
 	/* Each train sees the sessions as the trains before it have left them: a burst has the same effect
 	 * as its trains one by one. */
 	for (uint32_t i = 0; i < passed; i++) {

@@ -422,6 +422,70 @@ static void test_joined_intervals(void **state)
 	world_done(&w);
 }
 
+/* An address at an edge of a range of some rule, or beside it. */
+static struct ip_addr edge(const struct policy *p, uint64_t *seed, struct span span)
+{
+	const struct ip_range *r = &p->ranges[span.first + next_random(seed) % span.count];
+	struct ip_addr a = next_random(seed) % 2 ? r->first : r->last;
+
+	a.b[addr_size(&a) - 1] += (uint8_t)(next_random(seed) % 3 - 1);
+	return a;
+}
+
+/* So many addresses that their intervals have levels, and what is read of them is fetched for a burst. */
+static void test_many_addresses(void **state)
+{
+	enum { RULES = 1500, EACH = 8 };
+	char text[EACH * 32], name[NAME_MAX_BYTES], service[32];
+	uint64_t seed = 5;
+	uint32_t is, hits = 0;
+	struct policy p;
+
+	world_init(&w, 1);
+	policy_init(&p);
+	for (uint32_t i = 0; i < RULES; i++) {
+		size_t n = 0;
+		for (uint32_t k = 0; k < EACH; k++)
+			n += (size_t)snprintf(text + n, sizeof text - n,
+				i % 3 ? "10.%u.%u.%u " : "2001:db8:%x::%x:%x ",
+				(unsigned)(next_random(&seed) % 4), (unsigned)(next_random(&seed) % 256),
+				(unsigned)(next_random(&seed) % 256));
+		snprintf(name, sizeof name, "rule-%u", i);
+		snprintf(service, sizeof service, "tcp/%u", 1 + i % 7);
+		text[n - 1] = '\0'; /* without the last space */
+		policy_rule(&p, name, TRUST, UNTRUST, i % 2 ? "any" : text, i % 2 ? text : "any", service,
+			RULE_PERMIT);
+	}
+	policy_rule(&p, "last", TRUST, UNTRUST, "any", "any", "tcp/3", RULE_PERMIT);
+	world_load(&w, &p);
+	for (uint32_t burst = 0; burst < 100; burst++) {
+		struct train t[TRAIN_BURST_MAX], *at[TRAIN_BURST_MAX];
+		for (uint32_t i = 0; i < TRAIN_BURST_MAX; i++) {
+			uint32_t rule = next_random(&seed) % RULES;
+			const struct snap_rule *r = &p.rules[rule];
+			bool src = r->src.count > 0;
+			struct ip_addr a = edge(&p, &seed, src ? r->src : r->dst),
+				       other = { .family = a.family };
+			t[i] = (struct train){ .proto = IP_TCP,
+				.src = src ? a : other,
+				.dst = src ? other : a,
+				.dst_port = (uint16_t)(1 + (rule + next_random(&seed) % 2) % 7),
+				.in_zone = TRUST,
+				.session = TRAIN_NONE };
+			at[i] = &t[i];
+		}
+		fw_policy_fetch(w.fw, at, TRAIN_BURST_MAX);
+		for (uint32_t i = 0; i < TRAIN_BURST_MAX; i++) {
+			fw_policy_match(w.fw, TRUST, UNTRUST, &t[i], &is);
+			assert_int_equal(is, naive_match(&p, TRUST, UNTRUST, &t[i]));
+			hits += is < RULES;
+		}
+	}
+	assert_in_range(hits, 500, 6000);
+	policy_done(&p);
+	world_done(&w);
+}
+
 static enum drop_reason to_host(struct train *t)
 {
 	fw_host_packet(w.fw, t, true, w.now);
@@ -650,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_random_policies),
 		cmocka_unit_test(test_objects_everywhere),
 		cmocka_unit_test(test_joined_intervals),
+		cmocka_unit_test(test_many_addresses),
 		cmocka_unit_test(test_host_inbound),
 		cmocka_unit_test(test_random_self_policies),
 		cmocka_unit_test(test_self_rules_count_and_log),
