@@ -15,6 +15,7 @@ struct carry {
 	/* Free records, by the time since they are: a queue. Those from `fresh` on have not been looked at. */
 	uint32_t *next, *freed_ms;
 	uint32_t free_first, free_last, fresh;
+	struct carry_side (*put)[2]; /* numbers that the record got from the session last */
 	uint64_t *
 		seen; /* a bit for each record that has a session of this process, or had one, or is in the queue */
 };
@@ -73,8 +74,9 @@ struct carry *carry_new(const struct carry_tables *m, uint32_t worker, uint32_t 
 	c->free_first = c->free_last = NONE;
 	c->next = calloc(c->n, sizeof *c->next);
 	c->freed_ms = calloc(c->n, sizeof *c->freed_ms);
+	c->put = calloc(c->n, sizeof *c->put);
 	c->seen = calloc(c->n / 64 + 1, sizeof *c->seen);
-	if (c->next && c->freed_ms && c->seen)
+	if (c->next && c->freed_ms && c->put && c->seen)
 		return c;
 	carry_free(c);
 	return NULL;
@@ -86,6 +88,7 @@ void carry_free(struct carry *c)
 		return;
 	free(c->next);
 	free(c->freed_ms);
+	free(c->put);
 	free(c->seen);
 	free(c);
 }
@@ -275,6 +278,7 @@ uint32_t carry_place(struct carry *c, uint32_t link, const struct carry_entry *e
 	memcpy(r->key, e->key, sizeof r->key);
 	memcpy(r->way, e->way, sizeof r->way);
 	memcpy(r->side, e->side, sizeof r->side);
+	memcpy(c->put[i], e->side, sizeof r->side);
 	r->mss = e->mss;
 	__atomic_store_n(&r->tcp, e->tcp, __ATOMIC_SEQ_CST);
 	bool entered = same || places_enter(c, r);
@@ -361,12 +365,24 @@ void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2], 
 	if (r->opening)
 		opening_set(c, r, is_opening(tcp));
 
+	memcpy(c->put[link - 1 - c->first], side, sizeof c->put[0]);
 	for (uint32_t d = 0; d < 2; d++) {
 		advance(&r->side[d].end, side[d].end);
 		advance(&r->side[d].max_end, side[d].max_end);
 		advance(&r->side[d].max_window, side[d].max_window);
 		advance(&r->side[d].ack, side[d].ack);
 	}
+}
+
+bool carry_is_put(const struct carry *c, uint32_t link, const struct carry_side side[2])
+{
+	const struct carry_side *put = c->put[record_of(c, link) - &c->tables.records[c->first]];
+
+	for (uint32_t d = 0; d < 2; d++)
+		if (put[d].end != side[d].end || put[d].max_end != side[d].max_end ||
+			put[d].ack != side[d].ack)
+			return false;
+	return true;
 }
 
 void carry_interfaces(const struct carry *c, uint32_t link, uint32_t d, uint32_t *ret_in, uint32_t *ret_out)

@@ -68,6 +68,8 @@ struct carry_passed {
 void carry_take(struct carry *c, uint32_t link, struct carry_passed *ret_passed);
 /* These numbers, where they are further than the record's; and the state, of one that is answered. */
 void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2], enum carry_tcp tcp);
+/* Are these the numbers that were made known last, by carry_place() or carry_put()? Then the record's are further, by however much. */
+bool carry_is_put(const struct carry *c, uint32_t link, const struct carry_side side[2]);
 /* By which interfaces its direction d comes and leaves. */
 void carry_interfaces(const struct carry *c, uint32_t link, uint32_t d, uint32_t *ret_in, uint32_t *ret_out);
 /* It is not carried any more; carry_take() comes after this, and carry_give() ends it: the record is free. */

@@ -543,6 +543,8 @@ struct fw_passed {
 	struct fw_tcp_side tcp[2];
 	uint8_t state;
 	bool scales[2];
+	/* the session's numbers are those from which the kernel went on: they have moved on, by more than half of their range perhaps */
+	bool follows;
 };
 void fw_session_passed(struct firewall *fw, uint32_t index, const struct fw_passed *passed);
 

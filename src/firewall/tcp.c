@@ -361,10 +361,10 @@ bool fw_tcp_passed(struct fw_session *s, const struct fw_passed *passed)
 	for (int d = 0; d < 2; d++) {
 		struct fw_tcp_side *to = &s->tcp[d];
 		const struct fw_tcp_side *from = &passed->tcp[d];
-		to->end = later(from->end, to->end);
-		to->max_end = later(from->max_end, to->max_end);
+		to->end = passed->follows ? from->end : later(from->end, to->end);
+		to->max_end = passed->follows ? from->max_end : later(from->max_end, to->max_end);
 		to->max_window = MAX_OF(from->max_window, to->max_window);
-		to->ack = later(from->ack, to->ack);
+		to->ack = passed->follows ? from->ack : later(from->ack, to->ack);
 	}
 	bool further = passed->state > s->state && s->state <= FW_TCP_ESTABLISHED;
 	if (further)

@@ -99,6 +99,11 @@ static void passed_enter(struct pipeline *p, uint32_t index, uint32_t link)
 	/* What a process before this one has left may be any time. Nothing is carried later than this. */
 	passed.last = MIN_OF(x.last, MAX_OF(p->now, p->carried.now) + CARRY_GOOD_NS);
 	passed.state = state_of(x.tcp);
+	const struct fw_session *s = fw_session(p->fw, index);
+	if (s->key[0].proto == IP_TCP) {
+		const struct carry_side side[2] = { side_of(s, 0), side_of(s, 1) };
+		passed.follows = carry_is_put(p->carried.carry, link, side);
+	}
 	interfaces_count(p, link, &x);
 	fw_session_passed(p->fw, index, &passed);
 }

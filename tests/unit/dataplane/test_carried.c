@@ -768,6 +768,32 @@ static void changes(void **state)
 	end();
 }
 
+/* More than half of the numbers' range between two looks, as a fast stream moves them in a second. */
+static void fast_stream(void **state)
+{
+	struct flow f;
+
+	established(&f, 0);
+	const struct fw_key k = flow_key(&f);
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct fw_session *s = find(&carries, &k);
+		assert_non_null(s);
+		assert_true(fw_is_carried(s));
+		struct carry_record *r = &tables.records[s->carried - 1];
+		r->side[0].end += 0xa0000000;
+		r->side[0].max_end += 0xa0000000;
+		r->side[1].ack += 0xa0000000;
+		const struct carry_record now_is = *r;
+		assert_ptr_equal(find(&carries, &k), s);
+		for (uint32_t d = 0; d < 2; d++)
+			assert_true(s->tcp[d].end == now_is.side[d].end &&
+				    s->tcp[d].ack == now_is.side[d].ack &&
+				    s->tcp[d].max_end == now_is.side[d].max_end);
+		assert_memory_equal(r->side, now_is.side, sizeof r->side);
+	}
+	end();
+}
+
 static void take_back_all(void *context)
 {
 	struct gate *g = context;
@@ -822,6 +848,7 @@ int main(void)
 		cmocka_unit_test(taken_back),
 		cmocka_unit_test(changes),
 		cmocka_unit_test(between_programs),
+		cmocka_unit_test(fast_stream),
 		cmocka_unit_test(one_worker),
 		cmocka_unit_test(two_workers),
 		cmocka_unit_test(four_workers),
