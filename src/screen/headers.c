@@ -68,7 +68,7 @@ static void met_in_icmpv6(struct met *m, struct rd r, uint8_t hop_limit)
 		meets(m, SCREEN_ICMPV6_MALFORMED);
 }
 
-/* r: after IP and its extension headers, of a whole packet or of a first fragment; total: octets of the whole. */
+/* r: after IP and its extension headers, of a whole packet or of a first fragment. */
 static void met_above(
 	struct met *m, const struct train *t, uint8_t family, uint8_t proto, struct rd r, bool fragment)
 {
