@@ -2,7 +2,7 @@
  * TLS towards witnesses and collectors, by libssl: version 1.2 at the least, the server proves the URL's name by a
  * certificate of an authority of the system's list, or it has the key that the configuration names. No
  * session is resumed, no certificate is shown, no configuration file of libssl's is read. Callers:
- * proc/courier/errand.c, proc/export/stream.c.
+ * ipc/errand.c, proc/export/stream.c.
  * One thread.
  */
 #ifndef CRYPTO_TRUST_H

@@ -1,7 +1,7 @@
 /*
  * A host's addresses, asked for at the machine's name servers over sockets that the supervisor opened: both
  * families at once, every server at once, again after a second, for three seconds at the most. Called by
- * proc/courier/errand.c and proc/resolver/names.c; one thread.
+ * ipc/errand.c and proc/resolver/names.c; one thread.
  */
 #ifndef IPC_LOOKUP_H
 #define IPC_LOOKUP_H

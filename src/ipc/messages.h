@@ -56,6 +56,8 @@
 	/* feeds: the supervisor opens the file, or connects, of a feed of the configuration and of nothing else */					\
 	M(FEED_OPEN,       FROM(RESOLVER), FROM(SUPERVISOR), struct msg_feed, 0)								\
 	M(FEED_FILE,       FROM(SUPERVISOR), FROM(RESOLVER), struct msg_feed, 1)								\
+	M(FEED_CONNECT,    FROM(RESOLVER), FROM(SUPERVISOR), struct msg_feed, 0)	/* of one with a URL: FEED_FILE has the authorities */	\
+	M(FEED_SOCKET,     FROM(SUPERVISOR), FROM(RESOLVER), struct msg_feed, 1)	/* its connection is under way */				\
 	M(FEED_REFUSED,    FROM(SUPERVISOR), FROM(RESOLVER), struct msg_result, 0)							\
 	/* addresses that change without a commit: control says of what, in memory that both share (model/dynamic.h), and has the last word */	\
 	M(DYNAMICS,        FROM(CONTROL), FROM(RESOLVER), struct msg_dynamics, 1)								\
@@ -201,6 +203,7 @@ struct msg_snapshot {
 
 struct msg_feed {
 	char name[NAME_MAX_BYTES];
+	struct endpoint to; /* FEED_CONNECT */
 };
 
 struct msg_dynamics {

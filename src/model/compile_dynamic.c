@@ -3,9 +3,11 @@
  * for it. Part of the compiler.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/nearest.h"
+#include "base/url.h"
 #include "model/compile.h"
 #include "model/snapshot_check.h"
 
@@ -83,6 +85,35 @@ static const struct lyd_node *feed_named(struct compiler *c, const char *name, s
 	return at;
 }
 
+/* Its file; or its URL, and who may have issued the server's certificate. */
+static enum rc feed_source(struct compiler *c, const struct lyd_node *node, struct snap_dynamic *d)
+{
+	const struct lyd_node *url = tree_child(c->m, node, "url"),
+			      *key = tree_child(c->m, node, "server-key");
+	struct url parsed;
+	struct err e = { 0 };
+
+	if (!url) {
+		snprintf(d->file, sizeof d->file, "%s", tree_value(node, "file"));
+		return RC_OK;
+	}
+	snprintf(d->url, sizeof d->url, "%s", lyd_get_value(url));
+	if (url_parse(&parsed, d->url, &e) != RC_OK)
+		return tree_fault(c->faults, url, "%s", e.text);
+	if (!parsed.tls)
+		return tree_fault(c->faults, url,
+			"'%.100s' is not fetched over TLS, so anybody on the way could change it: expected https://",
+			d->url);
+	if (tree_child(c->m, node, "authorities"))
+		snprintf(d->authorities, sizeof d->authorities, "%s", tree_value(node, "authorities"));
+	for (size_t i = 0; key && i < sizeof d->server_key; i++) {
+		const char *hex = lyd_get_value(key);
+		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
+		d->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	return RC_OK;
+}
+
 static enum rc feed(struct compiler *c, struct object *o, const struct lyd_node *leaf)
 {
 	const char *name = lyd_get_value(leaf);
@@ -96,7 +127,9 @@ static enum rc feed(struct compiler *c, struct object *o, const struct lyd_node 
 			"found '%.60s', expected the name of a feed of dynamic-address%s", name,
 			nearest_hint(hint, &near));
 	snprintf(d.name, sizeof d.name, "%s", name);
-	snprintf(d.file, sizeof d.file, "%s", tree_value(node, "file"));
+	enum rc rc = feed_source(c, node, &d);
+	if (rc)
+		return rc;
 	d.format = strcmp(tree_value(node, "format"), "json") == 0 ? DYNAMIC_JSON : DYNAMIC_LIST;
 	d.interval_s = (uint32_t)value_number(node, "update-interval");
 	const struct lyd_node *member = tree_child(c->m, node, "member");

@@ -62,6 +62,7 @@
 
 #define DYNAMICS_MAX	     1024	/* address objects' domain names, feeds and countries */
 #define DYNAMIC_RANGES_MAX   (1u << 20) /* addresses, prefixes and ranges of all of them together */
+#define DYNAMIC_URL_BYTES    256
 #define DYNAMIC_MEMBERS_MAX  4
 #define DYNAMIC_MEMBER_BYTES 32
 #define DYNAMIC_NAME_BYTES   256 /* RFC 1035 section 2.3.4: 253 octets of a name */
@@ -243,9 +244,13 @@ struct snap_dynamic {
 	uint32_t kind, flags;	       /* enum dynamic_kind, enum dynamic_flags */
 	uint32_t ttl_min_s, ttl_max_s, hold_s;
 	/* Of a feed: name is the feed's. */
-	uint32_t format;					/* enum dynamic_format */
-	uint32_t interval_s;					/* between two readings */
-	char file[NAME_MAX_BYTES];				/* in the directory `feeds` beside `keys` */
+	uint32_t format;     /* enum dynamic_format */
+	uint32_t interval_s; /* between two readings */
+	/* One of both: in the directory `feeds` beside `keys`; https (base/url.h). The rest belongs to the latter. */
+	char file[NAME_MAX_BYTES], url[DYNAMIC_URL_BYTES];
+	char authorities[NAME_MAX_BYTES]; /* empty: the system's list */
+	uint8_t server_key
+		[32]; /* SHA-256 of the server's public key; zeros: any that the URL's name proves */
 	char member[DYNAMIC_MEMBERS_MAX][DYNAMIC_MEMBER_BYTES]; /* of JSON; empty ones behind the others */
 	uint32_t zero;
 };

@@ -3,6 +3,8 @@
  */
 #include "model/snapshot_check.h"
 
+#include "base/url.h"
+
 bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r)
 {
 	static const uint8_t none[16];
@@ -51,9 +53,16 @@ bool snapshot_dns_name_ok(const char *name)
 /* Its file is opened by that name. */
 static const char *feed_fault(const struct snap_dynamic *d)
 {
-	if (!name_ok(d->file, sizeof d->file) || d->file[0] == '.' || strchr(d->file, '/') ||
-		strchr(d->name, '/'))
-		return "its file or its name is not one in a directory";
+	struct url url;
+
+	if (!memchr(d->file, '\0', sizeof d->file) || !memchr(d->url, '\0', sizeof d->url) ||
+		!memchr(d->authorities, '\0', sizeof d->authorities) ||
+		(d->file[0] == '\0') == (d->url[0] == '\0'))
+		return "not one of a file and a URL";
+	if (d->file[0] == '.' || strchr(d->file, '/') || strchr(d->name, '/') || strchr(d->authorities, '/'))
+		return "its file, its authorities or its name is not one in a directory";
+	if (d->url[0] && (url_parse(&url, d->url, NULL) != RC_OK || !url.tls))
+		return "its URL is not one of https";
 	if (d->interval_s == 0 || d->format > DYNAMIC_JSON)
 		return "its interval or its format is out of range";
 	for (size_t i = 0; i < DYNAMIC_MEMBERS_MAX; i++)

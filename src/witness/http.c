@@ -186,6 +186,16 @@ static enum rc header_read(struct http_answer *a, struct err *e)
 	return RC_OK;
 }
 
+static size_t body_max(const struct http_answer *a)
+{
+	return a->to ? a->to_max : sizeof a->body;
+}
+
+static enum rc too_long(const struct http_answer *a, struct err *e)
+{
+	return err_add(e, RC_LIMIT, "the HTTP answer is too long, at most %zu octets", body_max(a));
+}
+
 /* RFC 9112 section 6.3: where the body ends. */
 static enum rc headers_end(struct http_answer *a, struct err *e)
 {
@@ -193,16 +203,18 @@ static enum rc headers_end(struct http_answer *a, struct err *e)
 		if (a->status == 101)
 			return err_add(e, RC_UNSUPPORTED,
 				"the HTTP answer switches protocols, which is not supported");
-		size_t head_n = a->head_n; /* the limit is one for all of them */
+		const struct http_answer was = { .head_n = a->head_n, .to = a->to, .to_max = a->to_max };
 		http_answer_begin(a);
-		a->head_n = head_n;
+		a->head_n = was.head_n; /* the limit is one for all of them */
+		a->to = was.to;
+		a->to_max = was.to_max;
 		return RC_OK;
 	}
 	retry_reckon(a);
 	if (a->chunked && a->has_length)
 		return err_add(e, RC_MALFORMED, "malformed HTTP answer: both Content-Length and chunks");
-	if (a->has_length && a->left > HTTP_BODY_MAX)
-		return err_add(e, RC_LIMIT, "the HTTP answer is too long, at most %d octets", HTTP_BODY_MAX);
+	if (a->has_length && a->left > body_max(a))
+		return too_long(a, e);
 	if (a->status == 204 || a->status == 304)
 		a->state = WHOLE;
 	else if (a->chunked)
@@ -232,8 +244,8 @@ static enum rc chunk_size_read(struct http_answer *a, struct err *e)
 	}
 	if (n == 0)
 		return err_add(e, RC_MALFORMED, "malformed HTTP answer: expected the size of a chunk");
-	if (v > HTTP_BODY_MAX - a->body_n)
-		return err_add(e, RC_LIMIT, "the HTTP answer is too long, at most %d octets", HTTP_BODY_MAX);
+	if (v > body_max(a) - a->body_n)
+		return too_long(a, e);
 	a->left = v;
 	a->state = v > 0 ? CHUNK_DATA : TRAILERS;
 	return RC_OK;
@@ -273,7 +285,7 @@ static enum rc line_octet(struct http_answer *a, char c, struct err *e)
 {
 	bool cr = a->line_n > 0 && a->line[a->line_n - 1] == '\r';
 
-	if (++a->head_n > HTTP_HEAD_MAX + (a->chunked ? HTTP_BODY_MAX : 0))
+	if (++a->head_n > HTTP_HEAD_MAX + (a->chunked ? body_max(a) : 0))
 		return err_add(e, RC_LIMIT, "the HTTP answer's headers are too long, at most %d octets",
 			HTTP_HEAD_MAX);
 	if (c == '\0' || (cr && c != '\n') || (c == '\n' && !cr))
@@ -299,21 +311,20 @@ enum rc http_answer_feed(struct http_answer *a, const void *bytes, size_t n, siz
 	enum rc rc = RC_OK;
 	size_t at = 0;
 
-	assert(a->body_n <= sizeof a->body && a->line_n < sizeof a->line);
+	assert(a->body_n <= body_max(a) && a->line_n < sizeof a->line);
 	while (rc == RC_OK && at < n && a->state != WHOLE) {
 		if (in_lines(a)) {
 			rc = line_octet(a, b[at++], e);
 			continue;
 		}
-		size_t room = sizeof a->body - a->body_n, part = MIN_OF(n - at, room);
+		size_t room = body_max(a) - a->body_n, part = MIN_OF(n - at, room);
 		if (a->state != BODY_TO_END)
 			part = MIN_OF(part, a->left);
 		if (part == 0) {
-			rc = err_add(
-				e, RC_LIMIT, "the HTTP answer is too long, at most %d octets", HTTP_BODY_MAX);
+			rc = too_long(a, e);
 			break;
 		}
-		memcpy(a->body + a->body_n, b + at, part);
+		memcpy((a->to ? a->to : a->body) + a->body_n, b + at, part);
 		a->body_n += part;
 		at += part;
 		if (a->state != BODY_TO_END && (a->left -= part) == 0)

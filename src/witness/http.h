@@ -27,6 +27,8 @@ struct http_answer {
 	bool keeps_open;	/* the next request may follow on this connection */
 	uint32_t retry_after_s; /* Retry-After, in seconds from the answer's own time on; 0: it has none */
 	size_t body_n;
+	uint8_t *to;   /* where the body goes, set after http_answer_begin(); NULL: to `body` */
+	size_t to_max; /* octets at the most */
 	uint8_t body[HTTP_BODY_MAX];
 	/* how far it is read */
 	uint32_t state;

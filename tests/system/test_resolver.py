@@ -2,9 +2,12 @@
 import os
 import signal
 import socket
+import ssl
+import threading
 
 import pytest
 from kit import WEB, config_of, own_lab, processes, show, verify_ledger, wait_for
+from test_courier import Authority
 from test_question import ask
 from test_witnessed import ADDRESS, last_entry
 
@@ -45,6 +48,40 @@ class Unbound:
             self.process.terminate()
             self.process.wait(10)
         self.process = None
+
+
+class Https:
+    """On the machine `web`: one answer for everybody, over TLS with a certificate that only a given authority has issued."""
+
+    def __init__(self, lab, directory):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(directory / "good.pem", directory / "good.key")
+        self.answer, self.running = b"", True
+        self.listening = lab["web"].socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listening.bind((ADDRESS, 8443))
+        self.listening.listen(8)
+        self.listening.settimeout(0.2)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def says(self, body, status="200 OK", length=None):
+        self.answer = f"HTTP/1.1 {status}\r\nContent-Length: {length or len(body)}\r\n\r\n{body}".encode()
+
+    def serve(self):
+        while self.running:
+            try:
+                connection, _ = self.listening.accept()
+                connection.settimeout(2)
+                with self.context.wrap_socket(connection, server_side=True) as tls:
+                    tls.recv(4096)
+                    tls.sendall(self.answer)
+                    tls.unwrap()
+            except OSError:
+                pass
+
+    def close(self):
+        self.running = False
+        self.listening.close()
 
 
 def text(*dns):
@@ -169,6 +206,38 @@ def test_a_feed_by_file(lab):
     (feeds / "new").write_text("203.0.113.0/24\n", encoding="utf-8")
     (feeds / "new").rename(feeds / "bad.txt")
     wait_for(lambda: verdict(lab, WEB) == "permit", 10, "the next list")
+
+
+def test_a_feed_over_https(lab):
+    """By name, with an authority of its own; what is wrong with an answer costs nothing that is known."""
+    lab.names.serve(ADDRESS)
+    authority, directory = Authority("feeds"), lab["web"].state / "https"
+    directory.mkdir()
+    authority.server(directory, "good", names=(NAME,))
+    trust = lab["hq"].state / "etc/trust"
+    trust.mkdir(exist_ok=True)
+    (trust / "feeds.pem").write_bytes(Authority("somebody else").pem())
+    server = Https(lab, directory)
+    try:
+        server.says('{"prefixes":[{"ip_prefix":"192.0.2.0/25"}]}')
+        lab.commit("hq", config_of("hq", ("address-book {", f'dynamic-address {{ feed cloud {{ url "https://{NAME}:8443/list.json"; authorities feeds; format json; '
+                                          "member ip_prefix; update-interval 1; } }\n\naddress-book {\n    address cloud {\n        feed cloud;\n    }\n"),
+                                   ("destination any;\n                application [ http https", "destination cloud;\n                application [ http https")), "a feed by URL")
+        wait_for(lambda: "certificate is not trusted" in row(lab)["reason"], 10, "no trust")
+        assert row(lab)["state"] == "unknown" and verdict(lab, WEB) == "deny"
+        (trust / "feeds.pem").write_bytes(authority.pem())
+        wait_for(lambda: row(lab)["state"] == "current", 15, "the list")
+        assert addresses(lab, "cloud") == {"192.0.2.0/25": "current"}
+        wait_for(lambda: verdict(lab, WEB) == "permit", 5, "it in the policy")
+        assert last_entry(lab, "address_feed")[1]["body"]["from"] == f"https://{NAME}:8443/list.json"
+        for said, reason in ((("gone", "404 Not Found"), "status 404"), (('{"prefixes":[{"ip_', "200 OK", 400), "ended"), (("<html>",), "line 1: found '<html>'")):
+            server.says(*said)
+            wait_for(lambda reason=reason: reason in row(lab)["reason"], 10, reason)
+            assert row(lab)["state"] == "stale" and verdict(lab, WEB) == "permit"
+        server.says('{"prefixes":[{"ip_prefix":"203.0.113.0/24"}]}')
+        wait_for(lambda: verdict(lab, WEB) == "deny", 12, "the next list")
+    finally:
+        server.close()
 
 
 def test_lies_of_a_name_server(lab):

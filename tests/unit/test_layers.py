@@ -24,8 +24,8 @@ MAY = {
     **{core: {"base"} | LIBRARIES for core in CORES},
     # a core of checks over what another core wrote: the table of entry types is the file format, not code
     "verify": {"base", "ledger"} | LIBRARIES,
-    # every child enters its sandbox first; two processes look names up, over sockets of the supervisor
-    "ipc": {"base", "model", "sandbox/sandbox.h", "witness/names.h"},
+    # every child enters its sandbox first; two processes look names up and ask over HTTP, over sockets of the supervisor
+    "ipc": {"base", "model", "sandbox/sandbox.h", "witness/names.h", "witness/http.h", "crypto/trust.h"},
     "sandbox": {"base"},
     "proc": {"base", "ipc", "sandbox"} | LIBRARIES | CORES,
     "cli": {"base", "model", "ipc", "verify", "witness/configured.h",

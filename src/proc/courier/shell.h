@@ -13,7 +13,7 @@
 #define PROC_COURIER_SHELL_H
 
 #include "ipc/child.h"
-#include "proc/courier/errand.h"
+#include "ipc/errand.h"
 
 struct courier {
 	struct child *child;

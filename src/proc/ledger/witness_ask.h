@@ -8,7 +8,7 @@
 
 #include "proc/ledger/witnesses.h"
 
-#define COURIER_WAIT_NS (12 * NS_PER_S) /* more than the courier takes (proc/courier/errand.h) */
+#define COURIER_WAIT_NS (12 * NS_PER_S) /* more than the courier takes (ipc/errand.h) */
 
 void witness_ask_add(struct witness_peer *p);
 void witness_ask_seen(struct witness_peer *p);

@@ -16,7 +16,7 @@ void feed_end(struct entry *e)
 	feed_done(&e->feed.list);
 }
 
-static void failed(struct resolver *x, struct entry *e, const char *why)
+void feed_failed(struct resolver *x, struct entry *e, const char *why)
 {
 	struct feed_of *f = &e->feed;
 	uint32_t s = 1;
@@ -144,7 +144,7 @@ static void read_now(struct resolver *x, struct entry *e, const char *text, size
 	enum rc rc = list_take(x, e, text, n, &err);
 
 	if (rc != RC_OK && rc != RC_AGAIN) {
-		failed(x, e, err.text);
+		feed_failed(x, e, err.text);
 		return;
 	}
 	f->read_at = clock_utc();
@@ -184,6 +184,18 @@ static void disk_read(struct resolver *x, struct entry *e)
 	free(text);
 }
 
+static bool has_key(const struct snap_dynamic *d)
+{
+	static const uint8_t any[sizeof d->server_key];
+
+	return d->url[0] && memcmp(d->server_key, any, sizeof any) != 0;
+}
+
+void feed_fetched(struct resolver *x, struct entry *e, const char *text, size_t n)
+{
+	read_now(x, e, text, n, e->of.url);
+}
+
 void feeds_begin(struct resolver *x)
 {
 	uint32_t begun = 0;
@@ -198,15 +210,20 @@ void feeds_begin(struct resolver *x)
 		if (!f->disk_read)
 			disk_read(x, e);
 		if (f->awaited && f->deadline <= now)
-			failed(x, e, "the supervisor has not opened it in time");
-		if (f->awaited || f->next > now || begun == RESOLVER_FEEDS_MAX)
+			feed_failed(x, e, "the supervisor has not opened it in time");
+		if (f->awaited || f->next > now || begun == RESOLVER_FEEDS_MAX ||
+			(e->of.url[0] && fetch_busy(x)))
 			continue;
 		begun++;
+		if (has_key(&e->of)) {
+			fetch_begin(x, e, -1);
+			continue;
+		}
 		f->awaited = ++x->last_tag;
 		f->deadline = now + RESOLVER_SOCKETS_NS;
 		snprintf(m.name, sizeof m.name, "%.*s", (int)sizeof m.name - 1, e->of.name);
 		if (ipc_send_FEED_OPEN(child_link(x->child, PROC_SUPERVISOR), f->awaited, &m) != RC_OK)
-			failed(x, e, "the request could not be sent to the supervisor");
+			feed_failed(x, e, "the request could not be sent to the supervisor");
 	}
 }
 
@@ -231,7 +248,7 @@ static void file_take(struct resolver *x, struct entry *e, int fd)
 	if (text)
 		read_now(x, e, text, n, from);
 	else
-		failed(x, e, err.text);
+		feed_failed(x, e, err.text);
 	free(text);
 }
 
@@ -241,13 +258,15 @@ bool feeds_told(struct resolver *x, struct ipc_frame *f)
 
 	switch (f->head.id) {
 	case IPC_FEED_FILE:
-		if (e)
+		if (e && e->of.url[0])
+			fetch_begin(x, e, ipc_frame_take(f));
+		else if (e)
 			file_take(x, e, ipc_frame_take(f));
 		return true;
 	case IPC_FEED_REFUSED:
 		f->u.FEED_REFUSED.text[sizeof f->u.FEED_REFUSED.text - 1] = '\0';
 		if (e)
-			failed(x, e, f->u.FEED_REFUSED.text);
+			feed_failed(x, e, f->u.FEED_REFUSED.text);
 		return true;
 	default:
 		return false;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "ledger/types.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -76,6 +77,7 @@ static void list_take(struct resolver *x, struct ipc_frame *f)
 	void *area = MAP_FAILED;
 
 	names_stop(x);
+	fetch_stop(x);
 	area_done(x);
 	if (count <= DYNAMICS_MAX && fstat(fd, &st) == 0 && st.st_size == sizeof *x->area)
 		area = mmap(NULL, sizeof *x->area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -151,7 +153,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct resolver *x = c->context;
 
-	if (peer == PROC_SUPERVISOR && (names_told(x, f) || feeds_told(x, f)))
+	if (peer == PROC_SUPERVISOR && (fetch_told(x, f) || names_told(x, f) || feeds_told(x, f)))
 		return;
 	switch (f->head.id) {
 	case IPC_DYNAMICS:
@@ -206,6 +208,7 @@ static void on_stop(struct child *c)
 	struct resolver *x = c->context;
 
 	names_stop(x);
+	fetch_stop(x);
 	area_done(x);
 	for (uint32_t i = 0; i < x->n; i++)
 		entry_free(x->entry[i]);
@@ -225,8 +228,13 @@ static const struct child_ops resolver_ops = {
 
 void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
 {
+	/* No file may change what libssl does in here. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+		abort();
+	signal(SIGPIPE, SIG_IGN); /* libssl writes to a connection that may have ended */
 	*x = (struct resolver){ .child = child, .feed_dir = -1 };
 	x->tick = (struct timer){ .fn = on_tick, .context = x };
 	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	names_init(x);
+	fetch_init(x);
 }

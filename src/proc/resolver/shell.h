@@ -9,6 +9,7 @@
  *	shell.c   callbacks: links, messages, the tick; the list of objects, and what is published
  *	names.c   domain names: who is asked for when, and the answers
  *	feeds.c   lists of others: read when they are due, kept on the disk
+ *	fetch.c   those with a URL: names, TLS, HTTP
  *	show.c    tables of `show`
  *
  * Single thread. Callers: main.c, and the tests over sockets of their own.
@@ -17,7 +18,7 @@
 #define PROC_RESOLVER_SHELL_H
 
 #include "ipc/child.h"
-#include "ipc/lookup.h"
+#include "ipc/errand.h"
 #include "resolve/feed.h"
 #include "resolve/name.h"
 
@@ -28,6 +29,9 @@
 
 #define COPY_NAME_MAX	   (2 * NAME_MAX_BYTES + 8) /* of a file in feed_dir: OBJECT@FEED, and an ending */
 #define RESOLVER_FEEDS_MAX 2			    /* that are read in one tick, each as a whole */
+
+#define RESOLVER_FETCHES_MAX 2 /* feeds that are fetched at the same time */
+#define RESOLVER_FETCH_NS    (60 * NS_PER_S)
 
 struct lookup_of;
 
@@ -60,6 +64,14 @@ struct lookup_of {
 	struct lookup lookup;
 };
 
+/* A feed with a URL that is being fetched. */
+struct fetch {
+	struct resolver *resolver;
+	struct entry *entry; /* NULL: it is free */
+	SSL_CTX *trust;
+	struct errand errand;
+};
+
 struct resolver {
 	struct child *child;
 	struct timer tick;
@@ -71,6 +83,7 @@ struct resolver {
 	char why[ERR_TEXT_MAX]; /* control does not use the last; empty: it does */
 	struct lookup_of lookups[RESOLVER_LOOKUPS_MAX];
 	uint64_t last_tag;
+	struct fetch fetches[RESOLVER_FETCHES_MAX];
 	int feed_dir; /* -1: none */
 };
 
@@ -93,6 +106,17 @@ bool names_told(
 void feeds_begin(struct resolver *x);			  /* what is on the disk, and readings that are due */
 bool feeds_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a feed */
 void feed_end(struct entry *e);
+/* Of one with a URL: what was fetched, or why it was not. */
+void feed_fetched(struct resolver *x, struct entry *e, const char *text, size_t n);
+void feed_failed(struct resolver *x, struct entry *e, const char *why);
+
+/* fetch.c */
+void fetch_init(struct resolver *x);
+bool fetch_busy(const struct resolver *x);
+/* Authorities as a file, which is taken over; -1: the server's key is given. */
+void fetch_begin(struct resolver *x, struct entry *e, int authorities);
+void fetch_stop(struct resolver *x);			  /* all of them; they are due again */
+bool fetch_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for one */
 
 /* show.c */
 void resolver_show(struct resolver *x, uint64_t tag, const struct msg_show *q);

@@ -263,6 +263,7 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 		stream_connect(s, c, f);
 		break;
 	case IPC_FEED_OPEN:
+	case IPC_FEED_CONNECT:
 		feed_open(s, c, f);
 		break;
 	case IPC_NAMES_ASK:

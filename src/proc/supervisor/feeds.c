@@ -1,13 +1,16 @@
 /*
- * Feeds of addresses: the resolver has no file but its own and no network, so files that feeds of the configuration name are opened
- * here, those in the directory of feeds and no other. What is in them the supervisor does not read.
+ * Feeds of addresses: the resolver has no file but its own and no network. Files that feeds of the configuration name are opened
+ * here, those in the directory of feeds and no other, and connections to the servers of feeds with a URL are begun here. What is
+ * in them the supervisor does not read.
  */
 #include "base/log.h"
+#include "base/url.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,14 +24,19 @@ static const struct snap_dynamic *feed_named(const struct supervisor *s, const c
 	return NULL;
 }
 
-/* A regular file: a FIFO or a device would hold the resolver up. */
+/* A regular file: a FIFO or a device would hold the resolver up. Of one with a URL the list of authorities. */
 static int file_open(const struct supervisor *s, const struct snap_dynamic *d, struct err *e)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
-	snprintf(path, sizeof path, "%s/feeds/%s", s->options.config, d->file);
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (d->file[0])
+		snprintf(path, sizeof path, "%s/feeds/%s", s->options.config, d->file);
+	else if (d->authorities[0])
+		snprintf(path, sizeof path, "%s/trust/%s.pem", s->options.config, d->authorities);
+	else
+		snprintf(path, sizeof path, "%s", SYSTEM_AUTHORITIES);
+	int fd = open(path, O_RDONLY | (d->file[0] ? O_NOFOLLOW : 0) | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0) {
 		err_errno(e, RC_IO, "open '%s'", path);
 		return -1;
@@ -40,9 +48,25 @@ static int file_open(const struct supervisor *s, const struct snap_dynamic *d, s
 	return -1;
 }
 
+/* To the port of its URL, and to no address that a name may not lead to. */
+static int feed_socket(const struct snap_dynamic *d, const struct endpoint *to, struct err *e)
+{
+	char at[ENDPOINT_TEXT_MAX];
+	struct url url;
+
+	if (!d->url[0] || url_parse(&url, d->url, e) != RC_OK || url.port != to->port || to->scope != 0 ||
+		!(url.address.family == ADDR_NONE ? address_is_elsewhere(&to->addr)
+						  : addr_equal(&url.address, &to->addr))) {
+		err_add(e, RC_DENIED, "%s is not a server of feed '%s'", endpoint_text(at, to), d->name);
+		return -1;
+	}
+	return connect_begin(to, SOCK_STREAM, e);
+}
+
 void feed_open(struct supervisor *s, struct child_process *from, const struct ipc_frame *f)
 {
-	struct msg_feed m = f->u.FEED_OPEN;
+	bool connects = f->head.id == IPC_FEED_CONNECT;
+	struct msg_feed m = connects ? f->u.FEED_CONNECT : f->u.FEED_OPEN;
 	struct msg_result refused = { 0 };
 	struct err e = { 0 };
 	int fd = -1;
@@ -51,12 +75,15 @@ void feed_open(struct supervisor *s, struct child_process *from, const struct ip
 	if (connects_limit(from, &e) == RC_OK) {
 		const struct snap_dynamic *d = feed_named(s, m.name);
 		if (d)
-			fd = file_open(s, d, &e);
+			fd = connects ? feed_socket(d, &m.to, &e) : file_open(s, d, &e);
 		else
 			err_add(&e, RC_DENIED, "'%.60s' is not a feed of the configuration", m.name);
 	}
 	if (fd >= 0) {
-		ipc_send_FEED_FILE(&from->port.link, f->head.tag, &m, fd);
+		if (connects)
+			ipc_send_FEED_SOCKET(&from->port.link, f->head.tag, &m, fd);
+		else
+			ipc_send_FEED_FILE(&from->port.link, f->head.tag, &m, fd);
 		close(fd);
 		return;
 	}

@@ -269,6 +269,8 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 
 /* streams.c */
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt" /* ca-certificates keeps it */
+bool address_is_elsewhere(
+	const struct ip_addr *a); /* witnesses.c: neither ours nor of one link, and of one host */
 void feed_open(struct supervisor *s, struct child_process *from, const struct ipc_frame *f); /* feeds.c */
 void streams_give(struct supervisor *s); /* to export: the collectors of the configuration */
 void stream_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);

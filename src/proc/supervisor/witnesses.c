@@ -136,7 +136,7 @@ static bool is_own(const struct ip_addr *a)
 
 /* A name may not lead to this machine's own services, to its links alone (where a cloud has a service for its
  * machines), to groups or to mapped addresses. */
-static bool is_elsewhere(const struct ip_addr *a)
+bool address_is_elsewhere(const struct ip_addr *a)
 {
 	static const uint8_t zeros[12], mapped[12] = { [10] = 0xff, [11] = 0xff };
 	bool may;
@@ -159,7 +159,7 @@ static bool by_url(const struct supervisor *s, const struct endpoint *to)
 		if (!w->url[0] || url_parse(&u, w->url, NULL) != RC_OK || u.port != to->port ||
 			to->scope != 0)
 			continue;
-		if (u.address.family == ADDR_NONE ? is_elsewhere(&to->addr)
+		if (u.address.family == ADDR_NONE ? address_is_elsewhere(&to->addr)
 						  : addr_equal(&u.address, &to->addr))
 			return true;
 	}

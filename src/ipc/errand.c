@@ -1,4 +1,4 @@
-#include "proc/courier/errand.h"
+#include "ipc/errand.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -240,6 +240,8 @@ void errand_connected(struct errand *x, int fd)
 	x->state = ERRAND_HELLO;
 	x->sent = 0;
 	http_answer_begin(&x->answer);
+	x->answer.to = x->to;
+	x->answer.to_max = x->to_max;
 	if (x->url.tls && !(x->ssl = trust_begin(x->trust, &x->url, true, x->has_key ? x->key : NULL, fd))) {
 		fail(x, "TLS: out of memory");
 		return;
@@ -275,7 +277,7 @@ void errand_begin(struct errand *x, SSL_CTX *trust, const char *at, const void *
 	x->trust = trust;
 	x->why[0] = '\0';
 	x->next = x->addrs_n = 0;
-	loop_arm(x->loop, &x->deadline, ERRAND_WAIT_NS, 0);
+	loop_arm(x->loop, &x->deadline, x->wait ? x->wait : ERRAND_WAIT_NS, 0);
 	x->request_n = http_request_text(x->request, sizeof x->request, &x->url, at, body, body_n);
 	if (x->request_n == 0) {
 		fail(x, "the request is too long");

@@ -1,10 +1,9 @@
 /*
- * One question to a witness with a URL and its answer: addresses of its name, each tried in turn, TLS, HTTP,
- * without blocking and within ERRAND_WAIT_NS. Sockets come from the supervisor. Called by shell.c; one
- * thread.
+ * One request over HTTP and its answer, for the courier (a witness) and the resolver (a feed): addresses of the URL's name, each
+ * tried in turn, TLS, HTTP, without blocking and within a time. Sockets come from the supervisor. One thread.
  */
-#ifndef PROC_COURIER_ERRAND_H
-#define PROC_COURIER_ERRAND_H
+#ifndef IPC_ERRAND_H
+#define IPC_ERRAND_H
 
 #include "ipc/lookup.h"
 #include "crypto/trust.h"
@@ -52,6 +51,9 @@ struct errand {
 	struct timer deadline, attempt;
 	size_t request_n, sent;
 	char request[ERRAND_REQUEST_MAX];
+	uint8_t *to; /* for the answer's body, set after errand_init(); NULL: it stays in the answer */
+	size_t to_max;
+	mono_ns wait; /* for all of it; 0: ERRAND_WAIT_NS */
 	struct http_answer answer;
 	char why[160]; /* of the last address */
 };
