@@ -68,7 +68,6 @@ static int journal_connect(struct err *e)
 void stream_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f)
 {
 	const struct msg_stream *m = &f->u.STREAM_CONNECT;
-	struct msg_result refused = { 0 };
 	struct err e = { 0 };
 	int fd = -1;
 
@@ -88,7 +87,6 @@ void stream_connect(struct supervisor *s, struct child_process *from, const stru
 		close(fd);
 		return;
 	}
-	refused.rc = e.rc;
-	snprintf(refused.text, sizeof refused.text, "%s", e.text);
+	const struct msg_result refused = connect_refused(&e);
 	ipc_send_STREAM_REFUSED(&from->port.link, f->head.tag, &refused);
 }

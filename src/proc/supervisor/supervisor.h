@@ -256,15 +256,18 @@ enum rc neighbour_open(struct supervisor *s, struct err *e);
 /* snapshot.c */
 void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_frame *f);
 
+/* connects.c */
+/* Connections and questions about names are few: RC_LIMIT beyond. */
+enum rc connects_limit(struct child_process *from, struct err *e);
+/* A socket of this type whose connection is in progress: its holder finds out how that ends. -1: error. */
+int connect_begin(const struct endpoint *to, int type, struct err *e);
+struct msg_result connect_refused(const struct err *e); /* the answer to who asked for one */
+
 /* witnesses.c */
 void witnesses_load(struct supervisor *s);
 void witnesses_take(struct supervisor *s, const struct snap_evidence *evidence);
 /* The list; to the courier also the system's authorities. */
 void witnesses_give(struct supervisor *s, struct child_process *to);
-/* Connections and questions about names are few: RC_LIMIT beyond. */
-enum rc connects_limit(struct child_process *from, struct err *e);
-/* A socket of this type whose connection is in progress: its holder finds out how that ends. -1: error. */
-int connect_begin(const struct endpoint *to, int type, struct err *e);
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
 
 /* streams.c */

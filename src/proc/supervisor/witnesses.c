@@ -6,14 +6,12 @@
  */
 #include "base/log.h"
 #include "base/url.h"
-#include "proc/supervisor/limits.h"
 #include "proc/supervisor/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -166,54 +164,12 @@ static bool by_url(const struct supervisor *s, const struct endpoint *to)
 	return false;
 }
 
-/* A compromised ledger or courier must not keep the supervisor busy, nor use up the other one's share. */
-enum rc connects_limit(struct child_process *from, struct err *e)
-{
-	mono_ns now = from->supervisor->loop.now;
-
-	if (now - from->connects_since >= NS_PER_S) {
-		from->connects_since = now;
-		from->connects = 0;
-	}
-	return ++from->connects <= CONNECTS_EACH_SECOND
-		       ? RC_OK
-		       : err_add(e, RC_LIMIT, "more than %d connections in a second", CONNECTS_EACH_SECOND);
-}
-
-int connect_begin(const struct endpoint *to, int type, struct err *e)
-{
-	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
-	struct sockaddr_in6 a6 = {
-		.sin6_family = AF_INET6, .sin6_port = htons(to->port), .sin6_scope_id = to->scope
-	};
-	bool v4 = to->addr.family == ADDR_V4;
-	int one = 1, fd = socket(v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0) {
-		err_errno(e, RC_IO, "make a socket");
-		return -1;
-	}
-	memcpy(&a4.sin_addr, to->addr.b, sizeof a4.sin_addr);
-	memcpy(&a6.sin6_addr, to->addr.b, sizeof a6.sin6_addr);
-	if (type == SOCK_STREAM)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	int rc = v4 ? connect(fd, (struct sockaddr *)&a4, sizeof a4)
-		    : connect(fd, (struct sockaddr *)&a6, sizeof a6);
-	if (rc == 0 || errno == EINPROGRESS)
-		return fd;
-	err_errno(e, RC_IO, "connect");
-	close(fd);
-	return -1;
-}
-
 void witness_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f)
 {
 	const struct endpoint *to = &f->u.WITNESS_CONNECT;
-	struct msg_result refused = { 0 };
+	char at[ENDPOINT_TEXT_MAX];
 	struct err e = { 0 };
 	int fd = -1;
-
-	char at[ENDPOINT_TEXT_MAX];
 
 	if (connects_limit(from, &e) == RC_OK) {
 		if (from->id == PROC_COURIER ? by_url(s, to) : by_address(s, to))
@@ -227,7 +183,6 @@ void witness_connect(struct supervisor *s, struct child_process *from, const str
 		close(fd);
 		return;
 	}
-	refused.rc = e.rc;
-	snprintf(refused.text, sizeof refused.text, "%s", e.text);
+	const struct msg_result refused = connect_refused(&e);
 	ipc_send_WITNESS_REFUSED(&from->port.link, f->head.tag, &refused);
 }
