@@ -16,6 +16,9 @@ struct carry {
 	uint32_t *next, *freed_ms;
 	uint32_t free_first, free_last, fresh;
 	struct carry_side (*put)[2]; /* numbers that the record got from the session last */
+	uint32_t ripe;		     /* the first in the queue that rests; NONE: none does */
+	/* a bit for each record that rests after a session that was never established: it counts in `opening` */
+	uint64_t *unripe;
 	uint64_t *
 		seen; /* a bit for each record that has a session of this process, or had one, or is in the queue */
 };
@@ -71,12 +74,13 @@ struct carry *carry_new(const struct carry_tables *m, uint32_t worker, uint32_t 
 	*c = (struct carry){ .tables = *m, .worker = worker, .n = CARRY_RECORDS_MAX / workers };
 	c->first = worker * c->n;
 	c->noted = __atomic_load_n(&m->head->notes[worker].written, __ATOMIC_ACQUIRE);
-	c->free_first = c->free_last = NONE;
+	c->free_first = c->free_last = c->ripe = NONE;
 	c->next = calloc(c->n, sizeof *c->next);
 	c->freed_ms = calloc(c->n, sizeof *c->freed_ms);
 	c->put = calloc(c->n, sizeof *c->put);
 	c->seen = calloc(c->n / 64 + 1, sizeof *c->seen);
-	if (c->next && c->freed_ms && c->put && c->seen)
+	c->unripe = calloc(c->n / 64 + 1, sizeof *c->unripe);
+	if (c->next && c->freed_ms && c->put && c->seen && c->unripe)
 		return c;
 	carry_free(c);
 	return NULL;
@@ -90,6 +94,7 @@ void carry_free(struct carry *c)
 	free(c->freed_ms);
 	free(c->put);
 	free(c->seen);
+	free(c->unripe);
 	free(c);
 }
 
@@ -146,12 +151,25 @@ static bool is_opening(enum carry_tcp tcp)
 	return tcp != CARRY_TCP_NONE && tcp < CARRY_TCP_ESTABLISHED;
 }
 
+/* Those in the queue that have rested by now. */
+static void ripen(struct carry *c, mono_ns now)
+{
+	const int32_t rest_ms = CARRY_REST_NS / NS_PER_MS;
+
+	for (uint32_t i; (i = c->ripe) != NONE && (int32_t)(ms_of(now) - c->freed_ms[i]) >= rest_ms;) {
+		c->opening -= c->unripe[i / 64] >> i % 64 & 1;
+		c->unripe[i / 64] &= ~(1ull << i % 64);
+		c->ripe = c->next[i];
+	}
+}
+
 /* A record that nobody has: the one that is free for longest, or one that was never looked at. */
 static uint32_t record_new(struct carry *c, mono_ns now)
 {
+	ripen(c, now);
 	uint32_t i = c->free_first;
 
-	if (i != NONE && ms_of(now) - c->freed_ms[i] >= CARRY_REST_NS / NS_PER_MS) {
+	if (i != c->ripe) {
 		c->free_first = c->next[i];
 		if (c->free_first == NONE)
 			c->free_last = NONE;
@@ -172,6 +190,7 @@ static void record_give(struct carry *c, uint32_t i, mono_ns now)
 	else
 		c->next[c->free_last] = i;
 	c->free_last = i;
+	c->ripe = c->ripe == NONE ? i : c->ripe;
 	seen_set(c, i);
 }
 
@@ -397,23 +416,28 @@ void carry_stop(struct carry *c, uint32_t link)
 {
 	struct carry_record *r = record_of(c, link);
 
+	found(c, link - 1 - c->first);
 	write_begin(r);
 	places_leave(c, r);
 	__atomic_store_n(&r->state, CARRY_FREE, __ATOMIC_RELEASE);
 	write_end(r);
-	opening_set(c, r, false);
 }
 
 void carry_give(struct carry *c, uint32_t link, mono_ns now)
 {
 	uint32_t i = link - 1 - c->first;
+	struct carry_record *r = record_of(c, link);
 
 	c->used -= is_seen(c, i);
+	if (r->opening == 1)
+		c->unripe[i / 64] |= 1ull << i % 64;
+	r->opening = 0;
 	record_give(c, i, now);
 }
 
-uint32_t carry_opening(const struct carry *c)
+uint32_t carry_opening(struct carry *c, mono_ns now)
 {
+	ripen(c, now);
 	return c->opening;
 }
 
@@ -427,9 +451,12 @@ uint32_t carry_noted(struct carry *c, uint32_t *ret_session, uint32_t *ret_id, b
 		c->noted = written;
 	while (c->noted != written) {
 		uint32_t at = __atomic_exchange_n(&n->at[c->noted % CARRY_NOTES], 0, __ATOMIC_ACQUIRE);
-		if (at == 0)
+		if (at == 0 && written - c->noted < CARRY_NOTES_WRITING)
 			return 0; /* it is being written */
 		c->noted++;
+		/* Another one had its place, and was read for it: the walk over all records finds what it told. */
+		if (at == 0)
+			continue;
 		uint32_t link = (at - 1) / 2 + 1;
 		if (link <= c->first || link > c->first + c->n)
 			continue;

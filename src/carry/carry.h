@@ -83,8 +83,9 @@ uint32_t carry_next(
 /* A link that the programs have left a note of, with its session, as carry_next(); 0: no more. More notes than CARRY_NOTES are
  * lost: *ret_lost. */
 uint32_t carry_noted(struct carry *c, uint32_t *ret_session, uint32_t *ret_id, bool *ret_lost);
-/* Sessions that were not established when they were placed or looked at. */
-uint32_t carry_opening(const struct carry *c);
+/* Sessions that were not established when they were placed or looked at, and records that rest after one: what a flood of SYNs
+ * may use up is limited by this. */
+uint32_t carry_opening(struct carry *c, mono_ns now);
 uint32_t carry_records(const struct carry *c); /* of this worker */
 uint32_t carry_used(const struct carry *c);    /* by sessions that this process has placed or found */
 

@@ -45,13 +45,15 @@
 
 /* So long after its last beat a worker's sessions are carried; it writes one so often. The program's clock is that of the last
  * tick, so that a beat may be later than it. */
-#define CARRY_GOOD_NS  2000000000ull
-#define CARRY_BEAT_NS  200000000ull
-#define CARRY_AHEAD_NS 50000000ull
+#define CARRY_GOOD_NS	    2000000000ull
+#define CARRY_BEAT_NS	    200000000ull
+#define CARRY_AHEAD_NS	    50000000ull
 /* Notes of the programs that a worker has not read yet, a power of two; what is more is found by the walk over its records. */
-#define CARRY_NOTES    4096u
+#define CARRY_NOTES	    4096u
+/* So many may be numbered and not written yet, by as many processors. */
+#define CARRY_NOTES_WRITING 64u
 /* Before a record that was taken back holds another session. */
-#define CARRY_REST_NS  1000000000ull
+#define CARRY_REST_NS	    1000000000ull
 
 /* What the data plane is handed, by index: the maps, and the tap for its packet sockets. */
 enum carry_part {

@@ -304,11 +304,12 @@ static bool is_translated_tunnel(const struct fw_session *s)
 /* One that is not established, or UDP, is not always worth it, and not at any price. */
 static bool is_worth_it(const struct pipeline *p, const struct fw_session *s)
 {
-	const struct carry *c = p->carried.carry;
+	struct carry *c = p->carried.carry;
 
 	if (s->key[0].proto != IP_TCP)
 		return s->packets[0] + s->packets[1] >= CARRIED_AFTER;
-	return s->state == FW_TCP_ESTABLISHED || carry_opening(c) < carry_records(c) / CARRIED_OPENING;
+	return s->state == FW_TCP_ESTABLISHED ||
+	       carry_opening(c, p->now) < carry_records(c) / CARRIED_OPENING;
 }
 
 static void place(struct pipeline *p, uint32_t index)

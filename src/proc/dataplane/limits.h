@@ -166,7 +166,8 @@
 /* Packets of both directions before a session of UDP is carried: a question and its answer are over before it pays. TCP is from its
  * SYN on: each packet of a connection that comes here costs some microseconds. */
 #define CARRIED_AFTER	       3
-/* Of a worker's records one of so many may be of sessions that are not established, so that who opens them leaves room. */
+/* Of a worker's records one of so many may be of sessions that are not established, or rest after one, so that who opens them
+ * leaves room. */
 #define CARRIED_OPENING	       4
 /* Neighbours that carried sessions are sent to: sets, and places in each. Where a set is full, any change of a neighbour ends what
  * is carried in this epoch: of 500, which the kernel's table may have (operating.md), in one of twenty epochs. */

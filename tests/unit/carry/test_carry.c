@@ -290,7 +290,7 @@ static void notes(void **state)
 
 	e.tcp = CARRY_TCP_SYN_SENT;
 	uint32_t link = carry_place(c, 0, &e, 5 * NS_PER_S);
-	assert_int_equal(carry_opening(c), 1);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S), 1);
 	for (uint32_t i = 0; i < 3 * CARRY_NOTES; i++) {
 		assert_int_equal(carry_noted(c, &session, &id, &lost), 0);
 		assert_false(lost);
@@ -309,18 +309,26 @@ static void notes(void **state)
 	assert_true(lost);
 	carry_noted(c, &session, &id, &lost);
 	assert_false(lost);
+	/* Those that lost their places hold up none behind them. */
+	uint32_t noted = 0;
+	n->written += CARRY_NOTES_WRITING;
+	for (uint32_t i = 0; i < 2 * CARRY_NOTES_WRITING; i++)
+		n->at[n->written++ % CARRY_NOTES] = 1 + 2 * (link - 1);
+	while (carry_noted(c, &session, &id, &lost) == link)
+		noted++;
+	assert_int_equal(noted, 2 * CARRY_NOTES_WRITING);
 	/* The state is followed when somebody asks. */
 	struct carry_passed x;
 	struct carry_record *r = &tables.records[link - 1];
 	r->tcp = CARRY_TCP_ANSWERING;
 	carry_take(c, link, &x);
-	assert_true(x.tcp == CARRY_TCP_SYN_SENT && carry_opening(c) == 1);
+	assert_true(x.tcp == CARRY_TCP_SYN_SENT && carry_opening(c, 5 * NS_PER_S) == 1);
 	r->tcp = CARRY_TCP_SYN_RECEIVED;
 	carry_put(c, link, e.side, CARRY_TCP_SYN_RECEIVED);
-	assert_int_equal(carry_opening(c), 1);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S), 1);
 	carry_put(c, link, e.side, CARRY_TCP_ESTABLISHED);
 	assert_int_equal(r->tcp, CARRY_TCP_ESTABLISHED);
-	assert_int_equal(carry_opening(c), 0);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S), 0);
 	r->tcp = CARRY_TCP_CLOSED;
 	carry_put(c, link, e.side, CARRY_TCP_ESTABLISHED);
 	carry_take(c, link, &x);
@@ -329,10 +337,16 @@ static void notes(void **state)
 	carry_give(c, link, 5 * NS_PER_S);
 	e.tcp = CARRY_TCP_SYN_RECEIVED;
 	link = carry_place(c, 0, &e, 5 * NS_PER_S);
-	assert_int_equal(carry_opening(c), 1);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S), 1);
+	/* Another process finds it, ends it, and it counts until it has rested. */
+	carry_free(c);
+	c = carry_new(&tables, 1, 2);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S), 0);
 	carry_stop(c, link);
-	assert_int_equal(carry_opening(c), 0);
 	carry_give(c, link, 5 * NS_PER_S);
+	assert_int_equal(carry_used(c), 0);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S + CARRY_REST_NS - NS_PER_MS), 1);
+	assert_int_equal(carry_opening(c, 5 * NS_PER_S + CARRY_REST_NS), 0);
 	carry_free(c);
 }
 

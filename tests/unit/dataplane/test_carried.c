@@ -502,7 +502,7 @@ static void short_connection(void **state)
 		flow_new(&f, 0);
 		sent = passed = 0;
 		goes(&f, 0, TCP_SYN, 0);
-		assert_int_equal(carry_opening(carry), 1);
+		assert_int_equal(carry_opening(carry, now()), 1);
 		options = by_data_plane ? mss : NULL; /* it is to be clamped */
 		goes(&f, 1, TCP_SYN | TCP_ACK, 0);
 		options = NULL;
@@ -510,7 +510,7 @@ static void short_connection(void **state)
 		goes(&f, 0, TCP_ACK, 0);
 		time_goes(0);
 		assert_int_equal(fw_counters(fw)->half_open_now, 0);
-		assert_int_equal(carry_opening(carry), 0);
+		assert_int_equal(carry_opening(carry, now()), by_data_plane); /* the record of before rests */
 		goes(&f, 1, TCP_ACK | TCP_PSH, 1);
 		goes(&f, 0, TCP_RST | TCP_ACK, 0);
 		assert_int_equal(passed, 1 + by_data_plane);
@@ -521,8 +521,9 @@ static void short_connection(void **state)
 		tables_equal();
 		goes(&f, 0, TCP_SYN, 0); /* the next one by the same ports */
 		assert_int_equal(fw_counters(fw)->half_open_now, 1);
-		goes(&f, 1, TCP_RST | TCP_ACK, 0); /* refused */
-		time_goes(0);
+		goes(&f, 1, TCP_RST | TCP_ACK, 0); /* refused: its record rests */
+		assert_int_equal(carry_opening(carry, now()), 1 + by_data_plane);
+		time_goes(CARRY_REST_NS);
 		assert_int_equal(carry_used(carry), 0);
 		tables_equal();
 	}
@@ -546,7 +547,7 @@ static void opening(void **state)
 
 	established(&f, 0);
 	struct carry *c = carries.gate[0].p.carried.carry;
-	for (uint32_t i = 1; carry_opening(c) < carry_records(c) / CARRIED_OPENING; i++) {
+	for (uint32_t i = 1; carry_opening(c, now()) < carry_records(c) / CARRIED_OPENING; i++) {
 		struct carry_entry e = { .family = 4, .proto = IP_TCP, .tcp = CARRY_TCP_SYN_SENT };
 		memcpy(e.key[0].src, &i, sizeof i);
 		memcpy(e.key[1].dst, &i, sizeof i);
@@ -654,6 +655,36 @@ static void datagram_goes(uint32_t host, uint32_t d)
 	snprintf(src, sizeof src, "10.1.0.%u", host);
 	struct train t = packet_make(&packet, &s);
 	both(d ? GATE_WAN : GATE_LAN, &t);
+}
+
+/* SYNs that nobody answers: a record rests for a second when its session is evicted, and a flood has more of them in a second than
+ * there are records. */
+static void flood_of_syns(void **state)
+{
+	struct flow f;
+
+	nat = nats[0];
+	begin(1);
+	for (uint32_t i = 0; i < CARRY_RECORDS_MAX + 1000; i++) {
+		const struct packet_spec s = { .src = "10.1.0.2",
+			.dst = i < 60000 ? "203.0.113.9" : "203.0.113.10",
+			.proto = IP_TCP,
+			.src_port = (uint16_t)(1000 + i % 60000),
+			.dst_port = 80,
+			.flags = TCP_SYN,
+			.seq = i };
+		struct train t = packet_make(&packet, &s);
+		both(GATE_LAN, &t);
+	}
+	assert_true(fw_counters(carries.gate[0].fw)->half_open_evicted > CARRY_RECORDS_MAX / 2);
+	flow_new(&f, 0);
+	goes(&f, 0, TCP_SYN, 0);
+	goes(&f, 1, TCP_SYN | TCP_ACK, 0);
+	for (uint32_t i = 0; i < CARRIED_AFTER; i++)
+		goes(&f, i & 1, TCP_ACK, 100);
+	assert_true(is_carried(&f, 0) && is_carried(&f, 1));
+	assert_true(carries.gate[0].p.carried.no_room == 0);
+	end();
 }
 
 /* As many hosts as a link may well have: what becomes of one that no carried session is sent to changes nothing. */
@@ -844,6 +875,7 @@ int main(void)
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(idle),
 		cmocka_unit_test(time_to_come),
+		cmocka_unit_test(flood_of_syns),
 		cmocka_unit_test(many_neighbours),
 		cmocka_unit_test(taken_back),
 		cmocka_unit_test(changes),
