@@ -88,6 +88,8 @@
 	S(X, SYN_FLOOD_SOURCE, "tcp-syn-flood-source", "tcp/syn-flood/source-threshold", LIMIT, 4000, "more SYNs a second of one source than the threshold") \
 	S(X, SYN_FLOOD_DESTINATION, "tcp-syn-flood-destination", "tcp/syn-flood/destination-threshold", LIMIT, 2048, "more SYNs a second to one destination than the threshold") \
 	S(X, SYN_FLOOD_ALARM,  "tcp-syn-flood-alarm", "tcp/syn-flood/alarm-threshold", LIMIT, 512, "more SYNs a second to one destination address and port than the threshold; they pass") \
+	S(X, SYN_FLOOD_ATTACK, "tcp-syn-flood-attack", "tcp/syn-flood/attack-threshold", LIMIT, 1000, "more SYNs a second to one destination address and port than the threshold; they are answered by SYN cookies") \
+	S(X, SYN_ACK_ACK,      "tcp-syn-ack-ack-proxy", "tcp/syn-ack-ack-proxy/threshold", LIMIT, 512, "the source has completed a handshake by a SYN cookie and has as many sessions as the threshold") \
 	S(X, SOURCE_SESSIONS,  "source-sessions",  "limit-session/source-ip-based",      LIMIT, 0, "the source has as many sessions as the limit") \
 	S(X, DESTINATION_SESSIONS, "destination-sessions", "limit-session/destination-ip-based", LIMIT, 0, "the destination has as many sessions as the limit") \
 	S(X, SOURCE_RATE,      "source-session-rate", "limit-session/source-session-rate", LIMIT, 0, "the source begins more sessions a second than the limit")

@@ -1,5 +1,5 @@
-/* SipHash-1-3: a keyed hash for tables whose keys strangers choose (Aumasson and Bernstein, 2012). n is a
- * multiple of 8. */
+/* SipHash: a keyed hash for values that strangers choose (Aumasson and Bernstein, 2012). With 1 and 3 rounds for tables, with 2
+ * and 4 where its output is seen by those who must not guess the next one. n is a multiple of 8. */
 #ifndef BASE_SIPHASH_H
 #define BASE_SIPHASH_H
 
@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint64_t siphash13(const uint8_t key[16], const void *bytes, size_t n)
+static inline uint64_t siphash_rounds(
+	const uint8_t key[16], const void *bytes, size_t n, int compression, int finalization)
 {
 	uint64_t k[2], v[4], m;
 	const uint8_t *b = (const uint8_t *)bytes;
@@ -24,18 +25,29 @@ static inline uint64_t siphash13(const uint8_t key[16], const void *bytes, size_
 	for (size_t i = 0; i + 8 <= n; i += 8) {
 		memcpy(&m, b + i, 8);
 		v[3] ^= m;
-		siphash_round(v);
+		for (int r = 0; r < compression; r++)
+			siphash_round(v);
 		v[0] ^= m;
 	}
 	m = (uint64_t)n << 56;
 	v[3] ^= m;
-	siphash_round(v);
+	for (int r = 0; r < compression; r++)
+		siphash_round(v);
 	v[0] ^= m;
 	v[2] ^= 0xff;
-	siphash_round(v);
-	siphash_round(v);
-	siphash_round(v);
+	for (int r = 0; r < finalization; r++)
+		siphash_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static inline uint64_t siphash13(const uint8_t key[16], const void *bytes, size_t n)
+{
+	return siphash_rounds(key, bytes, n, 1, 3);
+}
+
+static inline uint64_t siphash24(const uint8_t key[16], const void *bytes, size_t n)
+{
+	return siphash_rounds(key, bytes, n, 2, 4);
 }
 
 #endif

@@ -547,6 +547,22 @@ void fw_host_packet(struct firewall *fw, struct train *t, bool dry, mono_ns now)
 		fw_log_host_begin(fw, t, now);
 }
 
+enum drop_reason fw_would_admit(
+	struct firewall *fw, const struct train *asked, const struct fw_egress *egress, mono_ns now)
+{
+	struct train t = *asked;
+	struct decided x;
+
+	t.session = t.rule = TRAIN_NONE;
+	if (t.drop)
+		return t.drop;
+	enum drop_reason d = decide(fw, &t, egress, now, &x);
+	if (d || x.is_over)
+		return d ? d : DROP_NO_SESSION;
+	d = fw_limit_check(fw, &t, fw_dnat_translates(&egress->dnat) ? &egress->dnat.dst : &t.dst, x.from);
+	return d ? d : fw_rate_left(fw, t.rule, now) ? DROP_NONE : DROP_RULE_SESSION_RATE;
+}
+
 /* Does some rule have it logged? */
 static uint32_t log_of(const struct firewall *fw, const struct train *t, enum drop_reason d)
 {

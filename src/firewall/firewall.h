@@ -95,7 +95,11 @@
 #include "model/session_record.h"
 #include "model/snapshot.h"
 #include "wire/expectation.h"
+#include "wire/ip.h"
+#include "wire/tcp_join.h"
 #include "wire/train.h"
+
+#include <stddef.h>
 
 /* Of an ICMP key: which side sends the queries, with the query's type in the low octet. Two hosts may ping
  * each other with the same identifier. */
@@ -221,8 +225,11 @@ struct fw_session {
 	union { /* by the protocol */
 		struct {
 			struct fw_tcp_side tcp[2];
-			/* a SYN of the caller within a living connection, until it is answered */
-			struct fw_tcp_side noted;
+			union {
+				/* a SYN of the caller within a living connection, until it is answered */
+				struct fw_tcp_side noted;
+				struct tcp_join join; /* fw_is_joined(): in its place */
+			};
 		};
 		struct fw_sctp sctp;
 		struct {		  /* FW_SESSION_BLOCK */
@@ -242,6 +249,17 @@ struct fw_session {
 static inline bool fw_is_nat64(const struct fw_session *s)
 {
 	return s->key[0].family != s->key[1].family;
+}
+
+_Static_assert(sizeof(struct tcp_join) == sizeof(struct fw_tcp_side) &&
+		       offsetof(struct tcp_join, flags) == offsetof(struct fw_tcp_side, flags) &&
+		       offsetof(struct tcp_join, scale) == offsetof(struct fw_tcp_side, scale),
+	"they share a place, and the flags tell them apart");
+
+/* Did the gateway answer its SYN, so that the client counts what the server sends otherwise than the server? */
+static inline bool fw_is_joined(const struct fw_session *s)
+{
+	return s->key[0].proto == IP_TCP && s->join.flags & TCP_JOIN_ON;
 }
 
 /* Of `carried`: it is not, and is not to be before that time. Otherwise the shell's link. */
@@ -452,6 +470,10 @@ struct fw_verdict {
 uint32_t fw_session_of(struct firewall *fw, const struct train *t, mono_ns now);
 void fw_consider(struct firewall *fw, const struct train *t, const struct fw_egress *egress, mono_ns now,
 	struct fw_verdict *ret_verdict);
+/* DROP_NONE where fw_admit() would go on to NAT and begin a session: policy and limits permit it, and it can be sent. Nothing
+ * changes, and nothing is counted. */
+enum drop_reason fw_would_admit(
+	struct firewall *fw, const struct train *t, const struct fw_egress *egress, mono_ns now);
 /* Is another worker to admit a train without a session: who has the binding of its source? What is expected here is
  * admitted here. */
 bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct fw_egress *egress,
@@ -505,6 +527,10 @@ void fw_apply(struct firewall *fw, struct train *t, mono_ns now);
 /* Has the address as many sessions out of the zone as this, as source or as destination? The zone counts them. */
 bool fw_sessions_reach(
 	const struct firewall *fw, uint32_t zone, const struct ip_addr *a, bool destination, uint32_t limit);
+
+/* A session of TCP whose SYN the gateway has answered; the numbers of its packets are the shell's matter. It notes no SYN of
+ * its caller within the connection: the server's challenge is what answers one (RFC 5961 section 4). */
+void fw_session_join(struct firewall *fw, uint32_t index, const struct tcp_join *j);
 
 /* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);

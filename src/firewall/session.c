@@ -323,3 +323,11 @@ const struct fw_counters *fw_counters(const struct firewall *fw)
 {
 	return &fw->counters;
 }
+
+void fw_session_join(struct firewall *fw, uint32_t index, const struct tcp_join *j)
+{
+	struct fw_session *s = &fw->sessions[index];
+
+	assert(s->live == FW_SESSION_LIVE && s->key[0].proto == IP_TCP && j->flags & TCP_JOIN_ON);
+	s->join = *j;
+}

@@ -121,7 +121,8 @@ bool fw_record_sound(const struct firewall *fw, const struct fw_session *s)
 	if (proto == IP_SCTP)
 		return fw_sctp_sound(s) && keys_sound(s);
 	if (s->tcp[0].scale > FW_TCP_SCALE_MAX || s->tcp[1].scale > FW_TCP_SCALE_MAX ||
-		s->noted.scale > FW_TCP_SCALE_MAX)
+		s->noted.scale > FW_TCP_SCALE_MAX ||
+		(fw_is_joined(s) && s->join.server_scale > FW_TCP_SCALE_MAX))
 		return false;
 	if (s->flags & FW_SESSION_INWARD &&
 		(!fw_destination_translated(s) || !fw_has_bindings(s->key[0].proto)))

@@ -168,6 +168,9 @@ static enum drop_reason on_syn_sent(struct fw_session *s, const struct train *t,
 		/* Another reset of the caller answers a challenge: it must reach the other side. */
 		return exact || d == 0 ? DROP_NONE : DROP_TCP_STATE;
 	}
+	/* Its SYN is the gateway's: a client that has shown its number begins no other one meanwhile. */
+	if (fw_is_joined(s) && d == 0 && g->end != s->tcp[0].end)
+		return DROP_TCP_STATE;
 	if (!(d == 1 && g->flags & TCP_SYN))
 		*ret_step = FW_STEP_PASSES; /* a SYN again, perhaps with another number, or a challenge */
 	if (d == 1)
@@ -306,7 +309,8 @@ enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint3
 	if (s->state == FW_TCP_CLOSED && (syn || !((s->tcp[0].flags | s->tcp[1].flags) & SIDE_RESET)))
 		return DROP_TCP_STATE;
 	if (d == 0 && syn) {
-		side_begin(&s->noted, &g, t);
+		if (!fw_is_joined(s))
+			side_begin(&s->noted, &g, t);
 		*ret_step = FW_STEP_PASSES;
 		return DROP_NONE;
 	}
@@ -321,7 +325,7 @@ enum drop_reason fw_tcp_track(struct fw_session *s, const struct train *t, uint3
 	 */
 	if (s->state == FW_TCP_SYN_RECEIVED && d == 0 && after(s->tcp[0].ack, g.ack))
 		return DROP_TCP_STATE;
-	if (d == 0)
+	if (d == 0 && !fw_is_joined(s))
 		s->noted.flags = 0; /* the caller still has the connection */
 	revive(s);
 	windows_advance(&s->tcp[d], &s->tcp[1 - d], &g);

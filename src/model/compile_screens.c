@@ -75,7 +75,10 @@ void compile_zone_screen(const struct compiler *c, const char *name, struct snap
 		z->screen = i + 1;
 		z->half_open_s = x[i].syn_timeout_s;
 		z->flags |=
-			(screen_in(&x[i].on, SCREEN_SOURCE_SESSIONS) ? ZONE_COUNTS_SOURCES : 0u) |
+			(screen_in(&x[i].on, SCREEN_SOURCE_SESSIONS) ||
+						screen_in(&x[i].on, SCREEN_SYN_ACK_ACK)
+					? ZONE_COUNTS_SOURCES
+					: 0u) |
 			(screen_in(&x[i].on, SCREEN_DESTINATION_SESSIONS) ? ZONE_COUNTS_DESTINATIONS : 0u);
 	}
 }

@@ -5,6 +5,7 @@
  *	headers.c   what the headers of one packet say, IPv4, IPv6 and above
  *	tunnels.c   the same of packets within packets
  *	floods.c    how many packets a second have one destination or one source
+ *	cookie.c    SYN cookies (cookie.h)
  *	scans.c     to how many ports or addresses a source speaks within a time
  *
  * Called by the data plane: headers for each train that arrives, the others for packets that begin a session or belong to
@@ -46,6 +47,7 @@ static inline bool screen_is_ordinary(const struct train *t)
  */
 #define FLOOD_SLOTS 65536
 struct floods {
+	uint64_t cookie_at; /* when a SYN was last answered with a cookie; relaxed, to about a second */
 	uint64_t slot[2][FLOOD_SLOTS]; /* second, whether the one before had too many, count */
 };
 

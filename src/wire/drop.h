@@ -48,6 +48,7 @@
 	D(NO_SESSION,            "no-session",            "not the start of a connection, and no session exists") \
 	D(SESSION_ZONE_MISMATCH, "session-zone-mismatch", "the packet belongs to a session, but its ingress or egress zone is not the session's") \
 	D(TCP_STATE,             "tcp-state",             "does not fit the TCP session's state or window") \
+	D(SYN_PROXY_OPENING,     "syn-proxy-opening",     "of a connection that began by a SYN cookie, and whose server has not answered yet: the sender repeats it") \
 	D(SCTP_STATE,            "sctp-state",            "does not fit the SCTP association's state or verification tags") \
 	D(SESSION_LIMIT,         "session-limit",         "the session table is full") \
 	D(RULE_SESSION_LIMIT,    "rule-session-limit",    "the rule has as many sessions as its session-limit") \

@@ -576,28 +576,63 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 	return true;
 }
 
-static void forward_new(struct pipeline *p, struct packet_context *ctx)
+/* What a segment may be long that takes this way in either direction. */
+static uint32_t mss_of_way(
+	struct pipeline *p, const struct packet_context *ctx, const struct forwarding_decision *decision)
+{
+	uint32_t in = mss_for(ctx->t->src.family, ingress_mtu(p, ctx)),
+		 mss = MIN_OF(in, mss_for(decision->family, decision->mtu));
+	return MIN_OF(mss, p->snapshot->tcp_mss ? p->snapshot->tcp_mss : UINT16_MAX);
+}
+
+/* joining: t returns a SYN cookie, and becomes its SYN. cookie: it is to be answered with one, if policy permits it. */
+static void forward_first(
+	struct pipeline *p, struct packet_context *ctx, bool cookie, const struct syn_joining *joining)
 {
 	struct train *t = ctx->t;
 	struct fw_egress egress;
 	struct forwarding_decision decision;
 	uint32_t owner;
 
-	if (screens_apply(p, t))
-		screen_begins(p, t);
-	if (t->drop != DROP_NONE || !forward_way(p, ctx, &egress, &decision))
+	if (!forward_way(p, ctx, &egress, &decision))
 		return;
+	if (cookie && !egress.to_host && fw_would_admit(p->fw, t, &egress, p->now) == DROP_NONE) {
+		syn_answer(p, ctx, mss_of_way(p, ctx, &decision));
+		return;
+	}
 	if (fw_admit_elsewhere(p->fw, t, &egress, p->now, &owner)) {
 		handover_to_owner(p, ctx, owner);
 		return;
 	}
+	if (joining)
+		syn_open(p, t, joining);
 	fw_admit(p->fw, t, &egress, p->now);
 	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR) {
 		const struct train real = with_destination(t, &egress.dnat);
 		tunnel_acquire(p, &real);
 	}
-	if (t->drop == DROP_NONE && t->session != TRAIN_NONE && !nat_past_tunnel(p, t))
-		forward_cache(p, ctx, &decision);
+	if (t->drop != DROP_NONE || t->session == TRAIN_NONE || nat_past_tunnel(p, t))
+		return;
+	forward_cache(p, ctx, &decision);
+	if (joining)
+		syn_opened(p, ctx, joining);
+}
+
+static void forward_new(struct pipeline *p, struct packet_context *ctx)
+{
+	struct train *t = ctx->t;
+	struct syn_joining joining;
+	bool cookie = screens_apply(p, t) && screen_begins(p, t);
+
+	if (t->drop != DROP_NONE)
+		return;
+	bool joins = syn_accepts(p, t, &joining);
+	if (joins)
+		screen_joins(p, t);
+	if (t->drop == DROP_NONE)
+		forward_first(p, ctx, cookie, joins ? &joining : NULL);
+	if (joins && t->drop != DROP_NONE)
+		syn_refuse(p, ctx, &joining);
 }
 
 void forward_consider(struct pipeline *p, struct packet_context *ctx)
@@ -847,7 +882,7 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		fw_expected_answer(p->fw, t, p->now);
 	if (t->drop != DROP_NONE)
 		return;
-	if (t->session == TRAIN_NONE) {
+	if (t->session == TRAIN_NONE || syn_reopens(p, t)) {
 		forward_new(p, ctx);
 	} else {
 		if (screens_apply(p, t) && t->proto != IP_TCP && !session_is_answered(p, t))

@@ -177,6 +177,11 @@
 /* With seven of eight records used, those idle for so long are taken back. */
 #define CARRIED_IDLE	       (10 * NS_PER_S)
 
+/* Connections that began by a SYN cookie and whose server has not answered; 100 KB. For the others the client's probes repeat the
+ * SYN, and no reset is sent. */
+#define SYN_WAITING_MAX 1024
+#define SYN_WAITING_S	15 /* until the client is reset, after four SYNs */
+
 /* One line of the log for each zone and screen, of each worker. */
 #define SCREEN_SAY_EVERY (10 * NS_PER_S)
 

@@ -353,6 +353,7 @@ static void time_pass(struct offline *o, uint64_t when_ns)
 		struct pipeline *p = &o->workers[i].p;
 		fw_expire(o->workers[i].fw, o->now, UINT32_MAX);
 		pipeline_tick(p, o->now);
+		pipeline_joins_tick(p, o->now);
 		pipeline_notes(p);
 	}
 	queue_run(o);

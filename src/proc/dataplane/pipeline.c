@@ -24,7 +24,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++)
 		p->interfaces[i].link = ROUTE_NONE;
 	p->alg = alg_new();
-	bool screens = screens_new(p);
+	bool screens = screens_new(p), syn = syn_proxy_new(p);
 	p->tunnels = lines_new(TUNNELS_MAX, sizeof *p->tunnels);
 	p->rates = p->rates_own = lines_new(1, sizeof *p->rates_own);
 	/* One large page where the machine has some: all sealed octets pass through it. */
@@ -38,7 +38,7 @@ bool pipeline_init(struct pipeline *p, const struct pipeline_io *io, struct fire
 	esp_batch_begin(&p->batch);
 	memcpy(p->hash_key, hash_key, sizeof p->hash_key);
 	p->fragment_id = (uint32_t)siphash13(hash_key, NULL, 0); /* fragments disclose it, but not the key */
-	if (!p->tunnels || !p->rates || !p->scratch || !p->alg || !screens) {
+	if (!p->tunnels || !p->rates || !p->scratch || !p->alg || !screens || !syn) {
 		pipeline_done(p);
 		return false;
 	}
@@ -72,6 +72,7 @@ void pipeline_done(struct pipeline *p)
 	free(p->alg);
 	carry_free(p->carried.carry);
 	screens_free(p);
+	syn_proxy_free(p);
 	free(p->scratch);
 	*p = (struct pipeline){ 0 };
 }
@@ -190,6 +191,7 @@ void pipeline_load_prepared(struct pipeline *p, mono_ns now)
 	}
 	proxies_load(p, old);
 	screens_load(p, old);
+	syn_proxy_forget(p);
 	pipeline_changed(p);
 }
 
@@ -314,6 +316,7 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	pipeline_carry_check(p);
 	carried_notes(p, now);
 	alg_burst(p);
+	syn_proxy_burst(p);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet_context *ctx = &list[passed];
 		*ctx = (struct packet_context){ .t = &trains[i], .in_tunnel = trains[i].tunnel };
@@ -333,10 +336,8 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	for (uint32_t i = 0; i < passed; i++) {
 		fw_lookup_again(p->fw, live[i], now);
 		forward_decide(p, &list[i]);
-		struct alg_pass pass;
-		alg_before(p, live[i], &pass);
-		fw_apply(p->fw, live[i], now);
-		alg_read(p, live[i], &pass);
+		syn_proxy_settle(p, &list[i]);
+		syn_proxy_apply(p, live[i]);
 		pipeline_notes(p);
 	}
 	for (uint32_t i = 0; i < passed; i++) {

@@ -182,6 +182,26 @@ struct screens {
 	struct scans scans;
 };
 
+/* What syn_proxy.c counts. */
+#define SYN_COUNTS(C) /* id, name in `show counters`, text */                                                 \
+	C(COOKIES, "syn-cookies-sent",                                                                        \
+		"SYNs that were answered with a SYN cookie in the place of their destination")                \
+	C(UNSENT, "syn-cookies-unsent",                                                                       \
+		"SYNs without an answer: no way leads back to their source, or nobody there has its address") \
+	C(ACCEPTED, "syn-cookies-returned", "connections whose client has returned its SYN cookie")           \
+	C(STALE, "syn-cookies-wrong",                                                                         \
+		"segments without a session, up to a minute after the last SYN cookie, that return none")     \
+	C(OPENED, "syn-proxy-opened",                                                                         \
+		"of the connections whose SYN cookie came back, answered by their server")                    \
+	C(AGAIN, "syn-proxy-repeated", "SYNs that were sent to a server again for its client")                \
+	C(RESET, "syn-proxy-reset",                                                                           \
+		"clients that were sent a reset, for the connection was refused or its server did not answer")
+enum syn_count {
+#define E(id, name, text) SYN_COUNT_##id,
+	SYN_COUNTS(E) SYN_COUNT_N
+#undef E
+};
+
 struct trace {
 	struct packet_filters filters;
 	uint32_t left;	/* packets still wanted */
@@ -243,6 +263,8 @@ struct pipeline {
 	struct solicitations solicitations;
 	struct proxies proxies;
 	struct screens *screens;
+	struct syn_proxy *syn; /* syn_proxy.c */
+	uint64_t syn_counts[SYN_COUNT_N];
 	struct pipeline_rates *rates, *rates_own; /* rates: those of worker 0 */
 	uint8_t hash_key[16]; /* for every hash over values that strangers choose; the same for all workers */
 	uint32_t worker, workers;
@@ -317,6 +339,8 @@ void pipeline_neighbour(struct pipeline *p, uint32_t link, const struct ip_addr 
 /* About once a second: packets that have waited too long; announcements of translated addresses. */
 void pipeline_tick(struct pipeline *p, mono_ns now);
 void pipeline_announce(struct pipeline *p, mono_ns now);
+/* As often: connections that a SYN cookie began, and whose server has not answered (syn_proxy.c). */
+void pipeline_joins_tick(struct pipeline *p, mono_ns now);
 
 /*
  * A frame of an interface with link addresses, from the link header on: is it address resolution that concerns a

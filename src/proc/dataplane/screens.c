@@ -53,7 +53,8 @@ void screens_load(struct pipeline *p, const struct snapshot *old)
 static void met(struct pipeline *p, struct train *t, enum screen which)
 {
 	const struct snap_screen *x = p->screens->of[t->in_zone];
-	bool passes = x->flags & SCREEN_ALARM_ONLY || which == SCREEN_SYN_FLOOD_ALARM;
+	bool passes = x->flags & SCREEN_ALARM_ONLY || which == SCREEN_SYN_FLOOD_ALARM ||
+		      which == SCREEN_SYN_FLOOD_ATTACK;
 	enum drop_reason reason = drop_of_screen(which);
 	uint32_t packets = train_packets(t);
 
@@ -71,7 +72,9 @@ static void met(struct pipeline *p, struct train *t, enum screen which)
 	}
 	if (train_is_traced(t))
 		trace_say(p, t, "screen", PACKET_NONE, "%s meets %s: %s", x->name, screen_row(which)->name,
-			passes ? "alarm only" : "dropped");
+			which == SCREEN_SYN_FLOOD_ATTACK ? "a SYN cookie is the answer"
+			: passes			 ? "alarm only"
+							 : "dropped");
 	if (!passes)
 		t->drop = reason;
 }
@@ -120,17 +123,19 @@ static uint64_t hash_of(const struct pipeline *p, const struct train *t, enum sc
 	return siphash13(p->hash_key, &key, sizeof key);
 }
 
-/* lasts: the second after too many counts as well. */
-static void count(struct pipeline *p, struct train *t, enum screen which, uint32_t by, bool lasts)
+/* lasts: the second after too many counts as well. True: it is met. */
+static bool count(struct pipeline *p, struct train *t, enum screen which, uint32_t by, bool lasts)
 {
 	const struct snap_screen *x = p->screens->of[t->in_zone];
 
 	if (t->drop != DROP_NONE || !screen_in(&x->on, which))
-		return;
+		return false;
 	struct flood f = flood_count(
 		p->screens->floods, hash_of(p, t, which, by), train_packets(t), x->limit[which], p->now);
-	if (lasts ? f.lasting : f.over)
+	bool is_met = lasts ? f.lasting : f.over;
+	if (is_met)
 		met(p, t, which);
+	return is_met;
 }
 
 static void scan(struct pipeline *p, struct train *t, enum screen which, bool ports)
@@ -161,12 +166,27 @@ void screen_unanswered(struct pipeline *p, struct train *t)
 		count(p, t, SCREEN_UDP_FLOOD, BY_DESTINATION, true);
 }
 
-void screen_begins(struct pipeline *p, struct train *t)
+/* True: it is one of a flood, to be answered in the place of its destination. */
+static bool syn_counted(struct pipeline *p, struct train *t)
+{
+	bool alarms = p->screens->of[t->in_zone]->flags & SCREEN_ALARM_ONLY;
+
+	scan(p, t, SCREEN_TCP_PORT_SCAN, true);
+	scan(p, t, SCREEN_TCP_SWEEP, false);
+	count(p, t, SCREEN_SYN_FLOOD_SOURCE, BY_SOURCE, false);
+	bool answered = count(p, t, SCREEN_SYN_FLOOD_ATTACK, BY_DESTINATION | BY_PORT, true) && !alarms;
+	if (!answered)
+		count(p, t, SCREEN_SYN_FLOOD_DESTINATION, BY_DESTINATION, false);
+	count(p, t, SCREEN_SYN_FLOOD_ALARM, BY_DESTINATION | BY_PORT, false);
+	return answered;
+}
+
+bool screen_begins(struct pipeline *p, struct train *t)
 {
 	bool syn = t->proto == IP_TCP && (t->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
 	if (t->flags & TRAIN_REDIRECTED) /* the home of its flow has counted it */
-		return;
+		return false;
 	screen_unanswered(p, t);
 	if (is_query(t))
 		scan(p, t, SCREEN_ICMP_SWEEP, false);
@@ -174,15 +194,23 @@ void screen_begins(struct pipeline *p, struct train *t)
 		scan(p, t, SCREEN_UDP_PORT_SCAN, true);
 		scan(p, t, SCREEN_UDP_SWEEP, false);
 	}
-	if (syn) {
-		scan(p, t, SCREEN_TCP_PORT_SCAN, true);
-		scan(p, t, SCREEN_TCP_SWEEP, false);
-		count(p, t, SCREEN_SYN_FLOOD_SOURCE, BY_SOURCE, false);
-		count(p, t, SCREEN_SYN_FLOOD_DESTINATION, BY_DESTINATION, false);
-		count(p, t, SCREEN_SYN_FLOOD_ALARM, BY_DESTINATION | BY_PORT, false);
-	}
+	if (syn && syn_counted(p, t))
+		return true;
 	if (syn || is_query(t) || (t->proto != IP_TCP && !(t->flags & TRAIN_ICMP_ERROR)))
 		count(p, t, SCREEN_SOURCE_RATE, BY_SOURCE, false);
+	return false;
+}
+
+void screen_joins(struct pipeline *p, struct train *t)
+{
+	if (t->flags & TRAIN_REDIRECTED || t->drop != DROP_NONE || !screens_apply(p, t))
+		return;
+	const struct snap_screen *x = p->screens->of[t->in_zone];
+	count(p, t, SCREEN_SYN_FLOOD_DESTINATION, BY_DESTINATION, false);
+	count(p, t, SCREEN_SOURCE_RATE, BY_SOURCE, false);
+	if (t->drop == DROP_NONE && screen_in(&x->on, SCREEN_SYN_ACK_ACK) &&
+		fw_sessions_reach(p->fw, t->in_zone, &t->src, false, x->limit[SCREEN_SYN_ACK_ACK]))
+		met(p, t, SCREEN_SYN_ACK_ACK);
 }
 
 void screen_sessions(struct pipeline *p, struct train *t, const struct ip_addr *server)

@@ -472,6 +472,7 @@ struct counts {
 	struct {
 		uint64_t answers, suppressed, conflicts;
 	} proxies;
+	uint64_t syn[SYN_COUNT_N];
 	uint64_t carried, carried_packets, carried_placed, carried_taken_back, carried_no_room;
 };
 
@@ -504,6 +505,8 @@ static void counts_add(struct counts *sum, const struct worker *w)
 	sum->handed_over += p->trains_handed_over;
 	sum->notes_lost += p->notes_lost;
 	sum->alg_full += p->alg_full;
+	for (int i = 0; i < SYN_COUNT_N; i++)
+		sum->syn[i] += p->syn_counts[i];
 	sum->datagrams_in += w->datagrams_in;
 	sum->keepalives += w->keepalives;
 	sum->tunnel_too_big += w->tunnel_too_big;
@@ -589,6 +592,9 @@ static void counters_rows(struct out *o)
 		{ "expectations-refused",     "sessions that were not expected for want of room", c->expectations_refused },
 		{ "expectations-elsewhere",   "notes that workers keep about sessions which another one expects", c->expectations_elsewhere },
 		{ "alg-unread",               "FTP control connections that were not read, and sessions of SIP that were not kept, for want of room", s.alg_full },
+#define SYN_ROW(id, name, text) { name, text, s.syn[SYN_COUNT_##id] },
+		SYN_COUNTS(SYN_ROW)
+#undef SYN_ROW
 		{ "error-replies-sent",       "ICMP errors and TCP resets sent", s.errors_sent },
 		{ "error-replies-suppressed", "ICMP errors and TCP resets not sent, beyond their rate", s.errors_suppressed },
 		{ "neighbour-queue-now",      "packets that wait for a link address", s.queued },

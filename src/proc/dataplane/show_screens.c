@@ -22,7 +22,7 @@ static void screen_row_say(struct rows_piece *piece, const struct dataplane *d, 
 	jw_str(w, "zone", snap_zones(s)[zone].name);
 	jw_str(w, "screen", x->name);
 	jw_str(w, "recognises", screen_row((enum screen)which)->name);
-	jw_str(w, "action", alarm ? "alarm" : "drop");
+	jw_str(w, "action", alarm ? "alarm" : which == SCREEN_SYN_FLOOD_ATTACK ? "cookie" : "drop");
 	if (x->limit[which])
 		jw_u64(w, "threshold", x->limit[which]);
 	jw_u64(w, "packets", packets_of(d, zone, which));

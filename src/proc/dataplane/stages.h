@@ -4,6 +4,7 @@
 
 #include "alg/offset.h"
 #include "proc/dataplane/pipeline.h"
+#include "wire/tcp_options.h"
 
 /* What the stages of one burst know about a train beside the train itself. */
 struct packet_context {
@@ -13,6 +14,7 @@ struct packet_context {
 		mtu_out; /* of the path out, for a packet as it arrived and as it leaves: NAT64 changes its size */
 	bool to_host;
 	bool counted; /* its fate is counted already, or it is the kernel's: no drop of ours */
+	uint8_t syn;  /* enum syn_due */
 	struct forward_answer *asked; /* NULL: a packet. Else one that does not exist: question.c */
 };
 
@@ -47,7 +49,9 @@ void screens_load(struct pipeline *p, const struct snapshot *old); /* a new snap
 void screen_arrived(struct pipeline *p, struct train *t, uint32_t in_tunnel);
 void screen_reassembled(struct pipeline *p, struct train *t);
 /* A train that begins a session, if policy permits it; or one to somebody who has not answered yet. */
-void screen_begins(struct pipeline *p, struct train *t);
+/* True: a SYN that is to be answered with a cookie. */
+bool screen_begins(struct pipeline *p, struct train *t);
+void screen_joins(struct pipeline *p, struct train *t); /* a cookie has come back, and would begin one */
 void screen_unanswered(struct pipeline *p, struct train *t);
 /* server: to whom the session will be. */
 void screen_sessions(struct pipeline *p, struct train *t, const struct ip_addr *server);
@@ -61,6 +65,34 @@ static inline bool screens_apply(const struct pipeline *p, const struct train *t
 {
 	return p->screens->any && t->in_zone < ZONES_MAX && p->screens->of[t->in_zone];
 }
+
+struct syn_joining {		    /* a connection that a cookie has shown to be wanted */
+	uint32_t seq, cookie;	    /* the client's first number, and the gateway's */
+	uint16_t window;	    /* of the client, as its SYN would announce it */
+	struct tcp_options options; /* the client's, with its timestamp and its echo of the gateway's */
+};
+enum syn_due { SYN_NOTHING, SYN_ANSWERED, SYN_REFUSED }; /* of a train */
+
+/* syn_cookies.c */
+bool syn_proxy_new(struct pipeline *p); /* false: out of memory */
+void syn_proxy_free(struct pipeline *p);
+void syn_proxy_burst(struct pipeline *p);  /* a burst begins */
+void syn_proxy_forget(struct pipeline *p); /* interfaces are numbered differently */
+/* Does t, which has no session, return a cookie? */
+bool syn_accepts(struct pipeline *p, struct train *t, struct syn_joining *ret_joining);
+/* The same of one with a closed session, whose ports the client uses again. */
+bool syn_reopens(struct pipeline *p, const struct train *t);
+/* t becomes the SYN of its sender; and has a session. */
+void syn_open(struct pipeline *p, struct train *t, const struct syn_joining *j);
+void syn_opened(struct pipeline *p, const struct packet_context *ctx, const struct syn_joining *j);
+/* What is due when it is decided: the SYN of ctx is answered, mss is what its way takes; or its client is reset. */
+void syn_answer(struct pipeline *p, struct packet_context *ctx, uint32_t mss);
+void syn_refuse(struct pipeline *p, struct packet_context *ctx, const struct syn_joining *j);
+
+/* syn_proxy.c */
+void syn_proxy_settle(struct pipeline *p, const struct packet_context *ctx); /* what is due */
+/* A train that was decided about is applied: its numbers, what is read of it, the firewall. */
+void syn_proxy_apply(struct pipeline *p, struct train *t);
 
 /* forward.c: decides where a train without a drop goes; what has no session is admitted. */
 void forward_decide(struct pipeline *p, struct packet_context *ctx);

@@ -120,6 +120,7 @@ mono_ns worker_timers(struct worker *w, mono_ns now)
 		w->next_second = now + NS_PER_S;
 		overload_second(w);
 		pipeline_tick(&w->pipeline, now);
+		pipeline_joins_tick(&w->pipeline, now);
 	}
 	pipeline_notes(&w->pipeline);
 	return swept && aged ? MIN_OF(MIN_OF(w->next_second, w->next_expiry), carried) : now;

@@ -179,6 +179,7 @@ static void counts_keep(struct pipeline *to, const struct pipeline *from)
 	to->trains_handed_over += from->trains_handed_over;
 	to->notes_lost += from->notes_lost;
 	to->alg_full += from->alg_full;
+	counters_add(to->syn_counts, from->syn_counts, SYN_COUNT_N);
 	to->carried.packets += from->carried.packets;
 	to->carried.placed += from->carried.placed;
 	to->carried.taken_back += from->carried.taken_back;

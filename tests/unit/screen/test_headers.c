@@ -373,7 +373,7 @@ static void each_is_met(void **state)
 		for (size_t k = 0; k < p.n; k++)
 			meets(&x, &p, k);
 	}
-	assert_int_equal(n, SCREEN_COUNT - 15); /* tear-drop, spoofing, and those that count */
+	assert_int_equal(n, SCREEN_COUNT - 17); /* tear-drop, spoofing, and those that count */
 }
 
 static void ordinary(void **state)
