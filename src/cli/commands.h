@@ -77,6 +77,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "--from-zone, --interface or --tunnel; without one of them it follows from the source. Changes nothing.")	\
 	C(CLEAR_SESSIONS, "clear sessions", "",     OPT(SOCKET) | OPT_FILTER,				\
 	  "Ends the sessions that match all filters; without a filter all of them.")					\
+	C(CLEAR_HIT_COUNT, "clear hit-count", "",   OPT(SOCKET),					\
+	  "Begins the counters of all rules of policy again: hits, packets and octets of `show policy`, whose counted_s is their age. Those of `show counters` go on.")	\
 	C(IKE_INITIATE,  "ike initiate",   "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME.")	\
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\

@@ -453,6 +453,17 @@ static int run_clear_sessions(const struct cli_line *line)
 	return status;
 }
 
+static int run_clear_hit_count(const struct cli_line *line)
+{
+	struct msg_cli_request q = { .command = CLI_CLEAR_HIT_COUNT };
+	uint32_t n = 0;
+	int status = ask(line, &q, -1, &n);
+
+	if (status == STATUS_OK)
+		printf("counters of %u rule%s begin again\n", n, n == 1 ? "" : "s");
+	return status;
+}
+
 static int run_ike(const struct cli_line *line, enum ike_command command)
 {
 	struct msg_cli_request q = { .command = CLI_IKE, .ike_command = command };
@@ -583,6 +594,8 @@ int cli_run(const struct cli_line *line)
 		return run_test_policy(line);
 	case COMMAND_CLEAR_SESSIONS:
 		return run_clear_sessions(line);
+	case COMMAND_CLEAR_HIT_COUNT:
+		return run_clear_hit_count(line);
 	case COMMAND_IKE_INITIATE:
 		return run_ike(line, IKE_INITIATE);
 	case COMMAND_IKE_REKEY:

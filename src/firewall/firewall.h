@@ -693,6 +693,8 @@ struct fw_rule_hits {
 	mono_ns last;		 /* last hit, 0: never */
 	mono_ns since;		 /* of rules of policy: counted since */
 };
+/* The counts of all rules of policy begin again, now. */
+void fw_rule_hits_clear(struct firewall *fw, mono_ns now);
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule);
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule);
 /* Translated sessions and bindings of a rule now; those that the loaded policy has evaluated. */

@@ -266,6 +266,12 @@ void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now)
 	fw->policy->rule_hits[rule].last = now;
 }
 
+void fw_rule_hits_clear(struct firewall *fw, mono_ns now)
+{
+	for (uint32_t i = 0; fw->policy && i < fw->policy->snapshot->rules.count; i++)
+		fw->policy->rule_hits[i] = (struct fw_rule_hits){ .since = now };
+}
+
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule)
 {
 	return fw->policy && rule < fw->policy->snapshot->rules.count ? &fw->policy->rule_hits[rule] : NULL;

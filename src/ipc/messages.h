@@ -112,6 +112,7 @@
 	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_row, 0) \
 	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_result, 0) \
 	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0)								\
+	M(CLEAR_HIT_COUNT, FROM(CONTROL), FROM(DATAPLANE), struct msg_empty, 0)								\
 	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
 	M(IKE_COMMAND,     FROM(CONTROL), FROM(IKE), struct msg_ike_command, 0)	/* initiate, rekey, terminate */		\
 	M(IKE_COMMANDED,   FROM(IKE), FROM(CONTROL), struct msg_result, 0)								\
@@ -422,6 +423,7 @@ enum cli_command {
 	CLI_CHECK,
 	CLI_COMMIT,
 	CLI_CLEAR_SESSIONS,
+	CLI_CLEAR_HIT_COUNT,
 	CLI_TRACE,
 	CLI_IKE,
 	CLI_CONFIG,

@@ -4,7 +4,7 @@ import json
 import socket
 
 import pytest
-from kit import HOST_A, HOST_B, WEB, config_of, connect, counter, serving, show
+from kit import HOST_A, HOST_B, WEB, config_of, connect, counter, ledger_entries, serving, show
 
 LAN, LAN6 = "10.1.0.1", "fd00:1::1"
 RULES = """policy {
@@ -57,6 +57,9 @@ def test_to_self(hq):
         assert (rule(hq, "admin")["hits"], rule(hq, "no-ssh")["hits"]) >= (3, 1)
         asked = json.loads(hq["hq"].run(f"plaingate test policy --src {HOST_A} --dst {LAN} --proto tcp --dport 22 --json").stdout)[0]
         assert (asked["verdict"], asked["rule"], asked["rule_to"], asked["log"]) == ("permit", "admin", "self", "session-init")
+        assert "rules begin again" in hq["hq"].run("plaingate clear hit-count").stdout
+        assert (rule(hq, "admin").get("hits", 0), rule(hq, "admin")["counted_s"] < 30) == (0, True)
+        assert any("clear hit-count" in json.dumps(e) for e in ledger_entries(hq, "hq")[-6:]), "it is in the ledger"
         for s in made:
             s.close()
         made, _ = calls(hq, 1, LAN, 22)

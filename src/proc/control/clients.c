@@ -91,6 +91,7 @@ static void take_request(struct client *c, struct ipc_frame *f)
 			c->file = file >= 0 ? dup(file) : -1;
 			relay_act(c);
 			break;
+		case CLI_CLEAR_HIT_COUNT:
 		case CLI_TRACE:
 		case CLI_IKE:
 		case CLI_CONFIRM:

@@ -17,6 +17,7 @@
 
 static const char *const act_names[] = {
 	[CLI_CLEAR_SESSIONS] = "clear sessions",
+	[CLI_CLEAR_HIT_COUNT] = "clear hit-count",
 	[CLI_TRACE] = "trace",
 	[CLI_CAPTURE] = "capture",
 	[CLI_IKE] = "ike",
@@ -119,6 +120,12 @@ static void act_now(struct client *c)
 		asked(c, CLIENT_RELAY, PROC_DATAPLANE,
 			ipc_send_CLEAR_SESSIONS(
 				child_link(k->child, PROC_DATAPLANE), c->tag, &q->show.filter),
+			OWNER_WAIT_NS);
+		break;
+	case CLI_CLEAR_HIT_COUNT:
+		asked(c, CLIENT_RELAY, PROC_DATAPLANE,
+			ipc_send_CLEAR_HIT_COUNT(
+				child_link(k->child, PROC_DATAPLANE), c->tag, &(struct msg_empty){ 0 }),
 			OWNER_WAIT_NS);
 		break;
 	case CLI_TRACE:

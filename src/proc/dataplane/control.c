@@ -644,6 +644,24 @@ static void on_clear(struct dataplane *d, const struct ipc_frame *f)
 	ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
 }
 
+static void on_clear_hit_count(struct dataplane *d, const struct ipc_frame *f)
+{
+	struct msg_result result = { 0 };
+	const struct snapshot *s = fw_policy(d->workers[0]->fw);
+
+	if (!dataplane_ready(d) || !s) {
+		result.rc = RC_AGAIN;
+		snprintf(result.text, sizeof result.text, "the data plane has no configuration yet");
+	} else {
+		pause_begin(&d->pause);
+		for (uint32_t i = 0; i < d->workers_n; i++)
+			fw_rule_hits_clear(d->workers[i]->fw, clock_mono());
+		pause_end(&d->pause);
+		result.count = s->rules.count;
+	}
+	ipc_send_CLEARED(child_link(&d->child, PROC_CONTROL), f->head.tag, &result);
+}
+
 bool control_clear(struct dataplane *d, uint32_t budget)
 {
 	struct clear *c = &d->clears[0];
@@ -694,6 +712,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_CLEAR_SESSIONS:
 		on_clear(d, f);
+		break;
+	case IPC_CLEAR_HIT_COUNT:
+		on_clear_hit_count(d, f);
 		break;
 	case IPC_TRACE:
 		on_trace(d, f);

@@ -138,7 +138,7 @@ static void half_a_command(void **state)
 	assert_int_equal(parse(&l, "verify", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "verify needs another word: ledger, randomness, log");
 	assert_int_equal(parse(&l, "clear session", &e), RC_MALFORMED);
-	assert_string_equal(e.text, "clear needs another word: sessions");
+	assert_string_equal(e.text, "clear needs another word: sessions, hit-count");
 	assert_int_equal(parse(&l, "verif", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "there is no command 'verif'; did you mean 'verify'?");
 	assert_int_equal(parse(&l, "comit x", &e), RC_MALFORMED);

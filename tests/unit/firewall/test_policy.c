@@ -700,6 +700,9 @@ static void test_self_rules_count_and_log(void **state)
 	assert_false(fw_log_next(w.fw, &l));
 	for (uint32_t i = 0; i < 2; i++)
 		assert_int_equal(fw_rule_hits(w.fw, i)->hits, 1);
+	fw_rule_hits_clear(w.fw, w.now);
+	assert_int_equal(fw_rule_hits(w.fw, 0)->hits, 0);
+	assert_true(fw_rule_hits(w.fw, 0)->since == w.now && fw_rule_hits(w.fw, 0)->last == 0);
 	t.dst_port = 40960; /* of source NAT */
 	assert_int_equal(to_host(&t), DROP_HOST_INBOUND);
 	policy_done(&p);
