@@ -42,6 +42,14 @@ static struct head *head_at(const struct ring *r, uint64_t index)
 	return (struct head *)(void *)(r->bytes + (index & (r->octets - 1)));
 }
 
+uint64_t ring_waiting(const struct ring *r)
+{
+	uint64_t head =
+		atomic_load_explicit(&r->head, memory_order_acquire); /* first: it never passes tail */
+
+	return atomic_load_explicit(&r->tail, memory_order_acquire) - head;
+}
+
 struct ring *ring_new(size_t octets)
 {
 	assert(octets >= RING_OCTETS_MIN && octets <= RING_OCTETS_MAX && (octets & (octets - 1)) == 0);

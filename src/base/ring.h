@@ -42,6 +42,9 @@ void ring_free(struct ring *r);
 /* for tests: a record of so many octets fits an empty ring wherever its indices stand. */
 uint32_t ring_record_max(const struct ring *r);
 
+/* Octets that were committed and not released, as one who is neither side sees it. */
+uint64_t ring_waiting(const struct ring *r);
+
 /* ---- the producer's thread ---- */
 /* Room for n contiguous octets, aligned to RING_LINE; NULL: full. A second reservation before the commit
  * replaces the first. */

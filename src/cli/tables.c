@@ -14,7 +14,7 @@
 /* clang-format off */
 static const struct cli_column status_columns[] = {
 	{ "process",   "process",   LEFT },  { "state",    "state",    LEFT },  { "pid",    "pid",    RIGHT },
-	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "sha256", "SHA-256", LEFT },
+	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "memory_bytes", "memory (bytes)", RIGHT }, { "sha256", "SHA-256", LEFT },
 	{ "reason",    "reason",    LEFT },
 };
 static const struct cli_column export_columns[] = {
@@ -110,8 +110,13 @@ static const struct cli_column ipsec_columns[] = {
 	{ "esn",      "ESN",      LEFT },  { "replay_window", "replay window", RIGHT },
 	{ "worker",   "worker", RIGHT }, { "dropped", "dropped", RIGHT },
 };
+static const struct cli_column workers_columns[] = {
+	{ "worker", "worker", RIGHT }, { "packets_in", "packets in", RIGHT }, { "packets_out", "packets out", RIGHT }, { "sessions", "sessions", RIGHT },
+	{ "handed_over", "trains handed over", RIGHT }, { "queued_bytes", "bytes queued", RIGHT }, { "cpu_us", "CPU (us)", RIGHT },
+	{ "longest_us", "longest round (us)", RIGHT },
+};
 static const struct cli_column tunnels_columns[] = {
-	{ "tunnel", "tunnel", LEFT }, { "peer", "peer", LEFT }, { "state", "state", LEFT },
+	{ "tunnel", "tunnel", LEFT }, { "peer", "peer", LEFT }, { "state", "state", LEFT }, { "sas", "SAs", RIGHT },
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT }, { "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
 	{ "rekeys", "rekeys", RIGHT }, { "replayed", "replayed", RIGHT }, { "unauthentic", "unauthentic", RIGHT }, { "refused", "refused", RIGHT },
 	{ "dropped", "dropped while down", RIGHT },
@@ -150,7 +155,7 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(TUNNELS, tunnels)
+	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
 	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys)
 #undef E
 };

@@ -124,6 +124,7 @@ struct esp_counts {
 	uint64_t unauthentic; /* dropped: the integrity check failed */
 	uint64_t refused;     /* authentic, and what was inside was dropped: padding, form, selectors */
 	uint64_t rekeys;      /* pairs that replaced another one */
+	uint64_t pairs;	      /* that live; 0 in the state */
 };
 
 /* Of the tunnels first to first + n - 1 of the snapshot that was bound last; one walk over all pairs. */

@@ -92,6 +92,12 @@ void esp_totals_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_
 	}
 }
 
+static void counts_live(struct esp_counts *sum, const struct esp_state_pair *s)
+{
+	counts_add(sum, s);
+	sum->pairs++;
+}
+
 void esp_counts(const struct esp *esp, const struct snap_tunnel *tunnels, uint32_t first, uint32_t n,
 	struct esp_counts *ret_counts)
 {
@@ -102,6 +108,6 @@ void esp_counts(const struct esp *esp, const struct snap_tunnel *tunnels, uint32
 	for (uint32_t k = 0; k < esp->live_n; k++) {
 		const struct esp_pair *p = &esp->pair[esp->live[k]];
 		if (p->tunnel >= first && p->tunnel - first < n)
-			counts_add(&ret_counts[p->tunnel - first], p->state);
+			counts_live(&ret_counts[p->tunnel - first], p->state);
 	}
 }

@@ -111,6 +111,11 @@
 	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), struct msg_show, 0) \
 	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_row, 0) \
 	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_result, 0) \
+	/* export serves measurements: it asks control for pieces of these tables, METRICS_TABLES, and of no others */				\
+	M(METRICS,         FROM(SUPERVISOR), FROM(EXPORT), struct snap_metrics, 0)								\
+	M(METRICS_ASK,     FROM(EXPORT), FROM(CONTROL), struct msg_show, 0)	/* its table, limit and from */				\
+	M(METRICS_ROW,     FROM(CONTROL), FROM(EXPORT), struct msg_row, 0)									\
+	M(METRICS_END,     FROM(CONTROL), FROM(EXPORT), struct msg_result, 0)								\
 	M(CLEAR_SESSIONS,  FROM(CONTROL), FROM(DATAPLANE), struct session_filter, 0)								\
 	M(CLEAR_HIT_COUNT, FROM(CONTROL), FROM(DATAPLANE), struct msg_empty, 0)								\
 	M(CLEARED,         FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)								\
@@ -161,6 +166,7 @@ struct msg_link {
 	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")					\
 	R(FEED_DIR,       RESOLVER,  "the directory of the last good feeds")						\
 	R(LOG_DIR,        EXPORT,    "the directory of the session log")						\
+	R(METRICS_SOCKET, EXPORT,    "listening TCP socket at which measurements are served")				\
 	R(STREAM_AUTHORITIES, EXPORT, "certificates of the authorities of a TLS collector, in PEM; index is the stream")	\
 	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
 /* clang-format on */
@@ -361,6 +367,7 @@ struct msg_neighbour {
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters; with a rekey they begin again")			\
 	S(TUNNELS,    "tunnels",    DATAPLANE,  "tunnels with counters over all their SAs, those that are gone among them")	\
+	S(WORKERS,    "workers",    DATAPLANE,  "workers of the data plane: packets, sessions, processor time, queues")	\
 	S(COUNTERS,   "counters",   DATAPLANE,  "drops by reason and pipeline counters")	\
 	S(LEDGER,     "ledger",     LEDGER,     "size, root, directory, witnesses")			\
 	S(RESOLVER,   "resolver",   RESOLVER,   "address objects that change without a commit: state, age, and what failed")	\
@@ -375,6 +382,13 @@ enum show_table {
 #undef E
 	SHOW_TEST_POLICY = SHOW_COUNT /* of the data plane, and no table: one row answers `test policy` */
 };
+
+/* Neither sessions nor hosts: a reader of measurements has no use for them, and export none either. */
+#define METRICS_TABLES                                                                                       \
+	(1u << SHOW_STATUS | 1u << SHOW_INTERFACES | 1u << SHOW_UPLINKS | 1u << SHOW_POLICY |                \
+		1u << SHOW_NAT | 1u << SHOW_SCREENS | 1u << SHOW_SERVERS | 1u << SHOW_IKE |                  \
+		1u << SHOW_TUNNELS | 1u << SHOW_COUNTERS | 1u << SHOW_LEDGER | 1u << SHOW_EXPORT |           \
+		1u << SHOW_KEYS | 1u << SHOW_WORKERS)
 
 struct msg_show {
 	uint32_t table;		  /* enum show_table */

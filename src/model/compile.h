@@ -100,6 +100,7 @@ enum rc compile_evidence(struct compiler *c);
 
 /* compile_log.c */
 enum rc compile_log(struct compiler *c);
+enum rc compile_metrics(struct compiler *c);
 
 /* values.c: texts of leaves to numbers, with faults at the leaf */
 enum rc value_address(struct compiler *c, const struct lyd_node *leaf, struct ip_addr *ret_addr);

@@ -1,5 +1,5 @@
 /*
- * Collectors of session records to records. Part of the compiler.
+ * Collectors of session records to records, and where measurements are served. Part of the compiler.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,4 +108,27 @@ enum rc compile_log(struct compiler *c)
 	for (; node && compile_continues(c, rc); node = tree_next(node))
 		rc = faults_join(rc, stream(c, node));
 	return rc;
+}
+
+enum rc compile_metrics(struct compiler *c)
+{
+	const struct lyd_node *node = tree_child(c->m, tree_child(c->m, NULL, "system"), "metrics");
+	struct snap_metrics *v = &c->head.metrics;
+	enum rc rc;
+
+	if (!node)
+		return RC_OK;
+	if ((rc = value_address(c, tree_child(c->m, node, "listen"), &v->listen.addr)))
+		return rc;
+	if (value_is_no_host(&v->listen.addr))
+		return tree_fault(c->faults, tree_child(c->m, node, "listen"),
+			"%s is not an address that the gateway can have", tree_value(node, "listen"));
+	v->listen.port = (uint16_t)value_number(node, "port");
+	if (v->listen.port >= c->head.nat_port_first && v->listen.port <= c->head.nat_port_last)
+		return tree_fault(c->faults, tree_child(c->m, node, "port"),
+			"port %u is among nat-ports, which source NAT uses: expected another one",
+			v->listen.port);
+	v->rules = (uint32_t)value_number(node, "rules");
+	v->on = 1;
+	return RC_OK;
 }

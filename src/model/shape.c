@@ -113,6 +113,8 @@ static void shape_of(const struct shape *s, const struct spot *at, const struct 
 		break;
 	case LYS_CONTAINER:
 		below.node = instance(at, child);
+		if (!below.node && child->flags & LYS_PRESENCE)
+			return; /* it is absent, and needs nothing */
 		if (!below.node) {
 			below.node = at->node;
 			snprintf(below.absent, sizeof below.absent, "%.80s%s%.80s", at->absent,

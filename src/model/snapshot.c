@@ -781,7 +781,8 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 		(rc = snapshot_check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
 		(rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) || (rc = check_uplinks(s, e)) ||
 		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = snapshot_evidence_check(&s->evidence, e)) || (rc = snapshot_log_check(&s->log, e)))
+		(rc = snapshot_evidence_check(&s->evidence, e)) || (rc = snapshot_log_check(&s->log, e)) ||
+		(rc = snapshot_metrics_check(&s->metrics, e)))
 		return rc;
 	return RC_OK;
 }

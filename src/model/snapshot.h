@@ -569,6 +569,14 @@ struct snap_log {
 	struct snap_log_stream stream[LOG_STREAMS_MAX]; /* after count: zeros */
 };
 
+#define METRICS_RULES_MAX 10000
+
+/* Measurements for Prometheus. Off: zeros. */
+struct snap_metrics {
+	struct endpoint listen;
+	uint32_t on, rules; /* rules: of the policy, at most */
+};
+
 /* Application layer gateways that are on. */
 enum snap_alg { ALG_FTP = 1 << 0, ALG_TFTP = 1 << 1, ALG_SIP = 1 << 2 };
 
@@ -590,6 +598,7 @@ struct snapshot {
 	struct snap_aging aging;
 	struct snap_evidence evidence;
 	struct snap_log log;
+	struct snap_metrics metrics;
 	/* byte offset from the block's start, and count of records */
 	/* 0; in a loaded policy, a bit for each schedule whose rules are not in force now */
 	uint64_t schedules_off;
@@ -674,6 +683,7 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e);
  * checked by whoever uses them. */
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);
 enum rc snapshot_log_check(const struct snap_log *v, struct err *e); /* likewise */
+enum rc snapshot_metrics_check(const struct snap_metrics *v, struct err *e);
 
 /*
  * Does all of `what` stand on the tunnel's own side, seen from this part of its remote side? It does when it

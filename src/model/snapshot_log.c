@@ -1,7 +1,14 @@
 /*
- * Collectors of session records in snapshot_check().
+ * Collectors of session records, and where measurements are served, in snapshot_check().
  */
 #include "model/snapshot_check.h"
+
+static bool endpoint_ok(const struct endpoint *x)
+{
+	return (x->addr.family == ADDR_V4 || x->addr.family == ADDR_V6) && x->port != 0 && x->scope == 0 &&
+	       bytes_zero(x->addr.zero, sizeof x->addr.zero) &&
+	       bytes_zero(x->addr.b + addr_size(&x->addr), sizeof x->addr.b - addr_size(&x->addr));
+}
 
 static const char *stream_fault(const struct snap_log_stream *x)
 {
@@ -16,10 +23,7 @@ static const char *stream_fault(const struct snap_log_stream *x)
 				       x->server_name[0] || x->authorities[0]
 			       ? "the journal has no address"
 			       : NULL;
-	if ((x->to.addr.family != ADDR_V4 && x->to.addr.family != ADDR_V6) || x->to.port == 0 ||
-		x->to.scope != 0 || !bytes_zero(x->to.addr.zero, sizeof x->to.addr.zero) ||
-		!bytes_zero(
-			x->to.addr.b + addr_size(&x->to.addr), sizeof x->to.addr.b - addr_size(&x->to.addr)))
+	if (!endpoint_ok(&x->to))
 		return "not an address and a port";
 	if (x->transport >= STREAM_TRANSPORT_COUNT || x->format >= STREAM_FORMAT_COUNT)
 		return "an unknown transport or format";
@@ -43,4 +47,13 @@ enum rc snapshot_log_check(const struct snap_log *v, struct err *e)
 			return bad(e, "log stream", i, what);
 	}
 	return RC_OK;
+}
+
+enum rc snapshot_metrics_check(const struct snap_metrics *v, struct err *e)
+{
+	static const struct snap_metrics none;
+	bool ok = v->on ? v->on == 1 && endpoint_ok(&v->listen) && v->rules <= METRICS_RULES_MAX
+			: memcmp(v, &none, sizeof none) == 0;
+
+	return ok ? RC_OK : err_add(e, RC_MALFORMED, "snapshot: malformed metrics");
 }

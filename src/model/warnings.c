@@ -8,6 +8,7 @@
 #include "model/host_access.h"
 #include "model/shadow.h"
 
+#define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 #define PORT_IKE     500
 
@@ -363,6 +364,23 @@ static void self_rules(const struct warner *w)
 	}
 }
 
+static void metrics_unreachable(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint16_t port = s->metrics.listen.port;
+
+	for (uint32_t i = 0; i < s->host_services.count; i++) {
+		const struct snap_host_service *v = &snap_host_services(s)[i];
+		if (v->proto == PROTOCOL_TCP && v->first <= port && port <= v->last)
+			return;
+	}
+	for (uint32_t i = 0; i < s->rules.count; i++)
+		if (snap_rules(s)[i].to_zone == ZONE_SELF)
+			return; /* one of them may permit it */
+	if (s->metrics.on)
+		warn(w, "no zone has host-inbound tcp/%u: metrics are served to this machine alone", port);
+}
+
 /* ---- what destination NAT takes from the gateway ---- */
 
 static const char *host_service_name(const struct snap_host_service *v)
@@ -561,6 +579,7 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	peers_of_nothing(&w);
 	peers_unheard(&w);
 	self_rules(&w);
+	metrics_unreachable(&w);
 	host_services_taken(&w);
 	schedulers_of_no_time(&w);
 	screens_of_nothing(&w);

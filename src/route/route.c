@@ -657,6 +657,11 @@ const struct route_local *route_local_at(const struct route_table *t, uint32_t i
 	return i < t->locals_n ? &t->locals[i] : NULL;
 }
 
+uint32_t route_count(const struct route_table *t)
+{
+	return t->routes.n;
+}
+
 const struct route_entry *route_at(const struct route_table *t, uint32_t i)
 {
 	return routes_at(&t->routes, i);

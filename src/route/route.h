@@ -232,6 +232,7 @@ uint32_t route_next_hops(const struct route_table *t, const struct route_flow *f
 /* vrf: of this VRF's links, by its table; 0: of those in none. */
 bool route_is_local(const struct route_table *t, uint32_t vrf, const struct ip_addr *addr);
 /* The table of the VRF that a link is in; 0: in none, or there is no such link. */
+uint32_t route_count(const struct route_table *t); /* of the main table and local */
 uint32_t route_vrf_of(const struct route_table *t, uint32_t link);
 const struct route_link *route_link_find(const struct route_table *t, uint32_t index);
 /* NULL: never heard of. The pointer is good until the next event. */

@@ -72,14 +72,16 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(exit, ALL, CALL_ANY) S(exit_group, ALL, CALL_ANY)							\
 	/* threads: the data plane's workers. The C library tries clone3() first, whose flags no filter sees */	\
 	S(clone, D, CALL_THREAD) S(clone3, D, CALL_ABSENT) S(set_robust_list, D, CALL_ANY)			\
-	S(rseq, D, CALL_ANY) S(eventfd2, D, CALL_ANY)								\
+	S(rseq, D, CALL_ANY) S(eventfd2, D | X, CALL_ANY)								\
 	/* datagrams of strangers: only through sockets that were handed over */				\
 	S(sendto, I | D, CALL_ANY) S(recvfrom, I | D, CALL_ANY)							\
 	S(sendmmsg, I | D, CALL_ANY) S(recvmmsg, I | D, CALL_ANY)						\
 	S(setsockopt, D, CALL_SOCKET_OPTIONS)	/* filters of its links and tunnels; IPv6 of 1280 octets in narrow tunnels */	\
-	S(getsockname, I | C, CALL_ANY) S(getsockopt, I | D | C, CALL_ANY)	/* D: drops of its sockets */	\
-	/* the command line's listening socket */								\
-	S(accept4, C, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C, CALL_ANY)					\
+	S(getsockname, I | C | X, CALL_ANY) S(getsockopt, I | D | C | X, CALL_ANY)	/* D: drops of its sockets */	\
+	/* the command line's listening socket, and that of measurements, which libmicrohttpd serves */		\
+	S(accept4, C | X, CALL_ANY) S(accept, C, CALL_ANY) S(shutdown, C | X, CALL_ANY)				\
+	S(epoll_create1, X, CALL_ANY) S(epoll_ctl, X, CALL_ANY) S(epoll_wait, X, CALL_ANY) S(epoll_pwait, X, CALL_ANY)	\
+	S(recvfrom, X, CALL_ANY) S(setsockopt, X, CALL_REFUSED) S(sendmsg, X, CALL_REFUSED) /* TCP_NODELAY; its own answers to what is no request, which it then leaves out */ \
 	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
 	S(openat, K | L | C | X | R, CALL_ANY) S(newfstatat, K | L | C | X | R, CALL_ANY) S(statx, K | L | C | X | R, CALL_ANY)	\
 	S(getdents64, K | L | C | X | R, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\

@@ -9,6 +9,8 @@
  *	clients.c       connections of the command line: who they are, what they may, one request each
  *	answer.c        what a client is answered
  *	relay.c         requests that another process answers: show, clear, ike, trace
+ *	tables.c        whose the tables of show are
+ *	metrics.c       tables for measurements, which export asks for
  *	commit.c        text -> checked -> entered -> stored -> distributed -> taken
  *	running.c       the running configuration: compiled, loaded at the start
  *	distribute.c    who gets the snapshot, and which processes have taken it
@@ -132,6 +134,10 @@ struct control {
 	struct unconfirmed unconfirmed;
 	struct timer confirm_timer;
 	uint64_t next_tag;
+	struct {
+		uint64_t tag, theirs; /* of our request, and of export's; tag 0: none is under way */
+		enum proc owner;
+	} metrics;
 	bool held[PROC_COUNT]; /* reading from this owner is held back */
 	/* the last distribution */
 	uint32_t asked, taken; /* bit per process */
@@ -156,6 +162,9 @@ void client_row(struct client *c, const struct msg_row *row);
 /* The answer; nothing follows it. */
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* tables.c */
+enum proc table_owner(uint32_t table); /* PROC_COUNT: there is no such table */
 
 /* relay.c */
 void relay_show(struct client *c);
@@ -245,6 +254,13 @@ enum rc unconfirmed_end(struct control *k, struct err *e);
 void unconfirmed_end_logged(
 	struct control *k); /* the same; an error is logged, and the deadline begins again */
 void unconfirmed_load(struct control *k);
+
+/* metrics.c */
+void metrics_ask(struct control *k, uint64_t tag, const struct msg_show *q);
+/* True: the row, or the end, was of what export has asked for. */
+bool metrics_row(struct control *k, enum proc peer, uint64_t tag, const struct msg_row *row);
+bool metrics_end(struct control *k, enum proc peer, uint64_t tag, const struct msg_result *r);
+void metrics_owner_lost(struct control *k, enum proc peer);
 
 /* confirm.c */
 void confirm_now(struct client *c);

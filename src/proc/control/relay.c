@@ -31,20 +31,6 @@ static const char *const ike_names[] = {
 	[IKE_TERMINATE] = "terminate",
 };
 
-static enum proc table_owner(uint32_t table)
-{
-	switch (table) {
-#define E(id, word, owner, text)                                                                             \
-	case SHOW_##id:                                                                                      \
-		return PROC_##owner;
-		SHOW_TABLES(E)
-#undef E
-	case SHOW_TEST_POLICY:
-		return PROC_DATAPLANE;
-	}
-	return PROC_COUNT;
-}
-
 /* The owner was asked, or the client is told that it is not running. */
 static void asked(struct client *c, enum client_work work, enum proc owner, enum rc rc, mono_ns wait)
 {
@@ -326,8 +312,12 @@ static void capture_ended(struct control *k, enum proc peer, uint64_t tag, const
 void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 {
 	switch (f->head.id) {
+	case IPC_METRICS_ASK:
+		metrics_ask(k, f->head.tag, &f->u.METRICS_ASK);
+		break;
 	case IPC_SHOW_ROW:
-		forward_row(k, peer, f->head.tag, &f->u.SHOW_ROW, CLIENT_RELAY);
+		if (!metrics_row(k, peer, f->head.tag, &f->u.SHOW_ROW))
+			forward_row(k, peer, f->head.tag, &f->u.SHOW_ROW, CLIENT_RELAY);
 		break;
 	case IPC_TRACE_LINE:
 		forward_row(k, peer, f->head.tag, &f->u.TRACE_LINE, CLIENT_TRACE);
@@ -336,7 +326,8 @@ void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 		capture_ended(k, peer, f->head.tag, &f->u.CAPTURE_ENDED);
 		break;
 	case IPC_SHOW_END:
-		forward_end(k, peer, f->head.tag, &f->u.SHOW_END);
+		if (!metrics_end(k, peer, f->head.tag, &f->u.SHOW_END))
+			forward_end(k, peer, f->head.tag, &f->u.SHOW_END);
 		break;
 	case IPC_CLEARED:
 		forward_end(k, peer, f->head.tag, &f->u.CLEARED);
@@ -353,6 +344,7 @@ void relay_message(struct control *k, enum proc peer, struct ipc_frame *f)
 void relay_owner_lost(struct control *k, enum proc peer)
 {
 	k->held[peer] = false;
+	metrics_owner_lost(k, peer);
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &k->clients[i];
 		if ((c->work == CLIENT_RELAY || c->work == CLIENT_PAUSED || c->work == CLIENT_TRACE ||

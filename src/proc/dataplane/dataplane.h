@@ -247,6 +247,9 @@ bool uplinks_moved(const struct dataplane *d, const struct ip_addr *local, const
 
 struct rows_piece;
 void show_uplinks(struct dataplane *d, struct rows_piece *piece);
+/* show_workers.c */
+void show_workers(struct dataplane *d, struct rows_piece *piece);
+
 /* show_tunnels.c */
 void show_tunnels(struct dataplane *d, struct rows_piece *piece);
 

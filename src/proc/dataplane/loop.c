@@ -162,6 +162,7 @@ static int timers(struct dataplane *d)
 
 	if (!dataplane_ready(d))
 		return LOOP_WAIT_MS_MAX;
+	worker_round_ends(d->workers[0], now);
 	mono_ns next = worker_timers(d->workers[0], now);
 	bool loaded = control_load(d, LOAD_BUDGET) && schedules_load(d, LOAD_BUDGET), cleared = clear_some(d),
 	     surveyed = survey_some(d);
@@ -260,6 +261,7 @@ static void inputs_wait(struct dataplane *d, struct pollfd *p, uint32_t n, int w
 	if (poll(p, n, wait_ms) < 0 && errno != EINTR)
 		log_error("poll the data plane's inputs: %m");
 	ring_sleep_end(sleeper);
+	worker_woke(d->workers[0]);
 	if (p[0].revents && read(p[0].fd, &woken, sizeof woken) < 0 && errno != EAGAIN)
 		log_error("read the event of the data plane's first worker: %m");
 }

@@ -566,6 +566,8 @@ static void counters_rows(struct out *o)
 		{ "packets-out",              "packets sent", s.packets_out },
 		{ "bytes-out",                "their octets, from the IP header on", s.bytes_out },
 		{ "sessions-now",             "sessions in the table", c->sessions_now - c->bindings_now - c->blocks_now },
+		{ "policy-rules-now",         "policy rules", d->workers[0]->pipeline.snapshot->rules.count },
+		{ "routes-now",               "routes of the main table", route_count(d->routes) },
 		{ "nat-bindings-now",         "bindings of persistent NAT in the same table", c->bindings_now },
 		{ "nat-blocks-now",           "dynamic blocks of ports that inside hosts have, in the same table", c->blocks_now },
 		{ "nat-blocks-allocated",     "dynamic blocks allocated", c->blocks_taken },
@@ -663,6 +665,9 @@ void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)
 		return;
 	case SHOW_SCREENS:
 		show_screens(d, &o.piece);
+		break;
+	case SHOW_WORKERS:
+		show_workers(d, &o.piece);
 		break;
 	case SHOW_TUNNELS:
 		show_tunnels(d, &o.piece);

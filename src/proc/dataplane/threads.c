@@ -52,6 +52,7 @@ static void poll_inputs(struct worker *w, int wait_ms, bool active[INPUTS])
 	if (poll(p, 1 + inputs, wait_ms) < 0 && errno != EINTR)
 		log_error("poll the inputs of worker %u of the data plane: %m", w->index);
 	ring_sleep_end(sleeper);
+	worker_woke(w);
 	if (p[0].revents && read(p[0].fd, &woken, sizeof woken) < 0 && errno != EAGAIN)
 		log_error("read the event of worker %u of the data plane: %m", w->index);
 	for (uint32_t i = 0; i < inputs; i++)
@@ -85,6 +86,7 @@ static int timers_run(struct worker *w)
 {
 	mono_ns now = clock_mono(), next = worker_timers(w, now);
 
+	worker_round_ends(w, now);
 	worker_wake_given(w);
 	if (next <= now)
 		return 0;

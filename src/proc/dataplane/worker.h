@@ -56,6 +56,7 @@ struct worker {
 	struct firewall *fw;
 	struct train trains[RX_BURST];
 	mono_ns next_expiry, next_second;
+	mono_ns woke_at, longest_round; /* its last look at its inputs; the longest time to the next one */
 	uint32_t given; /* a bit for each worker that has got something from this one and may sleep */
 	bool log_waits; /* for room in the ring */
 	struct fw_log log;
@@ -93,6 +94,18 @@ void worker_free(struct worker *w);
 /* Between bursts, what each worker does for itself: log records, filters, what a commit left, timeouts, waiting
  * packets. Returns when to call again. */
 mono_ns worker_timers(struct worker *w, mono_ns now);
+
+/* It has looked at its inputs, or is about to. */
+static inline void worker_woke(struct worker *w)
+{
+	w->woke_at = clock_mono();
+}
+
+static inline void worker_round_ends(struct worker *w, mono_ns now)
+{
+	if (w->woke_at != 0 && now - w->woke_at > w->longest_round)
+		w->longest_round = now - w->woke_at;
+}
 
 /* handoff.c: the pipeline's ways to other workers; the context is a worker */
 uint32_t worker_home(void *context, const struct train *t);

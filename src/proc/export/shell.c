@@ -88,9 +88,14 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 
 	if (peer == PROC_SUPERVISOR && streams_told(&x->streams, f))
 		return;
+	if (peer == PROC_CONTROL && scrape_told(&x->http.scrape, f))
+		return;
 	switch (f->head.id) {
 	case IPC_SESSION_RECORD:
 		record_take(x, &f->u.SESSION_RECORD);
+		break;
+	case IPC_METRICS:
+		http_configure(&x->http, &f->u.METRICS);
 		break;
 	case IPC_SHOW:
 		show(x, f->head.tag, &f->u.SHOW);
@@ -109,12 +114,24 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		local_open(&x->local, fd, x->clock());
 		return RC_OK;
 	}
+	if (r->kind == RESOURCE_METRICS_SOCKET) {
+		http_listen(&x->http, fd);
+		return RC_OK;
+	}
 	enum rc rc = r->kind == RESOURCE_STREAM_AUTHORITIES
 			     ? streams_authorities(&x->streams, r->index, fd, e)
 			     : err_add(e, RC_DENIED, "resource %s is not for the export process",
 				       resource_name((enum resource)r->kind));
 	close(fd);
 	return rc;
+}
+
+static void on_resource_gone(struct child *c, const struct msg_resource *r)
+{
+	struct export *x = c->context;
+
+	if (r->kind == RESOURCE_METRICS_SOCKET)
+		http_end(&x->http);
 }
 
 static void on_tick(struct loop *l, struct timer *t)
@@ -158,11 +175,13 @@ static void on_stop(struct child *c)
 	local_say_lost(&x->local, x->clock());
 	digest_enter(&x->digest, c, &x->local, x->clock(), true);
 	local_close(&x->local);
+	http_end(&x->http);
 	streams_end(&x->streams);
 }
 
 static const struct child_ops export_ops = {
 	.on_resource = on_resource,
+	.on_resource_gone = on_resource_gone,
 	.on_start = on_start,
 	.on_message = on_message,
 	.on_stop = on_stop,
@@ -180,4 +199,5 @@ void export_init(struct export *x, struct child *child, int supervisor_fd)
 	local_init(&x->local);
 	child_init(child, PROC_EXPORT, &export_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	streams_init(&x->streams, child);
+	http_init(&x->http, child);
 }

@@ -79,8 +79,10 @@ void child_give_all(struct child_process *c)
 			ipc_send_RESOURCE(&c->port.link, 0, &s->resources[i].m, s->resources[i].fd);
 	if (c->id == PROC_LEDGER || c->id == PROC_COURIER)
 		witnesses_give(s, c);
-	if (c->id == PROC_EXPORT)
+	if (c->id == PROC_EXPORT) {
 		streams_give(s);
+		metrics_give(s);
+	}
 	memcpy(start.boot_id, s->boot_id, sizeof start.boot_id);
 	snprintf(start.state_path, sizeof start.state_path, "%s/ledger", s->options.state);
 	ipc_send_START(&c->port.link, 0, &start);

@@ -20,6 +20,21 @@ static const char *reason(const struct supervisor *s, const struct child_process
 	return c->id == PROC_SUPERVISOR ? "" : c->why;
 }
 
+/* 0: the process has ended meanwhile. */
+static uint64_t resident_bytes(pid_t pid)
+{
+	unsigned long long all, resident = 0;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	FILE *f = fopen(path, "re");
+	if (f && fscanf(f, "%llu %llu", &all, &resident) != 2)
+		resident = 0;
+	if (f)
+		fclose(f);
+	return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
 static void row(struct supervisor *s, const struct child_process *c, struct msg_row *ret_row)
 {
 	bool own = c->id == PROC_SUPERVISOR;
@@ -33,6 +48,7 @@ static void row(struct supervisor *s, const struct child_process *c, struct msg_
 	jw_str(&w, "reason", reason(s, c));
 	jw_u64(&w, "restarts", c->starts > 1 ? c->starts - 1 : 0);
 	jw_u64(&w, "uptime_s", runs ? (s->loop.now - (own ? s->started : c->since)) / NS_PER_S : 0);
+	jw_u64(&w, "memory_bytes", runs ? resident_bytes(own ? getpid() : c->pid) : 0);
 	jw_hex(&w, "sha256", own ? s->own_sha256 : c->measured.sha256, SHA256_SIZE);
 	jw_end(&w);
 	ret_row->n = (uint32_t)jw_done(&w);

@@ -66,6 +66,7 @@ void snapshot_take(struct supervisor *s, struct child_process *from, struct ipc_
 		s->file = next;
 		witnesses_take(s, &s->snapshot->evidence);
 		streams_give(s);
+		metrics_apply(s);
 		log_info("configuration %llu is applied", (unsigned long long)s->snapshot->generation);
 	} else {
 		snapshot_file_done(&next);

@@ -1,7 +1,7 @@
 /*
  * Collectors of session records: export has no network, so connections to them are opened here, to those of the
  * configuration and to no other host. With the list it is given the authorities that each TLS collector must have its
- * certificate from, as open files.
+ * certificate from, as open files. What the configuration says of measurements is told here as well.
  */
 #include "base/log.h"
 #include "proc/supervisor/supervisor.h"
@@ -50,6 +50,15 @@ void streams_give(struct supervisor *s)
 		if (m.log.stream[i].transport == STREAM_TLS &&
 			memcmp(m.log.stream[i].server_key, any, sizeof any) == 0)
 			authorities_give(s, to, i);
+}
+
+void metrics_give(struct supervisor *s)
+{
+	struct child_process *to = child_of(s, PROC_EXPORT);
+
+	if (s->snapshot && ipc_link_up(&to->port.link) &&
+		ipc_send_METRICS(&to->port.link, 0, &s->snapshot->metrics) != RC_OK)
+		log_warn("what the configuration says of measurements was not handed over to export");
 }
 
 static int journal_connect(struct err *e)

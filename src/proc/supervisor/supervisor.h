@@ -49,7 +49,7 @@
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
-#define RESOURCES_MAX (25 + (INTERFACES_MAX + 4) * WORKERS_MAX)
+#define RESOURCES_MAX (26 + (INTERFACES_MAX + 4) * WORKERS_MAX)
 #define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
 
 #define READY_WAIT_NS (15 * NS_PER_S)
@@ -277,6 +277,10 @@ bool address_is_elsewhere(
 void feed_open(struct supervisor *s, struct child_process *from, const struct ipc_frame *f); /* feeds.c */
 void streams_give(struct supervisor *s); /* to export: the collectors of the configuration */
 void stream_connect(struct supervisor *s, struct child_process *from, const struct ipc_frame *f);
+void metrics_give(struct supervisor *s); /* to export: what the configuration says of measurements */
+
+/* metrics.c */
+void metrics_apply(struct supervisor *s); /* the listening socket of a new snapshot, for export */
 
 /* names.c */
 void names_ask(struct supervisor *s, struct child_process *from, uint64_t tag);

@@ -46,6 +46,7 @@ static void install(struct model *m, uint32_t t, uint32_t k)
 	assert_int_equal(esp_install(m->here.esp, &sa, tunnels[t].name, 0, 1, NULL), RC_OK);
 	assert_int_equal(esp_install(m->there.esp, &far, tunnels[t].name, 0, 1, NULL), RC_OK);
 	m->spi[t][k] = spi;
+	m->want[t].pairs++;
 	m->want[t].rekeys += sa.rekeys_spi_in != 0;
 }
 
@@ -110,6 +111,7 @@ static void as_the_model(void **state)
 			assert_int_equal(esp_remove(m.here.esp, m.spi[t][k]), RC_OK);
 			assert_int_equal(esp_remove(m.there.esp, m.spi[t][k] + 1), RC_OK);
 			m.spi[t][k] = 0;
+			m.want[t].pairs--;
 		} else {
 			packets(&m, t, k);
 		}

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
@@ -406,6 +408,174 @@ static void no_room(void **state)
 	finish();
 }
 
+/* ---- measurements ---- */
+
+static struct sockaddr_in metrics_at;
+
+static void metrics_begin_at(uint32_t rules)
+{
+	const struct msg_resource r = { .kind = RESOURCE_METRICS_SOCKET };
+	struct snap_metrics m = {
+		.on = 1, .rules = rules, .listen = { .addr = addr_v4("\x7f\0\0\1"), .port = 9105 }
+	};
+	socklen_t n = sizeof metrics_at;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	metrics_at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(fd, (struct sockaddr *)&metrics_at, sizeof metrics_at), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&metrics_at, &n), 0);
+	assert_int_equal(ipc_send_METRICS(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
+	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &r, fd), RC_OK);
+	close(fd);
+}
+
+static int client(const char *request)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&metrics_at, sizeof metrics_at), 0);
+	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+	return fd;
+}
+
+/* All of the answer until the connection ends. */
+static char *answered(int fd)
+{
+	static char text[1 << 16];
+	size_t n = 0;
+
+	for (int ms = 0; ms < ANSWER_MS; ms += 2) {
+		ssize_t part = recv(fd, text + n, sizeof text - 1 - n, MSG_DONTWAIT);
+		if (part == 0 || (part < 0 && errno == ECONNRESET))
+			break;
+		n += part > 0 ? (size_t)part : 0;
+		if (part < 0)
+			turn(2);
+	}
+	close(fd);
+	text[n] = '\0';
+	return text;
+}
+
+static void rows_of_policy(const struct msg_show *q, uint64_t tag)
+{
+	static const char json[] = "{\"from\":\"a\",\"to\":\"b\",\"rule\":\"r\",\"id\":\"1\",\"hits\":5}\n"
+				   "{\"from\":\"a\",\"to\":\"b\",\"rule\":\"s\",\"id\":\"2\",\"hits\":6}";
+	struct msg_row row = { .n = sizeof json - 1 };
+	struct msg_result end = { .rc = RC_OK, .count = 2, .next = q->from + 2 };
+
+	assert_int_equal(q->limit, 3 - q->from);
+	memcpy(row.json, json, row.n);
+	assert_int_equal(ipc_send_METRICS_ROW(&others[PROC_CONTROL], tag, &row), RC_OK);
+	assert_int_equal(ipc_send_METRICS_END(&others[PROC_CONTROL], tag, &end), RC_OK);
+}
+
+/* As control: all tables are empty, but for the policy's; the ledger's owner is not there. */
+static void tables_answer(void)
+{
+	uint32_t asked = 0;
+
+	while (asked != METRICS_TABLES) {
+		next(PROC_CONTROL, IPC_METRICS_ASK);
+		const struct msg_show q = frame.u.METRICS_ASK;
+		struct msg_result end = { .rc = q.table == SHOW_LEDGER ? RC_AGAIN : RC_OK };
+		assert_true(METRICS_TABLES >> q.table & 1);
+		asked |= 1u << q.table;
+		if (q.table == SHOW_POLICY)
+			rows_of_policy(&q, frame.head.tag);
+		else
+			assert_int_equal(
+				ipc_send_METRICS_END(&others[PROC_CONTROL], frame.head.tag, &end), RC_OK);
+	}
+}
+
+static void measurements_are_served(void **state)
+{
+	begin();
+	entered();
+	metrics_begin_at(3);
+	int fd = client("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+	tables_answer();
+	char *text = answered(fd);
+	assert_int_equal(strncmp(text, "HTTP/1.1 200 ", 13), 0);
+	assert_non_null(strstr(text, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	assert_non_null(
+		strstr(text, "\nplaingate_rule_sessions_total{from=\"a\",to=\"b\",rule=\"s\",id=\"2\"} 6\n"));
+	assert_non_null(strstr(text, "\nplaingate_table_up{table=\"ledger\"} 0\n"));
+	assert_non_null(strstr(text, "\nplaingate_table_up{table=\"policy\"} 1\n"));
+	assert_non_null(strstr(text, "\nplaingate_build_info{version=\""));
+	/* The same page within the second, and what is not one. */
+	text = answered(client("GET /metrics HTTP/1.0\r\n\r\n"));
+	assert_non_null(strstr(text, "plaingate_table_up"));
+	text = answered(client("HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n"));
+	assert_non_null(strstr(text, " 200 "));
+	assert_null(strstr(text, "plaingate_"));
+	assert_non_null(strstr(answered(client("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), " 404 "));
+	assert_non_null(strstr(answered(client("DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n")), " 405 "));
+	answered(client("\x16\x03\x01 nonsense\r\n\r\n"));
+	record(1, 0); /* it lives */
+	assert_int_equal(number(shown(), "\"records\":"), 1);
+	finish();
+}
+
+/* Clients that say nothing, or never end what they say, and one with a head without end: the next one is served. */
+static void slow_clients_make_room(void **state)
+{
+	int slow[3 * HTTP_CLIENTS_MAX];
+	char head[2 * HTTP_CLIENT_BYTES];
+
+	begin();
+	entered();
+	metrics_begin_at(3);
+	for (size_t i = 0; i < COUNT_OF(slow); i++) {
+		slow[i] = client(i % 2 ? "" : "GET /metrics HTTP/1.1\r\nHost: a\r\nX: ");
+		turn(1);
+	}
+	int fd = client("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+	tables_answer();
+	assert_non_null(strstr(answered(fd), "plaingate_rule_sessions_total"));
+	memset(head, 'x', sizeof head - 1);
+	head[sizeof head - 1] = '\0';
+	memcpy(head, "GET /", 5);
+	assert_null(strstr(answered(client(head)), " 200 "));
+	for (size_t i = 0; i < COUNT_OF(slow); i++)
+		close(slow[i]);
+	/* What goes while it waits for the page, and whoever comes when nothing is served any more. */
+	if (!executable)
+		export.http.made_at = 0;
+	close(client("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"));
+	assert_int_equal(ipc_send_RESOURCE_GONE(&others[PROC_SUPERVISOR], 0,
+				 &(struct msg_resource){ .kind = RESOURCE_METRICS_SOCKET }),
+		RC_OK);
+	for (int i = 0; i < 20; i++)
+		turn(1);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_not_equal(connect(fd, (struct sockaddr *)&metrics_at, sizeof metrics_at), 0);
+	close(fd);
+	finish();
+}
+
+/* The page comes without those who do not answer. */
+static void an_owner_that_is_silent(void **state)
+{
+	if (executable)
+		skip();
+	begin();
+	entered();
+	metrics_begin_at(3);
+	int fd = client("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+	next(PROC_CONTROL, IPC_METRICS_ASK);
+	const struct msg_result late = { .rc = RC_OK };
+	uint64_t tag = frame.head.tag;
+	export.http.scrape.late.fn(&child.loop, &export.http.scrape.late);
+	assert_int_equal(ipc_send_METRICS_END(&others[PROC_CONTROL], tag, &late), RC_OK);
+	char *text = answered(fd);
+	assert_non_null(strstr(text, "plaingate_table_up{table=\"status\"} 0\n"));
+	assert_non_null(strstr(text, "plaingate_table_up{table=\"keys\"} 0\n"));
+	finish();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +586,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(files_follow, scene, scene_end),
 		cmocka_unit_test_setup_teardown(malformed_records, scene, scene_end),
 		cmocka_unit_test_setup_teardown(no_room, scene, scene_end),
+		cmocka_unit_test_setup_teardown(measurements_are_served, scene, scene_end),
+		cmocka_unit_test_setup_teardown(slow_clients_make_room, scene, scene_end),
+		cmocka_unit_test_setup_teardown(an_owner_that_is_silent, scene, scene_end),
 	};
 
 	executable = argc > 1 ? argv[1] : NULL;

@@ -115,10 +115,63 @@ static void forged(void **state)
 	REFUSED(v.stream[1].transport = STREAM_JOURNAL); /* and an address */
 }
 
+#define METRICS(in) "system { metrics { " in " } }"
+
+static void metrics(void **state)
+{
+	static const char *const texts[] = { METRICS(""), METRICS("listen monitor.example;"),
+		METRICS("listen 0.0.0.0;"), METRICS("listen 224.0.0.1;"),
+		METRICS("listen 192.0.2.1; port 0;"), METRICS("listen 192.0.2.1; port 41000;"),
+		METRICS("listen 192.0.2.1; rules 10001;") };
+	struct snapshot *s = compiled(METRICS("listen 2001:db8::1; port 9100; rules 7;"));
+
+	assert_int_equal(s->metrics.on, 1);
+	assert_int_equal(s->metrics.rules, 7);
+	assert_int_equal(s->metrics.listen.port, 9100);
+	assert_int_equal(s->metrics.listen.addr.family, ADDR_V6);
+	free(s);
+	s = compiled(METRICS("listen 192.0.2.1;"));
+	assert_int_equal(s->metrics.listen.port, 9105);
+	assert_int_equal(s->metrics.rules, 1000);
+	free(s);
+	s = compiled("system { host-name a; }");
+	assert_int_equal(s->metrics.on, 0);
+	free(s);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		void *block;
+		size_t n = 0;
+		struct err e = { 0 };
+		if (compile(texts[i], 1, &block, &n, &e) == RC_OK)
+			fail_msg("accepted: %s", texts[i]);
+	}
+}
+
+static void metrics_forged(void **state)
+{
+	struct snap_metrics good = { .on = 1, .listen = { .addr = addr_v4("\xc0\0\2\1"), .port = 9105 } }, v;
+
+	assert_int_equal(snapshot_metrics_check(&good, NULL), RC_OK);
+#undef REFUSED
+#define REFUSED(change)                                                                                      \
+	do {                                                                                                 \
+		v = good;                                                                                    \
+		change;                                                                                      \
+		if (snapshot_metrics_check(&v, NULL) == RC_OK)                                               \
+			fail_msg("taken: %s", #change);                                                      \
+	} while (0)
+	REFUSED(v.on = 0);
+	REFUSED(v.on = 2);
+	REFUSED(v.rules = METRICS_RULES_MAX + 1);
+	REFUSED(v.listen.port = 0);
+	REFUSED(v.listen.scope = 1);
+	REFUSED(v.listen.addr.family = ADDR_NONE);
+	REFUSED(v.listen.addr.b[9] = 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(records), cmocka_unit_test(refused),
-		cmocka_unit_test(forged) };
+		cmocka_unit_test(forged), cmocka_unit_test(metrics), cmocka_unit_test(metrics_forged) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
