@@ -547,6 +547,16 @@ static void counters_of_carried(struct out *o, const struct counts *s)
 		counter_row(o, rows[i].name, rows[i].value, rows[i].text);
 }
 
+static void counters_of_drops(struct out *o, const struct counts *s)
+{
+	for (uint32_t i = MAX_OF(rows_first(&o->piece, 2), DROP_NONE + 1u);
+		i < DROP_COUNT && rows_look(&o->piece, 2, i); i++) {
+		char name[64];
+		snprintf(name, sizeof name, "drop-%s", drop_name((enum drop_reason)i));
+		counter_row(o, name, s->drops[i], drop_text((enum drop_reason)i));
+	}
+}
+
 static void counters_rows(struct out *o)
 {
 	const struct dataplane *d = o->d;
@@ -615,12 +625,7 @@ static void counters_rows(struct out *o)
 	for (uint32_t i = rows_first(&o->piece, 0); i < COUNT_OF(rows) && rows_look(&o->piece, 0, i); i++)
 		counter_row(o, rows[i].name, rows[i].value, rows[i].text);
 	counters_of_carried(o, &s);
-	for (uint32_t i = MAX_OF(rows_first(&o->piece, 2), DROP_NONE + 1u);
-		i < DROP_COUNT && rows_look(&o->piece, 2, i); i++) {
-		char name[64];
-		snprintf(name, sizeof name, "drop-%s", drop_name((enum drop_reason)i));
-		counter_row(o, name, s.drops[i], drop_text((enum drop_reason)i));
-	}
+	counters_of_drops(o, &s);
 }
 
 void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)

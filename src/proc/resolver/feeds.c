@@ -16,7 +16,7 @@ void feed_end(struct entry *e)
 	feed_done(&e->feed.list);
 }
 
-void feed_failed(struct resolver *x, struct entry *e, const char *why)
+static void feed_failed(struct resolver *x, struct entry *e, const char *why)
 {
 	struct feed_of *f = &e->feed;
 	uint32_t s = 1;
@@ -191,9 +191,12 @@ static bool has_key(const struct snap_dynamic *d)
 	return d->url[0] && memcmp(d->server_key, any, sizeof any) != 0;
 }
 
-void feed_fetched(struct resolver *x, struct entry *e, const char *text, size_t n)
+void feed_fetched(struct resolver *x, struct entry *e, const char *text, size_t n, const char *why)
 {
-	read_now(x, e, text, n, e->of.url);
+	if (text)
+		read_now(x, e, text, n, e->of.url);
+	else
+		feed_failed(x, e, why);
 }
 
 void feeds_begin(struct resolver *x)

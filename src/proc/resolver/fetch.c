@@ -26,7 +26,7 @@ static void fail(struct fetch *o, const char *why)
 
 	snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, why);
 	fetch_free(o);
-	feed_failed(o->resolver, e, text);
+	o->resolver->fetched(o->resolver, e, NULL, 0, text);
 }
 
 static bool names_ask(struct errand *x)
@@ -66,15 +66,16 @@ static void done(struct errand *x, const struct http_answer *a, const char *why)
 		size_t n = a->body_n;
 		x->to = NULL;
 		fetch_free(o);
-		feed_fetched(o->resolver, e, body, n);
+		o->resolver->fetched(o->resolver, e, body, n, NULL);
 		free(body);
 	}
 }
 
 static const struct errand_ops errand_ops = { names_ask, connect_ask, done };
 
-void fetch_init(struct resolver *x)
+void fetch_init(struct resolver *x, fetched_fn *fetched)
 {
+	x->fetched = fetched;
 	for (size_t i = 0; i < COUNT_OF(x->fetches); i++) {
 		x->fetches[i].resolver = x;
 		errand_init(&x->fetches[i].errand, &x->child->loop, &errand_ops, &x->fetches[i]);
@@ -135,7 +136,7 @@ void fetch_begin(struct resolver *x, struct entry *e, int authorities)
 	if (!o) {
 		if (authorities >= 0)
 			close(authorities);
-		feed_failed(x, e, "too many feeds are fetched at the same time");
+		x->fetched(x, e, NULL, 0, "too many feeds are fetched at the same time");
 		return;
 	}
 	o->entry = e;

@@ -236,5 +236,5 @@ void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
 	x->tick = (struct timer){ .fn = on_tick, .context = x };
 	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	names_init(x);
-	fetch_init(x);
+	fetch_init(x, feed_fetched);
 }

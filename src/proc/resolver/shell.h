@@ -72,6 +72,9 @@ struct fetch {
 	struct errand errand;
 };
 
+/* The end of an errand for a feed with a URL: its octets, which are the caller's; or NULL, and why there are none. */
+typedef void fetched_fn(struct resolver *x, struct entry *e, const char *text, size_t n, const char *why);
+
 struct resolver {
 	struct child *child;
 	struct timer tick;
@@ -84,6 +87,7 @@ struct resolver {
 	struct lookup_of lookups[RESOLVER_LOOKUPS_MAX];
 	uint64_t last_tag;
 	struct fetch fetches[RESOLVER_FETCHES_MAX];
+	fetched_fn *fetched;
 	int feed_dir; /* -1: none */
 };
 
@@ -106,12 +110,10 @@ bool names_told(
 void feeds_begin(struct resolver *x);			  /* what is on the disk, and readings that are due */
 bool feeds_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a feed */
 void feed_end(struct entry *e);
-/* Of one with a URL: what was fetched, or why it was not. */
-void feed_fetched(struct resolver *x, struct entry *e, const char *text, size_t n);
-void feed_failed(struct resolver *x, struct entry *e, const char *why);
+fetched_fn feed_fetched;
 
 /* fetch.c */
-void fetch_init(struct resolver *x);
+void fetch_init(struct resolver *x, fetched_fn *fetched);
 bool fetch_busy(const struct resolver *x);
 /* Authorities as a file, which is taken over; -1: the server's key is given. */
 void fetch_begin(struct resolver *x, struct entry *e, int authorities);
