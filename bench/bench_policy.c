@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "must.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@
 #define SLOT	  (TRAIN_HEAD_ROOM + 256 + TRAIN_TAIL_ROOM)
 
 static const uint32_t sizes[] = { 10, 10000, 100000 };
+static char text[TEXT_ROOM];
+static size_t text_n;
 static struct gate gates[COUNT_OF(sizes)];
 static uint8_t slots[TRAIN_BURST_MAX][SLOT];
 static double samples[COUNT_OF(sizes)][ROUNDS * FLOWS / TRAIN_BURST_MAX];
@@ -53,45 +56,55 @@ static uint32_t address_of(uint32_t rule, uint32_t i)
 	return 0x40000000u + ((rule * ADDRESSES + i) * 2654435761u & 0x07ffffffu);
 }
 
-static size_t add_address(char *at, uint32_t a)
+/* " 192.0.2.1" */
+static const char *address_text(uint32_t a)
 {
-	return (size_t)sprintf(at, " %u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+	static char ret[20];
+
+	snprintf(ret, sizeof ret, " %u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+	return ret;
 }
 
-static size_t text_make(char *text, uint32_t rules)
+/* At the end of the text. */
+static __attribute__((format(printf, 1, 2))) void put(const char *format, ...)
 {
-	char *at = text;
+	va_list args;
 
-	at += sprintf(at, "system { host-name gate; }\n"
-			  "zones { zone trust { interfaces lan0; } zone untrust { interfaces wan0; } }\n"
-			  "applications {\n");
+	va_start(args, format);
+	text_n += (size_t)vsnprintf(text + text_n, TEXT_ROOM - text_n, format, args);
+	va_end(args);
+	MUST(text_n < TEXT_ROOM);
+}
+
+static size_t text_make(uint32_t rules)
+{
+	text_n = 0;
+	put("system { host-name gate; }\n"
+	    "zones { zone trust { interfaces lan0; } zone untrust { interfaces wan0; } }\n"
+	    "applications {\n");
 	for (uint32_t i = 0; i < PORTS; i++)
-		at += sprintf(
-			at, "    application port-%u { protocol udp; destination-port %u; }\n", i, 9 + i);
-	at += sprintf(at, "}\naddress-book {\n");
+		put("    application port-%u { protocol udp; destination-port %u; }\n", i, 9 + i);
+	put("}\naddress-book {\n");
 	for (uint32_t i = 0; i < NETWORKS; i++)
-		at += sprintf(at, "    address net-%u { prefix 10.1.%u.0/24; }\n", i, i);
+		put("    address net-%u { prefix 10.1.%u.0/24; }\n", i, i);
 	for (uint32_t i = 0; i < rules; i++) {
-		at += sprintf(at, "    address servers-%u {\n        prefix [", i);
+		put("    address servers-%u {\n        prefix [", i);
 		for (uint32_t j = 0; j < ADDRESSES; j++)
-			at += add_address(at, address_of(i, j));
-		at += sprintf(at, " ];\n    }\n");
+			put("%s", address_text(address_of(i, j)));
+		put(" ];\n    }\n");
 	}
-	at += sprintf(at, "}\npolicy {\n    from trust to untrust {\n");
+	put("}\npolicy {\n    from trust to untrust {\n");
 	for (uint32_t i = 0; i < rules; i++)
-		at += sprintf(at,
-			"        rule rule-%u {\n            match {\n                source net-%u;\n"
-			"                destination servers-%u;\n                application port-%u;\n            }\n"
-			"            then {\n                permit;\n            }\n        }\n",
+		put("        rule rule-%u {\n            match {\n                source net-%u;\n"
+		    "                destination servers-%u;\n                application port-%u;\n            }\n"
+		    "            then {\n                permit;\n            }\n        }\n",
 			i, i % NETWORKS, i, i % PORTS);
-	at += sprintf(at,
-		"        rule last { match { source any; destination any; application any; } then { permit; } }\n"
-		"    }\n}\n");
-	MUST(at < text + TEXT_ROOM);
-	return (size_t)(at - text);
+	put("        rule last { match { source any; destination any; application any; } then { permit; } }\n"
+	    "    }\n}\n");
+	return text_n;
 }
 
-static void *compile(const char *text, size_t n)
+static void *compile(size_t n)
 {
 	struct faults faults;
 	struct err e = { 0 };
@@ -105,15 +118,15 @@ static void *compile(const char *text, size_t n)
 	return block;
 }
 
-static void measure_compile(char *text)
+static void measure_compile(void)
 {
-	size_t n = text_make(text, 10);
+	size_t n = text_make(10);
 	uint32_t rules = 100000;
 
-	free(compile(text, n)); /* the context is made */
-	n = text_make(text, rules);
+	free(compile(n)); /* the context is made */
+	n = text_make(rules);
 	mono_ns began = clock_read(CLOCK_THREAD_CPUTIME_ID);
-	void *block = compile(text, n);
+	void *block = compile(n);
 	print("compile", rules, "", (double)(clock_read(CLOCK_THREAD_CPUTIME_ID) - began) / 1e9, "s");
 	print("compile", rules, ".text", (double)n / 1e6, "MB");
 	print("compile", rules, ".snapshot", ((const struct snapshot *)block)->bytes / 1e6, "MB");
@@ -136,8 +149,7 @@ static struct train train_at(struct gate *g, uint32_t slot, uint32_t flow, uint3
 		.payload_n = 36 };
 
 	snprintf(src, sizeof src, "10.1.%u.%u", rule % NETWORKS, 2 + flow % 200);
-	dst[add_address(dst, to)] = '\0';
-	s.dst = dst + 1; /* without the space */
+	snprintf(dst, sizeof dst, "%s", address_text(to) + 1); /* without the space */
 	struct train t = packet_make(&room, &s);
 	MUST(t.len <= 256);
 	t.ip = memcpy(slots[slot] + TRAIN_HEAD_ROOM, t.ip, t.len);
@@ -206,14 +218,11 @@ static bool wanted(int argc, char **argv, const char *name)
 
 int main(int argc, char **argv)
 {
-	char *text = malloc(TEXT_ROOM);
-
-	MUST(text);
 	if (wanted(argc, argv, "compile"))
-		measure_compile(text);
+		measure_compile();
 	if (wanted(argc, argv, "sessions")) {
 		for (size_t k = 0; k < COUNT_OF(sizes); k++) {
-			void *block = compile(text, text_make(text, sizes[k]));
+			void *block = compile(text_make(sizes[k]));
 			gate_init_bare(&gates[k], 2 * FLOWS);
 			gates[k].counts_only = true;
 			gate_load_block(&gates[k], block);
@@ -224,7 +233,6 @@ int main(int argc, char **argv)
 		for (size_t k = 0; k < COUNT_OF(sizes); k++)
 			gate_done(&gates[k]);
 	}
-	free(text);
 	model_done();
 	return 0;
 }

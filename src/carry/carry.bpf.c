@@ -101,6 +101,12 @@ _Static_assert(sizeof(struct l4) == 24 && __builtin_offsetof(struct l4, urgent) 
 /* What a packet changes of its connection. */
 enum step { STEP_NONE, STEP_ANSWER, STEP_RESET };
 
+/* Of TCP: as they stand in a packet, and zeros behind them. */
+struct options {
+	_Alignas(8) uint8_t b[TCP_OPTIONS_ROOM + 28];
+	uint32_t n;
+};
+
 /* What the tap has taken, for the other program on this processor. */
 struct slot {
 	uint32_t at; /* carry_place.at; 0: nothing */
@@ -111,7 +117,8 @@ struct slot {
 	uint32_t seq, ack, total;
 	uint16_t window;
 	uint8_t step, scale, scales;
-	uint8_t left; /* the checksum is left to the NIC, or a stranger wants it to look so */
+	uint8_t left;		/* the checksum is left to the NIC, or a stranger wants it to look so */
+	struct options options; /* here, since of a place on the stack the verifier follows each value */
 };
 
 MAP(head, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 1, uint32_t, struct carry_head);
@@ -377,22 +384,18 @@ static __always_inline int tcp_track(struct carry_side *from, struct carry_side 
 
 /* ---- TCP: what begins and ends a connection; fw_tcp_track() of firewall/tcp.c ---- */
 
-struct options {
-	_Alignas(8) uint8_t b[TCP_OPTIONS_ROOM + 28]; /* what is read behind its end is zero */
-	uint32_t n;
-};
-
 static __always_inline int options_load(
 	const struct __sk_buff *skb, const struct packet *p, struct options *o)
 {
-	uint32_t n = p->head_n - p->ip_n - TCP_HEADER_SIZE;
+	const uint32_t n = p->head_n - p->ip_n - TCP_HEADER_SIZE;
+	uint32_t last = n - 1;
 
 	__builtin_memset(o, 0, sizeof *o);
-	opaque(n);
 	o->n = n;
 	if (n == 0)
 		return 1;
-	return n <= TCP_OPTIONS_ROOM && load(skb, FRAME_IP + p->ip_n + TCP_HEADER_SIZE, o->b, n);
+	opaque(last); /* of which Linux 6.1 knows both bounds behind one comparison; that n is not 0 it does not remember */
+	return last < TCP_OPTIONS_ROOM && load(skb, FRAME_IP + p->ip_n + TCP_HEADER_SIZE, o->b, last + 1);
 }
 
 /* The scale and the segment size that it announces. Not when anything is not in order, or stands there twice. */
@@ -499,12 +502,12 @@ static __always_inline int tcp_steps(const struct __sk_buff *skb, struct carry_r
 {
 	const uint8_t flags = p->l4.flags & (uint8_t)~(TCP_ECE | TCP_CWR);
 	const uint32_t tcp = number(&r->tcp);
-	struct options o;
+	struct options *o = &slot->options;
 
-	if (p->total != p->head_n || skb->gso_size || !options_load(skb, p, &o))
+	if (p->total != p->head_n || skb->gso_size || !options_load(skb, p, o))
 		return 0;
 	if (flags == (TCP_SYN | TCP_ACK)) {
-		if (tcp != CARRY_TCP_SYN_SENT || d != 1 || !tcp_answers(r, p, &o, slot))
+		if (tcp != CARRY_TCP_SYN_SENT || d != 1 || !tcp_answers(r, p, o, slot))
 			return 0;
 	} else {
 		if ((flags & ~TCP_ACK) != TCP_RST ||
@@ -516,7 +519,7 @@ static __always_inline int tcp_steps(const struct __sk_buff *skb, struct carry_r
 	slot->ack = NET32(p->l4.ack);
 	slot->window = NET16(p->l4.window);
 	slot->total = p->total;
-	return checksum_is_plausible(p, &o, slot);
+	return checksum_is_plausible(p, o, slot);
 }
 
 static __always_inline void note(uint32_t at, const struct carry_record *r)
