@@ -117,8 +117,9 @@ struct slot {
 	uint32_t seq, ack, total;
 	uint16_t window;
 	uint8_t step, scale, scales;
-	uint8_t left;		/* the checksum is left to the NIC, or a stranger wants it to look so */
-	struct options options; /* here, since of a place on the stack the verifier follows each value */
+	uint8_t left; /* the checksum is left to the NIC, or a stranger wants it to look so */
+	/* Not on the stack, which has 512 octets, and where the verifier follows each value. */
+	struct options options;
 };
 
 MAP(head, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 1, uint32_t, struct carry_head);
@@ -384,18 +385,18 @@ static __always_inline int tcp_track(struct carry_side *from, struct carry_side 
 
 /* ---- TCP: what begins and ends a connection; fw_tcp_track() of firewall/tcp.c ---- */
 
+/* By fours: Linux 6.1 follows a length that is not constant through all that it was computed of. */
 static __always_inline int options_load(
 	const struct __sk_buff *skb, const struct packet *p, struct options *o)
 {
 	const uint32_t n = p->head_n - p->ip_n - TCP_HEADER_SIZE;
-	uint32_t last = n - 1;
 
 	__builtin_memset(o, 0, sizeof *o);
 	o->n = n;
-	if (n == 0)
-		return 1;
-	opaque(last); /* of which Linux 6.1 knows both bounds behind one comparison; that n is not 0 it does not remember */
-	return last < TCP_OPTIONS_ROOM && load(skb, FRAME_IP + p->ip_n + TCP_HEADER_SIZE, o->b, last + 1);
+	for (uint32_t i = 0; i < TCP_OPTIONS_ROOM && i < n; i += 4)
+		if (!load(skb, FRAME_IP + p->ip_n + TCP_HEADER_SIZE + i, o->b + i, 4))
+			return 0;
+	return n <= TCP_OPTIONS_ROOM;
 }
 
 /* The scale and the segment size that it announces. Not when anything is not in order, or stands there twice. */
@@ -425,6 +426,7 @@ static __always_inline int options_read(const struct options *o, struct announce
 {
 	uint32_t at = 0, bad = 0, mss_seen = 0, scale_seen = 0, mss = 0, scale = 0;
 
+	NOT_UNROLLED
 	for (uint32_t i = 0; i < TCP_OPTIONS_READ; i++) {
 		opaque(at);
 		const uint8_t *b = &o->b[at & 63];
@@ -461,6 +463,7 @@ static __always_inline int checksum_is_plausible(
 	sum += (uint64_t)NET32((uint32_t)IP_TCP) + NET32(p->total - p->ip_n);
 	slot->left = p->l4.tcp_csum == fold(sum);
 	sum += sum16(b) + word(b + 16);
+	NOT_UNROLLED
 	for (uint32_t i = 0; i < TCP_OPTIONS_ROOM; i += 4)
 		sum += word(o->b + i);
 	return slot->left || fold(sum) == 0xffff;
@@ -497,12 +500,15 @@ static __always_inline int tcp_resets(
 }
 
 /* What changes the connection, by the second program. */
-static __always_inline int tcp_steps(const struct __sk_buff *skb, struct carry_record *r, uint32_t d,
+VERIFIED_ALONE int tcp_steps(const struct __sk_buff *skb, struct carry_record *r, uint32_t d,
 	const struct packet *p, struct slot *slot)
 {
+	if (!r || !p || !slot)
+		return 0;
 	const uint8_t flags = p->l4.flags & (uint8_t)~(TCP_ECE | TCP_CWR);
 	const uint32_t tcp = number(&r->tcp);
 	struct options *o = &slot->options;
+	d &= 1;
 
 	if (p->total != p->head_n || skb->gso_size || !options_load(skb, p, o))
 		return 0;
@@ -637,11 +643,11 @@ static __always_inline int is_sealed(const struct __sk_buff *skb, const struct f
 	       port == NET16(IPSEC_PORT);
 }
 
-static __always_inline int sealed_for_host(const struct __sk_buff *skb, const struct frame *f)
+VERIFIED_ALONE int sealed_for_host(const struct __sk_buff *skb, const struct frame *f)
 {
 	const struct carry_host *h = only(&host);
 
-	if (!h || !is_sealed(skb, f))
+	if (!h || !f || !is_sealed(skb, f))
 		return 0;
 	for (uint32_t i = 0; i < CARRY_LINKS_MAX && i < h->links_n; i++)
 		if (h->link[i] == skb->ifindex)

@@ -34,7 +34,17 @@
 /* The compiler does not know the value: what is compared is what the verifier then knows the bounds of. */
 #define opaque(number) __asm__ volatile("" : "+r"(number))
 
+/* A function that the verifier looks at once, and not behind each way that leads to it. It knows nothing of the arguments but
+ * that a pointer is to its type or NULL. */
+#define VERIFIED_ALONE __attribute__((noinline))
+
+/* A loop that would take too much of the stack, of which a program and what it calls have 512 octets. */
+#define NOT_UNROLLED _Pragma("clang loop unroll(disable)")
+
 #else
+
+#define VERIFIED_ALONE static
+#define NOT_UNROLLED
 
 #define opaque(number) (void)(number)
 #define SEC(name)

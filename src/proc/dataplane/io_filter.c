@@ -163,14 +163,28 @@ static void host_write(const struct worker *w, struct carry_host *h)
 	__atomic_store_n(&h->links_n, n, __ATOMIC_RELEASE);
 }
 
+static void attach(const struct link_io *l, struct program *p)
+{
+	struct sock_fprog program = { (unsigned short)p->n, p->code };
+
+	if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+		log_error("attach the socket filter of interface %s: %m", l->name);
+}
+
 static void tap_attach(const struct worker *w, struct link_io *l)
 {
 	int tap = w->dataplane->carry.tap;
+	struct program p;
 
 	if (l->tapped)
 		return;
 	l->tapped = true;
 	l->filter_n = 0;
+	/* While one replaces another the kernel counts both. Where the limit is 20480 octets (net.core.optmem_max before Linux 6.7)
+	 * the tap of the process before would leave no room for ours. */
+	leave_out_own(&p);
+	verdict(&p, KEEP_ALL);
+	attach(l, &p);
 	if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_BPF, &tap, sizeof tap) < 0)
 		log_error("attach the tap of carried sessions to interface %s: %m", l->name);
 }
@@ -190,9 +204,7 @@ static void filter_attach(const struct worker *w, struct link_io *l)
 	memcpy(l->filter, p.code, bytes);
 	l->filter_n = p.n;
 	l->tapped = false;
-	struct sock_fprog program = { (unsigned short)p.n, p.code };
-	if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
-		log_error("attach the socket filter of interface %s: %m", l->name);
+	attach(l, &p);
 }
 
 void filters_refresh(struct worker *w)
