@@ -20,14 +20,14 @@
  * two seconds after its last beat, and sends to no interface that the supervisor has not entered in `links`.
  */
 #include "carry/kernel.h"
+#include "carry/options.h"
 #include "wire/ip.h"
 
-#define KEEP_ALL	 (-1) /* as many octets as there are */
-#define IPSEC_PORT	 4500
-#define PACKET_IS_OUR	 0 /* PACKET_HOST: sent to the interface's own link address */
-#define PACKET_IS_SENT	 4 /* PACKET_OUTGOING */
-#define TCP_OPTIONS_READ 8 /* of a SYN+ACK; one with more is the data plane's */
-#define RETRIES		 2 /* of a compare-and-exchange; then another processor has advanced the number */
+#define KEEP_ALL       (-1) /* as many octets as there are */
+#define IPSEC_PORT     4500
+#define PACKET_IS_OUR  0 /* PACKET_HOST: sent to the interface's own link address */
+#define PACKET_IS_SENT 4 /* PACKET_OUTGOING */
+#define RETRIES	       2 /* of a compare-and-exchange; then another processor has advanced the number */
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define NET16(v) __builtin_bswap16(v)
@@ -82,8 +82,7 @@ struct l4 {
 #define FRAME_V4 (FRAME_IP + IP4_HEADER_SIZE)
 #define FRAME_V6 (FRAME_IP + IP6_HEADER_SIZE)
 
-#define TCP_OPTIONS_ROOM 40
-#define NOT_POSSIBLE	 (-22) /* EINVAL */
+#define NOT_POSSIBLE (-22) /* EINVAL */
 
 struct packet {
 	struct frame f;
@@ -100,12 +99,6 @@ _Static_assert(sizeof(struct l4) == 24 && __builtin_offsetof(struct l4, urgent) 
 
 /* What a packet changes of its connection. */
 enum step { STEP_NONE, STEP_ANSWER, STEP_RESET };
-
-/* Of TCP: as they stand in a packet, and zeros behind them. */
-struct options {
-	_Alignas(8) uint8_t b[TCP_OPTIONS_ROOM + 28];
-	uint32_t n;
-};
 
 /* What the tap has taken, for the other program on this processor. */
 struct slot {
@@ -397,56 +390,6 @@ static __always_inline int options_load(
 		if (!load(skb, FRAME_IP + p->ip_n + TCP_HEADER_SIZE + i, o->b + i, 4))
 			return 0;
 	return n <= TCP_OPTIONS_ROOM;
-}
-
-/* The scale and the segment size that it announces. Not when anything is not in order, or stands there twice. */
-struct announced {
-	uint32_t mss, scale, scales;
-};
-
-/* All bits, or none. */
-static __always_inline uint32_t equal_mask(uint32_t a, uint32_t b)
-{
-	uint32_t differs = a ^ b;
-
-	opaque(differs);
-	return ((differs | -differs) >> 31) - 1;
-}
-
-static __always_inline uint32_t less_mask(uint32_t a, uint32_t b)
-{
-	uint32_t less = a - b;
-
-	opaque(less);
-	return -(less >> 31);
-}
-
-/* Without a branch, as place_find(): the verifier follows each way through all that comes after it. */
-static __always_inline int options_read(const struct options *o, struct announced *ret)
-{
-	uint32_t at = 0, bad = 0, mss_seen = 0, scale_seen = 0, mss = 0, scale = 0;
-
-	NOT_UNROLLED
-	for (uint32_t i = 0; i < TCP_OPTIONS_READ; i++) {
-		opaque(at);
-		const uint8_t *b = &o->b[at & 63];
-		const uint32_t end = equal_mask(b[0], 0) | ~less_mask(at, o->n);
-		const uint32_t nop = ~end & equal_mask(b[0], 1);
-		const uint32_t is_mss = ~end & equal_mask(b[0], TCP_OPTION_MSS),
-			       is_scale = ~end & equal_mask(b[0], TCP_OPTION_WINDOW_SCALE);
-		const uint32_t n = (b[1] & ~(end | nop)) | (nop & 1) | (end & TCP_OPTIONS_ROOM);
-		bad |= ~(nop | end) & less_mask(n, 2);
-		bad |= ~end & less_mask(o->n, at + n);
-		bad |= is_mss & (mss_seen | ~equal_mask(n, 4));
-		bad |= is_scale & (scale_seen | ~equal_mask(n, 3));
-		mss_seen |= is_mss;
-		scale_seen |= is_scale;
-		mss |= is_mss & ((uint32_t)b[2] << 8 | b[3]);
-		scale |= is_scale & b[2];
-		at += n;
-	}
-	*ret = (struct announced){ mss, scale < CARRY_SCALE_MAX ? scale : CARRY_SCALE_MAX, scale_seen & 1 };
-	return !bad && at >= o->n;
 }
 
 /*
