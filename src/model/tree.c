@@ -18,7 +18,8 @@ struct place tree_place(const struct lyd_node *node)
 	return tree_own_place(node);
 }
 
-static enum rc fault(struct faults *f, struct place at, const char *fmt, va_list args)
+static __attribute__((format(printf, 3, 0))) enum rc fault(
+	struct faults *f, struct place at, const char *fmt, va_list args)
 {
 	char text[ERR_TEXT_MAX];
 
