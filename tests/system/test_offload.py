@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import signal
+import struct
 import time
 
 import pytest
@@ -158,20 +159,30 @@ def test_a_killed_supervisor_leaves_nothing_that_forwards(lab):
     assert new != old
 
 
-def test_without_the_programs(lab):
+def other_version(octets):
+    """The object with half as many records: the number of elements of an array of BTF (kind 3), as libbpf reads `max_entries`."""
+    array = re.compile(rb"(\0{4}\0\0\0\x03\0{4}.{8})" + re.escape(struct.pack("<I", 65536)), re.DOTALL)
+    found, n = array.subn(rb"\g<1>" + struct.pack("<I", 32768), octets)
+    assert n == 1
+    return found
+
+
+@pytest.mark.parametrize("change, reason", [(lambda octets: octets[:1000], "open carry.bpf.o"),
+                                            (other_version, "carry.bpf.o, which is not of this version")], ids=["damaged", "of another version"])
+def test_without_the_programs(lab, change, reason):
     """As where the kernel does not take them: everything works, and the reason is told. The orderly end leaves no program."""
     lab.daemons["hq"].terminate()
     lab.daemons["hq"].wait(10)
     assert not programs(lab, "lan0") and not programs(lab, "wan0")
     file = lab.state / "bin/carry.bpf.o"
     octets = file.read_bytes()
-    file.write_bytes(octets[:1000])
+    file.write_bytes(change(octets))
     try:
         lab.start_gateway("hq")
         with UdpStream(lab, "host-a", "web", WEB) as udp:
             udp.wait_flowing()
             wait_for(lambda: status(lab)["state"] == "not available", 10, "the object to be refused")
-            assert "carry.bpf.o" in status(lab)["reason"]
+            assert reason in status(lab)["reason"]
             assert not is_carried(lab)
     finally:
         file.write_bytes(octets)

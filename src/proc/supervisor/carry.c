@@ -87,6 +87,28 @@ static void parts_give(struct supervisor *s)
 	}
 }
 
+/* Is its memory that of layout.h? A file of another version is not used. */
+static bool is_of_this_version(const struct bpf_object *o)
+{
+	static const struct {
+		size_t value;
+		uint32_t entries;
+	} maps[CARRY_MAPS] = {
+		[CARRY_PART_HEAD] = { sizeof(struct carry_head), 1 },
+		[CARRY_PART_BUCKETS] = { sizeof(struct carry_bucket), CARRY_BUCKETS },
+		[CARRY_PART_RECORDS] = { sizeof(struct carry_record), CARRY_RECORDS_MAX },
+		[CARRY_PART_HOST] = { sizeof(struct carry_host), 1 },
+	};
+
+	for (int part = 0; part < CARRY_MAPS; part++) {
+		const struct bpf_map *m = bpf_object__find_map_by_name(o, parts[part]);
+		if (!m || bpf_map__value_size(m) != maps[part].value ||
+			bpf_map__max_entries(m) != maps[part].entries)
+			return false;
+	}
+	return true;
+}
+
 static struct bpf_object *object_open(int file)
 {
 	struct stat st;
@@ -114,6 +136,12 @@ static void load(struct supervisor *s)
 	c->object = object_open(c->file);
 	if (!c->object) {
 		unavailable(c, "open " CARRY_FILE, errno);
+		return;
+	}
+	if (!is_of_this_version(c->object)) {
+		unavailable(c,
+			"read " CARRY_FILE ", which is not of this version: install all files of one build",
+			EINVAL);
 		return;
 	}
 	int r = bpf_object__load(c->object);
