@@ -107,7 +107,10 @@ class Floods(TwoSites):
         """Branch has no IKE SA, and establishes one."""
         branch = self["branch"]
         branch.run(["plaingate", "ike", "terminate", "hq"], timeout=BOUND)
-        wait_for(lambda: not self.tunnel_up(["branch"]), BOUND, "the old tunnel to end")
+        try:  # is not measured
+            wait_for(lambda: not self.tunnel_up(["branch"]), 3 * BOUND, "the old tunnel to end")
+        except LabError as error:
+            raise LabError(f"{error}; branch: {self.log_end('branch')}; hq: {self.log_end('hq')}; hq has {self.show('hq', 'ike')}") from error
         began = time.monotonic()
         branch.run(["plaingate", "ike", "initiate", "hq"], timeout=BOUND)
         wait_for(lambda: self.tunnel_up(["branch"]), BOUND, "the tunnel", pause=0.01)
