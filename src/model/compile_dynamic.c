@@ -106,11 +106,8 @@ static enum rc feed_source(struct compiler *c, const struct lyd_node *node, stru
 			d->url);
 	if (tree_child(c->m, node, "authorities"))
 		snprintf(d->authorities, sizeof d->authorities, "%s", tree_value(node, "authorities"));
-	for (size_t i = 0; key && i < sizeof d->server_key; i++) {
-		const char *hex = lyd_get_value(key);
-		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
-		d->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
-	}
+	if (key)
+		tree_hex(key, d->server_key, sizeof d->server_key);
 	return RC_OK;
 }
 

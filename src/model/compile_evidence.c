@@ -24,18 +24,12 @@ static const char *key_of(const char *vkey)
 	return id ? id + sizeof "+01234567+" - 1 : vkey;
 }
 
-/* YANG has seen to the digits. */
 static enum rc server_key(
 	struct compiler *c, const struct lyd_node *leaf, const struct url *u, struct snap_witness *ret)
 {
-	const char *hex = lyd_get_value(leaf);
-
 	if (!u->tls)
 		return tree_fault(c->faults, leaf, "server-key needs an https url, and this one is http");
-	for (size_t i = 0; i < sizeof ret->server_key; i++) {
-		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
-		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
-	}
+	tree_hex(leaf, ret->server_key, sizeof ret->server_key);
 	return RC_OK;
 }
 

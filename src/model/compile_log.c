@@ -43,11 +43,8 @@ static enum rc stream_tls(struct compiler *c, const struct lyd_node *node, struc
 		snprintf(ret->server_name, sizeof ret->server_name, "%s", tree_value(node, "server-name"));
 	if (tree_child(c->m, node, "authorities"))
 		snprintf(ret->authorities, sizeof ret->authorities, "%s", tree_value(node, "authorities"));
-	for (size_t i = 0; key && i < sizeof ret->server_key; i++) {
-		const char *hex = lyd_get_value(key);
-		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
-		ret->server_key[i] = (uint8_t)strtoul(pair, NULL, 16);
-	}
+	if (key)
+		tree_hex(key, ret->server_key, sizeof ret->server_key);
 	return RC_OK;
 }
 

@@ -151,7 +151,7 @@ struct fill {
 	bool failed;
 };
 
-static bool has_dynamic(const struct snapshot *s, struct span span)
+bool dynamic_in(const struct snapshot *s, struct span span)
 {
 	for (; span.count > 0 && range_is_wildcard(&snap_ranges(s)[span.first + span.count - 1]);
 		span.count--)
@@ -204,7 +204,7 @@ static void span_fill(struct fill *f, struct span *span)
 {
 	struct span was = *span;
 
-	if (f->failed || !has_dynamic(f->base, was))
+	if (f->failed || !dynamic_in(f->base, was))
 		return;
 	struct span *made = &f->made[was.first];
 	/* Two spans that begin at the same place are the same: those of one object. */

@@ -44,6 +44,9 @@ void dynamic_sets_done(struct dynamic_sets *x);
 /* The set for this record, which may be of another configuration; NULL: nothing is known (for tests: what a span stands for). */
 const struct span *dynamic_set_of(const struct dynamic_sets *x, const struct snap_dynamic *d);
 
+/* Is an address among these whose ranges change without a commit? Then it may be any, one day. */
+bool dynamic_in(const struct snapshot *s, struct span span);
+
 /* Sorted, IPv4 first; overlapping and adjacent ones joined, wildcards last. Returns how many are left. */
 uint32_t ranges_join(struct ip_range *r, uint32_t n);
 

@@ -8,6 +8,8 @@
  */
 #include "model/shadow.h"
 
+#include "model/dynamic.h"
+
 #include "base/bytes.h"
 
 #include <stdio.h>
@@ -219,20 +221,11 @@ static void services_without(
 
 /* ---- one rule ---- */
 
-/* It may have any address one day. */
-static bool has_dynamic(const struct snapshot *s, struct span span)
-{
-	for (uint32_t n = span.count; n > 0 && range_is_wildcard(&snap_ranges(s)[span.first + n - 1]); n--)
-		if (range_is_dynamic(&snap_ranges(s)[span.first + n - 1]))
-			return true;
-	return false;
-}
-
 static void addrs_of(struct work *w, struct span span, uint8_t family, struct addrs *ret)
 {
 	const struct ip_range *r = snap_ranges(w->s) + span.first;
 	const struct ip_addr least = addr_least(family), greatest = addr_greatest(family);
-	bool any = span.count == 0 || has_dynamic(w->s, span);
+	bool any = span.count == 0 || dynamic_in(w->s, span);
 
 	*ret = (struct addrs){ 0 };
 	if (any)
@@ -422,7 +415,7 @@ static const struct ip_addr *first_of(const struct snapshot *s, struct span span
 		[ADDR_V4] = { .family = ADDR_V4 }, [ADDR_V6] = { .family = ADDR_V6 }
 	};
 
-	if (span.count == 0 || has_dynamic(s, span))
+	if (span.count == 0 || dynamic_in(s, span))
 		return &any[family];
 	for (uint32_t i = 0; i < span.count; i++)
 		if (r[i].first.family == family)

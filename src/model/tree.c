@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/schema.h"
@@ -176,4 +177,14 @@ const char *tree_value(const struct lyd_node *parent, const char *name)
 struct lyd_node *tree_next(const struct lyd_node *node)
 {
 	return node->next && node->next->schema == node->schema ? node->next : NULL;
+}
+
+void tree_hex(const struct lyd_node *leaf, uint8_t *to, size_t n)
+{
+	const char *hex = lyd_get_value(leaf);
+
+	for (size_t i = 0; i < n; i++) {
+		const char pair[3] = { hex[2 * i], hex[2 * i + 1] };
+		to[i] = (uint8_t)strtoul(pair, NULL, 16);
+	}
 }

@@ -90,6 +90,8 @@ char *tree_words(char *ret_text, const struct lyd_node *node);
 struct lyd_node *tree_child(const struct model *m, const struct lyd_node *parent, const char *name);
 /* Value of a leaf child, or NULL when it is not given (defaults are). */
 const char *tree_value(const struct lyd_node *parent, const char *name);
+/* The octets that the leaf's value has as hexadecimal digits, 2 * n of them, as the schema demands. */
+void tree_hex(const struct lyd_node *leaf, uint8_t *to, size_t n);
 /* Children of that name in order: first one, then next. */
 struct lyd_node *tree_next(const struct lyd_node *node);
 

@@ -231,7 +231,7 @@ void filter_rules_from(struct tw *t, const struct snapshot *snap, const struct s
 	}
 }
 
-static void queries_not(struct tw *t, bool v4)
+void filter_queries(struct tw *t, bool v4)
 {
 	static const struct {
 		bool v4;
@@ -243,13 +243,18 @@ static void queries_not(struct tw *t, bool v4)
 	};
 	bool any = false;
 
-	tw_say(t, "\t\t%s type != { ", v4 ? "icmp" : "icmpv6");
 	for (uint32_t i = 0; i < COUNT_OF(queries); i++) {
 		if (queries[i].v4 != v4)
 			continue;
 		tw_say(t, "%s%u", any ? ", " : "", queries[i].type);
 		any = true;
 	}
+}
+
+static void queries_not(struct tw *t, bool v4)
+{
+	tw_say(t, "\t\t%s type != { ", v4 ? "icmp" : "icmpv6");
+	filter_queries(t, v4);
 	tw_say(t, " } accept\n");
 }
 

@@ -26,5 +26,7 @@ void filter_rules_limits(struct tw *t, const struct snapshot *snap, const struct
 /* The chains of zones with rules from the gateway itself, and what stands before the jumps to them: what is not asked. */
 void filter_rules_from(struct tw *t, const struct snapshot *snap, const struct self_rules *self);
 void filter_rules_output(struct tw *t, const struct self_rules *self);
+/* Types of ICMP or ICMPv6 that begin sessions, with commas between them. */
+void filter_queries(struct tw *t, bool v4);
 
 #endif

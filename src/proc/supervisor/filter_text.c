@@ -63,27 +63,6 @@ static void ranges_say(struct tw *t, const struct snapshot *snap, const struct s
 	tw_say(t, " } ");
 }
 
-/* Of ICMP, only queries are translated. */
-static void queries_say(struct tw *t, bool v4)
-{
-	static const struct {
-		bool v4;
-		uint8_t type;
-	} queries[] = {
-#define Q(is4, query, answer, at, name) { is4, query },
-		ICMP_QUERIES(Q)
-#undef Q
-	};
-	bool any = false;
-
-	for (uint32_t i = 0; i < COUNT_OF(queries); i++) {
-		if (queries[i].v4 != v4)
-			continue;
-		tw_say(t, "%s%u", any ? ", " : "", queries[i].type);
-		any = true;
-	}
-}
-
 static void taken_service(struct tw *t, const struct snap_service *v)
 {
 	const char *name = v->proto == 6     ? "tcp"
@@ -97,7 +76,7 @@ static void taken_service(struct tw *t, const struct snap_service *v)
 			v->dst_first, v->dst_last);
 	else if (v->proto == 1 || v->proto == 58) {
 		tw_say(t, "%s type { ", name);
-		queries_say(t, v->proto == 1);
+		filter_queries(t, v->proto == 1); /* of ICMP, only queries are translated */
 		tw_say(t, " } %s type %u-%u ", name, MIN_OF(v->dst_first, 255u), MIN_OF(v->dst_last, 255u));
 	} else if (v->proto)
 		tw_say(t, "meta l4proto %u ", v->proto);
