@@ -183,18 +183,18 @@ def test_a_stranger_with_a_policy_file(lab):
 
 
 def next_challenge(lab):
-    """The keeper restarts, and with it the batches of ephemeral keys: (seconds from the batch to its challenge, what the challenge came
+    """The keeper restarts, and with it the batches of ephemeral keys: (seconds from its first batch to the challenge, what the challenge came
     from). Everything that the challenge picks is disclosed then."""
-    def of_type(type_):
-        return [e for e in ledger_entries(lab, "hq") if e["type"] == type_]
+    def of_type(type_, **body):
+        return [e for e in ledger_entries(lab, "hq") if e["type"] == type_ and body.items() <= e["body"].items()]
 
-    before = len(of_type("leaf_challenge"))
+    # A keeper's first batch follows none; the old one may die amid its next batch, whose challenge is then the last that is heard of it.
+    before = len(of_type("leaf_batch", previous=""))
     os.kill(processes(lab, "hq")["keeper"][0], signal.SIGKILL)
-    wait_for(lambda: len(of_type("leaf_challenge")) > before, 20, "the next batch's challenge")
-    challenge = of_type("leaf_challenge")[before]
-    root = challenge["body"]["batch"]
-    wait_for(lambda: sum(e["body"]["batch"] == root for e in of_type("leaves_opened")) == 2, 10, "64 leaves in two entries")
-    batch = next(e for e in of_type("leaf_batch") if e["body"]["root"] == root)
+    batch = wait_for(lambda: of_type("leaf_batch", previous="")[before:], 20, "the next keeper's first batch")[0]
+    root = batch["body"]["root"]
+    challenge = wait_for(lambda: of_type("leaf_challenge", batch=root), 20, "that batch's challenge")[0]
+    wait_for(lambda: len(of_type("leaves_opened", batch=root)) == 2, 10, "64 leaves in two entries")
     return entry_time(challenge) - entry_time(batch), challenge["body"]["attestation"]
 
 
