@@ -218,6 +218,8 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	tunnel_touch(c, ch->tunnel);
 	ike_log(c, false, "tunnel %s: child SA %08x established", tunnel_config(c, ch->tunnel)->name,
 		ch->spi_in);
+	if (ch->terminated)
+		child_want_delete(c, sa, ch, IKE_TERMINATED);
 }
 
 static void ask_remove(struct ike *c, struct ike_sa *sa, struct child_sa *ch)

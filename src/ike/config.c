@@ -189,7 +189,10 @@ static void tunnels_new(struct ike *c, const struct tunnel *old, const struct re
 
 		if (!t)
 			continue;
-		t->want = old[i].want;
+		/* What was wanted because of `start always` alone ends with that. */
+		t->want = old[i].want &&
+			  (old[i].orphan != 0 || snap_peers(to->old)[snap_tunnels(to->old)[i].peer].start !=
+							 PEER_START_ALWAYS);
 		t->held = old[i].held;
 		t->orphan = old[i].orphan;
 		t->orphan_until = old[i].orphan_until;

@@ -93,6 +93,10 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		own_exchange_done(c, sa); /* the peer has rekeyed or deleted it meanwhile */
 		return;
 	}
+	if (st->task == TASK_CHILD_NEW && c->tunnels[st->tunnel].held) {
+		create_failed(c, sa, st, IKE_TERMINATED, IKE_REKEY_RETRY_S * 1000);
+		return;
+	}
 	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	o = message_begin_request(c, sa, EX_CREATE_CHILD_SA);
 	if (old) {

@@ -155,6 +155,30 @@ void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
 	}
 }
 
+/*
+ * By an administrator, in whatever state it is. One that the peer may take for established as soon as it has our IKE_AUTH is closed when it is
+ * established here: ended at once, it would stay with the peer.
+ */
+void sa_terminate(struct ike *c, struct ike_sa *sa, const char *reason)
+{
+	sa->terminated = true;
+	switch (sa->state) {
+	case ST_KEYS_OWN:
+	case ST_INIT_SENT:
+	case ST_UP:
+		sa_close(c, sa, reason);
+		break;
+	case ST_AUTH_SENT:
+	case ST_AUTH_WAIT: /* and authenticated: it is in the peer's list */
+		snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+		sa->want_delete = true;
+		break;
+	default: /* it ends already, or comes from one that is terminated as well */
+		break;
+	}
+	sa_touch(c, sa);
+}
+
 /* ---- too many with one peer ---- */
 
 static bool peer_has_room(const struct ike *c, const struct ike_peer *p)

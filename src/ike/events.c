@@ -100,6 +100,14 @@ void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage)
 
 /* ---- orders ---- */
 
+/* The tunnel's first child SA comes with an IKE SA that we are making for it. */
+static void end_attempts(struct ike *c, uint32_t tunnel)
+{
+	LIST_FOR_SAFE (struct ike_sa, sa, after, &peer_entry(c, tunnel_config(c, tunnel)->peer)->sas, of_peer)
+		if (sa->initiator && sa->state < ST_LARVAL && sa->first_tunnel == tunnel)
+			sa_terminate(c, sa, IKE_TERMINATED);
+}
+
 static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
@@ -115,17 +123,19 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 		return true;
 	}
 	if (order == IKE_ORDER_TERMINATE) {
+		end_attempts(c, tunnel);
 		t->held = true;
 		t->want = snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_ALWAYS;
-		snprintf(t->reason, sizeof t->reason, "terminated by an administrator");
+		snprintf(t->reason, sizeof t->reason, "%s", IKE_TERMINATED);
 	}
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
+		ch->terminated |= order == IKE_ORDER_TERMINATE && ch->state == CH_LARVAL;
 		if (ch->state != CH_UP)
 			continue;
 		if (order == IKE_ORDER_REKEY_CHILD)
 			ch->want_rekey = true;
 		else
-			child_want_delete(c, ch->sa, ch, "terminated by an administrator");
+			child_want_delete(c, ch->sa, ch, IKE_TERMINATED);
 		child_changed(c, ch);
 		done = true;
 	}
@@ -136,13 +146,13 @@ static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer)
 {
 	bool done = false;
 
-	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer) {
+	LIST_FOR_SAFE (struct ike_sa, sa, after, &peer_entry(c, peer)->sas, of_peer) {
+		if (order == IKE_ORDER_TERMINATE)
+			sa_terminate(c, sa, IKE_TERMINATED);
 		if (sa->state != ST_UP)
 			continue;
 		if (order == IKE_ORDER_REKEY_IKE)
 			sa->want_rekey = true;
-		else if (order == IKE_ORDER_TERMINATE)
-			sa_close(c, sa, "terminated by an administrator");
 		sa_touch(c, sa);
 		done = true;
 	}

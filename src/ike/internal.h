@@ -283,6 +283,8 @@ void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...) __attribute
 /* The same, but for a while it repeats its last response to a peer that did not get it. */
 void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason);
 void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a delete to the peer */
+#define IKE_TERMINATED "terminated by an administrator"
+void sa_terminate(struct ike *c, struct ike_sa *sa, const char *reason); /* also while it is being made */
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
 /* Room for one more half-open IKE SA, at the oldest one's expense; false: there is none. */
 bool sa_half_open_room(struct ike *c);

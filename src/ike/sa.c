@@ -90,7 +90,8 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 
 	assert(sa->state == ST_UP);
 	sa->since = sa->heard_at = c->now;
-	sa->reason[0] = '\0'; /* of an earlier attempt with this SA */
+	if (!sa->want_delete)	      /* which its reason is for */
+		sa->reason[0] = '\0'; /* of an earlier attempt with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
 	sa->expire_at =
 		c->now + (p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S) * NS_PER_S / 1000 * IKE_SA_EXPIRE;

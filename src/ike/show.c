@@ -37,7 +37,7 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	jw_str(&w, "peer", sa_peer_name(c, sa));
 	show_children(c, &w, sa);
 	/* A delete waits for the answer to the request before it. */
-	jw_str(&w, "state", ike_state_text(sa->state == ST_UP && sa->want_delete ? ST_CLOSING : sa->state));
+	jw_str(&w, "state", ike_state_text(sa->want_delete ? ST_CLOSING : sa->state));
 	jw_str(&w, "local", endpoint_text(endpoint, &sa->local));
 	jw_str(&w, "remote", endpoint_text(endpoint, &sa->remote));
 	jw_str(&w, "role", sa->initiator ? "initiator" : "responder");

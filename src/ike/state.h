@@ -93,6 +93,7 @@ struct child_sa {
 	bool takes_over;    /* another one of its tunnel ends: to be activated when the event is over */
 	bool compare;	    /* came up or changed: look for redundant ones when the event is over */
 	bool deleted_early; /* by the peer, before it was installed here */
+	bool terminated;    /* by an administrator, before it was installed here: deleted when it is up */
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
 	struct endpoint remote; /* where the data plane sends to */
@@ -235,6 +236,7 @@ struct ike_sa {
 	struct blob peer_messages_begun[IKE_PEER_MESSAGE_COUNT];
 
 	bool want_delete, want_rekey, want_dpd;
+	bool terminated;	/* by an administrator: what it is rekeyed to meanwhile ends as well */
 	bool doubted;		/* the peer has made another one: fewer retransmissions; liveness.c */
 	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
