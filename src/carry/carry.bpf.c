@@ -12,8 +12,8 @@
  *
  * Everything that is not certain is the data plane's: other packets than of TCP and answered UDP, with options,
  * extension headers, fragments, outside of TCP's windows, too large for the way, with a hop limit that ends here. Of those that
- * begin and end a connection the plain answer to its SYN and an exact reset are taken; what they change is written by the
- * second program, and the data plane finds a note of it. What is forwarded here is forwarded as the pipeline would forward it:
+ * begin and end a connection the plain answer to its SYN, FINs without data and an exact reset are taken; what they change is written
+ * by the second program, and the data plane finds a note of it. What is forwarded here is forwarded as the pipeline would forward it:
  * tests/unit/carry compares them.
  *
  * What the data plane's process writes into the maps cannot lead outside of them (the verifier proves it), carries nothing
@@ -141,7 +141,7 @@ static __always_inline int carried(const struct __sk_buff *skb, const struct pac
 	if (p->proto == IP_TCP && !tcp_takes(skb, r, at, p, slot))
 		return 0;
 	slot->now = now;
-	if (slot->step == STEP_NONE)
+	if (slot->step == STEP_NONE || slot->step == STEP_LAST)
 		count(skb, p, &r->count[d], now);
 	slot->interface = skb->ifindex;
 	slot->length = skb->len;

@@ -372,15 +372,24 @@ static void advance(uint32_t *number, uint32_t to)
 			break;
 }
 
+/* Each side may have learned of another FIN. */
+static uint32_t further(uint32_t is, uint32_t to)
+{
+	if (is < CARRY_TCP_ESTABLISHED || to < CARRY_TCP_ESTABLISHED)
+		return is > to ? is : to;
+	return ((is > to ? is : to) & ~CARRY_FINS) | carry_fins(is | to);
+}
+
 void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2], enum carry_tcp tcp)
 {
 	struct carry_record *r = record_of(c, link);
-	uint32_t is = CARRY_TCP_SYN_RECEIVED;
+	uint32_t is = __atomic_load_n(&r->tcp, __ATOMIC_RELAXED);
 
-	if (__atomic_load_n(&r->tcp, __ATOMIC_RELAXED) < CARRY_TCP_SYN_RECEIVED)
+	if (is < CARRY_TCP_SYN_RECEIVED)
 		return; /* the answer brings the numbers */
-	if (tcp == CARRY_TCP_ESTABLISHED)
-		__atomic_compare_exchange_n(&r->tcp, &is, tcp, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	while (further(is, tcp) != is && !__atomic_compare_exchange_n(&r->tcp, &is, further(is, tcp), false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+	}
 	if (r->opening)
 		opening_set(c, r, is_opening(tcp));
 

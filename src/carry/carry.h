@@ -66,7 +66,7 @@ struct carry_passed {
 	enum carry_tcp tcp; /* CARRY_TCP_SYN_SENT: the sides are as they were placed */
 };
 void carry_take(struct carry *c, uint32_t link, struct carry_passed *ret_passed);
-/* These numbers, where they are further than the record's; and the state, of one that is answered. */
+/* These numbers and this state, where they are further than the record's; nothing of one that is not answered. */
 void carry_put(struct carry *c, uint32_t link, const struct carry_side side[2], enum carry_tcp tcp);
 /* Are these the numbers that were made known last, by carry_place() or carry_put()? Then the record's are further, by however much. */
 bool carry_is_put(const struct carry *c, uint32_t link, const struct carry_side side[2]);

@@ -42,23 +42,35 @@ static __always_inline void widen(uint32_t *at, uint32_t to)
 	}
 }
 
-static __always_inline int tcp_track(struct carry_side *from, struct carry_side *to, const struct packet *p)
+/* fin: 1, of a FIN. */
+static __always_inline int tcp_in_window(
+	const struct carry_side *from, const struct carry_side *to, const struct packet *p, uint32_t fin)
 {
 	const uint32_t seq = NET32(p->l4.seq), ack = NET32(p->l4.ack), payload = p->total - p->head_n;
-	const uint32_t end = seq + payload, window = (uint32_t)NET16(p->l4.window) << (from->scale & 15);
-	const uint32_t from_end = number(&from->end), to_end = number(&to->end),
-		       widest = number(&from->max_window);
+	const uint32_t to_end = number(&to->end), widest = number(&from->max_window);
 
 	if (after(seq, number(&from->max_end) + (payload == 0)) ||
-		after(from_end - number(&to->max_window), end))
+		after(number(&from->end) - number(&to->max_window), seq + payload + fin))
 		return 0;
-	if (after(ack, to_end) ||
-		after(to_end - (widest > CARRY_BACKLOG_MIN ? widest : CARRY_BACKLOG_MIN), ack))
-		return 0;
+	return !after(ack, to_end) &&
+	       !after(to_end - (widest > CARRY_BACKLOG_MIN ? widest : CARRY_BACKLOG_MIN), ack);
+}
+
+static __always_inline void tcp_advance(
+	struct carry_side *from, struct carry_side *to, uint32_t end, uint32_t ack, uint32_t window)
+{
+	window <<= from->scale & 15;
 	advance(&from->end, end);
 	widen(&from->max_window, window);
 	advance(&from->ack, ack);
 	advance(&to->max_end, ack + window);
+}
+
+static __always_inline int tcp_track(struct carry_side *from, struct carry_side *to, const struct packet *p)
+{
+	if (!tcp_in_window(from, to, p, 0))
+		return 0;
+	tcp_advance(from, to, NET32(p->l4.seq) + p->total - p->head_n, NET32(p->l4.ack), NET16(p->l4.window));
 	return 1;
 }
 
@@ -128,6 +140,13 @@ static __always_inline int tcp_resets(
 	return 1;
 }
 
+static __always_inline int tcp_closes(
+	const struct carry_side *from, const struct carry_side *to, const struct packet *p, struct slot *slot)
+{
+	slot->step = STEP_FIN;
+	return tcp_in_window(from, to, p, 1);
+}
+
 /* What changes the connection, by the second program. */
 VERIFIED_ALONE int tcp_steps(const struct __sk_buff *skb, struct carry_record *r, uint32_t d,
 	const struct packet *p, struct slot *slot)
@@ -144,9 +163,11 @@ VERIFIED_ALONE int tcp_steps(const struct __sk_buff *skb, struct carry_record *r
 	if (flags == (TCP_SYN | TCP_ACK)) {
 		if (tcp != CARRY_TCP_SYN_SENT || d != 1 || !tcp_answers(r, p, o, slot))
 			return 0;
+	} else if ((flags & ~TCP_PSH) == (TCP_FIN | TCP_ACK)) {
+		if (!carry_is_open(tcp) || !tcp_closes(&r->side[d], &r->side[1 - d], p, slot))
+			return 0;
 	} else {
-		if ((flags & ~TCP_ACK) != TCP_RST ||
-			(tcp != CARRY_TCP_SYN_RECEIVED && tcp != CARRY_TCP_ESTABLISHED) ||
+		if ((flags & ~TCP_ACK) != TCP_RST || (tcp != CARRY_TCP_SYN_RECEIVED && !carry_is_open(tcp)) ||
 			!tcp_resets(&r->side[d], &r->side[1 - d], p, slot))
 			return 0;
 	}
@@ -166,7 +187,7 @@ static __always_inline int tcp_takes(const struct __sk_buff *skb, struct carry_r
 
 	if ((p->l4.flags & ~(TCP_PSH | TCP_ECE | TCP_CWR)) != TCP_ACK)
 		return tcp_steps(skb, r, d, p, slot);
-	if (tcp != CARRY_TCP_SYN_RECEIVED && tcp != CARRY_TCP_ESTABLISHED)
+	if (tcp != CARRY_TCP_SYN_RECEIVED && !carry_is_open(tcp))
 		return 0;
 	/* Whoever has not seen the answer has not called. */
 	if (completes && after(number(&r->side[0].ack), NET32(p->l4.ack)))
@@ -176,6 +197,9 @@ static __always_inline int tcp_takes(const struct __sk_buff *skb, struct carry_r
 	if (completes && __sync_val_compare_and_swap(&r->tcp, CARRY_TCP_SYN_RECEIVED,
 				 CARRY_TCP_ESTABLISHED) == CARRY_TCP_SYN_RECEIVED)
 		note(at, r);
+	/* The data plane, which is told, takes the record back: not before this packet has been sent. */
+	if (tcp == CARRY_TCP_CLOSING)
+		slot->step = STEP_LAST;
 	return 1;
 }
 
@@ -209,12 +233,44 @@ static __always_inline int step_reset(struct carry_record *r)
 {
 	for (uint32_t i = 0; i < RETRIES; i++) {
 		uint32_t was = number(&r->tcp);
-		if (was != CARRY_TCP_SYN_RECEIVED && was != CARRY_TCP_ESTABLISHED)
+		if (was != CARRY_TCP_SYN_RECEIVED && !carry_is_open(was))
 			return 0;
-		if (__sync_val_compare_and_swap(&r->tcp, was, CARRY_TCP_CLOSED) == was)
+		if (__sync_val_compare_and_swap(&r->tcp, was, CARRY_TCP_CLOSED | carry_fins(was)) == was)
 			return 1;
 	}
 	return 0;
+}
+
+/* state_advance(): `end` is after its FIN, unless it has sent more than that. */
+static __always_inline int step_fin(const struct slot *slot, struct carry_record *r, uint32_t d)
+{
+	struct carry_side *from = &r->side[d];
+	const uint32_t end = slot->seq + 1;
+
+	if (!carry_is_open(number(&r->tcp)))
+		return 0;
+	tcp_advance(from, &r->side[1 - d], end, slot->ack, slot->window);
+	if (number(&from->end) != end)
+		return 1;
+	for (uint32_t i = 0; i < RETRIES; i++) {
+		uint32_t was = number(&r->tcp), is = was | carry_fin(d);
+		if (!carry_is_open(was))
+			return 0;
+		if (was == is || __sync_val_compare_and_swap(&r->tcp, was, is) == was)
+			return 1;
+	}
+	return 0;
+}
+
+/* Are both FINs acknowledged? */
+static __always_inline void step_last(struct carry_record *r, uint32_t at)
+{
+	const struct carry_side *a = &r->side[0], *b = &r->side[1];
+
+	if (number(&a->ack) == number(&b->end) && number(&b->ack) == number(&a->end) &&
+		__sync_val_compare_and_swap(&r->tcp, CARRY_TCP_CLOSING, CARRY_TCP_TIME_WAIT) ==
+			CARRY_TCP_CLOSING)
+		note(at, r);
 }
 
 /*
@@ -229,17 +285,28 @@ static __always_inline int checksum_is_left(struct __sk_buff *skb, int v4)
 static __always_inline int step_take(struct __sk_buff *skb, struct slot *slot, uint32_t at, int v4)
 {
 	struct carry_record *r = record_at(at);
+	const uint32_t d = (at - 1) & 1;
 
-	if (!r || (slot->left && !checksum_is_left(skb, v4)))
+	if (!r)
 		return 0;
-	if (!(slot->step == STEP_ANSWER ? step_answer(slot, r) : step_reset(r)))
+	if (slot->step == STEP_LAST) { /* the tap has counted it */
+		step_last(r, at);
+		return 1;
+	}
+	if (slot->left && !checksum_is_left(skb, v4))
 		return 0;
-	struct carry_count *c = &r->count[(at - 1) & 1];
+	if (!(slot->step == STEP_ANSWER	     ? step_answer(slot, r)
+		    : slot->step == STEP_FIN ? step_fin(slot, r, d)
+					     : step_reset(r)))
+		return 0;
+	struct carry_count *c = &r->count[d];
 	__sync_fetch_and_add(&c->packets, 1);
 	__sync_fetch_and_add(&c->octets, slot->total);
 	*(volatile uint64_t *)&c->last = slot->now;
 	if (slot->step == STEP_RESET)
 		note(at, r);
+	if (slot->step == STEP_FIN)
+		step_last(r, at);
 	return 1;
 }
 

@@ -135,9 +135,30 @@ enum carry_tcp {
 	CARRY_TCP_SYN_SENT,  /* of side 1 nothing is known */
 	CARRY_TCP_ANSWERING, /* a program writes what the answer says */
 	CARRY_TCP_SYN_RECEIVED,
-	CARRY_TCP_ESTABLISHED,
-	CARRY_TCP_CLOSED, /* by an exact reset; carried no more */
+	/* from here on with carry_fin() of each side that has sent its FIN */
+	CARRY_TCP_ESTABLISHED = 4,
+	CARRY_TCP_CLOSING = CARRY_TCP_ESTABLISHED + 3, /* both have */
+	CARRY_TCP_TIME_WAIT = 8 + 3, /* both FINs are acknowledged; carried no more, as is the next one */
+	CARRY_TCP_CLOSED = 12,	     /* by an exact reset */
 };
+
+#define CARRY_FINS 3u
+
+static inline uint32_t carry_fin(uint32_t d)
+{
+	return 1u << d;
+}
+
+static inline uint32_t carry_fins(uint32_t tcp)
+{
+	return tcp >= CARRY_TCP_ESTABLISHED ? tcp & CARRY_FINS : 0;
+}
+
+/* Established, and not at its end. */
+static inline int carry_is_open(uint32_t tcp)
+{
+	return (tcp & ~CARRY_FINS) == CARRY_TCP_ESTABLISHED;
+}
 
 struct carry_count {
 	uint64_t packets, octets; /* from the IP header on; as the session's own counters */

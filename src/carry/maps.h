@@ -8,7 +8,13 @@
 #include "carry/options.h"
 
 /* What a packet changes of its connection. */
-enum step { STEP_NONE, STEP_ANSWER, STEP_RESET };
+enum step {
+	STEP_NONE,
+	STEP_ANSWER,
+	STEP_RESET,
+	STEP_FIN,
+	STEP_LAST /* it may be the last acknowledgement */
+};
 
 /* What the tap has taken, for the other program on this processor. */
 struct slot {

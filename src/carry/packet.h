@@ -138,9 +138,8 @@ static __always_inline int read_tcp(const struct __sk_buff *skb, struct packet *
 		return 0;
 	uint32_t n = (uint32_t)(p->l4.offset >> 4) * 4;
 	p->head_n = p->ip_n + n;
-	/* What begins a connection, FIN and URG are never taken: nothing is looked up for them. */
-	return n >= TCP_HEADER_SIZE && !(p->l4.flags & (TCP_FIN | TCP_URG)) &&
-	       p->l4.flags & (TCP_ACK | TCP_RST);
+	/* What begins a connection and URG are never taken: nothing is looked up for them. */
+	return n >= TCP_HEADER_SIZE && !(p->l4.flags & TCP_URG) && p->l4.flags & (TCP_ACK | TCP_RST);
 }
 
 static __always_inline int read_udp(const struct __sk_buff *skb, struct packet *p)

@@ -283,12 +283,11 @@ static enum drop_reason apply(struct firewall *fw, struct train *t, mono_ns now)
 	return DROP_NONE;
 }
 
-/* A packet of a carried session that has come here: what opens or ends a connection takes it back, before its numbers
- * become those of another connection. */
+/* A packet of a carried session that has come here: what opens or breaks a connection takes it back, before its numbers
+ * become those of another connection. A FIN changes nothing that is carried. */
 static void carried_come(struct firewall *fw, const struct train *t, mono_ns now)
 {
-	if (t->proto == IP_TCP && !(t->flags & TRAIN_ICMP_ERROR) &&
-		t->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+	if (t->proto == IP_TCP && !(t->flags & TRAIN_ICMP_ERROR) && t->tcp_flags & (TCP_SYN | TCP_RST))
 		fw_carried_hold(fw, t->session, now);
 	else
 		fw_carried_sync(fw, t->session);

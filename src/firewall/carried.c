@@ -46,7 +46,7 @@ static bool protocol_is_open(const struct fw_session *s)
 {
 	if (s->key[0].proto == IP_UDP)
 		return s->flags & FW_SESSION_CONFIRMED;
-	return s->key[0].proto == IP_TCP && s->state >= FW_TCP_SYN_SENT && s->state <= FW_TCP_ESTABLISHED &&
+	return s->key[0].proto == IP_TCP && s->state >= FW_TCP_SYN_SENT && s->state <= FW_TCP_CLOSING &&
 	       s->noted.flags == 0 && s->tcp[0].shift == 0 && s->tcp[1].shift == 0;
 }
 

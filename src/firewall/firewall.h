@@ -557,6 +557,7 @@ int fw_session_dscp(
 /* Of a session of TCP: has the SYN of side d a window scale? And the largest segment size that a SYN may announce there without
  * being changed. */
 bool fw_session_scales(const struct fw_session *s, uint32_t d);
+bool fw_session_fin(const struct fw_session *s, uint32_t d); /* has side d sent its FIN? */
 uint32_t fw_session_mss(const struct firewall *fw, const struct fw_session *s);
 void fw_session_link(struct firewall *fw, uint32_t index, uint32_t link); /* 0: it is not carried any more */
 
@@ -565,10 +566,10 @@ struct fw_passed {
 	uint64_t packets[2], bytes[2];
 	mono_ns last;
 	/* of TCP; state: which it has come to, FW_TCP_SYN_SENT: it is not answered. Without `flags` of the sides, but for what
-	 * `scales` says. */
+	 * `scales` and `fin` say. */
 	struct fw_tcp_side tcp[2];
 	uint8_t state;
-	bool scales[2];
+	bool scales[2], fin[2];
 	/* the session's numbers are those from which the kernel went on: they have moved on, by more than half of their range perhaps */
 	bool follows;
 };

@@ -54,7 +54,7 @@
  * policy that has such limits. */
 #define FW_LIMIT_SLOTS 65536
 
-/* A session that was taken back for a packet that opens or ends a connection is not carried for so long: forged ones make
+/* A session that was taken back for a packet that opens or breaks a connection is not carried for so long: forged ones make
  * no more work than that. */
 #define FW_CARRIED_HOLD_MS 100
 

@@ -233,6 +233,13 @@ static enum drop_reason on_reset(
 	return DROP_NONE;
 }
 
+static bool is_time_wait(const struct fw_session *s)
+{
+	const struct fw_tcp_side *a = &s->tcp[0], *b = &s->tcp[1];
+
+	return a->flags & b->flags & SIDE_FIN && a->ack == b->end && b->ack == a->end;
+}
+
 static void state_advance(struct fw_session *s, const struct segment *g, uint32_t d)
 {
 	struct fw_tcp_side *from = &s->tcp[d], *to = &s->tcp[1 - d];
@@ -244,7 +251,7 @@ static void state_advance(struct fw_session *s, const struct segment *g, uint32_
 		s->state = FW_TCP_ESTABLISHED;
 	if ((from->flags | to->flags) & SIDE_FIN && s->state < FW_TCP_CLOSING)
 		s->state = FW_TCP_CLOSING;
-	if (from->flags & to->flags & SIDE_FIN && from->ack == to->end && to->ack == from->end)
+	if (is_time_wait(s))
 		s->state = FW_TCP_TIME_WAIT;
 }
 
@@ -345,6 +352,11 @@ bool fw_session_scales(const struct fw_session *s, uint32_t d)
 	return s->tcp[d].flags & SIDE_SCALES;
 }
 
+bool fw_session_fin(const struct fw_session *s, uint32_t d)
+{
+	return s->tcp[d].flags & SIDE_FIN;
+}
+
 /* As on_answer() leaves both sides. */
 static void answered(struct fw_session *s, const struct fw_passed *passed)
 {
@@ -369,11 +381,16 @@ bool fw_tcp_passed(struct fw_session *s, const struct fw_passed *passed)
 		to->max_end = passed->follows ? from->max_end : later(from->max_end, to->max_end);
 		to->max_window = MAX_OF(from->max_window, to->max_window);
 		to->ack = passed->follows ? from->ack : later(from->ack, to->ack);
+		if (passed->fin[d])
+			to->flags |= SIDE_FIN;
 	}
-	bool further = passed->state > s->state && s->state <= FW_TCP_ESTABLISHED;
-	if (further)
+	uint8_t was = s->state;
+	if (passed->state > was && was <= FW_TCP_CLOSING)
 		s->state = passed->state;
-	return further;
+	/* Each of them may have seen one FIN. */
+	if (s->state == FW_TCP_CLOSING && is_time_wait(s))
+		s->state = FW_TCP_TIME_WAIT;
+	return s->state != was;
 }
 
 /*

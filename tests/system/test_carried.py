@@ -67,8 +67,12 @@ def test_a_connection_outlives_the_data_plane(lab):
     assert not tcp.failure, tcp.failure
 
 
+def ended_at(lab):
+    return [row for row in sessions(lab, "tcp") if row["dst"].endswith(":5203")]
+
+
 def test_short_connections(lab):
-    """Of each the data plane sees the SYN; the answer, the octet and the reset pass in the kernel, and the session is closed by them."""
+    """Of each the data plane sees the SYN; the answer, the octet and the end, by reset or by FINs, pass in the kernel and close the session."""
     count = 20
     with lab["web"].socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.bind(("0.0.0.0", 5203))
@@ -79,16 +83,18 @@ def test_short_connections(lab):
                 before = counter(lab, "hq", "carried-packets")
             with lab["host-a"].socket(socket.AF_INET, socket.SOCK_STREAM) as client:
                 client.settimeout(10)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if n % 2:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.connect((WEB, 5203))
                 server, _ = listener.accept()
                 server.sendall(b"x")
                 assert client.recv(1) == b"x"
-            server.close()  # after the client's reset
+            server.close()  # after the client's reset or FIN
     wait_for(lambda: counter(lab, "hq", "carried-packets") >= before + 4 * count, 5, "all packets but the first of each to be carried")
-    ended = [row for row in sessions(lab, "tcp") if row["dst"].endswith(":5203")]
-    assert len(ended) >= count and {row["state"] for row in ended} == {"closed"}
-    assert not any(row.get("carried") for row in ended)
+    wait_for(lambda: all(row["state"] in ("closed", "time-wait") for row in ended_at(lab)), 5, "the end of all")
+    ended = ended_at(lab)
+    assert len(ended) >= count and {row["state"] for row in ended} == {"closed", "time-wait"}
+    wait_for(lambda: not any(row.get("carried") for row in ended_at(lab)), 5, "their records to be given back")
 
 
 def test_a_commit_that_denies(lab):

@@ -42,17 +42,28 @@ static enum carry_tcp tcp_of(const struct fw_session *s)
 {
 	if (s->key[0].proto != IP_TCP)
 		return CARRY_TCP_NONE;
-	return s->state == FW_TCP_SYN_SENT	 ? CARRY_TCP_SYN_SENT
-	       : s->state == FW_TCP_SYN_RECEIVED ? CARRY_TCP_SYN_RECEIVED
-	       : s->state == FW_TCP_ESTABLISHED	 ? CARRY_TCP_ESTABLISHED
-						 : CARRY_TCP_CLOSED;
+	if (s->state <= FW_TCP_SYN_RECEIVED)
+		return s->state == FW_TCP_SYN_SENT ? CARRY_TCP_SYN_SENT : CARRY_TCP_SYN_RECEIVED;
+	uint32_t fins = (fw_session_fin(s, 0) ? carry_fin(0) : 0) | (fw_session_fin(s, 1) ? carry_fin(1) : 0);
+	uint32_t tcp = s->state == FW_TCP_TIME_WAIT ? CARRY_TCP_TIME_WAIT
+		       : s->state == FW_TCP_CLOSED  ? CARRY_TCP_CLOSED
+						    : CARRY_TCP_ESTABLISHED;
+	return (enum carry_tcp)(tcp | fins);
+}
+
+/* The programs carry it no more. */
+static bool is_over(const struct fw_session *s)
+{
+	return s->state == FW_TCP_TIME_WAIT || s->state == FW_TCP_CLOSED;
 }
 
 static uint8_t state_of(enum carry_tcp tcp)
 {
 	return tcp == CARRY_TCP_SYN_RECEIVED  ? FW_TCP_SYN_RECEIVED
 	       : tcp == CARRY_TCP_ESTABLISHED ? FW_TCP_ESTABLISHED
-	       : tcp == CARRY_TCP_CLOSED      ? FW_TCP_CLOSED
+	       : carry_is_open(tcp)	      ? FW_TCP_CLOSING
+	       : tcp == CARRY_TCP_TIME_WAIT   ? FW_TCP_TIME_WAIT
+	       : tcp >= CARRY_TCP_CLOSED      ? FW_TCP_CLOSED
 					      : FW_TCP_SYN_SENT;
 }
 
@@ -95,6 +106,7 @@ static void passed_enter(struct pipeline *p, uint32_t index, uint32_t link)
 			.ack = x.side[d].ack,
 			.scale = MIN_OF(x.side[d].scale, (uint8_t)CARRY_SCALE_MAX) };
 		passed.scales[d] = x.side[d].scales;
+		passed.fin[d] = carry_fins(x.tcp) & carry_fin(d);
 	}
 	/* What a process before this one has left may be any time. Nothing is carried later than this. */
 	passed.last = MIN_OF(x.last, MAX_OF(p->now, p->carried.now) + CARRY_GOOD_NS);
@@ -308,7 +320,7 @@ static bool is_worth_it(const struct pipeline *p, const struct fw_session *s)
 
 	if (s->key[0].proto != IP_TCP)
 		return s->packets[0] + s->packets[1] >= CARRIED_AFTER;
-	return s->state == FW_TCP_ESTABLISHED ||
+	return s->state >= FW_TCP_ESTABLISHED ||
 	       carry_opening(c, p->now) < carry_records(c) / CARRIED_OPENING;
 }
 
@@ -397,7 +409,7 @@ void carried_notes(struct pipeline *p, mono_ns now)
 			continue;
 		/* Its packets count for the rule that it is under now. */
 		s = fw_session_current(p->fw, index, now);
-		if (s && tcp_of(s) == CARRY_TCP_CLOSED)
+		if (s && is_over(s))
 			carried_end(p, index);
 	}
 	if (lost)
@@ -428,7 +440,7 @@ static void record_visit(struct pipeline *p, uint32_t link, uint32_t index, uint
 		s = fw_session_current(p->fw, index, c->now);
 		if (!s)
 			return; /* a new policy has ended it */
-		if (tcp_of(s) == CARRY_TCP_CLOSED) {
+		if (is_over(s)) {
 			carried_end(p, index);
 			return;
 		}

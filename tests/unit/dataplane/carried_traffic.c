@@ -74,6 +74,23 @@ void tcp_numbers(struct packet_spec *s, const struct fw_session *session, uint32
 		s->flags = TCP_SYN;
 }
 
+bool tcp_closes(struct packet_spec *s, const struct fw_session *session, uint32_t d)
+{
+	bool closing = session->state == FW_TCP_CLOSING;
+
+	if (some(60) == 0) { /* the end that most connections of a short life have */
+		s->flags = (uint8_t)(TCP_RST | (some(2) ? TCP_ACK : 0));
+		s->seq = session->tcp[d].end;
+		return true;
+	}
+	if (some(closing ? 3 : 60) > 0)
+		return false;
+	s->flags = (uint8_t)(TCP_ACK | (closing && some(2) ? 0 : TCP_FIN) | (some(10) ? 0 : TCP_PSH));
+	s->seq = session->tcp[d].end - (fw_session_fin(session, d) && s->flags & TCP_FIN && some(4));
+	s->ack = session->tcp[1 - d].end - (some(4) == 0);
+	return true;
+}
+
 void oddities(struct train *t, bool v6)
 {
 	switch (some(60)) {
