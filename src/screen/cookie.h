@@ -8,8 +8,8 @@
  *
  * modulo 2^32, so the options are not to be seen in it. Where the client sends timestamps, the timestamp of the answer is 32
  * further bits of the same MAC: the client has to return both. A secret is made of the key of the process for each
- * SYN_COOKIE_S seconds; a cookie of the present and of the last one is good. So a forged acknowledgement is taken for
- * one in 8 million, and with timestamps for none.
+ * SYN_COOKIE_S seconds; a cookie of the present and of the last one is good, and a segment without text may stand at two places.
+ * So one forged acknowledgement in 4 million is taken for a cookie, and with timestamps none.
  */
 #ifndef SCREEN_COOKIE_H
 #define SCREEN_COOKIE_H

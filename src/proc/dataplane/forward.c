@@ -28,8 +28,7 @@ uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link)
 	return TRAIN_NONE;
 }
 
-/* The hash by which one of a route's next hops is chosen: the same for each packet of a direction, whenever it is
- * looked up. */
+/* By which one of a route's next hops is chosen: the same for each packet of a direction, whenever it is looked up. */
 static uint64_t flow_hash(const struct pipeline *p, const struct selectors_packet *packet)
 {
 	uint8_t bytes[2 * sizeof packet->src.b + 8] = { 0 };
@@ -188,8 +187,7 @@ static void forward_cache(
 	}
 }
 
-/* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if
- * necessary. */
+/* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if need be. */
 static uint32_t mtu_for(const struct train *t, uint32_t mtu)
 {
 	bool v6 = t->src.family == ADDR_V6 && t->tunnel != TRAIN_NONE;
@@ -622,8 +620,10 @@ static void forward_new(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 	struct syn_joining joining;
-	bool cookie = screens_apply(p, t) && screen_begins(p, t);
 
+	if (ctx->syn == SYN_OURS)
+		t->drop = DROP_NO_SESSION; /* its session has ended; the client begins another one, or none */
+	bool cookie = t->drop == DROP_NONE && screens_apply(p, t) && screen_begins(p, t);
 	if (t->drop != DROP_NONE)
 		return;
 	bool joins = syn_accepts(p, t, &joining);

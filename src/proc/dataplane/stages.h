@@ -71,7 +71,8 @@ struct syn_joining {		    /* a connection that a cookie has shown to be wanted *
 	uint16_t window;	    /* of the client, as its SYN would announce it */
 	struct tcp_options options; /* the client's, with its timestamp and its echo of the gateway's */
 };
-enum syn_due { SYN_NOTHING, SYN_ANSWERED, SYN_REFUSED }; /* of a train */
+/* Of a train. SYN_OURS: it is a packet of ours in the place of a session's client. */
+enum syn_due { SYN_NOTHING, SYN_ANSWERED, SYN_REFUSED, SYN_OURS };
 
 /* syn_cookies.c */
 bool syn_proxy_new(struct pipeline *p); /* false: out of memory */

@@ -57,17 +57,15 @@ static bool client_send(
 	return answer.drop == DROP_NONE;
 }
 
-/* To the server, as if the session's client had sent it: it is tracked, translated and forwarded like its packets. */
+/* To the server, as if the session's client had sent it: it is tracked, translated and forwarded like its packets, which come by
+ * the tunnel that they belong to. */
 static void server_send(struct pipeline *p, uint32_t session, const struct tcp_made *m)
 {
 	const struct fw_session *s = fw_session(p->fw, session);
-	const struct fw_forwarding *back = &s->forwarding[1];
 	uint8_t *ip = egress_scratch_take(p, TCP_MADE_MAX);
-	uint32_t tunnel = back->generation ? back->tunnel : TRAIN_NONE;
 	struct train t = { .ip = ip,
 		.len = (uint32_t)tcp_make(ip, m),
 		.csum = TRAIN_CSUM_VALID,
-		.flags = tunnel == TRAIN_NONE ? 0 : TRAIN_FROM_TUNNEL,
 		.in_interface = s->interface[0] == (uint16_t)TRAIN_NONE ? TRAIN_NONE : s->interface[0],
 		.in_zone = s->zones.zone[0],
 		.out_interface = TRAIN_NONE,
@@ -75,9 +73,12 @@ static void server_send(struct pipeline *p, uint32_t session, const struct tcp_m
 		.tunnel = TRAIN_NONE,
 		.vrf = s->key[0].vrf,
 		.rule = s->rule };
-	struct packet_context ctx = { .t = &t, .in_tunnel = tunnel };
+	struct packet_context ctx = { .t = &t, .syn = SYN_OURS };
 
 	if (train_parse(&t) == DROP_NONE) {
+		const struct selectors_packet packet = forward_packet_of(&t);
+		ctx.in_tunnel = selectors_find_inbound(p->selectors, &packet);
+		t.flags |= ctx.in_tunnel == TRAIN_NONE ? 0 : TRAIN_FROM_TUNNEL;
 		t.session = session;
 		forward_decide(p, &ctx);
 		syn_proxy_apply(p, &t);
