@@ -58,7 +58,11 @@ static void stream_row(struct jw *w, const struct stream *s)
 	jw_u64(w, "records", s->sent);
 	jw_u64(w, "lost", s->lost);
 	jw_u64(w, "queued", s->queued);
-	jw_str(w, "reason", s->why);
+	if (stream_stalled(s))
+		jw_strf(w, "reason", "the collector has taken nothing for %u s",
+			(unsigned)(stream_stalled(s) / NS_PER_S));
+	else
+		jw_str(w, "reason", s->why);
 }
 
 static void show(struct export *x, uint64_t tag, const struct msg_show *q)
@@ -76,7 +80,7 @@ static void show(struct export *x, uint64_t tag, const struct msg_show *q)
 		rows_add(&piece);
 	}
 	for (uint32_t i = rows_first(&piece, 1); i < x->streams.n && rows_look(&piece, 1, i); i++) {
-		stream_row(rows_row(&piece), &x->streams.list[i]);
+		stream_row(rows_row(&piece), x->streams.at[i]);
 		rows_add(&piece);
 	}
 	rows_end(&piece);

@@ -31,6 +31,8 @@ static void connection_close(struct stream *s)
 
 static void fail(struct stream *s, const char *why)
 {
+	if (s->state == STREAM_OPEN && s->loop->now - s->opened_at >= STREAM_STEADY_NS)
+		s->pause = 0;
 	if (s->state == STREAM_OPEN || s->pause == 0)
 		log_warn("log stream '%s' is not connected: %s", s->config.name, why);
 	snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, why);
@@ -89,6 +91,7 @@ static bool waits(struct stream *s, int result, struct err *e)
 static void opened(struct stream *s)
 {
 	s->state = STREAM_OPEN;
+	s->opened_at = s->moved_at = s->loop->now;
 	loop_disarm(s->loop, &s->timer);
 	log_info("log stream '%s' is connected", s->config.name);
 	s->why[0] = '\0';
@@ -194,7 +197,7 @@ static void message_done(struct stream *s)
 	s->since_templates++;
 	s->sequence++;
 	s->sent++;
-	s->pause = 0;
+	s->full_said = s->full_said && s->queued > 0;
 }
 
 static void pump(struct stream *s)
@@ -215,6 +218,7 @@ static void pump(struct stream *s)
 			return;
 		}
 		s->message_at += (size_t)n;
+		s->moved_at = s->loop->now;
 		if (s->message_at == s->message_n)
 			message_done(s);
 	}
@@ -284,10 +288,17 @@ void stream_put(struct stream *s, const struct session_record *r)
 	if (s->state == STREAM_OFF)
 		return;
 	if (s->queued + 2 > STREAM_QUEUE_MAX) {
+		if (!s->full_said)
+			log_warn(
+				"log stream '%s' has as many records waiting as it can: more are lost, and counted",
+				s->config.name);
+		s->full_said = true;
 		s->lost++;
 		s->unsaid++;
 		return;
 	}
+	if (s->queued == 0)
+		s->moved_at = s->loop->now;
 	if (s->unsaid > 0) {
 		s->unsaid = 0;
 		push(s, &lost);
@@ -311,24 +322,38 @@ void stream_init(struct stream *s, struct loop *l, bool (*connect)(struct stream
 	s->timer.context = s;
 }
 
-bool stream_begin(struct stream *s, const struct snap_log_stream *config, const char *host_name)
+/* What the supervisor was asked for may be the socket of another one, where numbers have changed. */
+static void begin_again(struct stream *s)
+{
+	connection_close(s);
+	s->message_n = 0;
+	s->pause = 0;
+	s->why[0] = '\0';
+	s->state = STREAM_PAUSED; /* authorities follow the list */
+	loop_arm(s->loop, &s->timer, 100 * NS_PER_MS, 0);
+}
+
+bool stream_begin(
+	struct stream *s, const struct snap_log_stream *config, uint32_t index, const char *host_name)
 {
 	bool same = s->state != STREAM_OFF && memcmp(&s->config, config, sizeof *config) == 0;
+	bool asked = s->state == STREAM_ASKED && s->index != index;
 	struct err e = { 0 };
 
-	if (!same)
-		stream_end(s);
 	snprintf(s->host_name, sizeof s->host_name, "%s", host_name);
-	if (same)
+	s->index = index;
+	if (same) {
+		if (asked)
+			begin_again(s);
 		return true;
+	}
 	s->config = *config;
-	s->queue = calloc(STREAM_QUEUE_MAX, sizeof s->queue[0]);
+	s->queue = s->queue ? s->queue : calloc(STREAM_QUEUE_MAX, sizeof s->queue[0]);
 	if (!s->queue || (config->transport == STREAM_TLS && stream_trust(s, NULL, 0, &e) != RC_OK)) {
 		stream_end(s);
 		return false;
 	}
-	s->state = STREAM_PAUSED; /* authorities follow the list */
-	loop_arm(s->loop, &s->timer, 100 * NS_PER_MS, 0);
+	begin_again(s);
 	return true;
 }
 
@@ -347,6 +372,9 @@ enum rc stream_trust(struct stream *s, const char *pem, size_t n, struct err *e)
 
 void stream_end(struct stream *s)
 {
+	if (s->queued > 0)
+		log_warn(
+			"log stream '%s' ends with %u records that were not sent", s->config.name, s->queued);
 	connection_close(s);
 	loop_disarm(s->loop, &s->timer);
 	SSL_CTX_free(s->trust);
@@ -354,7 +382,16 @@ void stream_end(struct stream *s)
 	stream_init(s, s->loop, s->connect, s->context);
 }
 
+mono_ns stream_stalled(const struct stream *s)
+{
+	mono_ns since = s->loop->now - s->moved_at;
+
+	return s->state == STREAM_OPEN && s->queued > 0 && since >= STREAM_STALLED_NS ? since : 0;
+}
+
 const char *stream_state_text(const struct stream *s)
 {
-	return s->state == STREAM_OPEN ? "connected" : s->state == STREAM_PAUSED ? "waiting" : "connecting";
+	if (s->state == STREAM_OPEN)
+		return stream_stalled(s) ? "stalled" : "connected";
+	return s->state == STREAM_PAUSED ? "waiting" : "connecting";
 }

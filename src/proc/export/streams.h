@@ -7,7 +7,9 @@
 
 struct streams {
 	struct child *child;
-	struct stream list[LOG_STREAMS_MAX];
+	struct stream list
+		[LOG_STREAMS_MAX]; /* a stream keeps its place while its name is configured, and so what waits */
+	struct stream *at[LOG_STREAMS_MAX]; /* n of them, in the configuration's order */
 	uint32_t n;
 	uint64_t last_tag;
 };

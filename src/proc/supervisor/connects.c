@@ -27,6 +27,17 @@ enum rc connects_limit(struct child_process *from, struct err *e)
 		       : err_add(e, RC_LIMIT, "more than %d connections in a second", CONNECTS_EACH_SECOND);
 }
 
+/* A collector may hear nothing for hours: that it died is found before there is something to send, and lose. */
+static void keep_alive(int fd)
+{
+	int one = 1, idle_s = 60, interval_s = 15, probes = 4;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 int connect_begin(const struct endpoint *to, int type, struct err *e)
 {
 	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
@@ -42,8 +53,10 @@ int connect_begin(const struct endpoint *to, int type, struct err *e)
 	}
 	memcpy(&a4.sin_addr, to->addr.b, sizeof a4.sin_addr);
 	memcpy(&a6.sin6_addr, to->addr.b, sizeof a6.sin6_addr);
-	if (type == SOCK_STREAM)
+	if (type == SOCK_STREAM) {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		keep_alive(fd);
+	}
 	int rc = v4 ? connect(fd, (struct sockaddr *)&a4, sizeof a4)
 		    : connect(fd, (struct sockaddr *)&a6, sizeof a6);
 	if (rc == 0 || errno == EINPROGRESS)

@@ -556,6 +556,48 @@ static void slow_clients_make_room(void **state)
 	finish();
 }
 
+/*
+ * A hundred clients at once that ask twice in one breath and read nothing, then one whose request comes octet by octet while they are
+ * there: it gets the page. No more files are open than clients may be there, and the clock may say what it likes.
+ */
+static void a_crowd(void **state)
+{
+	static const char request[] =
+		"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\nGET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+	int crowd[100];
+
+	if (executable)
+		skip(); /* what it has made is not to be seen from outside */
+	begin();
+	entered();
+	metrics_begin_at(3);
+	int first = client("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+	tables_answer();
+	assert_non_null(strstr(answered(first), " 200 "));
+	for (size_t i = 0; i < COUNT_OF(crowd); i++) {
+		export.http.made_at = child.loop.now; /* no other page is due */
+		crowd[i] = client(request);
+		turn(0);
+	}
+	now_us = 1; /* 1970 */
+	int fd = client("");
+	for (const char *at = request; at < request + strlen(request) / 2; at++) {
+		export.http.made_at = child.loop.now;
+		assert_int_equal(send(fd, at, 1, MSG_NOSIGNAL), 1);
+		turn(0);
+	}
+	assert_non_null(strstr(answered(fd), " 200 "));
+	size_t held = 0;
+	for (size_t i = 0; i < HTTP_CLIENTS_MAX; i++)
+		held += export.http.client[i].connection != NULL;
+	assert_true(held <= HTTP_CLIENTS_MAX);
+	for (size_t i = 0; i < COUNT_OF(crowd); i++)
+		close(crowd[i]);
+	record(1, 0);
+	assert_int_equal(number(shown(), "\"records\":"), 1);
+	finish();
+}
+
 /* The page comes without those who do not answer. */
 static void an_owner_that_is_silent(void **state)
 {
@@ -588,6 +630,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(no_room, scene, scene_end),
 		cmocka_unit_test_setup_teardown(measurements_are_served, scene, scene_end),
 		cmocka_unit_test_setup_teardown(slow_clients_make_room, scene, scene_end),
+		cmocka_unit_test_setup_teardown(a_crowd, scene, scene_end),
 		cmocka_unit_test_setup_teardown(an_owner_that_is_silent, scene, scene_end),
 	};
 

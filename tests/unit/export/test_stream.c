@@ -1,6 +1,7 @@
 /*
  * A collector over socket pairs: messages with their length, in order, each once over connections that break within one; a
- * queue that is bounded and says what it lost; pauses between connections. TLS is the system test's (test_collectors.py).
+ * queue that is bounded and says what it lost; pauses between connections; collectors that never read, or end at once; other
+ * configurations. TLS is the system test's (test_collectors.py).
  */
 #include "proc/export/stream.h"
 
@@ -109,7 +110,7 @@ static int scene(void **state)
 	asked = 0;
 	received_n = 0;
 	stream_init(&stream, &loop, ask, NULL);
-	assert_true(stream_begin(&stream, &config, "hq"));
+	assert_true(stream_begin(&stream, &config, 0, "hq"));
 	return 0;
 }
 
@@ -259,6 +260,94 @@ static void pauses_of_datagrams(void **state)
 	pauses_up_to(STREAM_PAUSE_DATAGRAM_NS);
 }
 
+/* Whoever accepts and ends at once is asked less and less; a connection that stood begins the pauses again. */
+static void ends_at_each_message(void **state)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		pass(stream.state == STREAM_PAUSED ? 64 * NS_PER_S : 0);
+		assert_int_equal(stream.state, STREAM_ASKED);
+		accept_it(0);
+		put(i);
+		turn();
+		close(theirs);
+		for (int k = 0; k < 5 && stream.state == STREAM_OPEN; k++)
+			turn();
+		assert_int_equal(stream.state, STREAM_PAUSED);
+		assert_int_equal(stream.pause, MIN_OF((1ull << i) * NS_PER_S, STREAM_PAUSE_MAX_NS));
+		assert_int_equal(stream.sent + stream.queued, i + 1);
+	}
+	pass(64 * NS_PER_S);
+	accept_it(0);
+	assert_int_equal(stream.state, STREAM_OPEN);
+	stream.opened_at -= STREAM_STEADY_NS;
+	close(theirs);
+	theirs = -1;
+	turn();
+	assert_int_equal(stream.pause, STREAM_PAUSE_MIN_NS);
+}
+
+/* It accepts and never reads: as much waits as may, the rest is counted, and the state says so until it reads. */
+static void never_reads(void **state)
+{
+	const uint32_t n = 2 * STREAM_QUEUE_MAX;
+
+	pass(NS_PER_S);
+	accept_it(2048);
+	for (uint32_t i = 1; i <= n; i++) {
+		put(i);
+		if (i % 64 == 0)
+			turn();
+	}
+	assert_int_equal(stream.queued, STREAM_QUEUE_MAX - 1);
+	assert_true(stream.full_said);
+	assert_int_equal(stream.sent + stream.queued + stream.lost, n);
+	assert_string_equal(stream_state_text(&stream), "connected");
+	stream.moved_at = loop.now - STREAM_STALLED_NS;
+	assert_string_equal(stream_state_text(&stream), "stalled");
+	assert_int_equal(stream_stalled(&stream), STREAM_STALLED_NS);
+	while (stream.queued > 0)
+		take();
+	assert_string_equal(stream_state_text(&stream), "connected");
+	assert_false(stream.full_said);
+	expect(1);
+}
+
+/* What waits outlives a commit that sends it elsewhere, in another format; a socket that was asked for under another number is not taken. */
+static void another_configuration(void **state)
+{
+	struct snap_log_stream config = stream.config;
+	uint8_t version[2];
+	int fds[2];
+
+	put(1);
+	pass(NS_PER_S);
+	assert_int_equal(stream.state, STREAM_ASKED);
+	assert_true(stream_begin(&stream, &config, 3, "hq"));
+	assert_int_equal(stream.state, STREAM_PAUSED);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	stream_connected(&stream, fds[0]);
+	assert_int_equal(read(fds[1], version, 1), 0);
+	close(fds[1]);
+	pass(NS_PER_S);
+	accept_it(0);
+	take();
+	expect(1);
+	assert_true(
+		stream_begin(&stream, &config, 0, "hq")); /* connected: the number is none of its business */
+	assert_int_equal(stream.state, STREAM_OPEN);
+	put(2);
+	config.format = STREAM_IPFIX;
+	config.to.port = 4739;
+	assert_true(stream_begin(&stream, &config, 0, "hq"));
+	assert_int_equal(stream.queued, 1);
+	close(theirs);
+	pass(NS_PER_S);
+	accept_it(0);
+	turn();
+	assert_int_equal(read(theirs, version, 2), 2);
+	assert_int_equal(version[1], 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +356,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(in_order, scene, scene_end),
 		cmocka_unit_test_setup_teardown(breaks, scene, scene_end),
 		cmocka_unit_test_setup_teardown(bounded, scene, scene_end),
+		cmocka_unit_test_setup_teardown(ends_at_each_message, scene, scene_end),
+		cmocka_unit_test_setup_teardown(never_reads, scene, scene_end),
+		cmocka_unit_test_setup_teardown(another_configuration, scene, scene_end),
 		cmocka_unit_test_setup_teardown(pauses, scene, scene_end),
 		cmocka_unit_test_setup_teardown(pauses_of_datagrams, scene, scene_end),
 	};
