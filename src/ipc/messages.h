@@ -211,6 +211,7 @@ struct msg_snapshot {
 struct msg_feed {
 	char name[NAME_MAX_BYTES];
 	struct endpoint to; /* FEED_CONNECT */
+	uint32_t kind;	    /* DYNAMIC_FEED or DYNAMIC_COUNTRY: of the latter the file of the database */
 };
 
 struct msg_dynamics {

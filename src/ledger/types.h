@@ -64,6 +64,7 @@
 	T(SERVER_STATE,          "server_state",          "supervisor",     "a server of destination NAT whose health is checked has gone down or come back")	\
 	T(SESSION_LOG,           "session_log",           "export",         "how far the session log has come: all its lines up to here are what they were")	\
 	T(ADDRESS_FEED,          "address_feed",          "resolver",       "a feed of addresses was read and is another one than before, or it was read for the first time since the start")	\
+	T(COUNTRY_DATABASE,      "country_database",      "resolver",       "the database of countries was read and is another one than before, or other countries of it are asked for")	\
 	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy export resolver", "the ledger could not be reached for some time")
 
 /* Entries that witnesses are asked about within a quarter of a second; all others within a second. */
@@ -267,6 +268,11 @@
 	F(ADDRESS_FEED,          "name",         STRING, "of the feed in the configuration")	\
 	F(ADDRESS_FEED,          "object",       STRING, "the address object that has these addresses")	\
 	F(ADDRESS_FEED,          "sha256",       STRING, "of its text as it was read")	\
+	F(COUNTRY_DATABASE,      "addresses",    NUMBER, "networks of these countries in it, those that touch counted once")	\
+	F(COUNTRY_DATABASE,      "built",        STRING, "when it was made, as it says itself; empty: it does not")	\
+	F(COUNTRY_DATABASE,      "countries",    STRING, "codes of the countries that address objects name, now or before")	\
+	F(COUNTRY_DATABASE,      "from",         STRING, "where it was read: the last good copy on the disk, or a file")	\
+	F(COUNTRY_DATABASE,      "sha256",       STRING, "of the file as it was read")	\
 	F(LEDGER_OUTAGE,         "late",         NUMBER, "entries that follow late")	\
 	F(LEDGER_OUTAGE,         "lost",         NUMBER, "entries lost because the queue was full")	\
 	F(LEDGER_OUTAGE,         "refused",      NUMBER, "actions refused meanwhile")	\

@@ -135,12 +135,29 @@ static enum rc feed(struct compiler *c, struct object *o, const struct lyd_node 
 	return dynamic_add(c, o, leaf, &d);
 }
 
+static enum rc country(struct compiler *c, struct object *o, const struct lyd_node *leaf)
+{
+	const struct lyd_node *geoip = tree_child(c->m, tree_child(c->m, NULL, "dynamic-address"), "geoip");
+	const char *code = lyd_get_value(leaf);
+	struct snap_dynamic d = { .kind = DYNAMIC_COUNTRY };
+
+	if (!geoip)
+		return tree_fault(c->faults, leaf,
+			"country '%s' needs a database: expected dynamic-address { geoip { file NAME; } }",
+			code);
+	for (int i = 0; i < 2; i++) /* the schema's pattern: two letters */
+		d.name[i] = code[i] >= 'a' ? (char)(code[i] - 'a' + 'A') : code[i];
+	snprintf(d.file, sizeof d.file, "%s", tree_value(geoip, "file"));
+	d.interval_s = (uint32_t)value_number(geoip, "update-interval");
+	return dynamic_add(c, o, leaf, &d);
+}
+
 enum rc compile_dynamic(struct compiler *c, struct object *o)
 {
 	static const struct {
 		const char *word;
 		enum rc (*one)(struct compiler *c, struct object *o, const struct lyd_node *leaf);
-	} kinds[] = { { "fqdn", fqdn }, { "feed", feed } };
+	} kinds[] = { { "fqdn", fqdn }, { "feed", feed }, { "country", country } };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {

@@ -234,16 +234,17 @@ struct snap_rule {
  * whose first octets are its index here: it matches nothing until control has put the addresses in its place (model/dynamic.h).
  * Only rules of policy and of source NAT have it.
  */
-enum dynamic_kind { DYNAMIC_FQDN, DYNAMIC_FEED, DYNAMIC_KIND_COUNT };
+enum dynamic_kind { DYNAMIC_FQDN, DYNAMIC_FEED, DYNAMIC_COUNTRY, DYNAMIC_KIND_COUNT };
 enum dynamic_format { DYNAMIC_LIST, DYNAMIC_JSON };
 enum dynamic_flags { DYNAMIC_REFUSE_PRIVATE = 1 << 0 /* addresses in answers */ };
 
 struct snap_dynamic {
-	char object[NAME_MAX_BYTES];   /* the address of address-book */
-	char name[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot; or of the feed */
-	uint32_t kind, flags;	       /* enum dynamic_kind, enum dynamic_flags */
+	char object[NAME_MAX_BYTES]; /* the address of address-book */
+	char name
+		[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot; of the feed; a country's code */
+	uint32_t kind, flags;	      /* enum dynamic_kind, enum dynamic_flags */
 	uint32_t ttl_min_s, ttl_max_s, hold_s;
-	/* Of a feed: name is the feed's. */
+	/* Of a feed; of a country interval and file, which are those of the database. */
 	uint32_t format;     /* enum dynamic_format */
 	uint32_t interval_s; /* between two readings */
 	/* One of both: in the directory `feeds` beside `keys`; https (base/url.h). The rest belongs to the latter. */

@@ -71,6 +71,17 @@ static const char *feed_fault(const struct snap_dynamic *d)
 	return NULL;
 }
 
+static const char *country_fault(const struct snap_dynamic *d)
+{
+	bool letters = d->name[0] >= 'A' && d->name[0] <= 'Z' && d->name[1] >= 'A' && d->name[1] <= 'Z';
+
+	if (!letters || d->name[2])
+		return "its name is not a country's code of two letters";
+	if (!name_ok(d->file, sizeof d->file) || d->file[0] == '.' || strchr(d->file, '/'))
+		return "its database is not a file in a directory";
+	return d->interval_s == 0 ? "its interval is out of range" : NULL;
+}
+
 enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 {
 	for (uint32_t i = 0; i < s->dynamics.count; i++) {
@@ -83,7 +94,9 @@ enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 			(!snapshot_dns_name_ok(d->name) || d->ttl_min_s == 0 || d->ttl_min_s > d->ttl_max_s))
 			return bad(e, "dynamics", i,
 				"its name is not one of DNS, or its times are not in order");
-		const char *fault = d->kind == DYNAMIC_FEED ? feed_fault(d) : NULL;
+		const char *fault = d->kind == DYNAMIC_FEED	 ? feed_fault(d)
+				    : d->kind == DYNAMIC_COUNTRY ? country_fault(d)
+								 : NULL;
 		if (fault)
 			return bad(e, "dynamics", i, fault);
 	}

@@ -84,6 +84,8 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(recvfrom, X, CALL_ANY) S(setsockopt, X, CALL_REFUSED) S(sendmsg, X, CALL_REFUSED) /* TCP_NODELAY; its own answers to what is no request, which it then leaves out */ \
 	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
 	S(openat, K | L | C | X | R, CALL_ANY) S(newfstatat, K | L | C | X | R, CALL_ANY) S(statx, K | L | C | X | R, CALL_ANY)	\
+	/* the working directory of a library that opens by name only: no more than openat() may already */	\
+	S(fchdir, R, CALL_ANY)											\
 	S(getdents64, K | L | C | X | R, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
 	S(pwrite64, L | C, CALL_ANY) S(fsync, L | C | X | R, CALL_ANY) S(fdatasync, L | C | X | R, CALL_ANY)		\
 	S(ftruncate, L | C | X | R, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\

@@ -3,6 +3,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -206,6 +207,29 @@ def test_a_feed_by_file(lab):
     (feeds / "new").write_text("203.0.113.0/24\n", encoding="utf-8")
     (feeds / "new").rename(feeds / "bad.txt")
     wait_for(lambda: verdict(lab, WEB) == "permit", 10, "the next list")
+
+
+def test_countries(lab):
+    """A rule for a country: of a database that is replaced, and broken."""
+    feeds, make = lab["hq"].state / "etc/feeds", str(lab.build / "tests/unit/resolve/make_mmdb")
+    feeds.mkdir(exist_ok=True)
+    subprocess.run([make, feeds / "c.mmdb", "192.0.2.0/25=DE", "2001:db8::/32=FR"], check=True)
+    lab.commit("hq", config_of("hq", ("address-book {", "dynamic-address { geoip { file c.mmdb; update-interval 1; } }\n\naddress-book {\n    address near {\n        country de;\n    }\n"),
+                               ("destination any;\n                application [ http https", "destination near;\n                application [ http https")), "a country")
+    wait_for(lambda: verdict(lab, WEB) == "permit", 15, "the database")
+    assert addresses(lab, "near") == {"192.0.2.0/25": "current"} and reached(lab, WEB)
+    said = row(lab)
+    assert (said["kind"], said["value"], said["addresses"]) == ("country", "DE", 1) and said["built"], said
+    _, entry = last_entry(lab, "country_database")
+    assert entry["body"]["sha256"] == said["sha256"] and entry["body"]["countries"] == "DE", entry
+    (feeds / "new").write_text("<html>", encoding="utf-8")
+    (feeds / "new").rename(feeds / "c.mmdb")
+    wait_for(lambda: "not a MaxMind database" in row(lab)["reason"], 15, "the fault")
+    assert row(lab)["state"] == "stale" and verdict(lab, WEB) == "permit"
+    subprocess.run([make, feeds / "new", "192.0.2.0/25=FR", "203.0.113.0/24=DE"], check=True)
+    (feeds / "new").rename(feeds / "c.mmdb")
+    wait_for(lambda: verdict(lab, WEB) == "deny", 15, "the next database")
+    assert addresses(lab, "near") == {"203.0.113.0/24": "current"}
 
 
 def test_a_feed_over_https(lab):

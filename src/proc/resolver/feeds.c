@@ -16,20 +16,23 @@ void feed_end(struct entry *e)
 	feed_done(&e->feed.list);
 }
 
-static void feed_failed(struct resolver *x, struct entry *e, const char *why)
+void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, const char *why)
 {
-	struct feed_of *f = &e->feed;
 	uint32_t s = 1;
 
-	if (strncmp(f->why, why, sizeof f->why - 1) != 0)
-		log_warn("feed '%s' is not used, the last good one stays: %s", e->of.name, why);
 	snprintf(f->why, sizeof f->why, "%.*s", (int)sizeof f->why - 1, why);
 	for (uint32_t i = 0; i < f->failures && s < NAME_RETRY_MAX_S; i++)
 		s *= 2;
 	f->failures++;
 	f->awaited = 0;
-	f->next = x->child->loop.now +
-		  MIN_OF(MIN_OF(s, (uint32_t)NAME_RETRY_MAX_S), e->of.interval_s) * NS_PER_S;
+	f->next = x->child->loop.now + MIN_OF(MIN_OF(s, (uint32_t)NAME_RETRY_MAX_S), interval_s) * NS_PER_S;
+}
+
+static void feed_failed(struct resolver *x, struct entry *e, const char *why)
+{
+	if (strncmp(e->feed.why, why, sizeof e->feed.why - 1) != 0)
+		log_warn("feed '%s' is not used, the last good one stays: %s", e->of.name, why);
+	feed_put_off(x, &e->feed, e->of.interval_s, why);
 }
 
 static void enter(struct resolver *x, const struct entry *e, const char *from)
@@ -56,7 +59,7 @@ static const char *copy_name(char ret_name[COPY_NAME_MAX], const struct entry *e
 	return ret_name;
 }
 
-static bool write_all(int fd, const char *text, size_t n)
+bool feed_write_all(int fd, const char *text, size_t n)
 {
 	while (n > 0) {
 		ssize_t part = write(fd, text, n);
@@ -76,7 +79,7 @@ static void copy_write(struct resolver *x, const struct entry *e, const char *te
 	int fd = x->feed_dir < 0 ? -1
 				 : openat(x->feed_dir, copy_name(made, e, ".new"),
 					   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool good = fd >= 0 && write_all(fd, text, n) && fsync(fd) == 0;
+	bool good = fd >= 0 && feed_write_all(fd, text, n) && fsync(fd) == 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -84,8 +87,7 @@ static void copy_write(struct resolver *x, const struct entry *e, const char *te
 		log_error("feed '%s' is in use, but was not kept for the next start: %m", e->of.name);
 }
 
-/* All of a file, which the caller frees; NULL: *e says why. */
-static char *file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e)
+char *feed_file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e)
 {
 	struct stat st;
 	size_t n = 0;
@@ -172,7 +174,7 @@ static void disk_read(struct resolver *x, struct entry *e)
 	e->feed.disk_read = true;
 	if (fd < 0)
 		return;
-	char *text = file_read(fd, &n, &written, &err);
+	char *text = feed_file_read(fd, &n, &written, &err);
 	close(fd);
 	if (text && list_take(x, e, text, n, &err) == RC_OK) {
 		e->feed.read_at = written;
@@ -207,7 +209,7 @@ void feeds_begin(struct resolver *x)
 	for (uint32_t i = 0; i < x->n; i++) {
 		struct entry *e = x->entry[i];
 		struct feed_of *f = &e->feed;
-		struct msg_feed m = { 0 };
+		struct msg_feed m = { .kind = DYNAMIC_FEED };
 		if (e->of.kind != DYNAMIC_FEED)
 			continue;
 		if (!f->disk_read)
@@ -244,7 +246,7 @@ static void file_take(struct resolver *x, struct entry *e, int fd)
 	char from[NAME_MAX_BYTES + 8];
 	utc_us written;
 	size_t n = 0;
-	char *text = file_read(fd, &n, &written, &err);
+	char *text = feed_file_read(fd, &n, &written, &err);
 
 	close(fd);
 	snprintf(from, sizeof from, "file %s", e->of.file);

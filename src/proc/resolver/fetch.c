@@ -43,7 +43,7 @@ static bool connect_ask(struct errand *x, const struct endpoint *to)
 {
 	struct fetch *o = x->context;
 	struct resolver *r = o->resolver;
-	struct msg_feed m = { .to = *to };
+	struct msg_feed m = { .to = *to, .kind = DYNAMIC_FEED };
 
 	snprintf(m.name, sizeof m.name, "%.*s", (int)sizeof m.name - 1, o->entry->of.name);
 	x->awaited = ++r->last_tag;

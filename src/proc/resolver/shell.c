@@ -10,6 +10,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool entry_known(const struct resolver *x, const struct entry *e)
+{
+	switch (e->of.kind) {
+	case DYNAMIC_FEED:
+		return e->feed.known;
+	case DYNAMIC_COUNTRY:
+		return country_known(x, e);
+	default:
+		return e->name.answered != 0;
+	}
+}
+
+const struct feed *entry_list(const struct resolver *x, const struct entry *e)
+{
+	return e->of.kind == DYNAMIC_COUNTRY ? country_list(x, e) : &e->feed.list;
+}
+
 /* ---- the list of objects ---- */
 
 static bool same(const struct snap_dynamic *a, const struct snap_dynamic *b)
@@ -91,8 +108,10 @@ static void list_take(struct resolver *x, struct ipc_frame *f)
 	if (x->n < count)
 		area_done(x); /* what is known goes on */
 	x->changed = true;
+	countries_listed(x);
 	names_begin(x);
 	feeds_begin(x);
+	countries_begin(x);
 }
 
 /* ---- what was found ---- */
@@ -107,13 +126,13 @@ static void publish(struct resolver *x)
 		return;
 	for (uint32_t i = 0; i < x->n; i++) {
 		const struct entry *e = x->entry[i];
-		bool feed = e->of.kind == DYNAMIC_FEED;
-		uint32_t count = feed ? e->feed.list.n : name_ranges(&e->name, ranges);
-		x->area->known[i] = entry_known(e) && n + count <= DYNAMIC_RANGES_MAX;
+		bool name = e->of.kind == DYNAMIC_FQDN;
+		uint32_t count = name ? name_ranges(&e->name, ranges) : entry_list(x, e)->n;
+		x->area->known[i] = entry_known(x, e) && n + count <= DYNAMIC_RANGES_MAX;
 		x->area->set[i] = (struct span){ n, x->area->known[i] ? count : 0 };
 		if (!x->area->known[i])
 			continue;
-		memcpy(&x->area->range[n], feed ? e->feed.list.range : ranges, count * sizeof ranges[0]);
+		memcpy(&x->area->range[n], name ? ranges : entry_list(x, e)->range, count * sizeof ranges[0]);
 		n += count;
 	}
 	x->given = ++x->last_tag;
@@ -144,6 +163,7 @@ static void on_tick(struct loop *l, struct timer *t)
 		x->changed |= name_expire(&x->entry[i]->name, l->now);
 	names_begin(x);
 	feeds_begin(x);
+	countries_begin(x);
 	publish(x);
 }
 
@@ -153,7 +173,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct resolver *x = c->context;
 
-	if (peer == PROC_SUPERVISOR && (fetch_told(x, f) || names_told(x, f) || feeds_told(x, f)))
+	if (peer == PROC_SUPERVISOR &&
+		(countries_told(x, f) || fetch_told(x, f) || names_told(x, f) || feeds_told(x, f)))
 		return;
 	switch (f->head.id) {
 	case IPC_DYNAMICS:
@@ -213,6 +234,7 @@ static void on_stop(struct child *c)
 	for (uint32_t i = 0; i < x->n; i++)
 		entry_free(x->entry[i]);
 	x->n = 0;
+	countries_end(x);
 	if (x->feed_dir >= 0)
 		close(x->feed_dir);
 	x->feed_dir = -1;

@@ -10,6 +10,7 @@
  *	names.c   domain names: who is asked for when, and the answers
  *	feeds.c   lists of others: read when they are due, kept on the disk
  *	fetch.c   those with a URL: names, TLS, HTTP
+ *	countries.c  the database of countries
  *	show.c    tables of `show`
  *
  * Single thread. Callers: main.c, and the tests over sockets of their own.
@@ -19,6 +20,7 @@
 
 #include "ipc/child.h"
 #include "ipc/errand.h"
+#include "resolve/country.h"
 #include "resolve/feed.h"
 #include "resolve/name.h"
 
@@ -45,6 +47,14 @@ struct feed_of {
 	uint64_t awaited; /* of the supervisor; 0: nothing */
 	uint32_t failures;
 	char why[NAME_WHY_BYTES]; /* why it was not read since; empty: it was */
+};
+
+/* The file that all countries are read from. */
+struct database {
+	struct feed_of file;	   /* its list is empty */
+	char name[NAME_MAX_BYTES]; /* of the file */
+	bool wanted[COUNTRIES];	   /* by the configuration, now or before */
+	struct countries found;
 };
 
 /* Part of an object. */
@@ -89,12 +99,8 @@ struct resolver {
 	struct fetch fetches[RESOLVER_FETCHES_MAX];
 	fetched_fn *fetched;
 	int feed_dir; /* -1: none */
+	struct database database;
 };
-
-static inline bool entry_known(const struct entry *e)
-{
-	return e->of.kind == DYNAMIC_FEED ? e->feed.known : e->name.answered != 0;
-}
 
 /* Neither may move afterwards. */
 void resolver_init(struct resolver *x, struct child *child, int supervisor_fd);
@@ -111,6 +117,20 @@ void feeds_begin(struct resolver *x);			  /* what is on the disk, and readings t
 bool feeds_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a feed */
 void feed_end(struct entry *e);
 fetched_fn feed_fetched;
+/* Why it was not read, and when it is tried again. */
+void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, const char *why);
+bool feed_write_all(int fd, const char *text, size_t n);
+/* All of a file, which the caller frees; NULL: *e says why. */
+char *feed_file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e);
+
+/* countries.c */
+void countries_listed(struct resolver *x); /* the list of entries is another one */
+void countries_begin(struct resolver *x);  /* the copy on the disk, and a reading that is due */
+bool countries_told(
+	struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for the database */
+void countries_end(struct resolver *x);
+const struct feed *country_list(const struct resolver *x, const struct entry *e);
+bool country_known(const struct resolver *x, const struct entry *e);
 
 /* fetch.c */
 void fetch_init(struct resolver *x, fetched_fn *fetched);
@@ -119,6 +139,10 @@ bool fetch_busy(const struct resolver *x);
 void fetch_begin(struct resolver *x, struct entry *e, int authorities);
 void fetch_stop(struct resolver *x);			  /* all of them; they are due again */
 bool fetch_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for one */
+
+/* shell.c */
+bool entry_known(const struct resolver *x, const struct entry *e);
+const struct feed *entry_list(const struct resolver *x, const struct entry *e); /* of a feed or a country */
 
 /* show.c */
 void resolver_show(struct resolver *x, uint64_t tag, const struct msg_show *q);

@@ -3,16 +3,26 @@
 #include "base/bytes.h"
 #include "ipc/rows.h"
 
-static const char *const kinds[DYNAMIC_KIND_COUNT] = { [DYNAMIC_FQDN] = "fqdn", [DYNAMIC_FEED] = "feed" };
+static const char *const kinds[DYNAMIC_KIND_COUNT] = {
+	[DYNAMIC_FQDN] = "fqdn", [DYNAMIC_FEED] = "feed", [DYNAMIC_COUNTRY] = "country"
+};
+
+/* What its addresses are read from; NULL: DNS. */
+static const struct feed_of *file_of(const struct resolver *x, const struct entry *e)
+{
+	return e->of.kind == DYNAMIC_FQDN ? NULL : e->of.kind == DYNAMIC_FEED ? &e->feed : &x->database.file;
+}
 
 /* The last good answer is older than it should be, or there is none. */
 static const char *state_text(const struct resolver *x, const struct entry *e)
 {
-	if (!entry_known(e))
+	const struct feed_of *f = file_of(x, e);
+
+	if (!entry_known(x, e))
 		return "unknown";
-	return (e->of.kind == DYNAMIC_FEED ? e->feed.why[0] != '\0' : e->name.failures > 0) ? "stale"
-	       : x->why[0]								    ? "not in use"
-											    : "current";
+	if (f ? f->why[0] != '\0' : e->name.failures > 0)
+		return "stale";
+	return x->why[0] ? "not in use" : "current";
 }
 
 static uint64_t seconds(mono_ns from, mono_ns until)
@@ -27,19 +37,25 @@ static void head(struct jw *w, const struct entry *e)
 	jw_str(w, "value", e->of.name);
 }
 
-static void feed_row(struct jw *w, const struct resolver *x, const struct entry *e)
+static void file_row(struct jw *w, const struct resolver *x, const struct entry *e)
 {
-	const struct feed_of *f = &e->feed;
-	char hex[2 * sizeof f->sha256 + 1];
+	const struct feed_of *f = file_of(x, e);
+	bool known = entry_known(x, e), country = e->of.kind == DYNAMIC_COUNTRY;
+	char hex[2 * sizeof f->sha256 + 1], built[UTC_TEXT_MAX];
+	const char *reason = f->why[0] ? f->why : x->why;
 	utc_us now = clock_utc();
 
-	jw_u64(w, "addresses", f->list.n);
-	if (f->known)
+	jw_u64(w, "addresses", entry_list(x, e)->n);
+	if (known)
 		jw_u64(w, "age_s", now > f->read_at ? (now - f->read_at) / 1000000 : 0);
 	jw_u64(w, "next_s", seconds(x->child->loop.now, f->next));
-	if (f->known)
+	if (known)
 		jw_str(w, "sha256", hex_from_bytes(hex, f->sha256, sizeof f->sha256));
-	jw_str(w, "reason", f->why[0] ? f->why : x->why);
+	if (known && country)
+		jw_str(w, "built", utc_text(built, x->database.found.built * 1000000));
+	if (known && country && !reason[0] && entry_list(x, e)->n == 0)
+		reason = "the database has no network of this country: is the code right?";
+	jw_str(w, "reason", reason);
 }
 
 static void entry_row(struct jw *w, const struct resolver *x, const struct entry *e)
@@ -48,8 +64,8 @@ static void entry_row(struct jw *w, const struct resolver *x, const struct entry
 
 	head(w, e);
 	jw_str(w, "state", state_text(x, e));
-	if (e->of.kind == DYNAMIC_FEED) {
-		feed_row(w, x, e);
+	if (file_of(x, e)) {
+		file_row(w, x, e);
 		return;
 	}
 	jw_u64(w, "addresses", e->name.n);
@@ -59,19 +75,19 @@ static void entry_row(struct jw *w, const struct resolver *x, const struct entry
 	jw_str(w, "reason", e->name.why[0] ? e->name.why : x->why);
 }
 
-static uint32_t entry_rows(const struct entry *e)
+static uint32_t entry_rows(const struct resolver *x, const struct entry *e)
 {
-	return e->of.kind == DYNAMIC_FEED ? e->feed.list.n : e->name.n;
+	return file_of(x, e) ? entry_list(x, e)->n : e->name.n;
 }
 
 static void address_row(struct jw *w, const struct resolver *x, const struct entry *e, uint32_t i)
 {
-	bool feed = e->of.kind == DYNAMIC_FEED;
-	const struct name_address *a = feed ? NULL : &e->name.at[i];
+	const struct feed *list = file_of(x, e) ? entry_list(x, e) : NULL;
+	const struct name_address *a = list ? NULL : &e->name.at[i];
 	char text[RANGE_TEXT_MAX];
 
 	head(w, e);
-	jw_str(w, "address", feed ? range_text(text, &e->feed.list.range[i]) : addr_text(text, &a->addr));
+	jw_str(w, "address", list ? range_text(text, &list->range[i]) : addr_text(text, &a->addr));
 	jw_str(w, "state", a && a->until ? "held" : state_text(x, e));
 	if (a && a->until)
 		jw_u64(w, "ends_s", seconds(x->child->loop.now, a->until));
@@ -82,8 +98,8 @@ static void addresses(struct rows_piece *p, const struct resolver *x)
 {
 	uint32_t first = rows_first(p, 0), before = 0;
 
-	for (uint32_t k = 0; k < x->n; before += entry_rows(x->entry[k]), k++)
-		for (uint32_t i = first > before ? first - before : 0; i < entry_rows(x->entry[k]); i++) {
+	for (uint32_t k = 0; k < x->n; before += entry_rows(x, x->entry[k]), k++)
+		for (uint32_t i = first > before ? first - before : 0; i < entry_rows(x, x->entry[k]); i++) {
 			if (!rows_look(p, 0, before + i))
 				return;
 			address_row(rows_row(p), x, x->entry[k], i);

@@ -1,7 +1,7 @@
 /*
- * Feeds of addresses: the resolver has no file but its own and no network. Files that feeds of the configuration name are opened
- * here, those in the directory of feeds and no other, and connections to the servers of feeds with a URL are begun here. What is
- * in them the supervisor does not read.
+ * Feeds of addresses, and the database of countries: the resolver has no file but its own and no network. Files that the
+ * configuration names are opened here, those in the directory of feeds and no other, and connections to the servers of feeds with
+ * a URL are begun here. What is in them the supervisor does not read.
  */
 #include "base/log.h"
 #include "base/url.h"
@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct snap_dynamic *feed_named(const struct supervisor *s, const char *name)
+static const struct snap_dynamic *feed_named(const struct supervisor *s, uint32_t kind, const char *name)
 {
 	for (uint32_t i = 0; s->snapshot && i < s->snapshot->dynamics.count; i++) {
 		const struct snap_dynamic *d = &snap_dynamics(s->snapshot)[i];
-		if (d->kind == DYNAMIC_FEED && strcmp(d->name, name) == 0)
+		if (d->kind == kind && strcmp(d->name, name) == 0)
 			return d;
 	}
 	return NULL;
@@ -73,8 +73,8 @@ void feed_open(struct supervisor *s, struct child_process *from, const struct ip
 
 	m.name[sizeof m.name - 1] = '\0';
 	if (connects_limit(from, &e) == RC_OK) {
-		const struct snap_dynamic *d = feed_named(s, m.name);
-		if (d)
+		const struct snap_dynamic *d = feed_named(s, m.kind, m.name);
+		if (d && d->kind != DYNAMIC_FQDN)
 			fd = connects ? feed_socket(d, &m.to, &e) : file_open(s, d, &e);
 		else
 			err_add(&e, RC_DENIED, "'%.60s' is not a feed of the configuration", m.name);

@@ -61,9 +61,35 @@ static void feeds(void **state)
 	free(s);
 }
 
+static void countries(void **state)
+{
+	struct snapshot *s = compiled(
+		"address-book { address x { country [ de FR DE ]; prefix 192.0.2.0/24; } } dynamic-address { geoip { file c.mmdb; "
+		"update-interval 60; } } " RULES(RULE("r", "any", "x")));
+	const struct snap_dynamic *d = snap_dynamics(s);
+
+	assert_int_equal(s->dynamics.count, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(d[i].kind, DYNAMIC_COUNTRY);
+		assert_string_equal(d[i].object, "x");
+		assert_string_equal(d[i].file, "c.mmdb");
+		assert_int_equal(d[i].interval_s, 60);
+	}
+	/* libyang 3 sorts */
+	assert_true(strcmp(d[0].name, "DE") == 0 || strcmp(d[1].name, "DE") == 0);
+	assert_true(strcmp(d[0].name, "FR") == 0 || strcmp(d[1].name, "FR") == 0);
+	assert_int_equal(snap_rules(s)[0].dst.count, 3);
+	free(s);
+}
+
 static const struct {
 	const char *text, *words;
 } refused[] = {
+	{ "address-book { address x { country DEU; } } dynamic-address { geoip { file c; } }",
+		"two letters" },
+	{ "address-book { address x { country DE; } }", "geoip { file NAME; }" },
+	{ "dynamic-address { geoip { update-interval 1; } }", "file" },
+
 	{ "address-book { address x { fqdn 192.0.2.1; } }", "prefix 192.0.2.1" },
 	{ "address-book { address x { fqdn m\xc3\xbcnchen.example; } }", "xn--" },
 	{ "address-book { address x { fqdn *.example.com; } }", "wildcard" },
@@ -320,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records),
 		cmocka_unit_test(feeds),
+		cmocka_unit_test(countries),
 		cmocka_unit_test(refused_texts),
 		cmocka_unit_test(shadows),
 		cmocka_unit_test(warned),

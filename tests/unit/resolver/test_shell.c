@@ -5,6 +5,7 @@
 #include "proc/resolver/shell.h"
 
 #include "base/bytes.h"
+#include "mmdb.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -377,6 +378,95 @@ static void feeds(void **state)
 	finish();
 }
 
+/* ---- countries ---- */
+
+static void country_list_is(const char *const *codes, uint32_t n)
+{
+	static const char *const none[] = { "x" };
+
+	list(none, 0);
+	found();
+	take();
+	const struct msg_dynamics m = { .count = n };
+	int fd = memfd_create("addresses", MFD_CLOEXEC);
+	munmap(area, sizeof *area);
+	assert_true(fd >= 0 && ftruncate(fd, sizeof *area) == 0);
+	area = mmap(NULL, sizeof *area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(area != MAP_FAILED);
+	for (uint32_t i = 0; i < n; i++) {
+		struct snap_dynamic *d = &area->of[i];
+		*d = (struct snap_dynamic){
+			.object = "there", .file = "c.mmdb", .kind = DYNAMIC_COUNTRY, .interval_s = 1
+		};
+		snprintf(d->name, sizeof d->name, "%s", codes[i]);
+	}
+	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &m, fd), RC_OK);
+	close(fd);
+	found();
+	take();
+}
+
+static void database_is(const void *bytes, size_t n)
+{
+	struct msg_feed m = { 0 };
+	int fd = memfd_create("database", MFD_CLOEXEC);
+
+	assert_true(fd >= 0 && write(fd, bytes, n) == (ssize_t)n);
+	next(PROC_SUPERVISOR, IPC_FEED_OPEN);
+	assert_int_equal(frame.u.FEED_OPEN.kind, DYNAMIC_COUNTRY);
+	assert_int_equal(ipc_send_FEED_FILE(&others[PROC_SUPERVISOR], frame.head.tag, &m, fd), RC_OK);
+	close(fd);
+}
+
+static uint8_t *database(const char *de, size_t *ret_n)
+{
+	struct mmdb *m = mmdb_new(6, 24);
+
+	mmdb_put(m, de, MMDB_DATA, mmdb_data(m, "country.iso_code=DE"));
+	mmdb_put(m, "2001:db8::/32", MMDB_DATA, mmdb_data(m, "country.iso_code=FR"));
+	uint8_t *bytes = mmdb_write(m, ret_n);
+	free(m);
+	return bytes;
+}
+
+/* Of one file, which is replaced, broken, kept over a restart, and asked for more. */
+static void countries(void **state)
+{
+	static const char *const german[] = { "DE", "AQ" }, *const more[] = { "DE", "FR" };
+	size_t n, again_n;
+	uint8_t *bytes = database("192.0.2.0/24", &n), *again = database("198.51.100.0/24", &again_n);
+
+	begin();
+	country_list_is(german, 2);
+	assert_false(area->known[0] || area->known[1]);
+	database_is(bytes, n);
+	found();
+	set_is(0, 1, "192.0.2.0");
+	assert_true(area->known[1] && area->set[1].count == 0); /* nobody is there */
+	entered("\"addresses\":1,\"built\":\"2025-11-30T00:00:00.000000Z\",\"countries\":\"AQ DE\",\"from\":\"file c.mmdb\"");
+	take();
+	database_is(bytes, n);	   /* the same: nothing is said */
+	database_is(bytes, n / 2); /* nothing of it is used */
+	database_is("<html>", 6);
+	assert_false(comes(PROC_CONTROL, 300));
+	set_is(0, 1, "192.0.2.0");
+	database_is(again, again_n);
+	found();
+	set_is(0, 1, "198.51.100.0");
+	entered("\"addresses\":1");
+	take();
+	finish();
+	/* The next process knows it at once, without the file, and what else is asked for. */
+	begin();
+	country_list_is(more, 2);
+	set_is(0, 1, "198.51.100.0");
+	set_is(1, 1, "2001:db8::");
+	entered("last good copy");
+	finish();
+	free(bytes);
+	free(again);
+}
+
 /* Memory that is too small, or a list that is too long, is not used. */
 static void wrong_memory(void **state)
 {
@@ -400,6 +490,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names),
 		cmocka_unit_test(silence_and_refusal),
 		cmocka_unit_test(feeds),
+		cmocka_unit_test(countries),
 		cmocka_unit_test(wrong_memory),
 	};
 	executable = argc > 1 ? argv[1] : NULL;

@@ -311,6 +311,16 @@ static int open_in_directory(void)
 	return RESULT(openat(directory_fd, "known", O_RDONLY));
 }
 
+static int enter_directory(void)
+{
+	return fchdir(directory_fd) < 0 ? errno : RESULT(openat(AT_FDCWD, "known", O_RDONLY));
+}
+
+static int enter_directory_by_name(void)
+{
+	return chdir("/") < 0 ? errno : 0;
+}
+
 static int write_in_directory(void)
 {
 	int fd = openat(directory_fd, "made", O_CREAT | O_WRONLY | O_TRUNC, 0600);
@@ -523,6 +533,8 @@ static const struct {
 	{ "a message elsewhere",         message_elsewhere,   I | D | C, X }, /* C has no socket of a network */
 	{ "accept a connection",         do_accept,           C | X,     0 },
 	{ "make a thread",               make_thread,         1u << PROC_DATAPLANE, 0 },
+	{ "enter a directory given",     enter_directory,     R,         0 },
+	{ "enter a directory by name",   enter_directory_by_name, NOBODY, 0 },
 	{ "open in a directory given",   open_in_directory,   K | L | C | X | R, I | D | N | U },
 	{ "write in a directory given",  write_in_directory,  L | C | R, K | I | D | N | U },
 	{ "append in a directory given", append_in_directory, L | C | X | R, K | I | D | N | U },
