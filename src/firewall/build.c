@@ -9,6 +9,7 @@
  * in ten thousand of them, makes a few sets. Where sets would take too much memory or work all the same, the sweep begins again,
  * and as many intervals as necessary are joined.
  */
+#include "base/lines.h"
 #include "firewall/internal.h"
 
 #include <assert.h>
@@ -411,34 +412,33 @@ static bool set_give(struct fw_build *b, uint32_t *budget)
 	return true;
 }
 
-static bool intervals_grow(struct fw_build *b, struct fw_dimension *d)
+/* Room for all of them: each edge begins one at most. What is not written costs no memory. */
+static bool intervals_new(struct fw_build *b, struct fw_dimension *d, uint32_t n)
 {
-	uint32_t room = b->room_n ? 2 * b->room_n : 16;
+	size_t bytes = ((size_t)n * sizeof *d->interval + LINE_PAIR - 1) / LINE_PAIR * LINE_PAIR;
 
+	free(d->interval);
+	free(d->start);
+	free(d->set);
+	d->interval = NULL;
+	d->start = NULL;
+	d->set = NULL;
+	d->room = n;
 	if (!is_wide(b->dimension)) {
-		struct fw_interval *interval = reallocarray(d->interval, room, sizeof *interval);
-		if (!interval)
-			return false;
-		d->interval = interval;
-	} else {
-		fw_point *start = reallocarray(d->start, room, sizeof *start);
-		d->start = start ? start : d->start;
-		uint32_t *set = reallocarray(d->set, room, sizeof *set);
-		d->set = set ? set : d->set;
-		if (!start || !set)
-			return false;
+		d->interval = aligned_alloc(LINE_PAIR, bytes);
+		return d->interval;
 	}
-	b->room_n = room;
-	return true;
+	d->start = malloc(n * sizeof *d->start);
+	d->set = malloc(n * sizeof *d->set);
+	return d->start && d->set;
 }
 
-/* An interval begins; its set is given when its last event is known. False: no memory. */
-static bool interval_begin(struct fw_build *b, fw_point at)
+/* An interval begins; its set is given when its last event is known. */
+static void interval_begin(struct fw_build *b, fw_point at)
 {
 	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
 
-	if (d->n == b->room_n && !intervals_grow(b, d))
-		return false;
+	assert(d->n < d->room);
 	if (is_wide(b->dimension))
 		d->start[d->n] = at;
 	else
@@ -448,7 +448,6 @@ static bool interval_begin(struct fw_build *b, fw_point at)
 	b->seen_n = 0;
 	for (uint32_t i = 0; i < b->open_n && b->join > 1; i++)
 		class_note(b, b->open[i]);
-	return true;
 }
 
 /* From the first event on, with so many intervals in one. False: no memory. */
@@ -476,7 +475,10 @@ static bool sweep_begin(struct fw_build *b, uint32_t join)
 	d->n = d->n_sets = 0;
 	for (uint32_t i = 0; i < c->n; i++)
 		c->class[i].open = c->class[i].seen = 0;
-	b->failed = !b->open || !b->seen || !b->now || !b->bucket || !interval_begin(b, 0);
+	b->failed =
+		!b->open || !b->seen || !b->now || !b->bucket || !intervals_new(b, d, b->edges / join + 2);
+	if (!b->failed)
+		interval_begin(b, 0);
 	return !b->failed;
 }
 
@@ -503,9 +505,10 @@ static bool sets_fill(struct fw_build *b, uint32_t *budget)
 			return false;
 		--*budget;
 		if (is_edge(e, b->next) && ++b->inside == b->join) {
-			b->failed = !set_give(b, budget) || !interval_begin(b, v->at);
+			b->failed = !set_give(b, budget);
 			if (b->failed)
 				return false;
+			interval_begin(b, v->at);
 			if (b->join == 1 &&
 				(b->sets_n > FW_MATCHER_WORDS_MAX || b->work > FW_MATCHER_WORK_MAX))
 				return sweep_begin(b, join_of(b)) && sets_fill(b, budget);
@@ -516,28 +519,40 @@ static bool sets_fill(struct fw_build *b, uint32_t *budget)
 	return !b->failed;
 }
 
-/* False: no memory. */
+/* Begins the next level, if there is one: of what the last one stands for so many have a place in it. */
+static bool level_begin(struct fw_build *b, struct fw_dimension *d)
+{
+	uint32_t below = d->levels ? d->level[d->levels - 1].n : d->n, each = d->levels ? FW_LEVEL : FW_LEAF;
+
+	if (is_wide(b->dimension) || d->n < FW_LEVELS_MIN || below <= FW_LEVEL)
+		return false;
+	assert(d->levels < FW_LEVELS_MAX);
+	struct fw_level *l = &d->level[d->levels];
+	l->n = (below + each - 1) / each;
+	l->start =
+		aligned_alloc(LINE_PAIR, (l->n * sizeof *l->start + LINE_PAIR - 1) / LINE_PAIR * LINE_PAIR);
+	b->failed = !l->start;
+	d->levels += !b->failed;
+	b->next = 0;
+	return !b->failed;
+}
+
+/* False: the budget is used up, or there is no memory. */
 static bool levels_make(struct fw_build *b, uint32_t *budget)
 {
 	struct fw_dimension *d = &b->matcher->dimension[b->dimension];
-	uint32_t below = d->n;
 
-	if (is_wide(b->dimension) || d->n < FW_LEVELS_MIN)
-		return true;
-	for (struct fw_level *l = d->level; below > FW_LEVEL; below = l++->n) {
-		assert(d->levels < FW_LEVELS_MAX);
-		l->n = (below + FW_LEVEL - 1) / FW_LEVEL;
-		l->start = lines_new(l->n, sizeof *l->start);
-		if (!l->start) {
-			b->failed = true;
-			return false;
+	do {
+		struct fw_level *l = d->levels ? &d->level[d->levels - 1] : NULL;
+		for (; l && b->next < l->n; b->next++) {
+			if (*budget == 0)
+				return false;
+			spend(budget, b->next % 4 == 0);
+			l->start[b->next] = d->levels > 1 ? l[-1].start[FW_LEVEL * b->next]
+							  : d->interval[FW_LEAF * b->next].start;
 		}
-		for (uint32_t i = 0; i < l->n; i++)
-			l->start[i] = d->levels ? l[-1].start[FW_LEVEL * i] : d->interval[FW_LEVEL * i].start;
-		d->levels++;
-	}
-	spend(budget, d->n / FW_PREPARE_WORDS);
-	return true;
+	} while (level_begin(b, d));
+	return !b->failed;
 }
 
 /* ---- all of it ---- */
@@ -556,7 +571,7 @@ static void dimension_end(struct fw_build *b)
 	b->open = b->seen = b->bucket = NULL;
 	b->now = NULL;
 	b->signs = NULL;
-	b->room_n = b->room_sets = b->edges = 0;
+	b->room_sets = b->edges = 0;
 	b->sets_room = 0;
 }
 
@@ -617,7 +632,13 @@ bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
 			b->step = FW_BUILD_FILL;
 			break;
 		case FW_BUILD_FILL:
-			if (!sets_fill(b, budget) || !levels_make(b, budget))
+			if (!sets_fill(b, budget))
+				return false;
+			b->next = 0;
+			b->step = FW_BUILD_LEVELS;
+			break;
+		case FW_BUILD_LEVELS:
+			if (!levels_make(b, budget))
 				return false;
 			dimension_begin(b, b->dimension + 1);
 			break;

@@ -374,7 +374,7 @@ void fw_lookup_burst(struct firewall *fw, struct train **trains, size_t n, mono_
  * Of at most TRAIN_BURST_MAX trains: what fw_admit() will read of a large policy for those without a session is fetched into the cache,
  * for all at a time. Decides nothing.
  */
-void fw_policy_fetch(const struct firewall *fw, struct train *const *trains, uint32_t n);
+void fw_policy_fetch(struct firewall *fw, struct train *const *trains, uint32_t n);
 /* One train of that burst again, if sessions have begun, ended or changed zones since. */
 void fw_lookup_again(struct firewall *fw, struct train *t, mono_ns now);
 
@@ -693,6 +693,7 @@ struct fw_rule_hits {
 	uint64_t exhausted;	 /* of source NAT: packets for which no address and port was free */
 	mono_ns last;		 /* last hit, 0: never */
 	mono_ns since;		 /* of rules of policy: counted since */
+	uint64_t zero[2];	 /* so that each has a cache line */
 };
 /* The counts of all rules of policy begin again, now. */
 void fw_rule_hits_clear(struct firewall *fw, mono_ns now);

@@ -109,6 +109,16 @@ struct fw_tuple {
 	uint32_t from, to;		 /* zones */
 	uint16_t src_port, service_port; /* service_port: destination port, or ICMP type */
 	uint8_t proto;
+	uint8_t fetched; /* of struct train */
+};
+
+/* What fw_matcher_fetch() has found: the first candidate for what goes from src to dst by this service, FW_NONE: there is none. It
+ * is so for any packet like this until another policy is loaded. */
+struct fw_fetched {
+	const struct fw_matcher *matcher;
+	struct ip_addr src, dst;
+	uint32_t service; /* protocol and port */
+	uint32_t rule;
 };
 
 /* What rules, and zones for their host-inbound drops, may still log, and all of them together; and sessions of rules
@@ -288,7 +298,8 @@ struct firewall {
 			 [ZONES_MAX]; /* zones of those epochs: their numbers now, or FW_ZONE_GONE */
 	/* zones of those epochs whose name the next one does not have: their number in it, or FW_ZONE_GONE */
 	uint16_t zone_renamed[FW_EPOCHS][ZONES_MAX];
-	uint64_t schedules_off; /* of the next policy */
+	uint64_t schedules_off;			    /* of the next policy */
+	struct fw_fetched fetched[TRAIN_BURST_MAX]; /* matcher NULL: not in use */
 	struct fw_sweep sweep;
 	struct fw_servers servers;
 	struct fw_silent silent;

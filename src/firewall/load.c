@@ -50,6 +50,7 @@ static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now
 	__atomic_store_n(&st->epoch, st->epoch + 1, __ATOMIC_RELEASE);
 	fw->past[from] = fw->policy;
 	fw->policy = next;
+	memset(fw->fetched, 0, sizeof fw->fetched);
 	fw_zone_maps_make(fw);
 	fw_shares_renumber(fw, fw->zone_map[from]);
 	fw_expected_renumber(fw);

@@ -190,8 +190,9 @@ static inline void search_step(struct search *s)
 			low = start[low + half] <= at ? low + half : low;
 		}
 		uint32_t all = --s->level ? d->level[s->level - 1].n : d->n;
-		low *= FW_LEVEL;
-		n = MIN_OF(all - low, (uint32_t)FW_LEVEL);
+		uint32_t each = s->level ? FW_LEVEL : FW_LEAF;
+		low *= each;
+		n = MIN_OF(all - low, each);
 	} else if (d->interval) {
 		for (; n > 1; n -= half) {
 			half = n / 2;
@@ -212,6 +213,11 @@ static inline uint32_t search_end(const struct search *s)
 	return s->d->interval ? s->d->interval[s->low].set : s->d->set[s->low];
 }
 
+static uint32_t service_point(const struct fw_tuple *t)
+{
+	return (uint32_t)t->proto << 16 | t->service_port;
+}
+
 /* Of a packet: what is searched for in each of its three dimensions. */
 static void searches_begin(const struct fw_matcher *m, const struct fw_tuple *t, struct search ret_search[3])
 {
@@ -221,7 +227,7 @@ static void searches_begin(const struct fw_matcher *m, const struct fw_tuple *t,
 		&m->dimension[is_v4 ? FW_SRC4 : FW_SRC6], is_v4 ? load_be32(t->src.b) : fw_point_of(&t->src));
 	ret_search[1] = search_begin(
 		&m->dimension[to_v4 ? FW_DST4 : FW_DST6], to_v4 ? load_be32(t->dst.b) : fw_point_of(&t->dst));
-	ret_search[2] = search_begin(&m->dimension[FW_SERVICE], (uint32_t)t->proto << 16 | t->service_port);
+	ret_search[2] = search_begin(&m->dimension[FW_SERVICE], service_point(t));
 }
 
 static struct set set_of(const struct fw_matcher *m, const struct fw_dimension *d, uint32_t at)
@@ -357,6 +363,17 @@ uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, c
 	return FW_NONE;
 }
 
+uint32_t fw_matcher_rule_fetched(const struct fw_matcher *m, const struct snapshot *s,
+	const struct fw_tuple *t, const struct fw_fetched *f, uint32_t *ret_timeout_s)
+{
+	if (!m || f->matcher != m || f->service != service_point(t) || !addr_equal(&f->dst, &t->dst) ||
+		!addr_equal(&f->src, &t->src))
+		return fw_matcher_rule(m, s, t, ret_timeout_s);
+	if (f->rule == FW_NONE || rule_matches(s, &snap_rules(s)[f->rule], t, known_of(m, t), ret_timeout_s))
+		return f->rule;
+	return fw_matcher_rule(m, s, t, ret_timeout_s);
+}
+
 uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t)
 {
 	const struct snap_nat_rule *rules = snap_nat_rules(s) + (m ? m->first : 0);
@@ -488,7 +505,7 @@ static uint32_t first_candidate(const struct fw_matcher *m, struct candidates *c
 }
 
 void fw_matcher_fetch(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
-	uint32_t n, uint32_t *ret_rules)
+	uint32_t n, struct fw_fetched *ret_fetched)
 {
 	struct search search[TRAIN_BURST_MAX][3];
 	struct candidates c[TRAIN_BURST_MAX];
@@ -507,14 +524,15 @@ void fw_matcher_fetch(const struct fw_matcher *m, const struct snapshot *s, cons
 			set_fetch(&c[i].set[k], (uint32_t)__builtin_ctzll(c[i].top));
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		ret_rules[i] = first_candidate(m, &c[i]);
-		if (ret_rules[i] != FW_NONE)
-			lines_fetch(&snap_rules(s)[ret_rules[i]].from_zone, RULE_READ);
+		uint32_t rule = first_candidate(m, &c[i]);
+		ret_fetched[i] = (struct fw_fetched){ m, t[i].src, t[i].dst, service_point(&t[i]), rule };
+		if (rule != FW_NONE)
+			lines_fetch(&snap_rules(s)[rule].from_zone, RULE_READ);
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		if (ret_rules[i] == FW_NONE)
+		if (ret_fetched[i].rule == FW_NONE)
 			continue;
-		const struct snap_rule *r = &snap_rules(s)[ret_rules[i]];
+		const struct snap_rule *r = &snap_rules(s)[ret_fetched[i].rule];
 		const struct known known = known_of(m, &t[i]);
 		if (!known.src)
 			span_fetch(s, r->src);

@@ -4,10 +4,12 @@
 
 #include "firewall/firewall.h"
 
+struct fw_fetched;
 struct fw_tuple;
 
 #define FW_LEVEL      16 /* starts that stand together: a cache line of them */
-#define FW_LEVELS_MAX 8	 /* 16^8 intervals: all there can be */
+#define FW_LEAF	      8	 /* intervals that do */
+#define FW_LEVELS_MAX 8	 /* 8 * 16^8 intervals: more than there can be */
 
 typedef unsigned __int128 fw_point; /* an address, or protocol and port: in one dimension */
 
@@ -26,14 +28,15 @@ struct fw_dimension {
 	uint32_t n, n_sets;
 	struct fw_interval {
 		uint32_t start, set; /* of IPv4 addresses, or of services. start of the first: 0 */
-	} *interval;
-	fw_point *start; /* the same of IPv6 */
+	} *interval;		     /* begins on a cache line */
+	fw_point *start;	     /* the same of IPv6 */
 	uint32_t *set;
-	/* Of many intervals: the starts of each 16th of them, then of each 16th of these, and so on; the last has at most 16. */
+	/* Of many intervals: the starts of each 8th of them, then of each 16th of these, and so on; the last has at most 16. */
 	struct fw_level {
 		uint32_t *start, n;
 	} level[FW_LEVELS_MAX];
 	uint32_t levels;
+	uint32_t room; /* of intervals */
 	bool exact; /* of a policy: a rule that is in an interval's set has all addresses of the interval */
 	uint64_t any_top;     /* which words of bits of `any` are not zero */
 	uint64_t *sets, *any; /* any: bits of words as in a set, then all words */
@@ -98,6 +101,7 @@ struct fw_build {
 		FW_BUILD_SORT,
 		FW_BUILD_COUNT,
 		FW_BUILD_FILL,
+		FW_BUILD_LEVELS,
 		FW_BUILD_READY
 	} step;
 	bool failed;   /* no memory */
@@ -116,7 +120,7 @@ struct fw_build {
 	uint64_t sign[2]; /* of the classes that are open */
 	uint64_t work;	  /* rules that were entered in sets */
 	uint64_t *now;	  /* bits and words of the set that is being made */
-	uint32_t room_n, room_sets; /* of intervals and of sets */
+	uint32_t room_sets;
 	uint64_t sets_n, sets_room; /* words of sets */
 	struct fw_sign {
 		uint64_t sign[2];
@@ -139,9 +143,12 @@ void fw_matcher_free(struct fw_matcher *m);
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s);
 /* Fetches into the cache what fw_matcher_rule() will read for these packets, all of them at a time; decides nothing. The matcher
- * has dimensions. ret_rules: of each packet the rule that will be compared first, or FW_NONE. */
+ * has dimensions. ret_fetched: of each packet the rule that will be compared first, or FW_NONE. */
 void fw_matcher_fetch(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
-	uint32_t n, uint32_t *ret_rules);
+	uint32_t n, struct fw_fetched *ret_fetched);
+/* As fw_matcher_rule(), of a packet for which that was called; if it is another one now, nothing of it is used. */
+uint32_t fw_matcher_rule_fetched(const struct fw_matcher *m, const struct snapshot *s,
+	const struct fw_tuple *t, const struct fw_fetched *f, uint32_t *ret_timeout_s);
 uint32_t fw_matcher_nat(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t);
 
 #endif

@@ -20,7 +20,8 @@ struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t
 		.to = to,
 		.src_port = t->src_port,
 		.service_port = service_port(t),
-		.proto = t->proto };
+		.proto = t->proto,
+		.fetched = t->fetched };
 }
 
 struct fw_tuple fw_tuple_of_session(const struct fw_session *s, uint32_t from, uint32_t to)
@@ -64,44 +65,51 @@ enum rule_action fw_policy_lookup(
 	if (!p || t->from >= p->snapshot->zones.count || t->to >= p->snapshot->zones.count)
 		return RULE_DENY;
 	const struct snapshot *s = p->snapshot;
-	uint32_t rule = fw_matcher_rule(p->pair[fw_pair_index(s, t->from, t->to)], s, t, ret_timeout_s);
+	const struct fw_matcher *m = p->pair[fw_pair_index(s, t->from, t->to)];
+	uint32_t rule =
+		t->fetched ? fw_matcher_rule_fetched(m, s, t, &fw->fetched[t->fetched - 1], ret_timeout_s)
+			   : fw_matcher_rule(m, s, t, ret_timeout_s);
 	if (rule == FW_NONE)
 		rule = fw_matcher_rule(p->global, s, t, ret_timeout_s);
 	return rule == FW_NONE ? RULE_DENY : action_of(s, rule, ret_rule);
 }
 
-/* Of those from a zone that have no session. */
-static uint32_t tuples_of(
-	struct train *const *trains, uint32_t n, uint32_t zone, struct fw_tuple ret_tuples[TRAIN_BURST_MAX])
+/* Of those from a zone that have no session; `first` trains of the burst have a place already. */
+static uint32_t tuples_of(struct train *const *trains, uint32_t n, uint32_t zone, uint32_t first,
+	struct fw_tuple ret_tuples[TRAIN_BURST_MAX])
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct train *t = trains[i];
-		if (t->session == TRAIN_NONE && t->drop == DROP_NONE && fw_zone_in(t) == zone)
-			ret_tuples[count++] = fw_tuple_of_train(t, zone, 0);
+		struct train *t = trains[i];
+		if (t->session != TRAIN_NONE || t->drop != DROP_NONE || fw_zone_in(t) != zone)
+			continue;
+		ret_tuples[count++] = fw_tuple_of_train(t, zone, 0);
+		t->fetched = (uint8_t)(first + count);
 	}
 	return count;
 }
 
-void fw_policy_fetch(const struct firewall *fw, struct train *const *trains, uint32_t n)
+void fw_policy_fetch(struct firewall *fw, struct train *const *trains, uint32_t n)
 {
 	const struct fw_policy *p = fw->policy;
 	struct fw_tuple tuples[TRAIN_BURST_MAX];
-	uint32_t rules[TRAIN_BURST_MAX];
+	uint32_t first = 0;
 
 	assert(n <= TRAIN_BURST_MAX);
 	for (uint32_t zone = 0; p && zone < p->snapshot->zones.count; zone++) {
-		uint32_t count = p->large[zone] ? tuples_of(trains, n, zone, tuples) : 0;
-		if (count < 2)
+		uint32_t count = p->large[zone] ? tuples_of(trains, n, zone, first, tuples) : 0;
+		if (count == 0)
 			continue;
-		fw_matcher_fetch(p->large[zone], p->snapshot, tuples, count, rules);
-		for (uint32_t i = 0; i < count; i++) {
-			if (rules[i] == FW_NONE)
+		fw_matcher_fetch(p->large[zone], p->snapshot, tuples, count, fw->fetched + first);
+		for (uint32_t i = first; i < first + count; i++) {
+			uint32_t rule = fw->fetched[i].rule;
+			if (rule == FW_NONE)
 				continue;
-			__builtin_prefetch(&p->rule_hits[rules[i]], 1);
-			__builtin_prefetch(&p->rule_sessions[rules[i]], 1);
+			__builtin_prefetch(&p->rule_hits[rule], 1);
+			__builtin_prefetch(&p->rule_sessions[rule], 1);
 		}
+		first += count;
 	}
 }
 

@@ -55,9 +55,9 @@ struct train {
 	/* of a train inside a foreign tunnel (GRE, IP in IP, VXLAN): offset of its TCP or UDP header from ip;
 	 * 0: it is l4_offset. It must be cut before it is sent. */
 	uint16_t inner_l4;
-	uint8_t csum; /* enum train_csum */
-	uint8_t zero;
-	uint32_t flags; /* enum train_flags */
+	uint8_t csum;	 /* enum train_csum */
+	uint8_t fetched; /* 1 + its place in what fw_policy_fetch() has found for the burst; 0: none */
+	uint32_t flags;	 /* enum train_flags */
 
 	/* parsed by train_parse() */
 	struct ip_addr src, dst;

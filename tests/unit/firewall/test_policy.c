@@ -476,6 +476,14 @@ static void test_many_addresses(void **state)
 		}
 		fw_policy_fetch(w.fw, at, TRAIN_BURST_MAX);
 		for (uint32_t i = 0; i < TRAIN_BURST_MAX; i++) {
+			const struct train *other = &t[next_random(&seed) % TRAIN_BURST_MAX];
+			assert_int_not_equal(t[i].fetched, 0);
+			if (i % 4 == 0) /* as destination NAT does, and what another packet's place says */
+				t[i].dst = other->dst;
+			else if (i % 4 == 1)
+				t[i].dst_port = other->dst_port;
+			else if (i % 16 == 2)
+				t[i].fetched = other->fetched;
 			fw_policy_match(w.fw, TRUST, UNTRUST, &t[i], &is);
 			assert_int_equal(is, naive_match(&p, TRUST, UNTRUST, &t[i]));
 			hits += is < RULES;
@@ -483,6 +491,40 @@ static void test_many_addresses(void **state)
 	}
 	assert_in_range(hits, 500, 6000);
 	policy_done(&p);
+	world_done(&w);
+}
+
+/* What was found for a burst says nothing under another policy, whose rules have other numbers. */
+static void test_fetched_before_a_commit(void **state)
+{
+	enum { RULES = 1100 };
+	char name[NAME_MAX_BYTES], dst[ADDR_TEXT_MAX];
+
+	(void)state;
+	world_init(&w, 1);
+	struct train t[2], *at[2] = { &t[0], &t[1] };
+	for (uint32_t first = 0; first < 3; first++) {
+		struct policy p;
+		uint32_t is;
+		policy_init(&p);
+		for (uint32_t i = 0; i < RULES; i++) {
+			snprintf(name, sizeof name, "rule-%u", i);
+			uint32_t k = (i + first) % RULES;
+			snprintf(dst, sizeof dst, "192.0.%u.%u", k / 250, k % 250);
+			policy_rule(&p, name, TRUST, UNTRUST, "any", dst, "any", RULE_PERMIT);
+		}
+		world_load(&w, &p);
+		for (uint32_t i = 0; i < 2; i++) {
+			if (first == 0)
+				t[i] = tuple("10.0.0.1", i ? "192.0.2.7" : "192.0.1.9", IP_UDP, 1, 53);
+			t[i].in_zone = TRUST;
+			t[i].session = TRAIN_NONE;
+			fw_policy_match(w.fw, TRUST, UNTRUST, &t[i], &is);
+			assert_int_equal(is, (i ? 507 : 259) - first);
+		}
+		fw_policy_fetch(w.fw, at, 2);
+		policy_done(&p);
+	}
 	world_done(&w);
 }
 
@@ -718,6 +760,7 @@ int main(void)
 		cmocka_unit_test(test_objects_everywhere),
 		cmocka_unit_test(test_joined_intervals),
 		cmocka_unit_test(test_many_addresses),
+		cmocka_unit_test(test_fetched_before_a_commit),
 		cmocka_unit_test(test_host_inbound),
 		cmocka_unit_test(test_random_self_policies),
 		cmocka_unit_test(test_self_rules_count_and_log),
