@@ -19,7 +19,7 @@
 
 /* clang-format off */
 #define SCREENS(S, X)	/* X, id, name, path, kind, default, text */ \
-	/* what the headers of one packet say: of several the first counts, so the particular ones stand first */ \
+	/* what the headers of one packet say: of several the first drops it, so the particular ones stand first (an option before its header) */ \
 	S(X, ICMP_PING_DEATH,  "icmp-ping-death",  "icmp/ping-death",  ON, 0, "a fragment of ICMP that ends beyond 65,535 octets") \
 	S(X, TCP_LAND,         "tcp-land",         "tcp/land",         ON, 0, "source and destination address are the same") \
 	S(X, TCP_WINNUKE,      "tcp-winnuke",      "tcp/winnuke",      ON, 0, "TCP to port 139 with urgent data") \
@@ -50,6 +50,15 @@
 	S(X, IP_UNKNOWN_PROTOCOL, "ip-unknown-protocol", "ip/unknown-protocol", ON, 0, "IP protocol number 137 or above") \
 	S(X, IP6_MALFORMED,    "ipv6-malformed-header", "ip/ipv6-malformed-header", ON, 0, "IPv6 whose lengths or extension headers contradict each other") \
 	S(X, IP6_HEADER_LIMIT, "ipv6-extension-header-limit", "ip/ipv6-extension-header-limit", LIMIT, 0, "more IPv6 extension headers than the limit") \
+	S(X, IP6_JUMBO,        "ipv6-jumbo-payload", "ip/ipv6-option/jumbo-payload",            ON, 0, "IPv6 option jumbo payload") \
+	S(X, IP6_ROUTER_ALERT, "ipv6-router-alert", "ip/ipv6-option/router-alert",              ON, 0, "IPv6 option router alert") \
+	S(X, IP6_QUICK_START,  "ipv6-quick-start", "ip/ipv6-option/quick-start",                ON, 0, "IPv6 option quick start") \
+	S(X, IP6_CALIPSO,      "ipv6-calipso",     "ip/ipv6-option/calipso",                    ON, 0, "IPv6 option CALIPSO") \
+	S(X, IP6_SMF_DPD,      "ipv6-smf-dpd",     "ip/ipv6-option/smf-dpd",                    ON, 0, "IPv6 option SMF_DPD") \
+	S(X, IP6_TUNNEL_LIMIT, "ipv6-tunnel-encapsulation-limit", "ip/ipv6-option/tunnel-encapsulation-limit", ON, 0, "IPv6 option tunnel encapsulation limit") \
+	S(X, IP6_HOME_ADDRESS, "ipv6-home-address", "ip/ipv6-option/home-address",              ON, 0, "IPv6 option home address") \
+	S(X, IP6_ILNP_NONCE,   "ipv6-ilnp-nonce",  "ip/ipv6-option/ilnp-nonce",                 ON, 0, "IPv6 option ILNP nonce") \
+	S(X, IP6_LINE_ID,      "ipv6-line-identification", "ip/ipv6-option/line-identification", ON, 0, "IPv6 option line identification") \
 	S(X, IP6_HOP_BY_HOP,   "ipv6-hop-by-hop",  "ip/ipv6-extension-header/hop-by-hop-header",  ON, 0, "IPv6 hop-by-hop options") \
 	S(X, IP6_ROUTING,      "ipv6-routing",     "ip/ipv6-extension-header/routing-header",     ON, 0, "IPv6 routing header of any type") \
 	S(X, IP6_FRAGMENT,     "ipv6-fragment",    "ip/ipv6-extension-header/fragment-header",    ON, 0, "IPv6 fragment header, of a whole packet too") \
@@ -60,15 +69,6 @@
 	S(X, IP6_HIP,          "ipv6-hip",         "ip/ipv6-extension-header/hip-header",         ON, 0, "IPv6 header of the host identity protocol") \
 	S(X, IP6_SHIM6,        "ipv6-shim6",       "ip/ipv6-extension-header/shim6-header",       ON, 0, "IPv6 shim6 header") \
 	S(X, IP6_NO_NEXT,      "ipv6-no-next",     "ip/ipv6-extension-header/no-next-header",     ON, 0, "IPv6 without a next header") \
-	S(X, IP6_JUMBO,        "ipv6-jumbo-payload", "ip/ipv6-option/jumbo-payload",            ON, 0, "IPv6 option jumbo payload") \
-	S(X, IP6_ROUTER_ALERT, "ipv6-router-alert", "ip/ipv6-option/router-alert",              ON, 0, "IPv6 option router alert") \
-	S(X, IP6_QUICK_START,  "ipv6-quick-start", "ip/ipv6-option/quick-start",                ON, 0, "IPv6 option quick start") \
-	S(X, IP6_CALIPSO,      "ipv6-calipso",     "ip/ipv6-option/calipso",                    ON, 0, "IPv6 option CALIPSO") \
-	S(X, IP6_SMF_DPD,      "ipv6-smf-dpd",     "ip/ipv6-option/smf-dpd",                    ON, 0, "IPv6 option SMF_DPD") \
-	S(X, IP6_TUNNEL_LIMIT, "ipv6-tunnel-encapsulation-limit", "ip/ipv6-option/tunnel-encapsulation-limit", ON, 0, "IPv6 option tunnel encapsulation limit") \
-	S(X, IP6_HOME_ADDRESS, "ipv6-home-address", "ip/ipv6-option/home-address",              ON, 0, "IPv6 option home address") \
-	S(X, IP6_ILNP_NONCE,   "ipv6-ilnp-nonce",  "ip/ipv6-option/ilnp-nonce",                 ON, 0, "IPv6 option ILNP nonce") \
-	S(X, IP6_LINE_ID,      "ipv6-line-identification", "ip/ipv6-option/line-identification", ON, 0, "IPv6 option line identification") \
 	S(X, TUNNEL_GRE_4IN4,  "tunnel-gre-4in4",  "ip/tunnel/gre-4in4",  ON, 0, "IPv4 in GRE over IPv4") \
 	S(X, TUNNEL_GRE_4IN6,  "tunnel-gre-4in6",  "ip/tunnel/gre-4in6",  ON, 0, "IPv4 in GRE over IPv6") \
 	S(X, TUNNEL_GRE_6IN4,  "tunnel-gre-6in4",  "ip/tunnel/gre-6in4",  ON, 0, "IPv6 in GRE over IPv4") \

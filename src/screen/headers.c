@@ -68,13 +68,17 @@ static void met_in_icmpv6(struct met *m, struct rd r, uint8_t hop_limit)
 		meets(m, SCREEN_ICMPV6_MALFORMED);
 }
 
-/* r: after IP and its extension headers, of a whole packet or of a first fragment. */
+/*
+ * r: after IP and its extension headers, of a whole packet or of a first fragment. A SYN whose first fragment holds IPv6 options
+ * alone is known when it is whole again; what a first fragment has within goes on in others, as the payload of a train does.
+ */
 static void met_above(
 	struct met *m, const struct train *t, uint8_t family, uint8_t proto, struct rd r, bool fragment)
 {
+	m->segments |= fragment;
 	switch (proto) {
 	case IP_TCP:
-		met_in_tcp(m, r, fragment);
+		met_in_tcp(m, r, fragment || t->flags & TRAIN_REASSEMBLED);
 		break;
 	case IP_UDP:
 		met_in_udp(m, r);
@@ -300,23 +304,30 @@ static void met_in_ip6(struct met *m, const struct train *t)
 		met_above(m, t, ADDR_V6, next, r, fragment);
 }
 
-enum screen screen_headers(const struct snap_screen *x, const struct train *t)
+struct screen_set screens_of_headers(const struct snap_screen *x, const struct train *t)
 {
 	struct met m = { .segments = t->segment_size > 0 };
 	uint8_t version = t->len > 0 ? t->ip[0] >> 4 : 0;
 
 	if (screen_is_ordinary(t))
-		return SCREEN_NONE;
+		return m.set;
 	if (version == 4)
 		met_in_ip4(&m, t);
 	else if (version == 6)
 		met_in_ip6(&m, t);
 	if (version == 6 && m.headers > x->limit[SCREEN_IP6_HEADER_LIMIT])
 		meets(&m, SCREEN_IP6_HEADER_LIMIT);
-	for (uint32_t w = 0; w < 2; w++) {
-		uint64_t both = m.set.w[w] & x->on.w[w];
-		if (both)
-			return (enum screen)(64 * w + (uint32_t)__builtin_ctzll(both));
-	}
+	for (uint32_t w = 0; w < 2; w++)
+		m.set.w[w] &= x->on.w[w];
+	return m.set;
+}
+
+enum screen screen_headers(const struct snap_screen *x, const struct train *t)
+{
+	const struct screen_set met = screens_of_headers(x, t);
+
+	for (uint32_t w = 0; w < 2; w++)
+		if (met.w[w])
+			return (enum screen)(64 * w + (uint32_t)__builtin_ctzll(met.w[w]));
 	return SCREEN_NONE;
 }

@@ -10,8 +10,8 @@
 /* The screens that a packet meets, of all there are. */
 struct met {
 	struct screen_set set;
-	uint32_t headers;     /* IPv6 extension headers */
-	bool segments;	      /* a train: lengths within it are those of one segment or of none */
+	uint32_t headers; /* IPv6 extension headers */
+	bool segments; /* a train or a first fragment: lengths within it are those of one segment, of the whole or of none */
 	struct ip_addr outer; /* destination */
 	struct ip_addr outer_src;
 };

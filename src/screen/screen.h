@@ -23,7 +23,9 @@
 
 #define SCREEN_NONE SCREEN_COUNT
 
-/* The first screen of x that one of the headers of t meets, or SCREEN_NONE. train_parse() has seen t, whatever it said. */
+/* The screens of x that the headers of t meet. train_parse() has seen t, whatever it said. */
+struct screen_set screens_of_headers(const struct snap_screen *x, const struct train *t);
+/* for tests: the first of them, which drops it, or SCREEN_NONE */
 enum screen screen_headers(const struct snap_screen *x, const struct train *t);
 
 #define TEREDO_PORT 3544

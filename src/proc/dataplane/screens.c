@@ -79,15 +79,23 @@ static void met(struct pipeline *p, struct train *t, enum screen which)
 		t->drop = reason;
 }
 
+/* The first screen drops it. Of alarms each counts and is said: who tries a screen must see them all. */
 void screen_arrived(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 {
-	enum screen which = screen_headers(p->screens->of[t->in_zone], t);
+	const struct snap_screen *x = p->screens->of[t->in_zone];
+	const struct screen_set set = screens_of_headers(x, t);
 
-	if (which == SCREEN_NONE)
+	if (screens_none(&set))
 		return;
 	if (p->trace.on && !train_is_traced(t))
 		trace_begin(p, t, in_tunnel);
-	met(p, t, which);
+	for (uint32_t i = 0; i < SCREEN_COUNT; i++) {
+		if (!screen_in(&set, (enum screen)i))
+			continue;
+		met(p, t, (enum screen)i);
+		if (!(x->flags & SCREEN_ALARM_ONLY))
+			return;
+	}
 }
 
 void screen_reassembled(struct pipeline *p, struct train *t)
@@ -96,7 +104,7 @@ void screen_reassembled(struct pipeline *p, struct train *t)
 
 	if (t->drop == DROP_FRAGMENT_OVERLAP && screen_in(&x->on, SCREEN_IP_TEAR_DROP))
 		met(p, t, SCREEN_IP_TEAR_DROP);
-	else if (t->drop == DROP_NONE && !(t->flags & TRAIN_FRAGMENT))
+	else if ((t->drop == DROP_NONE || t->flags & TRAIN_REASSEMBLED) && !(t->flags & TRAIN_FRAGMENT))
 		screen_arrived(p, t, TRAIN_NONE); /* it is traced already */
 }
 

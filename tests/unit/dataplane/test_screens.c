@@ -121,6 +121,17 @@ static void alarm_only(void **state)
 	assert_non_null(
 		strstr(lines(&n), "screen-alarm screen=s zone=trust reason=screen-icmp-flood count=1 "));
 	assert_int_equal(n, 2);
+	/* each that it meets counts; where the first one drops it, that one alone */
+	static const char *const modes[] = { "alarm-without-drop;", "" };
+	for (uint32_t i = 0; i < 2; i++) {
+		char text[128];
+		snprintf(text, sizeof text, "%s tcp { winnuke; fin-no-ack; land; }", modes[i]);
+		begin(text, true);
+		send((struct packet_spec){ .proto = IP_TCP, .dst_port = 139, .flags = TCP_FIN | TCP_URG });
+		assert_int_equal(counted(SCREEN_TCP_WINNUKE), i + 1);
+		assert_int_equal(counted(SCREEN_TCP_FIN_NO_ACK), 1);
+		assert_int_equal(counted(SCREEN_TCP_LAND), 0);
+	}
 }
 
 /* Its own name instead of the gateway's, for what is never forwarded; and that stays so where only an alarm is wanted. */

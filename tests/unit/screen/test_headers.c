@@ -376,6 +376,58 @@ static void each_is_met(void **state)
 	assert_int_equal(n, SCREEN_COUNT - 17); /* tear-drop, spoofing, and those that count */
 }
 
+/* With all on, none takes what a more particular one is for; but an IPv4 source route is always a loose or a strict one. */
+static void particular_first(void **state)
+{
+	const struct snap_screen x = all();
+
+	for (uint32_t i = 0; i < SCREEN_COUNT; i++) {
+		struct built p = packet_of((enum screen)i);
+		if (p.n == 0)
+			continue;
+		enum screen first = meets(&x, &p, p.n);
+		if (first != (i == SCREEN_IP_SOURCE_ROUTE ? SCREEN_IP_LOOSE_ROUTE : i))
+			fail_msg("%s is taken by %s", screen_row((enum screen)i)->name,
+				first < SCREEN_COUNT ? screen_row(first)->name : "none");
+	}
+}
+
+/* A SYN in fragments is known in the first one, or in the whole if that one held nothing but options. */
+static void in_fragments(void **state)
+{
+	struct snap_screen x = { 0 };
+	uint8_t b[28] = { IP_TCP, 0, 1, 4, 0, 0, 0, 0, 0x10, 0, 0, 80 };
+
+	b[20] = 0x50;
+	b[21] = TCP_SYN;
+	struct built whole = ip6(IP6_DESTINATION, b, sizeof b);
+	screen_add(&x.on, SCREEN_TCP_SYN_FRAG);
+	assert_int_equal(meets(&x, &whole, whole.n), SCREEN_NONE);
+	struct train t = { .ip = whole.b, .len = (uint32_t)whole.n, .flags = TRAIN_REASSEMBLED };
+	train_parse(&t);
+	assert_int_equal(screen_headers(&x, &t), SCREEN_TCP_SYN_FRAG);
+}
+
+/* The lengths of a tunnel's inner packet are those of the whole, of which the first fragment has a part. */
+static void tunnel_in_fragments(void **state)
+{
+	static const enum screen tunnels[] = { SCREEN_TUNNEL_GRE_4IN4, SCREEN_TUNNEL_4IN4, SCREEN_TUNNEL_6IN4,
+		SCREEN_TUNNEL_TEREDO };
+	struct snap_screen x = { 0 };
+
+	screen_add(&x.on, SCREEN_TUNNEL_BAD_INNER);
+	for (uint32_t i = 0; i < COUNT_OF(tunnels); i++) {
+		struct built p = packet_of(tunnels[i]);
+		assert_int_equal(meets(&x, &p, p.n), SCREEN_NONE);
+		p.n -= 8;
+		ip4_finish(&p);
+		assert_int_equal(meets(&x, &p, p.n), SCREEN_TUNNEL_BAD_INNER);
+		store_be16(p.b + 6, IP4_MF);
+		ip4_finish(&p);
+		assert_int_equal(meets(&x, &p, p.n), SCREEN_NONE);
+	}
+}
+
 static void ordinary(void **state)
 {
 	const struct snap_screen x = all();
@@ -473,7 +525,8 @@ static void captures(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(each_is_met), cmocka_unit_test(ordinary),
-		cmocka_unit_test(short_cut), cmocka_unit_test(captures) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(each_is_met), cmocka_unit_test(particular_first),
+		cmocka_unit_test(in_fragments), cmocka_unit_test(tunnel_in_fragments),
+		cmocka_unit_test(ordinary), cmocka_unit_test(short_cut), cmocka_unit_test(captures) };
 	return cmocka_run_group_tests_name("screens of headers", tests, NULL, NULL);
 }
