@@ -17,6 +17,7 @@ CONF = """charon-systemd {{
 	load = {plugins}
 	retransmit_timeout = 1.0
 	retransmit_tries = 4
+	fragment_size = {fragment_size}
 	plugins {{
 		vici {{
 			socket = unix://{state}/charon.vici
@@ -40,14 +41,15 @@ CONF = """charon-systemd {{
 
 
 class StrongSwan:
-    def __init__(self, node, root=None):
+    def __init__(self, node, root=None, fragment_size=1280):
+        self.fragment_size = fragment_size
         self.node, self.root, self.state, self.process = node, root, node.state / "strongswan", None
         self.config = self.state / "swanctl/swanctl.conf"
         self.uri = f"unix://{self.state}/charon.vici"
 
     def start(self):
         self.config.parent.mkdir(parents=True, exist_ok=True)
-        (self.state / "strongswan.conf").write_text(CONF.format(plugins=PLUGINS, state=self.state), encoding="utf-8")
+        (self.state / "strongswan.conf").write_text(CONF.format(plugins=PLUGINS, state=self.state, fragment_size=self.fragment_size), encoding="utf-8")
         self.process = self.node.daemon(self.words(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"]),
                                         self.state / "charon.out")
         wait_for(lambda: (self.state / "charon.vici").exists() or self.process.poll() is not None, 10, "charon's socket")

@@ -26,6 +26,7 @@ enum step {
 	S_KEEPER,	    /* the keeper refuses: which, how; or is lost */
 	S_CONFIG,	    /* a commit */
 	S_ENDPOINT,	    /* the puppet's port changes */
+	S_PART,		    /* response, id after the next one, exchange, first payload, number, total, content */
 	S_COUNT
 };
 /* clang-format on */
@@ -49,6 +50,21 @@ static void sealed(struct rd *r, bool response, uint32_t id)
 	if (exchange < 128)
 		exchange = (uint8_t)(34 + exchange % 4);
 	puppet_send_plain(&p, exchange, response, id, first, plain, n);
+}
+
+static void part(struct rd *r)
+{
+	static uint8_t bytes[IKE_MESSAGE_MAX];
+	uint8_t response = octet(r) & 1, ahead = octet(r), exchange = octet(r), first = octet(r),
+		number = octet(r), total = octet(r);
+	uint32_t id = response && puppet_read_last(&p) ? p.header.message_id : p.own_id;
+	size_t n = rd_left(r);
+
+	n = puppet_seal_part(&p, bytes, sizeof bytes, (uint8_t)(34 + exchange % 4), response, id + ahead,
+		first, number, total, rd_take(r, n), n);
+	if (n > 0)
+		puppet_send_bytes(&p, bytes, n);
+	p.own_id += !response && number == total;
 }
 
 static void known_spis(struct rd *r)
@@ -216,6 +232,9 @@ static void one_step(uint8_t what, struct rd *r)
 	case S_ENDPOINT:
 		p.at.port = (uint16_t)(400 + octet(r));
 		break;
+	case S_PART:
+		part(r);
+		break;
 	case S_COUNT:
 		break;
 	}
@@ -224,6 +243,8 @@ static void one_step(uint8_t what, struct rd *r)
 static void begin(uint8_t how)
 {
 	puppet_init(&p);
+	p.fragments = true;
+	p.config.peers[0].fragment_size = how & 16 ? 200 : 1280;
 	if (how & 8)
 		p.setup.cookie_above = 0;
 	puppet_start(&p);

@@ -107,13 +107,30 @@ static void one_body(uint8_t which, const uint8_t *data, size_t n)
 	}
 }
 
+static void part(const uint8_t *data, size_t n)
+{
+	static const struct ike_fragment zero;
+	struct ike_fragment f;
+	struct err e = { 0 };
+
+	if (ike_fragment_read(&f, data, n, &e) != RC_OK) {
+		MUST(memcmp(&f, &zero, sizeof f) == 0 && e.text[0] != '\0');
+		return;
+	}
+	MUST(f.number >= 1 && f.number <= f.total && (f.number == 1 || f.first == PL_NO_NEXT));
+	inside(&f.sk, data, n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ike_header h;
 
 	if (size < 2)
 		return 0;
-	if (data[0] == 0 && ike_header_read(&h, data + 1, size - 1, NULL) == RC_OK)
+	if (data[0] == 0 && ike_header_read(&h, data + 1, size - 1, NULL) == RC_OK &&
+		h.next_payload == PL_SKF)
+		part(data + 1, size - 1);
+	else if (data[0] == 0 && ike_header_read(&h, data + 1, size - 1, NULL) == RC_OK)
 		payloads(h.next_payload, data + 1 + IKE_HEADER_SIZE, size - 1 - IKE_HEADER_SIZE, false);
 	else if (data[0] == 1)
 		payloads(data[1], data + 2, size - 2, true);

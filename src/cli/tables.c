@@ -95,6 +95,7 @@ static const struct cli_column ike_columns[] = {
 	{ "algorithms", "algorithms", LEFT }, { "age_s", "age (s)", RIGHT }, { "rekey_in_s", "rekey in (s)", RIGHT },
 	{ "last_received_s", "last received (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "udp_encapsulation", "UDP "
 	"encapsulation", LEFT },
+	{ "fragmentation", "IKE fragmentation", LEFT },
 	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "wanted",   "wanted", LEFT },
 	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
 };

@@ -16,7 +16,7 @@ static bool same_records(const struct snapshot *a, const struct snapshot *b, con
 		       (const uint8_t *)array_b + in_b.first * size, in_a.count * size) == 0;
 }
 
-/* Timers and who initiates do not concern the peer: they change in place, and the SAs stay. */
+/* Timers, who initiates, and how long our messages are do not concern the peer: they change in place, and the SAs stay. */
 static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, const struct snapshot *b,
 	const struct snap_peer *pb)
 {
@@ -24,6 +24,7 @@ static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, cons
 
 	x.proposals = y.proposals = (struct span){ 0 };
 	x.rekey_s = y.rekey_s = x.dpd_s = y.dpd_s = x.start = y.start = 0;
+	x.fragment_size = y.fragment_size = 0;
 	return memcmp(&x, &y, sizeof x) == 0 &&
 	       same_records(a, b, snap_ike_proposals(a), snap_ike_proposals(b), pa->proposals, pb->proposals,
 		       sizeof(struct snap_ike_proposal));

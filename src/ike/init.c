@@ -68,6 +68,7 @@ static void init_send(struct ike *c, struct ike_sa *sa, struct step *st)
 	sa->pretended = (p->flags & PEER_FORCE_ENCAP) || sa->local.addr.family == ADDR_NONE;
 	nat_detection_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote, sa->pretended);
 	signature_hashes_write(&o);
+	fragmentation_write(&o, p);
 	message_send_request(c, sa, &o);
 	if (sa->state == ST_DEAD)
 		return;
@@ -179,6 +180,7 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	sa->prf = choice.prf;
 	sa->dh = choice.dh;
 	sa->hashes = signature_hashes_read(&in->p);
+	sa->fragments = fragmentation_agreed(sa_peer(c, sa), &in->p);
 	nat_detection_read(sa, in);
 	sa->again_at = sa->give_up_at = 0;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_EXCHANGE_FINISH, init_finished)->u.EXCHANGE_FINISH;
@@ -257,7 +259,7 @@ static size_t ke_size(uint16_t group)
 }
 
 static void answer_start(struct ike *c, const struct message *in, const struct ike_row *row,
-	const struct choice *choice, bool force)
+	const struct choice *choice, const struct snap_peer *p)
 {
 	struct ike_sa *sa = sa_half_open_room(c) ? sa_new(c, false) : NULL;
 	struct keeper_exchange_begin *q;
@@ -275,8 +277,9 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 	sa->prf = choice->prf;
 	sa->dh = choice->dh;
 	sa->hashes = signature_hashes_read(&in->p);
+	sa->fragments = fragmentation_agreed(p, &in->p);
 	nat_detection_read(sa, in);
-	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || force);
+	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || (p->flags & PEER_FORCE_ENCAP));
 	nonce_set(&sa->nonce_i, in->p.nonce.at, in->p.nonce.n);
 	blob_set(&sa->init_theirs, in->bytes, in->n);
 	blob_set(&sa->peer_request, in->bytes, in->n);
@@ -321,7 +324,7 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 		message_refuse_init(c, in, NTF_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
-	answer_start(c, in, row, &choice, p->flags & PEER_FORCE_ENCAP);
+	answer_start(c, in, row, &choice, p);
 }
 
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -377,6 +380,8 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 			sa->encap && !sa->peer_natted && !sa->we_natted);
 	if (hashes_asked)
 		signature_hashes_write(&o);
+	if (sa->fragments)
+		ike_out_notify(&o, NTF_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	sa->peer_id = 1;
 	step_done(c, sa, st);
 	message_send_response(c, sa, &o);

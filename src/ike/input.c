@@ -18,8 +18,8 @@ static bool init_repeated(struct ike *c, const struct message *in)
 {
 	const struct ike_sa *sa = sa_by_init(c, in);
 
-	if (sa && sa->response.n > 0)
-		ike_send(c, &in->local, &in->remote, sa->response.at, sa->response.n);
+	if (sa)
+		message_send(c, &in->local, &in->remote, &sa->response);
 	return sa;
 }
 
@@ -75,42 +75,6 @@ static void init_response(struct ike *c, struct message *in)
 }
 
 /* ---- protected messages ---- */
-
-/* SK must be the only payload of the message. Returns the message with the decrypted payloads, or NULL. */
-static struct message *decrypt(struct ike *c, struct ike_sa *sa, const struct ike_header *h,
-	const struct endpoint *local, const struct endpoint *remote, const uint8_t *bytes, size_t n,
-	uint8_t *ret_first)
-{
-	struct ike_payloads *outer = &c->scratch_payloads;
-	struct message *m;
-	struct rd sk, plain;
-	const uint8_t *iv, *sealed;
-	size_t sealed_n, plain_n;
-
-	if (sa->key_in.encr == 0 ||
-		ike_payloads_read(outer, h->next_payload, bytes + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, false,
-			NULL) != RC_OK ||
-		outer->present != IKE_HAS(SK) || outer->sk_header_n != IKE_PAYLOAD_HEADER_SIZE)
-		return NULL;
-	sk = rd_over(outer->sk.at, outer->sk.n);
-	iv = rd_take(&sk, AEAD_IV_SIZE);
-	sealed_n = rd_left(&sk);
-	sealed = rd_take(&sk, sealed_n);
-	if (!iv || !sealed || sealed_n < AEAD_ICV_SIZE + 1)
-		return NULL;
-	m = message_new(h, local, remote, sealed, sealed_n);
-	if (aead_open(&sa->key_in, iv, bytes, (size_t)(iv - bytes), sealed, sealed_n, m->bytes) != RC_OK) {
-		free(m);
-		return NULL;
-	}
-	plain_n = sealed_n - AEAD_ICV_SIZE;
-	/* The last octet is the number of octets of padding before it. */
-	plain = rd_over(m->bytes, plain_n - 1);
-	rd_take(&plain, rd_left(&plain) - MIN_OF(rd_left(&plain), (size_t)m->bytes[plain_n - 1]));
-	m->n = m->bytes[plain_n - 1] <= plain_n - 1 ? (size_t)(plain.at - m->bytes) : SIZE_MAX;
-	*ret_first = outer->sk_first;
-	return m;
-}
 
 /* A request that is authentic but not allowed in this state: RFC 7296 2.21.3, fatal for both sides. */
 static void refuse_request(
@@ -169,13 +133,24 @@ static bool last_is_answered(const struct ike_sa *sa)
 	return sa->peer_request.n == 0 || sa->response.n > 0;
 }
 
+/*
+ * The request that came last, octet by octet. RFC 7383 2.6.1: of one in parts the first is answered, the others are
+ * not; its sender may have cut it anew meanwhile (2.5.2), so that this one has to be opened.
+ */
+static bool repeats_request(struct ike_sa *sa, const struct ike_header *h, const void *bytes, size_t n)
+{
+	if (sa->peer_request.n == n && memcmp(sa->peer_request.at, bytes, n) == 0)
+		return true;
+	return sa->fragments && sa->peer_request.n > 0 && h->exchange == sa->peer_request.at[18] &&
+	       message_is_cut_anew(sa, h, bytes, n);
+}
+
 static bool request_in_window(struct ike *c, struct ike_sa *sa, const struct ike_header *h,
 	const struct endpoint *local, const struct endpoint *remote, const void *bytes, size_t n)
 {
-	if (h->message_id == sa->peer_id - 1 && sa->peer_request.n == n &&
-		memcmp(sa->peer_request.at, bytes, n) == 0) {
+	if (h->message_id == sa->peer_id - 1 && repeats_request(sa, h, bytes, n)) {
 		if (sa->response.n > 0)
-			ike_send(c, local, remote, sa->response.at, sa->response.n);
+			message_send(c, local, remote, &sa->response);
 		else
 			auth_repeated(c, sa);
 		return false;
@@ -205,6 +180,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	struct ike_sa *sa = sa_by_spi(c, !from_initiator, from_initiator ? h->spi_r : h->spi_i);
 	struct step *st;
 	struct message *in;
+	struct ike_view begun;
 	uint8_t first = 0;
 
 	if (h->next_payload == PL_NOTIFY) {
@@ -221,9 +197,9 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 	}
 	if (!exchange_fits(sa, h))
 		return;
-	if (h->next_payload == PL_SKF) {
+	if (h->next_payload == PL_SKF && !sa->fragments) {
 		ike_refuse(c, local, remote, sa_peer(c, sa),
-			"%s in fragments (RFC 7383), which are not supported and were not negotiated",
+			"%s in fragments (RFC 7383), which were not negotiated",
 			ike_exchange_name(h->exchange) ? ike_exchange_name(h->exchange) : "a message");
 		return;
 	}
@@ -232,7 +208,7 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 				st->task == TASK_NONE || h->exchange != sa->request.at[18]
 		     : !request_in_window(c, sa, h, local, remote, bytes, n))
 		return;
-	in = decrypt(c, sa, h, local, remote, bytes, n, &first);
+	in = message_open(c, sa, st->side, h, local, remote, bytes, n, &first, &begun);
 	if (!in)
 		return;
 	sa->heard_at = c->now;
@@ -251,9 +227,10 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		sa->peer_id++;
 		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->unsure, unsure)
 			child_confirm(c, ch); /* the peer continued after our response */
-		blob_set(&sa->peer_request, bytes, n);
+		blob_set(&sa->peer_request, begun.at, begun.n);
 		blob_free(&sa->response);
 	}
+	gathered_free(&sa->gathered[st->side]);
 	sa_heard_from(c, sa, in);
 	handle(c, sa, st, first);
 }

@@ -7,7 +7,7 @@
  *   look-up      index.c
  *   negotiation  proposals.c selectors.c choose.c nat.c
  *   states       peer_message.c sa.c tunnel.c child.c redundant.c successor.c end.c
- *   messages     message.c liveness.c follow.c move.c
+ *   messages     seal.c message.c liveness.c follow.c move.c
  *   exchanges    negotiate.c info.c rekey.c create.c auth.c init.c
  *   machine      table.c initiate.c settle.c
  *   events       input.c keeper.c config.c events.c
@@ -18,10 +18,15 @@
 
 #include "ike/state.h"
 
-/* ---- memory.c: octets and nonces ---- */
+/* ---- memory.c: octets, messages, nonces ---- */
 void *ike_alloc(size_t n); /* zeroed; aborts when out of memory */
 void blob_set(struct blob *b, const void *bytes, size_t n);
 void blob_free(struct blob *b);
+struct message *message_new(const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n);
+/* A copy of an unprotected message, with views into its own bytes. */
+struct message *message_copy_plain(const struct message *in);
+void gathered_free(struct gathered **g);
 void nonce_set(struct nonce *v, const void *bytes, size_t n);
 const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b);
 int nonce_compare(const struct nonce *a, const struct nonce *b);
@@ -180,6 +185,9 @@ void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8
 bool cookie_is_valid(struct ike *c, const struct message *in);
 void signature_hashes_write(struct ike_out *o);
 uint32_t signature_hashes_read(const struct ike_payloads *p);
+void fragmentation_write(struct ike_out *o, const struct snap_peer *p);
+/* This side is configured for it, and the other side's message offers it. */
+bool fragmentation_agreed(const struct snap_peer *p, const struct ike_payloads *in);
 
 /* ---- peer_message.c: between the ledgers of the two gateways ---- */
 void peer_messages_offer(struct ike_out *o);
@@ -302,11 +310,23 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 uint16_t child_refusal(
 	struct ike *c, struct ike_sa *sa, struct step *st, bool with_dh, struct choice *ret_choice);
 
+/* ---- seal.c: SK and SKF payloads ---- */
+/* Seals what was written, but IKE_SA_INIT: one message, or back to back those of its parts. False: it does not fit. */
+bool message_seal(struct ike *c, struct ike_sa *sa, struct ike_out *o, struct blob *ret);
+void message_send(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
+	const struct blob *sealed);
+/*
+ * The message, decrypted, or NULL: it is not the peer's, or more parts of it have to come. SK or SKF must be the only
+ * payload. ret_begun: the octets by which a repetition is known, those of the message or of its first part, until
+ * gathered_free() of that side.
+ */
+struct message *message_open(struct ike *c, struct ike_sa *sa, enum side side, const struct ike_header *h,
+	const struct endpoint *local, const struct endpoint *remote, const uint8_t *bytes, size_t n,
+	uint8_t *ret_first, struct ike_view *ret_begun);
+/* Whether it is the first part of a message of the peer. */
+bool message_is_cut_anew(struct ike_sa *sa, const struct ike_header *h, const uint8_t *bytes, size_t n);
+
 /* ---- message.c: requests and responses ---- */
-struct message *message_new(const struct ike_header *h, const struct endpoint *local,
-	const struct endpoint *remote, const void *bytes, size_t n);
-/* A copy of an unprotected message, with views into its own bytes. */
-struct message *message_copy_plain(const struct message *in);
 struct ike_out message_begin_request(struct ike *c, struct ike_sa *sa, uint8_t exchange);
 struct ike_out message_begin_response(struct ike *c, struct ike_sa *sa);
 /* Encrypts it (except IKE_SA_INIT), keeps it for retransmission, sends it. */

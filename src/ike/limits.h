@@ -8,8 +8,8 @@
 /*
  * What grows, who fills it, and what happens to one more. tests/unit/ike/test_limits.c fills each and checks
  * that the others are not affected. What has no row here is bounded by something that has: an IKE SA has one
- * request and one response in each direction, one request to the keeper under way and after it those for its
- * children, and one ledger message of each kind.
+ * request and one response in each direction, the parts of one message on each side (seal.c), one request to
+ * the keeper under way and after it those for its children, and one ledger message of each kind.
  */
 /* clang-format off */
 #define IKE_LIMITS(L)	/* name, number, who fills it, what one more costs, why so many */							\
@@ -113,6 +113,10 @@ enum ike_limit_number {
 /* Ledger messages of each kind in a second, and so many at once; what comes faster from one peer is
  * dropped. A ledger asks at most ten times a second (witness/poll.h), and at once when an act waits. */
 #define IKE_PEER_MESSAGE_PER_S	  20
+
+/* Octets of an IP datagram with a part of an IKE message, unless configured. RFC 7383 2.5.1 recommends 1280 for IPv6,
+ * and 576 for IPv4, of which a path in use today carries twice as much. */
+#define IKE_FRAGMENT_SIZE 1280
 
 #define IKE_REASON_MAX 256 /* octets of the text that says why something ended or was refused */
 

@@ -1,5 +1,6 @@
 /*
- * Memory of the IKE core, and the two values of variable size that it keeps: octets (struct blob) and nonces.
+ * Memory of the IKE core, and the values of variable size that it keeps: octets (struct blob), messages, the parts of
+ * one that have come, nonces.
  */
 #include "ike/internal.h"
 
@@ -31,6 +32,41 @@ void blob_free(struct blob *b)
 {
 	free(b->at);
 	*b = (struct blob){ 0 };
+}
+
+struct message *message_new(const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote, const void *bytes, size_t n)
+{
+	struct message *m = ike_alloc(sizeof *m + n);
+
+	m->h = *h;
+	m->local = *local;
+	m->remote = *remote;
+	m->n = n;
+	memcpy(m->bytes, bytes, n);
+	return m;
+}
+
+struct message *message_copy_plain(const struct message *in)
+{
+	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
+
+	enum rc rc = ike_payloads_read(
+		&m->p, m->h.next_payload, m->bytes + IKE_HEADER_SIZE, m->n - IKE_HEADER_SIZE, false, NULL);
+
+	assert(rc == RC_OK); /* the same octets were read before */
+	return m;
+}
+
+void gathered_free(struct gathered **g)
+{
+	if (!*g)
+		return;
+	for (size_t i = 0; i < IKE_FRAGMENTS_MAX; i++)
+		blob_free(&(*g)->parts[i]);
+	blob_free(&(*g)->begun);
+	free(*g);
+	*g = NULL;
 }
 
 /* So none is ever cut short. */

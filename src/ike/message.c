@@ -1,36 +1,11 @@
 /*
- * Messages: copied, built, sealed, sent, repeated. Windows are of one message in each direction (RFC 7296
+ * Messages: copied, built, sent, repeated. Windows are of one message in each direction (RFC 7296
  * section 2.3). A request is repeated octet by octet until its answer comes (2.1), an answer whenever its
  * request comes again (input.c).
  */
 #include "ike/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
-
-struct message *message_new(const struct ike_header *h, const struct endpoint *local,
-	const struct endpoint *remote, const void *bytes, size_t n)
-{
-	struct message *m = ike_alloc(sizeof *m + n);
-
-	m->h = *h;
-	m->local = *local;
-	m->remote = *remote;
-	m->n = n;
-	memcpy(m->bytes, bytes, n);
-	return m;
-}
-
-struct message *message_copy_plain(const struct message *in)
-{
-	struct message *m = message_new(&in->h, &in->local, &in->remote, in->bytes, in->n);
-
-	enum rc rc = ike_payloads_read(
-		&m->p, m->h.next_payload, m->bytes + IKE_HEADER_SIZE, m->n - IKE_HEADER_SIZE, false, NULL);
-
-	assert(rc == RC_OK); /* the same octets were read before */
-	return m;
-}
 
 static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, bool response, uint32_t id)
 {
@@ -64,27 +39,6 @@ struct ike_out message_begin_response(struct ike *c, struct ike_sa *sa)
 	return begin(c, sa, in->h.exchange, true, in->h.message_id);
 }
 
-/*
- * Encrypts in place; 0 when something did not fit. RFC 5282 section 3.1: the IV may be a counter, it must
- * only never repeat under one key, and each direction has its own key.
- */
-static size_t finish(struct ike *c, struct ike_sa *sa, struct ike_out *o)
-{
-	uint8_t *iv, *plain;
-	size_t plain_n, n;
-
-	if (!o->sk)
-		return ike_out_end(o);
-	n = ike_out_sk_end(o, AEAD_IV_SIZE, AEAD_ICV_SIZE, &iv, &plain, &plain_n);
-	if (n == 0)
-		return 0;
-	store_be64(iv, ++sa->iv);
-	if (aead_seal(&sa->key_out, iv, c->scratch, (size_t)(iv - c->scratch), plain, plain_n, plain) !=
-		RC_OK)
-		return 0;
-	return n;
-}
-
 static mono_ns retransmit_time(struct ike *c, unsigned tries)
 {
 	uint64_t ms = MIN_OF(
@@ -98,21 +52,18 @@ static mono_ns retransmit_time(struct ike *c, unsigned tries)
 static void request_send(struct ike *c, const struct ike_sa *sa)
 {
 	assert(sa->request.n > 0);
-	ike_send(c, &sa->local, &sa->remote, sa->request.at, sa->request.n);
+	message_send(c, &sa->local, &sa->remote, &sa->request);
 	if (sa->elsewhere.port != 0)
-		ike_send(c, &sa->local, &sa->elsewhere, sa->request.at, sa->request.n);
+		message_send(c, &sa->local, &sa->elsewhere, &sa->request);
 }
 
 void message_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 {
-	size_t n = finish(c, sa, o);
-
-	if (n == 0) {
+	if (!message_seal(c, sa, o, &sa->request)) {
 		sa_kill(c, sa, "a message could not be built");
 		return;
 	}
 	sa->steps[SIDE_OWN].busy = false;
-	blob_set(&sa->request, c->scratch, n);
 	sa->tries = 0;
 	sa->asked_at = c->now;
 	sa->again_at = retransmit_time(c, 0);
@@ -123,16 +74,14 @@ void message_send_request(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 void message_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 {
 	struct step *st = &sa->steps[SIDE_PEER];
-	size_t n = finish(c, sa, o);
 
-	if (n == 0) {
+	assert(st->in && sa->response.n == 0); /* one response to each request */
+	if (!message_seal(c, sa, o, &sa->response)) {
 		sa_kill(c, sa, "a message could not be built");
 		return;
 	}
-	assert(st->in && sa->response.n == 0); /* one response to each request */
-	blob_set(&sa->response, c->scratch, n);
 	/* RFC 7296 2.11: to where the request came from. */
-	ike_send(c, &st->in->local, &st->in->remote, sa->response.at, sa->response.n);
+	message_send(c, &st->in->local, &st->in->remote, &sa->response);
 	step_reset(c, sa, st);
 	sa_touch(c, sa);
 }

@@ -117,6 +117,8 @@ void sa_memory_free(struct ike_sa *sa)
 	blob_free(&sa->request);
 	blob_free(&sa->peer_request);
 	blob_free(&sa->response);
+	gathered_free(&sa->gathered[SIDE_OWN]);
+	gathered_free(&sa->gathered[SIDE_PEER]);
 	peer_messages_free(sa);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);

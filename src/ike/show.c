@@ -54,6 +54,7 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 		: sa->we_natted			 ? "local"
 						 : "no");
 	jw_bool(&w, "udp_encapsulation", sa->encap);
+	jw_bool(&w, "fragmentation", sa->fragments);
 	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
 	if (sa->rekey_at != 0)
 		jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);

@@ -179,6 +179,16 @@ struct blob {
 	size_t n;
 };
 
+/* The parts of one message that have come (RFC 7383). */
+struct gathered {
+	uint32_t message_id;
+	uint16_t total, n; /* parts of the message, and those that are here */
+	uint8_t first;	   /* type of the first payload, as part 1 says */
+	size_t octets;
+	struct blob begun; /* part 1 as it came */
+	struct blob parts[IKE_FRAGMENTS_MAX];
+};
+
 struct ike_sa {
 	struct link of_all, of_dirty, of_spi, of_peer_spi;
 	struct link of_peer;  /* from its authentication, or our beginning it, to its end */
@@ -201,6 +211,7 @@ struct ike_sa {
 	struct blob init_ours, init_theirs; /* IKE_SA_INIT messages, as signed */
 	uint32_t hashes;		    /* bit n: the peer announced signature hash n */
 	bool nat_known, peer_natted, we_natted, pretended, encap;
+	bool fragments; /* both sides can do RFC 7383 */
 	uint8_t cookie[IKE_COOKIE_MAX];
 	uint16_t cookie_n;
 	uint8_t restarts;
@@ -211,15 +222,16 @@ struct ike_sa {
 	struct nonce lowest;
 
 	struct step steps[2];
-	/* our request that is not answered yet */
+	/* our request that is not answered yet: a message, or its parts back to back */
 	struct blob request;
 	uint32_t own_id;
 	unsigned tries;
 	mono_ns asked_at; /* when it was sent first */
 	mono_ns again_at, give_up_at;
 	/* the peer's */
-	uint32_t peer_id; /* the next expected */
-	struct blob peer_request, response;
+	uint32_t peer_id;		    /* the next expected */
+	struct blob peer_request, response; /* the first part of a request in parts; the response as above */
+	struct gathered *gathered[2];	    /* by side */
 
 	struct link children, wanting, unsure;
 	uint32_t children_n;

@@ -205,6 +205,8 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 		p->flags |= PEER_FORCE_ENCAP;
 	p->rekey_s = (uint32_t)value_number(node, "lifetime");
 	p->dpd_s = (uint32_t)value_number(node, "dpd");
+	if (strcmp(tree_value(node, "fragmentation"), "on") == 0)
+		p->fragment_size = (uint32_t)value_number(node, "fragment-size");
 	return peer_is_unique(c, node, (uint32_t)c->peers.n - 1);
 }
 

@@ -637,6 +637,9 @@ static const char *peer_fault(const struct snapshot *s, const struct snap_peer *
 		return "its address does not fit its flags";
 	if ((p->flags & PEER_REMOTE_ANY) && p->remote_id.type == ID_NONE)
 		return "any address, and no identity to know it by";
+	if (p->fragment_size != 0 &&
+		(p->fragment_size < FRAGMENT_SIZE_MIN || p->fragment_size > FRAGMENT_SIZE_MAX))
+		return "parts of messages that are too small or too large";
 	if (p->public_key_n > sizeof p->public_key || p->zero)
 		return "its public key is too long";
 	if ((p->auth == PEER_AUTH_PUBLIC_KEY) != (p->public_key_n > 0))

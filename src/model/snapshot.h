@@ -476,6 +476,9 @@ enum peer_auth { PEER_AUTH_PSK, PEER_AUTH_PUBLIC_KEY };
 enum peer_start { PEER_START_NEVER, PEER_START_ALWAYS, PEER_START_ON_TRAFFIC };
 enum peer_flags { PEER_FORCE_ENCAP = 1 << 0, PEER_REMOTE_ANY = 1 << 1 /* any address; found by its id */ };
 
+#define FRAGMENT_SIZE_MIN 576 /* what every path of IPv4 has to carry */
+#define FRAGMENT_SIZE_MAX 9000
+
 struct snap_peer {
 	char name[NAME_MAX_BYTES];
 	struct ip_addr local, remote; /* ADDR_NONE: chosen by the route; any */
@@ -487,6 +490,7 @@ struct snap_peer {
 	struct span proposals;	 /* into ike_proposals */
 	uint32_t rekey_s;	 /* IKE SA lifetime until rekey, 0: default */
 	uint32_t dpd_s;		 /* silence before a liveness check, 0: default */
+	uint32_t fragment_size;	 /* octets of an IP datagram with a part of an IKE message, 0: none is cut */
 };
 
 enum tunnel_flags { TUNNEL_PFS = 1 << 0 };

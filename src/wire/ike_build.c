@@ -194,7 +194,20 @@ void ike_out_sk_begin(struct ike_out *o, size_t iv_n)
 	payload_begin(o, PL_SK);
 	o->sk = o->payload;
 	o->payload = NULL;
-	wr_room(&o->w, iv_n);
+	o->iv = wr_room(&o->w, iv_n);
+}
+
+void ike_out_skf_begin(struct ike_out *o, uint8_t first, uint16_t number, uint16_t total, size_t iv_n)
+{
+	assert(!o->sk && number >= 1 && number <= total && (number == 1 || first == PL_NO_NEXT));
+	payload_begin(o, PL_SKF);
+	o->sk = o->payload;
+	o->payload = NULL;
+	if (o->sk)
+		*o->sk = first;
+	wr_u16(&o->w, number);
+	wr_u16(&o->w, total);
+	o->iv = wr_room(&o->w, iv_n);
 }
 
 size_t ike_out_sk_end(struct ike_out *o, size_t iv_n, size_t icv_n, uint8_t **ret_iv, uint8_t **ret_plain,
@@ -205,7 +218,7 @@ size_t ike_out_sk_end(struct ike_out *o, size_t iv_n, size_t icv_n, uint8_t **re
 	wr_u8(&o->w, 0); /* pad length; AEADs need no padding (RFC 5282 section 3) */
 	if (o->w.bad || !sk)
 		return 0;
-	*ret_iv = sk + IKE_PAYLOAD_HEADER_SIZE;
+	*ret_iv = o->iv;
 	*ret_plain = *ret_iv + iv_n;
 	*ret_plain_n = (size_t)(o->w.at - *ret_plain);
 	wr_room(&o->w, icv_n);

@@ -166,8 +166,8 @@ static enum rc read_payload(struct ike_payloads *p, struct rd *r, uint8_t *type,
 	if (r->bad)
 		return err_add(e, RC_TRUNCATED, "payload of type %u: its length exceeds the message", this);
 	*type = next;
-	if (this == PL_SKF ||
-		this < PL_SA) /* the old protocol's types (CVE-2015-3991), fragments not negotiated */
+	if (this == PL_SKF || this < PL_SA) /* a part is no payload among others; the old protocol's types
+					     * (CVE-2015-3991) */
 		return err_add(e, RC_MALFORMED, "payload type %u is not allowed in an IKEv2 message", this);
 	if (!payload_is_known(this)) {
 		/* RFC 7296 2.5: "If the critical flag is set and the payload type is unrecognized, the
@@ -191,6 +191,37 @@ static enum rc read_payload(struct ike_payloads *p, struct rd *r, uint8_t *type,
 		p->sk_header_n = (size_t)(body.at - start);
 		*type = PL_NO_NEXT; /* its next payload field names the first one inside */
 	}
+	return RC_OK;
+}
+
+enum rc ike_fragment_read(struct ike_fragment *ret, const void *bytes, size_t n, struct err *e)
+{
+	struct ike_fragment f = { 0 };
+	struct rd r = rd_over(bytes, n), body;
+
+	memset(ret, 0, sizeof *ret);
+	rd_take(&r, IKE_HEADER_SIZE);
+	f.first = rd_u8(&r);
+	rd_u8(&r); /* critical bit: of a type that is known (RFC 7296 3.2) */
+	body = rd_block16(&r, IKE_PAYLOAD_HEADER_SIZE);
+	f.number = rd_u16(&body);
+	f.total = rd_u16(&body);
+	f.sk.n = rd_left(&body);
+	f.sk.at = rd_take(&body, f.sk.n);
+	if (r.bad || body.bad)
+		return err_add(e, RC_TRUNCATED,
+			"truncated SKF payload: its length exceeds the message, or it is "
+			"shorter than its header (CVE-2016-1287)");
+	if (rd_left(&r) > 0)
+		return err_add(e, RC_TRAILING,
+			"SKF payload: %zu octets follow it, and it must be the last payload", rd_left(&r));
+	if (f.number == 0 || f.number > f.total)
+		return err_add(e, RC_MALFORMED, "malformed SKF payload: part %u of %u", f.number, f.total);
+	if (f.number > 1 && f.first != PL_NO_NEXT)
+		return err_add(e, RC_MALFORMED,
+			"malformed SKF payload: part %u names a first payload of type %u, which is for part 1",
+			f.number, f.first);
+	*ret = f;
 	return RC_OK;
 }
 

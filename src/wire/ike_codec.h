@@ -114,6 +114,19 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 enum rc ike_payloads_read(
 	struct ike_payloads *ret, uint8_t first, const void *bytes, size_t n, bool encrypted, struct err *e);
 
+/* A message that holds one part of another one: its Encrypted Fragment payload (RFC 7383 section 2.5). */
+struct ike_fragment {
+	uint8_t first;		/* type of the first payload of the whole, in part 1; else zero */
+	uint16_t number, total; /* 1 to total */
+	struct ike_view sk;	/* IV, ciphertext, ICV */
+};
+
+/*
+ * All n octets of a message whose header names PL_SKF. The payload must be the only one of its message.
+ * RC_TRUNCATED, RC_TRAILING, RC_MALFORMED: number 0 or above the total, a first payload elsewhere than in part 1.
+ */
+enum rc ike_fragment_read(struct ike_fragment *ret, const void *bytes, size_t n, struct err *e);
+
 /* Bodies of single payloads; what ike_payloads_read() uses. */
 enum rc ike_offer_read(struct ike_offer *ret, const void *bytes, size_t n, struct err *e);
 enum rc ike_notify_read(struct ike_notify *ret, const void *bytes, size_t n, struct err *e);
@@ -140,6 +153,7 @@ struct ike_out {
 	uint8_t *next;	  /* where the type of the next payload goes */
 	uint8_t *payload; /* the open payload's header */
 	uint8_t *sk;	  /* SK's header while it is open */
+	uint8_t *iv;	  /* and what follows the header, or that of a part */
 };
 
 /* h.next_payload and h.length are filled in by the rest. */
@@ -168,6 +182,8 @@ void ike_out_selectors(struct ike_out *o, uint8_t type, const struct selector *l
  * plaintext.
  */
 void ike_out_sk_begin(struct ike_out *o, size_t iv_n);
+/* SKF in its place; the content, which is not a payload, then goes to o->w. first: zero but in part 1. */
+void ike_out_skf_begin(struct ike_out *o, uint8_t first, uint16_t number, uint16_t total, size_t iv_n);
 size_t ike_out_sk_end(struct ike_out *o, size_t iv_n, size_t icv_n, uint8_t **ret_iv, uint8_t **ret_plain,
 	size_t *ret_plain_n);
 

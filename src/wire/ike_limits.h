@@ -8,7 +8,9 @@
 #define WIRE_IKE_LIMITS_H
 
 #define IKE_MESSAGE_MAX	   8192 /* bytes of one IKE message, without the non-ESP marker */
-#define IKE_PROPOSALS_MAX  32	/* of one SA payload; the later ones cannot be chosen */
+/* parts of one message (RFC 7383); what is cut into more is not gathered */
+#define IKE_FRAGMENTS_MAX  32
+#define IKE_PROPOSALS_MAX  32 /* of one SA payload; the later ones cannot be chosen */
 /* of one SA payload, over all its proposals; the one that goes beyond cannot be chosen */
 #define IKE_TRANSFORMS_MAX 256
 /* of one message, those with a known type; the last place is for an error */

@@ -116,7 +116,7 @@ enum ike_payload_type {
 #define E(id, number, name, many) PL_##id = number,
 	IKE_PAYLOADS(E)
 #undef E
-		PL_SKF = 53, /* RFC 7383; not supported */
+		PL_SKF = 53, /* RFC 7383: part of a message; never beside others, nor in a chain */
 };
 
 /* One bit per payload type, for the sets of required and optional payloads. */

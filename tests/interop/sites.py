@@ -46,13 +46,13 @@ class Sites:
     """The lab with Plaingate at hq and strongSwan at the branch."""
 
     def __init__(self, auth="psk", cipher="aes", dpd=0, hq_start="never", hq_dpd=30, group="x25519", prf="prfsha384", pfs=True,
-                 root=None):
+                 root=None, fragment_size=1280):
         """`root`: the release that strongSwan is of, when not this machine's (peer_root.PeerRoot)."""
         self.lab = own_lab("pgi")
         self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": NO_TUNNEL})
         branch = self.lab["branch"]
         branch.sysctl(FORWARD)
-        self.swan = StrongSwan(branch, root)
+        self.swan = StrongSwan(branch, root, fragment_size)
         self.swan.start()
         encryption = ENCRYPTION[cipher]
         changes = [("local [ 10.1.0.0/24 fd00:1::/64 ]", "local 10.1.0.0/24"), ("remote [ 10.2.0.0/24 fd00:2::/64 ]", "remote 10.2.0.0/24"),

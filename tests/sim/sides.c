@@ -28,6 +28,7 @@ void sim_side_default(struct sim_side *s, int index)
 	s->esp[0] = (struct snap_esp_proposal){ "e0", ENCR_AES_GCM_16, 256, DH_NONE, 2 };
 	s->rekey_s = 14400;
 	s->dpd_s = 30;
+	s->fragment_size = 1280;
 	s->child_rekey_s = 3600;
 	s->tunnels = 1;
 	s->psk = "a pre-shared key of the simulator";
@@ -93,6 +94,7 @@ struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t gene
 	p->proposals = (struct span){ 0, s->ike_n };
 	p->rekey_s = s->rekey_s;
 	p->dpd_s = s->dpd_s;
+	p->fragment_size = s->fragment_size;
 	for (uint32_t i = 0; i < s->tunnels; i++) {
 		struct selector *sel =
 			(struct selector *)(void *)((uint8_t *)snap + head.selectors.first) + 2 * i;

@@ -86,6 +86,10 @@ static void choose_sides(struct world *w, struct sim_side sides[2], struct plan 
 	sides[0].esp[0].esn = (uint16_t)world_chance(w, 0, 2);
 	sides[1].esp[0].esn = sides[0].esp[0].esn == 1 ? 1 : 2 * (uint16_t)world_chance(w, 0, 1);
 	sides[0].v6_inside = sides[1].v6_inside = world_happens(w, 200);
+	for (int i = 0; i < 2; i++) /* smaller than any that can be configured: most messages are cut then */
+		sides[i].fragment_size = world_happens(w, 500) ? (uint32_t)world_chance(w, 180, 300) : 1280;
+	if (world_happens(w, 200))
+		sides[world_chance(w, 0, 1)].fragment_size = 0;
 	sides[1].cookie_above = world_happens(w, 300) ? 0 : 64;
 	if (world_happens(w, 200))
 		use_signatures(sides);

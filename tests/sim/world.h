@@ -27,7 +27,7 @@ struct sim_side {
 	uint32_t ike_n, esp_n;
 	struct snap_ike_proposal ike[3];
 	struct snap_esp_proposal esp[3];
-	uint32_t rekey_s, dpd_s, child_rekey_s;
+	uint32_t rekey_s, dpd_s, child_rekey_s, fragment_size;
 	uint32_t tunnels;
 	bool v6_inside;
 	const char *psk;

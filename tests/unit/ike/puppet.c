@@ -254,7 +254,7 @@ void puppet_usage_from(struct puppet *p, uint32_t spi_in, uint32_t idle_in_ms, c
 
 /* ---- speaking ---- */
 
-static struct aead_key zero_key(void)
+struct aead_key puppet_key(void)
 {
 	static const uint8_t zero[AEAD_KEY_MAX];
 	struct aead_key k;
@@ -296,7 +296,7 @@ struct ike_out *puppet_response(struct puppet *p)
 
 size_t puppet_end(struct puppet *p)
 {
-	struct aead_key k = zero_key();
+	struct aead_key k = puppet_key();
 	uint8_t *iv, *plain;
 	size_t plain_n, n;
 
@@ -329,7 +329,7 @@ void puppet_send_plain(struct puppet *p, uint8_t exchange, bool response, uint32
 	const void *plain, size_t n)
 {
 	struct ike_header h = header(p, exchange, response, id);
-	struct aead_key k = zero_key();
+	struct aead_key k = puppet_key();
 	uint8_t bytes[IKE_MESSAGE_MAX];
 	struct wr w;
 	uint8_t *iv, *sealed;
@@ -353,6 +353,33 @@ void puppet_send_plain(struct puppet *p, uint8_t exchange, bool response, uint32
 		memcpy(sealed, plain, n);
 	if (aead_seal(&k, iv, bytes, (size_t)(iv - bytes), sealed, n, sealed) == RC_OK)
 		puppet_send_bytes(p, bytes, total);
+}
+
+/* Octet by octet as the figures of RFC 7296 3.1 and RFC 7383 2.5 show it, not by the core's writer. */
+size_t puppet_seal_part(struct puppet *p, uint8_t *ret_bytes, size_t size, uint8_t exchange, bool response,
+	uint32_t id, uint8_t first, uint16_t number, uint16_t total, const void *content, size_t n)
+{
+	enum { HEADS = IKE_HEADER_SIZE + 8 };
+	struct aead_key k = puppet_key();
+	struct ike_header h = header(p, exchange, response, id);
+	uint8_t *b = ret_bytes, *plain = b + HEADS + AEAD_IV_SIZE;
+	size_t length = HEADS + AEAD_IV_SIZE + n + 1 + AEAD_ICV_SIZE;
+
+	if (length > size)
+		return 0;
+	ike_out_begin(b, size, &h);
+	b[16] = PL_SKF;
+	store_be32(b + 24, (uint32_t)length);
+	b[28] = first;
+	b[29] = 0;
+	store_be16(b + 30, (uint16_t)(length - IKE_HEADER_SIZE));
+	store_be16(b + 32, number);
+	store_be16(b + 34, total);
+	store_be64(b + HEADS, ++p->iv);
+	if (n > 0)
+		memcpy(plain, content, n);
+	plain[n] = 0;
+	return aead_seal(&k, b + HEADS, b, HEADS, plain, n + 1, plain) == RC_OK ? length : 0;
 }
 
 void puppet_offer_ike(struct puppet *p, const uint8_t *spi)
@@ -416,6 +443,12 @@ void puppet_nat(struct puppet *p)
 	nat_notify(p, NTF_NAT_DETECTION_DESTINATION_IP, &p->core_at, !p->core_natted);
 }
 
+static void offer_fragments(struct puppet *p)
+{
+	if (p->fragments)
+		ike_out_notify(&p->out, NTF_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
+}
+
 static void float_port(struct puppet *p)
 {
 	if (p->natted || p->core_natted)
@@ -462,7 +495,7 @@ void puppet_auth_payloads(struct puppet *p, uint32_t spi)
 
 static bool open_sk(struct puppet *p, const uint8_t *bytes)
 {
-	struct aead_key k = zero_key();
+	struct aead_key k = puppet_key();
 	struct rd sk = rd_over(p->payloads.sk.at, p->payloads.sk.n);
 	uint8_t first = p->payloads.sk_first;
 	const uint8_t *iv = rd_take(&sk, AEAD_IV_SIZE), *sealed;
@@ -538,6 +571,7 @@ bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)
 		puppet_ke(p, DH_CURVE25519);
 		puppet_nonce(p, 0x50);
 		puppet_nat(p);
+		offer_fragments(p);
 		puppet_send(p);
 		if (!puppet_read_last(p))
 			return false;
@@ -566,6 +600,7 @@ bool puppet_init_as_responder(struct puppet *p)
 	puppet_ke(p, DH_CURVE25519);
 	puppet_nonce(p, 0x50);
 	puppet_nat(p);
+	offer_fragments(p);
 	puppet_send(p);
 	float_port(p);
 	return puppet_read_last(p) && p->header.exchange == EX_IKE_AUTH;

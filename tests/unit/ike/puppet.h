@@ -63,6 +63,7 @@ struct puppet {
 	/* as its NAT detection says; with one of them port 4500 is used from IKE_AUTH on */
 	bool natted, core_natted;
 	const char *vendor; /* offered in IKE_AUTH; NULL: none */
+	bool fragments;	    /* offers RFC 7383 in IKE_SA_INIT */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
 	uint64_t iv;
@@ -106,6 +107,11 @@ void puppet_send_bytes(struct puppet *p, const void *bytes, size_t n);
 /* Seals any octets as the inside of an SK payload, `first` being the type of the first payload; sends it. */
 void puppet_send_plain(struct puppet *p, uint8_t exchange, bool response, uint32_t id, uint8_t first,
 	const void *plain, size_t n);
+
+/* Seals a part of a message (RFC 7383), whatever its numbers say; octets in ret_bytes, 0: it does not fit. */
+size_t puppet_seal_part(struct puppet *p, uint8_t *ret_bytes, size_t size, uint8_t exchange, bool response,
+	uint32_t id, uint8_t first, uint16_t number, uint16_t total, const void *content, size_t n);
+struct aead_key puppet_key(void); /* of both directions of each IKE SA */
 
 /* Payloads that fit the configuration. */
 void puppet_offer_ike(struct puppet *p, const uint8_t *spi);

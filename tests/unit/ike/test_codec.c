@@ -208,7 +208,7 @@ static const struct chain {
 	{ "IKEv1's type 1", 1, false, "00000004", RC_MALFORMED },
 	{ "IKEv1's type 13", 13, false, "00000004", RC_MALFORMED },
 	{ "type 32", 32, false, "00000004", RC_MALFORMED },
-	{ "fragment, not negotiated", PL_SKF, false, "2100000800010001", RC_MALFORMED },
+	{ "a part among payloads", PL_SKF, false, "2100000800010001", RC_MALFORMED },
 	{ "SA twice", PL_SA, false, "2100000c0000000801010000" "0000000c0000000801010000", RC_MALFORMED },
 	{ "nonce twice", PL_NONCE, false, "28000014" N16 "00000014" N16, RC_MALFORMED },
 	{ "SK", PL_SK, false, "2900000801020304", RC_OK },

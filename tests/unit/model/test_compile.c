@@ -111,6 +111,7 @@ static void example_vpn(void **state)
 	assert_int_equal(k[1].encr, ENCR_CHACHA20_POLY1305);
 	assert_int_equal(k[1].prf, PRF_HMAC_SHA2_256);
 	assert_int_equal(p->dpd_s, 30);
+	assert_int_equal(p->fragment_size, 1280);
 
 	assert_int_equal(s->tunnels.count, 1);
 	assert_int_equal(t->zone, 2);
