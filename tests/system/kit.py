@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
-from nodes import LabError, wait_for  # noqa: E402
+from nodes import LabError, calm_time, wait_for  # noqa: E402
 from two_sites import CONFIGS, GATEWAYS, TwoSites  # noqa: E402,F401
 
 HOST_A, HOST_B, WEB, HQ_WAN, BRANCH_WAN = "10.1.0.2", "10.2.0.2", "192.0.2.80", "198.51.100.2", "203.0.113.2"
@@ -105,6 +106,13 @@ def config_of(gateway, *changes):
     return text
 
 
+def tracing(lab, arguments, gateway="hq"):
+    """`plaingate trace`, once it follows packets."""
+    trace = lab[gateway].popen(f"plaingate trace {arguments}", stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: counter(lab, gateway, "traces-now") or trace.poll() is not None, 10, "the trace to begin")
+    return trace
+
+
 # --- captures ---
 
 class Capture:
@@ -128,11 +136,31 @@ class Capture:
 
     def __exit__(self, *_):
         time.sleep(0.3)
+        self._read_out()
         self.tcpdump.terminate()
         said = self.tcpdump.stderr.read()
         self.tcpdump.wait(10)
         lost = re.search(r"(\d+) packets? dropped by kernel", said)
         self.lost = int(lost[1]) if lost else 0
+
+    def _read_out(self):
+        """Until tcpdump has read what the kernel has for it: of a busy machine's processors it may have had none for a while."""
+        same, before = 0, None
+        while self.tcpdump.poll() is None and same < 3:
+            self.tcpdump.send_signal(signal.SIGUSR1)  # it tells how many there are
+            said = re.search(r"(\d+) packets? captured, (\d+) packets? received", self.tcpdump.stderr.readline())
+            if not said or int(said[1]) >= int(said[2]):
+                return
+            same = same + 1 if said[0] == before else 0
+            before = said[0]
+            time.sleep(0.1)
+
+    def wait(self, n=1, filter_="", what="packets in the capture"):
+        """During the block: until so many are in the file, which tcpdump writes packet by packet."""
+        def there():
+            said = self.node.run(["tcpdump", "-nn", "-r", str(self.file), filter_], check=False).stdout  # the last may be there in part
+            return sum(not line.startswith("\t") for line in said.splitlines()) >= n
+        wait_for(there, 10, f"{n} {what}")
 
     def lines(self, filter_="", *options):
         return self.node.run(["tcpdump", "-nn", *options, "-r", str(self.file), filter_]).stdout.splitlines()
@@ -205,8 +233,11 @@ class UdpStream:
             self.threads[0].join()
             self.stopped = self.stopped or time.monotonic()
             time.sleep(max(self.stopped + drain - time.monotonic(), 0))
-            # On a busy machine, packets that are not lost may arrive even later.
-            while self.lost() and time.monotonic() < self.stopped + drain + 3:
+            # On a busy machine, packets that are not lost may arrive even later: until none has come for a while.
+            came, until = 0, self.stopped + drain + 5
+            while self.lost() and time.monotonic() < until:
+                if len(self.answered) != came:
+                    came, until = len(self.answered), time.monotonic() + 5
                 time.sleep(0.05)
             self.running = False
             for thread in self.threads[1:]:
@@ -249,7 +280,7 @@ class UdpStream:
         while self.running:
             try:
                 data = self.out.recv(65536)
-                self.answered.setdefault(struct.unpack_from("!Q", data)[0], []).append(time.monotonic())
+                self.answered.setdefault(struct.unpack_from("!Q", data)[0], []).append(calm_time())
             except OSError:
                 continue
 
@@ -265,7 +296,7 @@ class UdpStream:
         return [n for n, times in list(self.arrived.items()) if len(times) > 1]
 
     def longest_silence(self):
-        """The longest time between two answers, in seconds."""
+        """The longest time between two answers, by calm_time()."""
         times = sorted(at for all_ in self.answered.values() for at in all_)
         return max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
 
@@ -279,13 +310,13 @@ class TcpStream:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
         self.listener.listen()
-        self.listener.settimeout(10)
+        self.listener.settimeout(30)
         self.out = lab[source].socket(family, socket.SOCK_STREAM)
-        self.out.settimeout(10)
+        self.out.settimeout(30)
         self.out.connect((address, port))
         self.server, self.peer = self.listener.accept()
-        self.server.settimeout(15)
-        self.out.settimeout(15)
+        self.server.settimeout(60)
+        self.out.settimeout(60)
         self.blocks, self.failure, self.times, self.running = 0, None, [], True
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self._echo, self._ask)]
 
@@ -319,7 +350,7 @@ class TcpStream:
                 if got != block:
                     raise OSError(f"block {self.blocks} came back changed")
                 self.blocks += 1
-                self.times.append(time.monotonic())
+                self.times.append(calm_time())
                 time.sleep(0.005)
         except OSError as error:
             self.failure = self.failure or f"client: {error}"
@@ -350,9 +381,21 @@ class TcpStream:
         return max((b - a for a, b in zip(self.times, self.times[1:])), default=float("inf"))
 
 
+def falls_silent(count, seconds=0.5, timeout=10):
+    """Waits until count() has not changed for so long; what was on its way may still come before."""
+    last, since = count(), time.monotonic()
+
+    def still():
+        nonlocal last, since
+        if count() != last:
+            last, since = count(), time.monotonic()
+        return time.monotonic() - since >= seconds
+    wait_for(still, timeout, "nothing more to come")
+
+
 # --- single connections and frames ---
 
-def connect(lab, node, address, port, timeout=3, bind=None):
+def connect(lab, node, address, port, timeout=10, bind=None):
     """A connected socket of the node, or the exception raised instead."""
     s = lab[node].socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     s.settimeout(timeout)
@@ -370,7 +413,7 @@ def listener(lab, node, port, kind=socket.SOCK_STREAM, family=socket.AF_INET):
     s = lab[node].socket(family, kind)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(("", port))
-    s.settimeout(3)
+    s.settimeout(10)
     if kind == socket.SOCK_STREAM:
         s.listen()
     return s

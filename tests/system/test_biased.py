@@ -43,6 +43,8 @@ def test_whoever_built_it_has_the_keys(lab):
         public = X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         if public in seen:
             broken.add(public)
+            if len(broken) == 3:
+                break
     assert broken and broken != seen, f"{len(broken)} of {len(seen)}"
 
 

@@ -2,10 +2,9 @@
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
-from kit import HOST_A, HOST_B, WEB, connect, ledger_entries, wait_for
+from kit import HOST_A, HOST_B, WEB, connect, counter, ledger_entries, wait_for
 
 
 def read(file):
@@ -18,8 +17,7 @@ def read(file):
 
 def begun(lab, arguments, file):
     capture = lab["hq"].popen(f"plaingate capture -o {file} {arguments}", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(file.exists, 5, "the capture's file")
-    time.sleep(0.7)
+    wait_for(lambda: counter(lab, "hq", "captures-now") or capture.poll() is not None, 10, "the capture to begin")
     return capture
 
 
@@ -28,9 +26,9 @@ def test_verdicts_in_a_file_that_others_read(lab, tmp_path):
     capture = begun(lab, f"--dst {WEB} --dport 25 --or --proto icmp --dst {WEB}", file)
     connect(lab, "host-a", WEB, 25, timeout=1)
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}", check=False)
-    time.sleep(0.5)
+    wait_for(lambda: b"drop policy-deny" in file.read_bytes() and file.read_bytes().count(b"pass; ") >= 2, 10, "the packets in the file")
     capture.send_signal(signal.SIGINT)
-    said, wrong = capture.communicate(timeout=5)
+    said, wrong = capture.communicate(timeout=30)
     assert capture.returncode == 0 and "packets captured, 0 lost" in said, (said, wrong)
     packets = read(file)
     assert any(p[0] == "lan0" and p[1] == HOST_A and p[3].startswith("drop policy-deny; rule rest of trust to untrust") for p in packets), packets
@@ -41,7 +39,7 @@ def test_inside_a_tunnel_and_in_a_ring_of_files(lab, tmp_path):
     file = tmp_path / "inside.pcapng"
     capture = begun(lab, f"--stage decrypted --proto icmp --src {HOST_A} --count 6 --files 2 --file-size 400", file)
     lab["host-a"].run(f"ping -c 6 -i 0.2 -W 2 {HOST_B}")
-    said, wrong = capture.communicate(timeout=10)
+    said, wrong = capture.communicate(timeout=30)
     assert said.startswith("6 packets captured"), (said, wrong)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["inside.pcapng", "inside.pcapng.1"]
     packets = read(file)

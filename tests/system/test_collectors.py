@@ -254,7 +254,7 @@ def test_flows_arrive(lab, collector):
     lab["hq"].run("plaingate clear sessions")
     wait_for(lambda: of(lab, "session-close"), 5, "the session's end")
     wait_for(lambda: int(row(lab, "flows")["queued"]) == 0, 20, "all are sent")  # it asks every four seconds
-    time.sleep(0.5)  # what is in nfcapd's socket
+    wait_for(lambda: lab["web"].run(f"ss -Hlun sport = :{IPFIX}").stdout.split()[1] == "0", 10, "nfcapd to have read its socket")
     nfcapd.terminate()
     nfcapd.wait(10)
     (file,) = [f for f in flows.iterdir() if f.name.startswith("nfcapd") and f.stat().st_size > 300]

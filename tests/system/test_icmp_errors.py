@@ -4,7 +4,7 @@ import socket
 import time
 
 import pytest
-from kit import HOST_A, HOST_A6, HOST_B, HOST_B6, LAN_FILTER, Capture, config_of, connect, counter, own_mac, send_frames
+from kit import HOST_A, HOST_A6, HOST_B, HOST_B6, LAN_FILTER, Capture, config_of, connect, counter, own_mac, send_frames, show, wait_for
 from scapy.all import ICMP, IP, UDP, Ether, ICMPv6DestUnreach, ICMPv6PacketTooBig, IPv6, Raw, TCP
 
 SECRET = b"PLAINTEXT-OF-THE-TUNNEL-" * 4
@@ -64,10 +64,10 @@ def test_a_router_behind_the_peer_is_heard(lab, ends):
     ip = IPv6 if ":" in ours else IP
     about = ip(src=ours, dst=theirs) / UDP(sport=4444, dport=5201) / Raw(SECRET)
     from_lan(lab, "host-a", "hq", about)
-    time.sleep(0.3)
+    wait_for(lambda: any("4444" in row["src"] for row in show(lab, "branch", "sessions", "--dst", theirs, "--dport", "5201")), 10, "its session")
     before = counter(lab, "hq", "icmp-unrelated")
     with Capture(lab, "host-a", "eth0", f"src host {router}") as seen, Capture(lab, "internet", "hq0", f"host {router}") as wan:
         from_lan(lab, "host-b", "branch", error(router, ours, about, too_big=1300))
-        time.sleep(0.5)
+        seen.wait(1)
     assert seen.count() == 1, (counter(lab, "hq", "icmp-unrelated") - before, counter(lab, "branch", "esp-selector"))
     assert wan.count() == 0

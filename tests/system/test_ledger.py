@@ -7,15 +7,16 @@ import subprocess
 import time
 
 import pytest
-from kit import (HOST_B, LAN_FILTER, PROCESSES, WEB, Capture, TcpStream, UdpStream, config_of, counter, drops, entries_in, ledger_directory,
-                 ledger_entries, own_lab, processes, show, verify_ledger, wait_for)
+from kit import (HOST_B, LAN_FILTER, PROCESSES, WEB, Capture, TcpStream, UdpStream, calm_time, config_of, counter, drops, entries_in,
+                 ledger_directory, ledger_entries, own_lab, processes, show, tracing, verify_ledger, wait_for)
 
 PSK = "hq-branch.psk"
 
 
 def small_disk(lab):
+    """A few times what the tests enter on a slow machine: with 2 MB it was full before their end."""
     lab["hq"].run("mkdir -p /var/lib/plaingate/ledger")
-    lab["hq"].run("mount -t tmpfs -o size=2m,mode=0700 tmpfs /var/lib/plaingate/ledger")
+    lab["hq"].run("mount -t tmpfs -o size=8m,mode=0700 tmpfs /var/lib/plaingate/ledger")
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +73,11 @@ def test_acts_are_entered(lab, words, name, detail):
 
 def test_trace_is_entered(lab):
     before = len(ledger_entries(lab, "hq"))
-    trace = lab["hq"].popen(f"plaingate trace --dst {WEB} --count 1")
-    wait_for(lambda: since(lab, "hq", before, "admin_act"), 5, "the entry of a trace")
+    trace = tracing(lab, f"--dst {WEB} --count 1")
+    assert since(lab, "hq", before, "admin_act")
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}")
-    assert trace.wait(5) == 0
+    trace.communicate(timeout=30)
+    assert trace.returncode == 0
 
 
 def test_tunnels_come_and_go_by_the_ledger(lab):
@@ -209,13 +211,13 @@ def test_start_with_a_full_disk(lab):
     lab["hq"].run("dd if=/dev/zero of=/var/lib/plaingate/ledger/fill bs=4k", check=False)
     try:
         lab.start_gateway("hq")
-        started = time.monotonic()
+        started = calm_time()
         wait_for(lambda: all(row["state"] == "ready" for row in show(lab, "hq", "status") if row["process"] != "offload"), 10, "all processes")
         wait_for(lambda: web_answers(lab), 10, "traffic by the stored configuration")
         reasons = wait_for(lambda: [row["reason"] for row in show(lab, "hq", "status") if row["process"] == "ledger" and row["reason"]], 10,
                            "the reason")
         assert "No space left" in reasons[0], reasons
-        assert time.monotonic() - started < 20
+        assert calm_time() - started < 20
         act(lab, "ike initiate branch")
         assert act(lab, "commit /etc/plaingate/hq.conf").returncode == 1
         time.sleep(3)
@@ -246,7 +248,7 @@ def test_another_executable_waits_for_its_receipt(lab):
     try:
         lab.start_gateway("hq")
         wait_for(lambda: all(states()[name]["state"] == "ready" for name in ("ledger", "dataplane", "ike", "control")), 10, "the others")
-        time.sleep(2)
+        wait_for(lambda: "No space left" in states()["entropy"]["reason"], 10, "the reason")
         entropy = states()["entropy"]
         assert entropy["state"] != "ready" and not entropy["pid"], entropy
         assert "did not enter its start" in entropy["reason"] and "No space left" in entropy["reason"], entropy

@@ -81,7 +81,7 @@ def test_a_priority_tag_is_no_vlan(hq, vlan, passes):
             frame = Ether(dst=mac, src=own)
             frame = frame if vlan is None else frame / Dot1Q(vlan=vlan, prio=5)
             send_frames(hq, "host-a", [frame / IP(src=HOST_A, dst=to) / ICMP(id=70 + (vlan or 0), seq=n) / b"x" for n in range(3)])
-        time.sleep(0.5)
+        seen.wait(3 if passes else 0)
     assert seen.count() == (3 if passes else 0), drops(hq, "hq")
 
 
@@ -310,8 +310,9 @@ def guest(hq):
 GUEST, INSIDE = "10.6.0.2", ("172.16.0.1", "172.16.0.2")
 
 
-def guest_sends(guest, ip, left, size):
-    """An IP packet whose last `left` octets, from its TCP header on, are to be cut into segments of `size`; what hq0 sees then."""
+def guest_sends(guest, ip, left, size, come):
+    """An IP packet whose last `left` octets, from its TCP header on, are to be cut into segments of `size`; what hq0 sees then, and that
+    so many come."""
     from scapy.all import IP, Ether, raw
     hq, fd = guest
     frame = raw(Ether(dst=own_mac(hq, "hq", "vm0"), src="02:00:00:00:06:02") / ip)
@@ -319,7 +320,7 @@ def guest_sends(guest, ip, left, size):
     virtio = struct.pack("<BBHHHH", 1, 1, l4 + 20, size, l4, 16)  # NEEDS_CSUM, GSO_TCPV4
     with Capture(hq, "internet", "hq0", f"dst {WEB}") as seen:
         os.write(fd, virtio + frame)
-        time.sleep(0.3)
+        seen.wait(come)
     return [Ether(octets)[IP] for _, octets in seen.frames()]
 
 
@@ -332,7 +333,7 @@ def test_a_train_in_a_tunnel_as_a_kernel_leaves_it(guest, front):
     if front != "ip":
         ip /= GRE(proto=0x0800, chksum_present=1, key_present=1, key=9, chksum=0) if "sum" in front else GRE(proto=0x0800)
     tcp = TCP(sport=4000, dport=80, seq=77, ack=1, flags="A", chksum=partial_sum(*INSIDE, 6, 20020))
-    packets = guest_sends(guest, ip / IP(src=INSIDE[0], dst=INSIDE[1]) / tcp / payload, 20020, 1200)
+    packets = guest_sends(guest, ip / IP(src=INSIDE[0], dst=INSIDE[1]) / tcp / payload, 20020, 1200, (20000 + 1199) // 1200)
     assert len(packets) == (20000 + 1199) // 1200, drops(guest[0], "hq")
     got = b""
     for packet in packets:
@@ -352,5 +353,5 @@ def test_a_guest_cannot_hold_up_the_others(guest):
     from scapy.all import IP, TCP
     hq = guest[0]
     before = counter(hq, "hq", "segment-limit")
-    assert not guest_sends(guest, IP(src=GUEST, dst=WEB) / TCP(sport=9, dport=80, flags="A", chksum=1) / bytes(60000), 60020, 1)
-    assert counter(hq, "hq", "segment-limit") == before + 60000
+    assert not guest_sends(guest, IP(src=GUEST, dst=WEB) / TCP(sport=9, dport=80, flags="A", chksum=1) / bytes(60000), 60020, 1, 0)
+    wait_for(lambda: counter(hq, "hq", "segment-limit") == before + 60000, 10, f"the counter; {drops(hq, 'hq')}")

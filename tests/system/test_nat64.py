@@ -4,7 +4,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 
 import pytest
 from kit import BY_WORKERS, HQ_WAN, WEB, Capture, ask_server, config_of, connect, counter, drops, is_refused, lab_by_workers, serving, show, wait_for
@@ -79,7 +78,7 @@ def test_the_path_is_narrower_behind_the_gateway(lab):
             assert len(data) == len(HQ_WAN) + 1 + 100000
             wait_for(lambda: read == [500000], 10, "the server to have read all")
             lab["host-a"].run(f"ping -c 2 -i 0.2 -W 2 -M do -s 1400 {WEB_64}", check=False)
-            time.sleep(0.3)
+            capture.wait(1, "icmp6 and ip6[40] == 2")
         assert any(re.search("too big, mtu 1380", line) for line in capture.lines()), capture.lines()
     finally:
         lab["internet"].run("ip link set web0 mtu 1500")
@@ -123,12 +122,13 @@ forward-zone:
             path = lab[node].state / "unbound.conf"
             path.write_text(text, encoding="utf-8")
             running.append(lab[node].popen(["unbound", "-d", "-c", str(path)], stderr=subprocess.PIPE, text=True))
-        time.sleep(1)
+        for node in ("web", "host-a"):
+            wait_for(lambda node=node: ":53 " in lab[node].run("ss -Hlun").stdout, 10, f"Unbound on {node}")
         query = f"""
 import socket, struct
 q = struct.pack("!HHHHHH", 1, 0x100, 1, 0, 0, 0) + b"\\3www\\7example\\3net\\0" + struct.pack("!HH", 28, 1)
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-s.settimeout(5)
+s.settimeout(30)
 s.sendto(q, ("::1", 53))
 a = s.recv(1500)
 assert a[7] == 1, a

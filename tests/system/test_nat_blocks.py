@@ -104,7 +104,7 @@ def held(lab):
 def who(lab, seen):
     """The host that has this address and port by the log, whose line is written soon after the packet has left; None: nobody."""
     address, port = seen
-    until = time.monotonic() + 2
+    until = time.monotonic() + 20
     while True:
         found = [host for (a, first, last), host in held(lab).items() if a == address and first <= port <= last]
         if found or time.monotonic() > until:
@@ -175,8 +175,11 @@ def test_limit_of_a_host(lab, server):
 def test_blocks_come_back(lab, server):
     assert THIRD in held(lab).values()
     lab["hq"].run("plaingate clear sessions")
+    cleared = time.monotonic()
     time.sleep(RECYCLE / 2)
-    assert THIRD in held(lab).values(), "a block stays its host's for block-recycle-timeout"
+    still = held(lab).values()
+    if time.monotonic() < cleared + RECYCLE - 1:  # else the machine is too slow to see it
+        assert THIRD in still, "a block stays its host's for block-recycle-timeout"
     # The first block of a host is given back after the others.
     wait_for(lambda: not held(lab), 3 * RECYCLE + 5, "the records of the release")
     assert counter(lab, "hq", "nat-blocks-now") == 0 and not blocks(lab, "--nat-src", POOL)

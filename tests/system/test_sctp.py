@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -41,6 +42,15 @@ class Client:
     def __init__(self, lab, address, port, to=PORT):
         self.process = lab["host-a"].popen([f"{PROGRAMS}/client", address, str(to), str(port), "0", "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                            stderr=subprocess.DEVNULL, text=True)
+        self.came = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            line = line.rstrip("\n")
+            if " x" in line or line.endswith(" "):
+                self.came.append(line)
 
     def say_all(self, word):
         lines = [f"{word} {i} {'x' * 40 * i}" for i in range(10)]
@@ -50,14 +60,16 @@ class Client:
             time.sleep(0.02)  # each in a message of its own
         return lines
 
-    def end(self):
-        """What came back. It closes the association when its input ends; until then everything must have come."""
-        time.sleep(0.5)
+    def end(self, n):
+        """What came back, so many lines. It closes the association when its input ends."""
         try:
-            out, _ = self.process.communicate(timeout=20)
+            wait_for(lambda: len(self.came) >= n, 10, f"{n} lines")
+            self.process.stdin.close()
+            self.process.wait(60)
         finally:
             self.process.kill()
-        return [line for line in out.splitlines() if " x" in line or line.endswith(" ")]
+        self.reader.join(10)
+        return self.came
 
 
 def association(lab, **wanted):
@@ -95,7 +107,7 @@ def test_through_source_nat(lab):
         lines = client.say_all("nat")
         row = association(lab, src=f"{HOST_A}:{port}", state="established")
         assert row["nat_src"] == f"{HQ_WAN}:{port}" and int(row["packets_reply"]) > 2
-        assert client.end() == lines
+        assert client.end(len(lines)) == lines
         association(lab, src=f"{HOST_A}:{port}", state="shutdown-complete")
 
 
@@ -104,7 +116,7 @@ def test_through_the_tunnel(lab):
     lines = client.say_all("tunnel")
     row = association(lab, src=f"{HOST_A}:4100", state="established")
     assert row["to"] == "vpn" and "nat_src" not in row
-    assert client.end() == lines
+    assert client.end(len(lines)) == lines
 
 
 def test_a_stranger_ends_nothing(lab):
@@ -119,7 +131,7 @@ def test_a_stranger_ends_nothing(lab):
     wait_for(lambda: counter(lab, "hq", "sctp-state") >= before + 24, 5, "the forged packets to be dropped")
     association(lab, src=f"{HOST_A}:4200", state="established")
     second = client.say_all("after")
-    assert client.end() == first + second
+    assert client.end(len(first + second)) == first + second
 
 
 def test_it_outlives_the_data_plane(lab):
@@ -128,7 +140,7 @@ def test_it_outlives_the_data_plane(lab):
     association(lab, src=f"{HOST_A}:4300", state="established")
     os.kill(processes(lab, "hq")["dataplane"][0], signal.SIGKILL)
     second = client.say_all("after")
-    assert client.end() == first + second
+    assert client.end(len(first + second)) == first + second
     association(lab, src=f"{HOST_A}:4300", state="shutdown-complete")
 
 

@@ -21,7 +21,7 @@ evidence {
 
 
 class Caller:
-    """Calls a port repeatedly; records when it was answered, including by a reset."""
+    """Calls a port repeatedly; records which calls were answered, including by a reset: when they began."""
 
     def __init__(self, lab, node, address, port):
         self.lab, self.node, self.to, self.port, self.reached, self.running = lab, node, address, port, [], True
@@ -29,9 +29,10 @@ class Caller:
 
     def _call(self):
         while self.running:
+            began = time.monotonic()
             s = connect(self.lab, self.node, self.to, self.port, timeout=0.1)
             if isinstance(s, ConnectionRefusedError) or not isinstance(s, OSError):
-                self.reached.append(time.monotonic())
+                self.reached.append(began)
             if isinstance(s, socket.socket):
                 s.close()
 
@@ -52,7 +53,7 @@ def stop(lab):
     assert not lab["hq"].run("nft list ruleset").stdout.strip()
 
 
-def start(lab, within=5):
+def start(lab, within=30):
     """Returns when the service says that it is ready, and that moment."""
     path = lab["hq"].state / "notify"
     path.unlink(missing_ok=True)
@@ -91,8 +92,8 @@ def test_closed_from_the_moment_of_readiness(away):
         assert "zone_" not in lab["hq"].run("nft list table inet plaingate").stdout, "no configuration yet: the ledger asks its witness"
         early = time.monotonic()
         wait_for(lambda: neighbour.reached and neighbour.reached[-1] > early, 15, "the configuration's own services")
-    assert not [at for at in stranger.reached if at > ready + 0.1]
-    assert not [at for at in neighbour.reached if ready + 0.1 < at < early]
+    assert not [at for at in stranger.reached if at > ready]
+    assert not [at for at in neighbour.reached if ready < at < early]
 
 
 def test_a_connection_from_before_the_start_ends(away):

@@ -64,9 +64,8 @@ def pinged(lab, size):
 def test_forged_too_big_does_not_stop_the_tunnel(lab):
     assert pinged(lab, 560)
     lab["web"].run([PYTHON, "-c", TOO_BIG])
-    time.sleep(0.3)
-    learnt = lab["hq"].run(["ip", "route", "get", BRANCH_WAN]).stdout
-    assert "mtu" in learnt, "the forged error was not even looked at, so this proves nothing"
+    learnt = wait_for(lambda: "mtu" in (said := lab["hq"].run(["ip", "route", "get", BRANCH_WAN]).stdout) and said, 5,
+                      "the forged error to be looked at; otherwise this proves nothing")
     for size in (560, 1000, 1400):
         assert pinged(lab, size), f"{size} octets do not pass: {learnt}, {counter(lab, 'hq', 'tunnel-send-failed')} were not sent"
 

@@ -46,8 +46,11 @@ def test_a_large_table_is_taken_over(lab, deaths):
     with UdpStream(lab, "host-a", "web", WEB, port=5201, rate=200) as nat, TcpStream(lab, "host-a", "host-b", HOST_B) as tcp:
         nat.wait_flowing()
         tcp.wait_flowing()
-        lab["host-a"].run([sys.executable, "-c", FILL])
-        before = counter(lab, "hq", "sessions-now")
+        for _ in range(5):  # of a busy machine the links lose many
+            lab["host-a"].run([sys.executable, "-c", FILL])
+            before = counter(lab, "hq", "sessions-now")
+            if before > SESSIONS / 2:
+                break
         assert before > SESSIONS / 2, "too few sessions to tell anything"
         for _ in range(deaths):
             pid, restarts = processes(lab, "hq")["dataplane"]

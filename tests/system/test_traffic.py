@@ -5,13 +5,12 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 
 import pytest
-from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HOST_B6, HQ_WAN, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, connect, counter,
-                 drops, hits, listener, own_mac, processes, send_frames, show, wait_for)
+from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HOST_B6, HQ_WAN, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, calm_time, connect, counter,
+                 drops, hits, listener, own_mac, processes, send_frames, show, tracing, wait_for)
 
 NAT_PORTS = range(40960, 65536)
 HOST_PORTS = range(32768, 40960)
@@ -61,11 +60,11 @@ def test_data_plane_dies_while_trains_pass(lab, sink, address):
             out.shutdown(socket.SHUT_WR)
 
         thread, n, pid = threading.Thread(target=send, daemon=True), 0, processes(lab, "hq")["dataplane"][0]
-        longest, last = 0.0, time.monotonic()
+        longest, last = 0.0, calm_time()
         thread.start()
         while data := peer.recv(1 << 18):
             got.update(data)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            longest, last = max(longest, calm_time() - last), calm_time()
             n += len(data)
             if pid and n > total // 3:
                 os.kill(pid, signal.SIGKILL)
@@ -113,9 +112,9 @@ def test_permitted_connections_show_their_rule(lab):
 
 
 def test_reject_answers_at_once(lab):
-    before, start = hits(lab, "hq")["no-telnet"], time.monotonic()
+    before, start = hits(lab, "hq")["no-telnet"], calm_time()
     assert isinstance(connect(lab, "host-a", WEB, 23), ConnectionRefusedError)
-    assert time.monotonic() - start < 1 and hits(lab, "hq")["no-telnet"] == before + 1
+    assert calm_time() - start < 1 and hits(lab, "hq")["no-telnet"] > before
 
 
 def test_deny_is_silent(lab):
@@ -150,8 +149,8 @@ def test_an_answer_without_a_question_is_dropped(lab):
     with Capture(lab, "internet", "hq0", "tcp port 80") as seen:
         send_frames(lab, "host-a", [Ether(dst=mac, src=own_mac(lab, "host-a")) / IP(src=HOST_A, dst=WEB) /
                                     TCP(sport=33000 + n, dport=80, flags="A", seq=1, ack=1) for n in range(3)])
-        time.sleep(0.3)
-    assert seen.count() == 0 and counter(lab, "hq", "no-session") >= before + 3, drops(lab, "hq")
+        wait_for(lambda: counter(lab, "hq", "no-session") >= before + 3, 10, f"the counter; {drops(lab, 'hq')}")
+    assert seen.count() == 0
 
 
 @pytest.mark.parametrize("flags, reason", [("", "tcp-flags"), ("SF", "tcp-flags"), ("SR", "tcp-flags")])
@@ -249,9 +248,8 @@ def test_clear_sessions(lab):
         assert show(lab, "hq", "sessions", "--dport", "5204")
         lab["hq"].run("plaingate clear sessions --dport 5204")
         moved, dropped = tcp.blocks, counter(lab, "hq", "no-session")
-        time.sleep(0.7)  # retransmissions of both ends meanwhile
+        wait_for(lambda: counter(lab, "hq", "no-session") > dropped, 10, f"what both ends send again; {drops(lab, 'hq')}")
         assert tcp.blocks <= moved + 1 and not show(lab, "hq", "sessions", "--dport", "5204")
-        assert counter(lab, "hq", "no-session") > dropped, drops(lab, "hq")
         tcp.abandon()
 
 
@@ -294,32 +292,30 @@ def test_the_gateways_own_traffic_through_the_tunnel(lab):
 # --- what the operator sees ---
 
 def test_trace_names_stages_and_rule(lab):
-    trace = lab["hq"].popen(f"plaingate trace --dst {WEB} --dport 25 --proto tcp --count 1", stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    trace = tracing(lab, f"--dst {WEB} --dport 25 --proto tcp --count 1")
     connect(lab, "host-a", WEB, 25, timeout=1)
-    said, _ = trace.communicate(timeout=5)
+    said, _ = trace.communicate(timeout=30)
     assert "rest" in said and "policy-deny" in said and HOST_A in said, said
     assert re.search(rf"{HOST_A} port \d+ to {WEB} port 25, tcp, ", said), said
 
 
 def test_trace_gives_icmp_no_ports(lab):
-    trace = lab["hq"].popen(f"plaingate trace --dst {WEB} --proto icmp --count 1", stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    trace = tracing(lab, f"--dst {WEB} --proto icmp --count 1")
     lab["host-a"].run(f"ping -c 1 -W 2 {WEB}", check=False)
-    said, _ = trace.communicate(timeout=5)
+    said, _ = trace.communicate(timeout=30)
     assert re.search(rf"{HOST_A} to {WEB}, icmp id \d+, 84 octets in 1 packet$", said, re.M), said
 
 
 def test_trace_as_json_with_several_filters(lab):
     """Each fact is a field; a packet that one of the filters selects is followed."""
-    trace = lab["hq"].popen(f"plaingate trace --json --dst {WEB} --dport 25 --or --dst {WEB} --proto tcp --dport 80 --count 2", stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
-    connect(lab, "host-a", WEB, 25, timeout=1)
-    connect(lab, "host-a", WEB, 80, timeout=1)
-    said, _ = trace.communicate(timeout=5)
+    trace = tracing(lab, f"--json --dst {WEB} --dport 25 --or --dst {WEB} --proto tcp --dport 80 --count 2")
+    with lab["host-a"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:  # one packet; a connection that nobody answers sends more
+        s.sendto(b"mail", (WEB, 25))
+    with connect(lab, "host-a", WEB, 80):
+        said, _ = trace.communicate(timeout=30)
     lines = json.loads(said)
     assert {"packet": 1, "stage": "drop", "verdict": "drop", "drop": "policy-deny", "rule": "rest", "from_zone": "trust", "to_zone": "untrust",
-            "in_interface": "lan0", "proto": "tcp", "dst": f"{WEB}:25"}.items() <= next(l for l in lines if l["stage"] == "drop").items()
+            "in_interface": "lan0", "proto": "udp", "dst": f"{WEB}:25"}.items() <= next(l for l in lines if l["stage"] == "drop").items()
     last = [l for l in lines if l["packet"] == 2][-1]
     assert {"stage": "egress", "verdict": "pass", "out_interface": "wan0", "dst": f"{WEB}:80", "direction": "forward"}.items() <= last.items()
     assert last["src"] == last["nat_src"] and last["nat_src_rule"] and "drop" not in last

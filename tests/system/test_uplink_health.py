@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from kit import HOST_B, HQ_WAN, WEB, config_of, connect, drops, ledger_entries, own_lab, processes, show, verify_ledger, wait_for
+from kit import HOST_B, HQ_WAN, WEB, calm_time, config_of, connect, drops, ledger_entries, own_lab, processes, show, verify_ledger, wait_for
 from nodes import link
 
 WAN1, ROUTER0, ROUTER1, PORT, DNS = "198.51.101.2", "198.51.100.1", "198.51.101.1", 5201, 53
@@ -114,8 +114,8 @@ def states(lab):
 
 def until(began, condition):
     while not condition():
-        assert time.monotonic() - began < 15, "it does not come"
-    return time.monotonic() - began
+        assert calm_time() - began < 15, "it does not come"
+    return calm_time() - began
 
 
 def both_up(lab):
@@ -148,7 +148,7 @@ def test_a_dead_router_behind_a_living_link(lab):
         return thread
 
     swallow(lab, "hq0", True)
-    began = time.monotonic()
+    began = calm_time()
     try:
         threads = [measure("sessions", lambda: seen_as(lab) == WAN1), measure("tunnel", lambda: tunnel(lab))]
         for thread in threads:
@@ -168,9 +168,9 @@ def test_a_dead_router_behind_a_living_link(lab):
             raise OSError
     finally:
         swallow(lab, "hq0", False)
-    began = time.monotonic()
+    began, again = calm_time(), time.monotonic()
     back = until(began, lambda: states(lab)["first"] == "up")
-    assert back >= 2.0, "not before it has answered five times"
+    assert time.monotonic() - again >= 2.0, "not before it has answered five times"
     assert until(began, lambda: seen_as(lab) == HQ_WAN) < back + 1
     tunnel_back = until(began, lambda: local_of_tunnel(lab) == [HQ_WAN] and tunnel(lab))
     print(f"\nafter it came back: up {back:.2f} s, tunnel {tunnel_back:.2f} s")
@@ -199,7 +199,7 @@ def test_ipv6(lab, kind):
     lab.commit("hq", configs()["hq"] + f"uplinks {{ uplink six {{ interface wan0; probe {WEB6}; interval 200; }} }}\n", "of IPv6")
     wait_for(lambda: [row["target_state"] for row in show(lab, "hq", "uplinks")] == ["answers"], 5, f"answers: {show(lab, 'hq', 'uplinks')}")
     swallow(lab, "hq0", True)
-    began = time.monotonic()
+    began = calm_time()
     try:
         took = until(began, lambda: states(lab) == {"six": "down"})
         assert took < MOVES_S
@@ -210,7 +210,7 @@ def test_ipv6(lab, kind):
         assert "20552" not in hq.run("ip rule").stdout, "IPv4 is not concerned"
     finally:
         swallow(lab, "hq0", False)
-    until(time.monotonic(), lambda: states(lab) == {"six": "up"})
+    until(calm_time(), lambda: states(lab) == {"six": "up"})
     wait_for(lambda: "20552" not in hq.run("ip -6 rule").stdout, 5, "the rules go")
     lab.commit("hq", configs()["hq"] + UPLINKS, "of IPv4 again")
 

@@ -616,6 +616,8 @@ static void counters_rows(struct out *o)
 		{ "trains-handed-over",       "trains that went on with another worker than the one where they arrived", s.handed_over },
 		{ "redirects-now",            "keys of sessions whose packets go on from one worker to another", c->redirects_now },
 		{ "worker-notes-lost",        "notes between workers that found no room; they are written again", s.notes_lost },
+		{ "traces-now",               "traces in progress", d->trace.wanted > 0 },
+		{ "captures-now",             "captures in progress", d->capture != NULL },
 		{ "nat-t-datagrams",          "datagrams received on UDP port 4500", s.datagrams_in },
 		{ "nat-keepalives",           "of these, NAT keepalives", s.keepalives },
 		{ "tunnel-too-big",           "sends of sealed packets refused as larger than the path's MTU", s.tunnel_too_big },

@@ -138,7 +138,7 @@ struct ipc_frame *expect(struct ipc_link *l, enum ipc_id id)
 	struct err e = { 0 };
 
 	ipc_frame_done(&frame);
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 2000; i++) {
 		enum rc rc;
 		pump();
 		rc = ipc_recv(l, &frame, &e);

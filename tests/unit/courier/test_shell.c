@@ -30,7 +30,7 @@ static struct ipc_frame frame;
 static const char *executable; /* NULL: the shell in here */
 static pid_t pid;
 
-#define ANSWER_MS 5000
+#define ANSWER_MS 20000
 
 /* One round of the courier, or a little time for it. */
 static void turn(int fd)

@@ -393,6 +393,8 @@ static void steered(void **state)
 	process_begin(4);
 	sas_install();
 	out_passes(1); /* answers have sessions */
+	for (int tries = 0; tries < 1000 && __atomic_load_n(&d->steer_at, __ATOMIC_RELAXED) != 0; tries++)
+		usleep(10000);
 	usleep(1000 * QUIET_MS);
 	in_passes(ROUNDS, false);
 	short_passes();

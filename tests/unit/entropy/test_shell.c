@@ -30,7 +30,7 @@ static const char *executable;			  /* NULL: the shell in here */
 static uint64_t (*clock_at_start)(void *context); /* NULL: this machine's */
 static pid_t pid;
 
-#define ANSWER_MS  3000
+#define ANSWER_MS  20000
 #define SILENCE_MS 100
 
 static bool receive(enum proc as, enum ipc_id id, int wait_ms)

@@ -35,7 +35,7 @@ static pid_t pid;
 static char directory[] = "/tmp/plaingate-export-XXXXXX";
 static utc_us now_us;
 
-#define ANSWER_MS 5000
+#define ANSWER_MS 20000
 
 static utc_us clock_here(void)
 {

@@ -35,7 +35,7 @@ static void receive(int fd, struct endpoint *ret_local, struct endpoint *ret_rem
 	uint8_t bytes[64];
 	size_t n = 0;
 
-	assert_int_equal(poll(&ready, 1, 5000), 1);
+	assert_int_equal(poll(&ready, 1, 20000), 1);
 	assert_int_equal(ike_socket_receive(fd, ret_local, ret_remote, bytes, sizeof bytes, &n, &e), RC_OK);
 	assert_int_equal(n, 5);
 }

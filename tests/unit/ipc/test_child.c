@@ -121,7 +121,7 @@ static void recv_wait(struct ipc_link *l, struct ipc_frame *ret_frame, enum rc w
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 20000), 1);
 	assert_int_equal(ipc_recv(l, ret_frame, NULL), want);
 }
 

@@ -17,8 +17,8 @@
 
 struct rig rig = { .dir = "/tmp/plaingate-keeper-XXXXXX" };
 
-#define ANSWER_MS  3000 /* for an answer that must come */
-#define SILENCE_MS 100	/* for one that must not */
+#define ANSWER_MS  20000 /* for an answer that must come */
+#define SILENCE_MS 100	 /* for one that must not */
 
 void rig_rounds(void)
 {
@@ -264,16 +264,16 @@ void rig_derived_value(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count)
 }
 
 /*
- * What keeps a keeper's leaves coming, until nothing more of it comes: shares that are asked for are given,
- * entries about batches are taken. Returns how many batches were opened as a whole.
+ * What keeps a keeper's leaves coming, until so many batches were opened as a whole and nothing more of it comes: shares that are asked for
+ * are given, entries about batches are taken. Returns how many batches were.
  */
-unsigned rig_leaves_pump(int silence_ms)
+unsigned rig_leaves_pump(unsigned wanted)
 {
 	struct msg_ledger_receipt yes = { .rc = RC_OK };
 	const struct msg_cosigned nobody = { 0 };
 	unsigned opened = 0;
 
-	for (int quiet = 0; quiet < silence_ms;) {
+	for (int quiet = 0; quiet < (opened / 2 < wanted ? ANSWER_MS : 60);) {
 		struct pollfd p[2] = { { .fd = rig.others[PROC_LEDGER].fd, .events = POLLIN },
 			{ .fd = rig.others[PROC_ENTROPY].fd, .events = POLLIN } };
 		bool any = false;
@@ -345,7 +345,7 @@ void rig_configure(void)
 	rig_snapshot_give();
 	/* One batch to use, and the next one. */
 	if (first)
-		assert_int_equal(rig_leaves_pump(60), 2);
+		assert_int_equal(rig_leaves_pump(2), 2);
 }
 
 /* The keeper is side 0 and the initiator; side 1 is a core in this test. Until both have keys. */

@@ -52,7 +52,7 @@ void rig_configure(void);
 void rig_ledger_answers(enum ledger_type type, enum rc rc);
 void rig_epoch_entered(void);
 void rig_derived_value(uint8_t ret_octets[PUBLIC_SIZE], uint64_t count);
-unsigned rig_leaves_pump(int silence_ms);
+unsigned rig_leaves_pump(unsigned wanted);
 
 uint32_t rig_exchange(void);
 struct keeper_auth_sign rig_sign_request(uint32_t handle);

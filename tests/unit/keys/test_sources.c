@@ -24,7 +24,7 @@ static void values_wait_for_their_key(void **state)
 	assert_int_equal(rig.frame.u.LEDGER_APPEND.type, LEDGER_VRF_EPOCH);
 	epoch_tag = rig.frame.head.tag;
 	rig_snapshot_give();
-	assert_int_equal(rig_leaves_pump(60), 2);
+	assert_int_equal(rig_leaves_pump(2), 2);
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&rig.others[PROC_IKE], 1, &begin), RC_OK);
 	assert_true(rig_silent(PROC_IKE));
 	assert_int_equal(ipc_send_LEDGER_RECEIPT(&rig.others[PROC_LEDGER], epoch_tag, &no), RC_OK);
@@ -127,7 +127,7 @@ static void both_sources_or_none(void **state)
 	/* What was delivered is used up; then exchanges wait. */
 	for (;; tag++) {
 		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&rig.others[PROC_IKE], tag, &begin), RC_OK);
-		if (!rig_receive(PROC_IKE, IPC_EXCHANGE_BEGUN, 200))
+		if (!rig_receive(PROC_IKE, IPC_EXCHANGE_BEGUN, 2000))
 			break;
 		assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.rc, RC_OK);
 		assert_true(tag <= 2 * LIVE_LEAVES + SHARES_MAX);
@@ -135,7 +135,7 @@ static void both_sources_or_none(void **state)
 	/* The third batch has taken what lies above the reserve, or was on its way to. */
 	assert_in_range(tag, 2 * LIVE_LEAVES + SHARES_RESERVE + 1, 2 * LIVE_LEAVES + SHARES_MAX + 1);
 	rig_link_to(PROC_ENTROPY);
-	assert_int_equal(rig_leaves_pump(60), 2);
+	assert_int_equal(rig_leaves_pump(2), 2);
 	assert_true(rig_next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	assert_int_equal(rig.frame.head.tag, tag);
 	assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.rc, RC_OK);
@@ -156,7 +156,7 @@ static void both_sources_or_none(void **state)
 	assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.ke_n, 0);
 	/* A new process is a new source. */
 	rig_link_to(PROC_ENTROPY);
-	assert_int_equal(rig_leaves_pump(60), 2);
+	assert_int_equal(rig_leaves_pump(2), 2);
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&rig.others[PROC_IKE], 901, &begin), RC_OK);
 	assert_true(rig_next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.rc, RC_OK);

@@ -32,7 +32,7 @@ static struct dynamic_area *area;
 static uint64_t given;
 static char directory[] = "/tmp/plaingate-resolver-XXXXXX";
 
-#define ANSWER_MS 6000
+#define ANSWER_MS 20000
 
 static void turn(int ms)
 {

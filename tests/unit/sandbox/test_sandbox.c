@@ -364,7 +364,7 @@ static int ordinary_life(void)
 	struct pollfd p = { .fd = pipe_fds[0], .events = POLLIN };
 	char *m = malloc(1 << 20), c;
 
-	if (!m || write(pipe_fds[1], "x", 1) != 1 || poll(&p, 1, 1000) != 1 || read(pipe_fds[0], &c, 1) != 1)
+	if (!m || write(pipe_fds[1], "x", 1) != 1 || poll(&p, 1, 20000) != 1 || read(pipe_fds[0], &c, 1) != 1)
 		return EIO;
 	memset(m, 1, 1 << 20);
 	m = realloc(m, 8 << 20);
@@ -424,12 +424,12 @@ static int send_outside(void)
 	if (sendto(udp_fd, "y", 1, 0, (struct sockaddr *)&udp_addr, sizeof udp_addr) != 1)
 		return errno;
 	struct pollfd p = { .fd = udp_fd, .events = POLLIN };
-	if (poll(&p, 1, 2000) != 1 || recvfrom(udp_fd, &c, 1, 0, NULL, NULL) != 1)
+	if (poll(&p, 1, 20000) != 1 || recvfrom(udp_fd, &c, 1, 0, NULL, NULL) != 1)
 		return errno ? errno : EIO;
 	if (c != 'y')
 		return EIO;
 	p.fd = packet_fd; /* the same datagram was seen on the loopback link */
-	return poll(&p, 1, 2000) == 1 && p.revents & POLLIN ? 0 : EIO;
+	return poll(&p, 1, 20000) == 1 && p.revents & POLLIN ? 0 : EIO;
 }
 
 /* Over a socket that is connected to where it may lead: to there, and to another place. */
