@@ -163,7 +163,17 @@ static void ripen(struct carry *c, mono_ns now)
 	}
 }
 
-/* A record that nobody has: the one that is free for longest, or one that was never looked at. */
+/* Other processors have written its lines last, or it was written long ago. */
+static void record_fetch(const struct carry *c, uint32_t i)
+{
+	const uint8_t *at = (const uint8_t *)&c->tables.records[c->first + i];
+
+	for (size_t line = 0; line < sizeof(struct carry_record); line += 64)
+		__builtin_prefetch(at + line, 1);
+}
+
+/* A record that nobody has: the one that is free for longest, or one that was never looked at. The next one is fetched
+ * meanwhile. */
 static uint32_t record_new(struct carry *c, mono_ns now)
 {
 	ripen(c, now);
@@ -173,6 +183,8 @@ static uint32_t record_new(struct carry *c, mono_ns now)
 		c->free_first = c->next[i];
 		if (c->free_first == NONE)
 			c->free_last = NONE;
+		else
+			record_fetch(c, c->free_first);
 		return i;
 	}
 	for (; c->fresh < c->n; c->fresh++)
@@ -448,6 +460,19 @@ uint32_t carry_opening(struct carry *c, mono_ns now)
 {
 	ripen(c, now);
 	return c->opening;
+}
+
+void carry_notes_fetch(const struct carry *c, uint32_t max)
+{
+	const struct carry_notes *n = &c->tables.head->notes[c->worker];
+	uint32_t written = __atomic_load_n(&n->written, __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = c->noted; i != written && max > 0; i++, max--) {
+		uint32_t link = (__atomic_load_n(&n->at[i % CARRY_NOTES], __ATOMIC_RELAXED) - 1) / 2 +
+				1; /* 0: more than any */
+		if (link > c->first && link <= c->first + c->n)
+			record_fetch(c, link - 1 - c->first);
+	}
 }
 
 uint32_t carry_noted(struct carry *c, uint32_t *ret_session, uint32_t *ret_id, bool *ret_lost)

@@ -83,6 +83,8 @@ uint32_t carry_next(
 /* A link that the programs have left a note of, with its session, as carry_next(); 0: no more. More notes than CARRY_NOTES are
  * lost: *ret_lost. */
 uint32_t carry_noted(struct carry *c, uint32_t *ret_session, uint32_t *ret_id, bool *ret_lost);
+/* What the next calls of carry_noted() read of so many records at most is fetched all at once. */
+void carry_notes_fetch(const struct carry *c, uint32_t max);
 /* Sessions that were not established when they were placed or looked at, and records that rest after one: what a flood of SYNs
  * may use up is limited by this. */
 uint32_t carry_opening(struct carry *c, mono_ns now);

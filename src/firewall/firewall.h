@@ -535,6 +535,9 @@ void fw_session_join(struct firewall *fw, uint32_t index, const struct tcp_join 
 /* The cached forwarding decision of the session for t's direction; t->session is set. */
 struct fw_forwarding *fw_session_forwarding(struct firewall *fw, const struct train *t);
 
+/* Into the cache; any index. */
+void fw_session_fetch(const struct firewall *fw, uint32_t index);
+
 /* ---- sessions whose packets the kernel forwards ---- */
 
 /*

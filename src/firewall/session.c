@@ -232,6 +232,15 @@ static enum fw_end expired_by(const struct fw_session *s)
 	return (enum fw_end)ends[s->state];
 }
 
+void fw_session_fetch(const struct firewall *fw, uint32_t index)
+{
+	if (index >= fw->limits.sessions_max)
+		return;
+	for (size_t line = 0; line < sizeof(struct fw_session); line += 64)
+		__builtin_prefetch((const uint8_t *)&fw->sessions[index] + line, 1);
+	__builtin_prefetch(&fw->place[index], 1);
+}
+
 /* The next ones in a slot, whose records were written long ago: all that ending them reads is fetched at once, not one after
  * the other. */
 static void expire_fetch(const struct firewall *fw, uint32_t first)
@@ -239,8 +248,7 @@ static void expire_fetch(const struct firewall *fw, uint32_t first)
 	uint32_t n = 0;
 
 	for (uint32_t i = first; i != FW_NONE && n < FW_EXPIRE_FETCH; i = fw->place[i].next, n++)
-		for (size_t line = 0; line < sizeof(struct fw_session); line += 64)
-			__builtin_prefetch((const uint8_t *)&fw->sessions[i] + line, 1);
+		fw_session_fetch(fw, i);
 	for (uint32_t i = first; n > 0; i = fw->place[i].next, n--)
 		fw_index_prefetch(fw, i);
 }

@@ -392,25 +392,44 @@ void carried_burst(struct pipeline *p, bool is_sent)
 
 /* ---- between bursts ---- */
 
+struct noted {
+	uint32_t link, session, id;
+};
+
+static void note_read(struct pipeline *p, const struct noted *n, mono_ns now)
+{
+	const struct fw_session *s = fw_session(p->fw, n->session);
+
+	if (!s || s->carried != n->link || s->id != n->id)
+		return;
+	/* Its packets count for the rule that it is under now. */
+	s = fw_session_current(p->fw, n->session, now);
+	if (s && is_over(s))
+		carried_end(p, n->session);
+}
+
 /* Connections that the programs have opened or closed, before anything is decided: half-open ones are counted and closed ones
- * give their ports to the next. */
+ * give their ports to the next. Records and sessions are in no cache: those of many notes are fetched at once. */
 void carried_notes(struct pipeline *p, mono_ns now)
 {
 	struct carried *c = &p->carried;
-	uint32_t link, index, id;
+	struct noted notes[CARRIED_FETCH];
+	uint32_t n = CARRIED_FETCH;
 	bool lost = false;
 
 	if (!c->carry)
 		return;
 	c->now = now;
-	while ((link = carry_noted(c->carry, &index, &id, &lost)) != 0) {
-		const struct fw_session *s = fw_session(p->fw, index);
-		if (!s || s->carried != link || s->id != id)
-			continue;
-		/* Its packets count for the rule that it is under now. */
-		s = fw_session_current(p->fw, index, now);
-		if (s && is_over(s))
-			carried_end(p, index);
+	while (n == CARRIED_FETCH) {
+		carry_notes_fetch(c->carry, CARRIED_FETCH);
+		for (n = 0; n < CARRIED_FETCH; n++) {
+			notes[n].link = carry_noted(c->carry, &notes[n].session, &notes[n].id, &lost);
+			if (notes[n].link == 0)
+				break;
+			fw_session_fetch(p->fw, notes[n].session);
+		}
+		for (uint32_t i = 0; i < n; i++)
+			note_read(p, &notes[i], now);
 	}
 	if (lost)
 		c->pass_at = now;

@@ -19,11 +19,11 @@
 #define SURVEYS_MAX	     16 /* the same */
 #define FINISH_TRAINS                                                                                        \
 	2048 /* of all rings, in the pause in which a policy is replaced, and a burst more of each */
-#define USAGE_PIECE	 64		  /* pairs of SAs whose usage is read in one pause */
-#define TRACE_STAGE_MAX	 32		  /* with the zero */
-#define TRACE_TEXT_MAX	 768		  /* of a line, with the zero */
-#define LOOP_WAIT_MS_MAX 200		  /* of a sleep, when no timer is due */
-#define MESSAGES_EVERY	 (10 * NS_PER_MS) /* the timers of the child's loop, whose periods are a second */
+#define USAGE_PIECE	 64		   /* pairs of SAs whose usage is read in one pause */
+#define TRACE_STAGE_MAX	 32		   /* with the zero */
+#define TRACE_TEXT_MAX	 768		   /* of a line, with the zero */
+#define LOOP_WAIT_MS_MAX 200		   /* of a sleep, when no timer is due */
+#define MESSAGES_EVERY	 (100 * NS_PER_MS) /* the timers of the child's loop, whose periods are a second */
 
 /* ---- trains and batches ---- */
 
@@ -125,6 +125,7 @@
 /* ---- sockets ---- */
 
 #define RX_BURST	    TRAIN_BURST_MAX
+#define RX_FEW		    2 /* after so many of a link another one is seldom there at once */
 /* Of the ring from one worker to another; what does not fit it is dropped. All of them together have RING_BYTES_ALL if
  * each then has room for some trains. */
 #define RING_BYTES_MIN	    (512u << 10)
@@ -173,6 +174,7 @@
  * is carried in this epoch: of 500, which the kernel's table may have (operating.md), in one of twenty epochs. */
 #define CARRIED_NEIGHBOUR_SETS 256
 #define CARRIED_NEIGHBOUR_WAYS 8
+#define CARRIED_FETCH	       16  /* notes whose records and sessions are fetched at once */
 #define CARRIED_BUDGET	       512 /* records of each round between bursts */
 /* With seven of eight records used, those idle for so long are taken back. */
 #define CARRIED_IDLE	       (10 * NS_PER_S)

@@ -1,6 +1,6 @@
 /*
  * The loop: bursts from every input that has packets, and between them the messages of other processes. An
- * input that delivered something is read again without a poll; one that delivered nothing waits until poll()
+ * input that delivered something (a link: more than a few) is read again without a poll; another one waits until poll()
  * reports it. With nothing to do the process sleeps.
  */
 #include "base/log.h"
@@ -304,8 +304,9 @@ static bool inputs_run(struct dataplane *d, bool active[IN_LINKS + LINKS_MAX])
 	for (uint32_t i = 0; i < IN_LINKS + w->links_n; i++) {
 		if (!active[i])
 			continue;
-		active[i] = input_fd(d, i) >= 0 && input_run(d, i) > 0;
-		any |= active[i];
+		uint32_t n = input_fd(d, i) >= 0 ? input_run(d, i) : 0;
+		active[i] = n > (i >= IN_LINKS ? RX_FEW : 0);
+		any |= n > 0;
 	}
 	worker_wake_given(w);
 	return any;

@@ -75,8 +75,9 @@ static bool round_run(struct worker *w, bool active[INPUTS])
 	for (uint32_t i = 0; i < TUNNEL_INPUTS + w->links_n; i++) {
 		if (!active[i])
 			continue;
-		active[i] = input_run(w, i) > 0;
-		any |= active[i];
+		uint32_t n = input_run(w, i);
+		active[i] = n > (i >= TUNNEL_INPUTS ? RX_FEW : 0);
+		any |= n > 0;
 	}
 	worker_wake_given(w);
 	return any;
