@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateways import GATEWAYS, Gateways
 from measure import HEADERS, PREFIX, LabError, Row, wait_for
+from screens import all_screens
 
 TCP_PORT, TCP_PORTS = 7000, 64     # of conngen
 UDP_PORT, UDP_PORTS = 10000, 4000  # of udpgen: a thousand for each size
@@ -57,8 +58,10 @@ def plaingate_rule(name, destination, applications):
         }}"""
 
 
-def plaingate_config(name, rules, workers=1):
+def plaingate_config(name, rules, workers=1, screens=False):
+    """screens: all that there are in both zones. Without a drop, because the loads are what some of them refuse: a thousand flows of one host at once."""
     from_link, to_link = SIDES[name]
+    named, defined = ("\n        screen all;", f"screens {{\n    screen all {{\n    alarm-without-drop;\n{all_screens()}\n    }}\n}}\n") if screens else ("", "")
     others = other_destinations(rules)
     book = "".join(f"""
     address other-{i} {{
@@ -70,12 +73,12 @@ system {{
     host-name {name};
     workers {workers};
 }}
-zones {{
-    zone near {{
+{defined}zones {{
+    zone near {{{named}
         interfaces {from_link};
         host-inbound ping;
     }}
-    zone far {{
+    zone far {{{named}
         interfaces {to_link};
         host-inbound ping;
     }}
@@ -204,15 +207,16 @@ class Nftables(Kernel):
 
 
 class Plaingate(Gateways):
-    def __init__(self, offloads, workers=1):
-        self.workers, self.name = workers, "plaingate" if workers == 1 else f"plaingate-{workers}"
+    def __init__(self, offloads, workers=1, screens=False):
+        self.workers, self.screens = workers, screens
+        self.name = "plaingate" + (f"-{workers}" if workers > 1 else "") + ("-screens" if screens else "")
         lab = Loaded(f"{PREFIX}{self.name}-")
         lab.workers = 1  # the text says how many
-        super().__init__(self.name, offloads, lab, {name: plaingate_config(name, 1, workers) for name in GATEWAYS})
+        super().__init__(self.name, offloads, lab, {name: plaingate_config(name, 1, workers, screens) for name in GATEWAYS})
 
     def load(self, rules):
         for name in GATEWAYS:
-            self.lab.commit(name, plaingate_config(name, rules, self.workers), f"{rules} rules")
+            self.lab.commit(name, plaingate_config(name, rules, self.workers, self.screens), f"{rules} rules")
 
     def sessions(self):
         return next(int(row["value"]) for row in self.lab.show("hq", "counters") if row["counter"] == "sessions-now")

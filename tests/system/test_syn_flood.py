@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from kit import WEB, config_of, connect, counter, listener, own_lab, processes, show, verify_ledger
+from kit import BY_WORKERS, WEB, config_of, connect, counter, listener, own_lab, processes, show, verify_ledger
 from nodes import wait_for
 
 PORT, SIZE = 5201, 4 << 20
@@ -38,13 +38,13 @@ while True:
 """
 
 
-@pytest.fixture(scope="module")
-def lab():
+@pytest.fixture(name="lab", **BY_WORKERS)
+def fixture_lab(request):
     two_sites = own_lab("syn")
-    two_sites.workers = 2
-    two_sites.up("on")
+    two_sites.workers = request.param
+    text = config_of("hq", ("zone trust {", "zone trust {\n        screen inside;"), ("zones {\n", SCREEN + "zones {\n"))
     try:
-        two_sites.commit("hq", config_of("hq", ("zone trust {", "zone trust {\n        screen inside;"), ("zones {\n", SCREEN + "zones {\n")), "screens")
+        two_sites.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": text})
         yield two_sites
         verify_ledger(two_sites, "hq")
     finally:
@@ -74,6 +74,7 @@ def agreed(s):
 
 
 def test_honest_connections_succeed(lab, flood):
+    """99 of 100 of them, with one worker and with two."""
     accepted = counter(lab, "hq", "syn-cookies-returned")
     failed = []
     for i in range(200):

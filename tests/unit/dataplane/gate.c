@@ -440,6 +440,18 @@ void gate_init_team(struct gate *team, uint32_t n, const char *text, const char 
 	gate_join_team(team, n);
 }
 
+void gate_load_team(struct gate *team, uint32_t n, const char *text, const char *more)
+{
+	void *old = team[0].snapshot, *block = gate_compile(text, more);
+
+	for (uint32_t i = 0; i < n; i++) {
+		team[i].snapshot = NULL;
+		take(&team[i], block);
+	}
+	free(old);
+	gate_join_team(team, n);
+}
+
 void gate_link_team(struct gate *team, uint32_t n, struct gate_queue *queues, uint32_t *on_the_way)
 {
 	for (uint32_t i = 0; i < n; i++) {

@@ -93,6 +93,8 @@ void gate_link_team(struct gate *team, uint32_t n, struct gate_queue *queues, ui
 void gate_run_team(struct gate *team, uint32_t n);
 /* Their firewalls have been attached anew. */
 void gate_join_team(struct gate *team, uint32_t n);
+/* A commit: all take it, and share it. */
+void gate_load_team(struct gate *team, uint32_t n, const char *text, const char *more);
 /* By which flows are shared out among the workers of a team. */
 extern uint8_t gate_flow_key[16];
 /* Commits another text. */

@@ -1,9 +1,10 @@
 /*
  * SYN cookies and the connections that begin by them, with a client and a server that each count for themselves: random
  * options, first numbers next to their wrap, IPv4, IPv6 and NAT64, with and without NAT, one and several workers, deaths of
- * the process. What each of them receives must be what the other has sent, in its own numbers. And what strangers may try.
+ * the process and commits. What each of them receives must be what the other has sent, in its own numbers. And what strangers may try.
  */
 #include "gate.h"
+#include "syn_ends.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +29,8 @@ static const char *const nats[] = {
 	"address-book { address published { prefix 203.0.113.5/32; } }\n"
 	"nat { destination { rule d { from trust; match { destination published; application web; }\n"
 	"  then { destination-nat " SERVER "; } } } }",
+	"nat { nat64 { rule four { from trust; prefix 2001:db8:64::/96; } }\n"
+	"source { rule all { from trust; to untrust; then { source-nat interface; } } } }",
 };
 
 static struct gate team[WORKERS];
@@ -199,74 +202,9 @@ static const struct seen *to(bool server)
 
 /* ---- two ends ---- */
 
-struct end {
-	uint32_t next;	/* number of the next octet */
-	uint32_t ts;	/* its clock */
-	uint32_t given; /* the other side's next octet, as it is counted here */
-	uint32_t echo;	/* the other's last timestamp, as seen here */
-	uint16_t mss;
-	uint8_t scale;
-	bool scales, sack, stamps;
-};
-
 static struct end client, server;
 static struct packet_spec c_spec, s_spec; /* addresses and ports of each */
 static bool v6;
-
-static struct end end_new(void)
-{
-	static const uint16_t sizes[] = { 0, 300, 536, 1220, 1380, 1440, 1460, 8960, 65495 };
-	struct end e = { .next = some(2) ? next_random(&seed) : 0u - some(3000),
-		.ts = some(2) ? next_random(&seed) : 0u - some(100),
-		.mss = sizes[some(COUNT_OF(sizes))],
-		.scale = (uint8_t)some(15) };
-
-	e.scales = some(4) > 0;
-	e.sack = some(4) > 0;
-	e.stamps = some(4) > 0;
-	return e;
-}
-
-static size_t stamps_put(uint8_t *at, uint32_t ts, uint32_t echo)
-{
-	at[0] = at[1] = 1;
-	at[2] = 8;
-	at[3] = 10;
-	store_be32(at + 4, ts);
-	store_be32(at + 8, echo);
-	return 12;
-}
-
-static size_t syn_options_put(uint8_t *at, const struct end *e, uint32_t echo)
-{
-	size_t n = 0;
-
-	if (e->mss) {
-		at[n++] = 2;
-		at[n++] = 4;
-		store_be16(at + n, e->mss);
-		n += 2;
-	}
-	if (e->scales) {
-		at[n++] = 3;
-		at[n++] = 3;
-		at[n++] = e->scale;
-	}
-	if (e->sack) {
-		at[n++] = 4;
-		at[n++] = 2;
-	}
-	if (e->stamps) {
-		at[n++] = 8;
-		at[n++] = 10;
-		store_be32(at + n, e->ts);
-		store_be32(at + n + 4, echo);
-		n += 8;
-	}
-	while (n % 4)
-		at[n++] = 1;
-	return n;
-}
 
 static struct packet_spec from(const struct end *e, uint8_t flags)
 {
@@ -287,7 +225,7 @@ static enum drop_reason syn(void)
 	struct packet_spec s = from(&client, TCP_SYN);
 
 	s.options = options;
-	s.options_n = syn_options_put(options, &client, 0);
+	s.options_n = end_syn_options(options, &client, 0);
 	s.window = 64240;
 	return arrives(GATE_LAN, &s);
 }
@@ -336,7 +274,7 @@ static void handshake_of_client(void)
 	uint8_t space[40];
 
 	assert_int_equal(syn(), DROP_NONE);
-	answered((v6 ? 60 : 40) + syn_options_put(space, &client, 0));
+	answered((v6 ? 60 : 40) + end_syn_options(space, &client, 0));
 	assert_int_equal(sessions(), before);
 	client.next++;
 	client.given = cookie + 1;
@@ -350,7 +288,7 @@ static enum drop_reason returns_cookie(void)
 
 	if (client.stamps) {
 		s.options = options;
-		s.options_n = stamps_put(options, client.ts, client.echo);
+		s.options_n = end_stamps(options, client.ts, client.echo);
 	}
 	return arrives(GATE_LAN, &s);
 }
@@ -395,7 +333,7 @@ static enum drop_reason server_accepts(void)
 	struct packet_spec s = from(&server, TCP_SYN | TCP_ACK);
 
 	s.options = options;
-	s.options_n = syn_options_put(options, &server, server.echo);
+	s.options_n = end_syn_options(options, &server, server.echo);
 	s.window = 5000;
 	return arrives(GATE_WAN, &s);
 }
@@ -448,7 +386,7 @@ static void talks(struct end *e)
 	s.payload_n = some(2) ? 1 + some(15) : 0;
 	s.window = (uint16_t)(2000 + some(60000));
 	if (stamps)
-		n += stamps_put(options, e->ts += some(3), e->echo);
+		n += end_stamps(options, e->ts += some(3), e->echo);
 	if (sack) {
 		options[n] = options[n + 1] = 1;
 		options[n + 2] = 5;
@@ -501,13 +439,14 @@ static const struct family families[] = {
 	{ "IPv4 with destination NAT", CLIENT, "203.0.113.5", "", 3 },
 	{ "IPv6", CLIENT6, SERVER6, "", 0 },
 	{ "IPv6 with source NAT", CLIENT6, SERVER6, "", 1 },
+	{ "NAT64", CLIENT6, "2001:db8:64::c000:250", "", 4 },
 };
 
 static void ends_begin(const struct family *f)
 {
 	v6 = strchr(f->client, ':');
-	client = end_new();
-	server = end_new();
+	client = end_new(&seed);
+	server = end_new(&seed);
 	server.scales &= client.scales;
 	server.sack &= client.sack;
 	server.stamps &= client.stamps;
@@ -517,9 +456,11 @@ static void ends_begin(const struct family *f)
 	s_spec = (struct packet_spec){ 0 };
 }
 
-static void opens(const struct family *f)
+/* port: the client's, or 0 for any. */
+static void opens_from(const struct family *f, uint16_t port)
 {
 	ends_begin(f);
+	c_spec.src_port = port ? port : c_spec.src_port;
 	flood();
 	handshake_of_client();
 	assert_int_equal(returns_cookie(), DROP_NONE);
@@ -528,6 +469,18 @@ static void opens(const struct family *f)
 	both_open();
 	server.next++;
 	client.echo = cookie_ts;
+}
+
+static void opens(const struct family *f)
+{
+	opens_from(f, 0);
+}
+
+/* Two in a row: the first has no such screen, the second is as before. */
+static void commits(const char *nat)
+{
+	for (uint32_t k = 0; k < 2; k++)
+		gate_load_team(team, workers, text(k == 0 ? "icmp { large; }" : FLOODED), nat);
 }
 
 static void restarts(void)
@@ -580,6 +533,8 @@ static void connections(void **state)
 			for (uint32_t i = 0; i < 60; i++) {
 				if (i == 30 && round % 3 == 0)
 					restarts();
+				if (i == 30 && round % 3 == 1)
+					commits(nats[families[k].nat]);
 				talks(some(2) ? &client : &server);
 			}
 			assert_int_equal(counted(SYN_COUNT_OPENED), 1);
@@ -652,7 +607,7 @@ static void probes(void **state)
 		s.seq -= k == 0;
 		s.payload_n = (size_t)k;
 		s.options = options;
-		s.options_n = stamps_put(options, client.ts, client.echo);
+		s.options_n = end_stamps(options, client.ts, client.echo);
 		assert_int_equal(arrives(GATE_LAN, &s), DROP_SYN_PROXY_OPENING);
 		syn_is(to(true));
 		s.ack++;
@@ -831,16 +786,33 @@ static void same_port(void **state)
 	begin(1, FLOODED, nats[0]);
 	opens(&families[0]);
 	ends();
-	uint16_t port = c_spec.src_port;
-	ends_begin(&families[0]);
-	c_spec.src_port = port;
-	flood();
-	handshake_of_client();
-	assert_int_equal(returns_cookie(), DROP_NONE);
-	syn_is(to(true));
-	assert_int_equal(server_accepts(), DROP_NONE);
-	both_open();
+	opens_from(&families[0], c_spec.src_port);
 	end();
+}
+
+/* After `clear sessions` nothing of the old connection passes untranslated; a new one has windows and timestamps as before. */
+static void cleared(void **state)
+{
+	for (seed = 20; seed < 40; seed++) {
+		begin(1, FLOODED, nats[1]);
+		opens(&families[1]);
+		while (client.given ==
+			cookie + 1) /* until then a segment returns the cookie, and begins again */
+			talks(&server);
+		for (uint32_t i = 0; i < fw_sessions_used(team[0].fw); i++)
+			fw_session_end(team[0].fw, i, team[0].now);
+		for (int k = 0; k < 2; k++) {
+			struct packet_spec s = from(k ? &server : &client, TCP_ACK | TCP_PSH);
+			enum drop_reason drop = arrives(k ? GATE_WAN : GATE_LAN, &s);
+			assert_int_equal(
+				drop, k ? DROP_NONE : DROP_NO_SESSION); /* k: to the gateway itself */
+			assert_int_equal(out_n, 0);
+		}
+		opens_from(&families[1], c_spec.src_port);
+		for (uint32_t i = 0; i < 10; i++)
+			talks(some(2) ? &client : &server);
+		end();
+	}
 }
 
 /* An error of a router on the client's side quotes what the client counts, and is checked by what the server has sent. */
@@ -876,6 +848,6 @@ int main(void)
 #define T(f) cmocka_unit_test(f)
 	const struct CMUnitTest tests[] = { T(connections), T(refuses), T(silent), T(probes), T(challenge),
 		T(forged), T(old), T(not_reflected), T(syn_ack_ack), T(without), T(floods), T(same_port),
-		T(errors) };
+		T(cleared), T(errors) };
 	return cmocka_run_group_tests_name("syn proxy", tests, NULL, NULL);
 }
