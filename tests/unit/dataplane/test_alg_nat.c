@@ -1,7 +1,7 @@
 /*
  * FTP whose announcements are rewritten: an active client behind source NAT, and a published server. A model of both ends'
  * TCP holds what comes out against what was said, octet by octet: text cut anywhere, segments that are lost, that are
- * sent again in other pieces and in trains, acknowledgements and SACK.
+ * sent again in other pieces and in trains, acknowledgements and SACK. Half of the connections begin by a SYN cookie.
  */
 #include "gate.h"
 #include "wire/ip.h"
@@ -21,7 +21,8 @@
 
 static const char text[] =
 	"system { host-name gate; alg { ftp; } }\n"
-	"zones { zone trust { interfaces lan0; } zone untrust { interfaces wan0; } }\n"
+	"screens { screen s { tcp { syn-flood { attack-threshold 3; } } } }\n"
+	"zones { zone trust { interfaces lan0; screen s; } zone untrust { interfaces wan0; screen s; } }\n"
 	"applications { application ftp-control { protocol tcp; destination-port 21; } }\n"
 	"policy { from trust to untrust { rule out { match { source any; destination any;\n"
 	"  application ftp-control; } then { permit; } } }\n"
@@ -101,7 +102,8 @@ static bool arrives(uint32_t d)
 	return any;
 }
 
-static enum drop_reason send(uint32_t d, uint8_t flags, uint32_t from, uint32_t to, uint16_t segment)
+/* What comes out is left to the caller. */
+static enum drop_reason post(uint32_t d, uint8_t flags, uint32_t from, uint32_t to, uint16_t segment)
 {
 	struct end *e = &ends[d];
 	uint8_t sack[12] = { 1, 1, 5, 10 };
@@ -130,10 +132,16 @@ static enum drop_reason send(uint32_t d, uint8_t flags, uint32_t from, uint32_t 
 	struct train t = packet_make(&packet, &s);
 	t.segment_size = to - from > segment ? segment : 0;
 	gate_clear(&g);
-	enum drop_reason drop = gate_from_link(&g, e->link, t);
+	return gate_from_link(&g, e->link, t);
+}
+
+static enum drop_reason send(uint32_t d, uint8_t flags, uint32_t from, uint32_t to, uint16_t segment)
+{
+	enum drop_reason drop = post(d, flags, from, to, segment);
+
 	if (drop == DROP_NONE) {
 		assert_true(arrives(1 - d));
-		e->told = e->received;
+		ends[d].told = ends[d].received;
 	}
 	return drop;
 }
@@ -171,6 +179,35 @@ static void say(uint32_t d, const char *line)
 	}
 }
 
+static enum drop_reason syn(uint32_t link, const char *src, const char *dst, uint16_t port)
+{
+	struct packet_spec s = { .src = src,
+		.dst = dst,
+		.proto = IP_TCP,
+		.src_port = (uint16_t)(3000 + pick(60000)), /* not that of an earlier one to the same port */
+		.dst_port = port,
+		.flags = TCP_SYN };
+
+	gate_clear(&g);
+	return gate_from_link(&g, link, packet_make(&packet, &s));
+}
+
+/* The gateway answers the client, and begins with the server when the client has returned the cookie. */
+static void handshake_by_cookie(void)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		syn(ends[0].link, ends[0].own, ends[0].peer, 21);
+	assert_int_equal(post(0, TCP_SYN, 0, 0, 0), DROP_NONE);
+	assert_true(arrives(0));
+	assert_int_equal(post(0, TCP_ACK, 0, 0, 0), DROP_NONE);
+	assert_true(arrives(1));
+	assert_int_equal(post(1, TCP_SYN | TCP_ACK, 0, 0, 0), DROP_NONE);
+	assert_true(arrives(0));
+	assert_true(arrives(1));
+	assert_int_equal(g.p.syn_counts[SYN_COUNT_OPENED], 1);
+	g.now += 3 * NS_PER_S; /* the flood is over */
+}
+
 static void begin(bool dnat)
 {
 	gate_init(&g, text, dnat ? published : source, 64);
@@ -185,7 +222,10 @@ static void begin(bool dnat)
 	ends[0].isn = 0xffffff80u; /* it wraps */
 	ends[1].isn = 77;
 	uint8_t parts[][2] = { { 0, TCP_SYN }, { 1, TCP_SYN | TCP_ACK }, { 0, TCP_ACK } };
-	for (size_t i = 0; i < COUNT_OF(parts); i++)
+	bool by_cookie = pick(2);
+	if (by_cookie)
+		handshake_by_cookie();
+	for (size_t i = 0; i < COUNT_OF(parts) && !by_cookie; i++)
 		assert_int_equal(send(parts[i][0], parts[i][1], 0, 0, 0), DROP_NONE);
 	say(1, "220 ready\r\n");
 }
@@ -208,24 +248,12 @@ static uint16_t told(uint32_t d, uint32_t from, const char *front)
 	return (uint16_t)(port ? port : high << 8 | low);
 }
 
-static enum drop_reason syn(uint32_t link, const char *src, const char *dst, uint16_t port)
-{
-	struct packet_spec s = { .src = src,
-		.dst = dst,
-		.proto = IP_TCP,
-		.src_port = (uint16_t)(3000 + pick(60000)), /* not that of an earlier one to the same port */
-		.dst_port = port,
-		.flags = TCP_SYN };
-
-	gate_clear(&g);
-	return gate_from_link(&g, link, packet_make(&packet, &s));
-}
-
 static void data_opens(const char *from, const char *to, uint16_t port, uint16_t own, bool dnat)
 {
 	uint32_t out = dnat ? GATE_LAN : GATE_LAN;
 
 	assert_true(port >= 40960);
+	g.now += 2 * NS_PER_S; /* no flood of SYNs to a port that is used again */
 	assert_int_not_equal(syn(GATE_WAN, "192.0.2.81", to, port), DROP_NONE);
 	assert_int_equal(syn(GATE_WAN, from, to, port), DROP_NONE);
 	assert_int_equal(g.out_n, 1);
