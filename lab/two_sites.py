@@ -220,7 +220,7 @@ http {{
         if self.workers > 1 and "workers " not in text:
             text = text.replace(f"host-name {name};", f"host-name {name};\n    workers {self.workers};", 1)
         file.write_text(text, encoding="utf-8")
-        node.run(["plaingate", "commit", f"/etc/plaingate/{name}.conf", "--comment", comment], timeout=20)
+        node.run(["plaingate", "commit", f"/etc/plaingate/{name}.conf", "--comment", comment], timeout=60)
 
     def show(self, gateway, table, *options):
         """The rows of a table of the running gateway, as objects."""

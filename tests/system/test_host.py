@@ -9,7 +9,7 @@ import struct
 import time
 
 import pytest
-from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HQ_WAN, WEB, Capture, TcpStream, config_of, connect, counter, drops, listener,
+from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HQ_WAN, WEB, Capture, TcpStream, config_of, connect, counter, drops, falls_silent, listener,
                  own_mac, processes, send_frames, wait_for)
 
 HQ6 = "2001:db8:1::2"
@@ -62,7 +62,7 @@ def scan(lab, scanner, protocol):
             s.send(frame)
             if n % 256 == 0:
                 time.sleep(0.004)  # queues on the path hold a thousand frames
-        time.sleep(0.5)
+        falls_silent(lambda: seen.file.stat().st_size)
     assert seen.lost == 0
     for _, frame in seen.frames():
         ip = frame[14:]

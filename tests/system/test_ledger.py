@@ -50,7 +50,7 @@ def since(lab, gateway, n, type_):
 
 
 def act(lab, words, gateway="hq"):
-    return lab[gateway].run(["plaingate", *words.split()], check=False, timeout=20)
+    return lab[gateway].run(["plaingate", *words.split()], check=False, timeout=60)
 
 
 def up_again(lab):

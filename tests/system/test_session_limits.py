@@ -29,7 +29,7 @@ def test_a_source_has_so_many(hq):
     with contextlib.ExitStack() as stack:
         stack.enter_context(listener(hq, "host-b", 5208, socket.SOCK_STREAM, socket.AF_INET))
         for _ in range(3):
-            stack.enter_context(connect(hq, "host-a", HOST_B, 5208, timeout=5))
+            stack.enter_context(connect(hq, "host-a", HOST_B, 5208, timeout=20))
         assert isinstance(connect(hq, "host-a", HOST_B, 5208, timeout=1), OSError)
     assert counter(hq, "hq", "source-session-limit") > before
 
