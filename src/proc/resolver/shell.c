@@ -10,23 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool entry_known(const struct resolver *x, const struct entry *e)
-{
-	switch (e->of.kind) {
-	case DYNAMIC_FEED:
-		return e->feed.known;
-	case DYNAMIC_COUNTRY:
-		return country_known(x, e);
-	default:
-		return e->name.answered != 0;
-	}
-}
-
-const struct feed *entry_list(const struct resolver *x, const struct entry *e)
-{
-	return e->of.kind == DYNAMIC_COUNTRY ? country_list(x, e) : &e->feed.list;
-}
-
 /* ---- the list of objects ---- */
 
 static bool same(const struct snap_dynamic *a, const struct snap_dynamic *b)

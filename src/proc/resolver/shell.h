@@ -7,6 +7,7 @@
  *
  *	main.c    enters the sandbox
  *	shell.c   callbacks: links, messages, the tick; the list of objects, and what is published
+ *	entries.c what an object of the list is known to hold
  *	names.c   domain names: who is asked for when, and the answers
  *	feeds.c   lists of others: read when they are due, kept on the disk
  *	fetch.c   those with a URL: names, TLS, HTTP
@@ -140,7 +141,7 @@ void fetch_begin(struct resolver *x, struct entry *e, int authorities);
 void fetch_stop(struct resolver *x);			  /* all of them; they are due again */
 bool fetch_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for one */
 
-/* shell.c */
+/* entries.c */
 bool entry_known(const struct resolver *x, const struct entry *e);
 const struct feed *entry_list(const struct resolver *x, const struct entry *e); /* of a feed or a country */
 
