@@ -36,6 +36,11 @@ static const struct cli_column interfaces_columns[] = {
 	{ "rx_packets", "rx packets", RIGHT }, { "rx_bytes",   "rx bytes",   RIGHT },
 	{ "tx_packets", "tx packets", RIGHT }, { "tx_bytes",   "tx bytes",   RIGHT },
 };
+static const struct cli_column links_columns[] = {
+	{ "interface", "interface", LEFT }, { "zone", "zone", LEFT }, { "rx_packets", "rx packets", RIGHT }, { "rx_errors", "rx errors", RIGHT },
+	{ "rx_dropped", "rx dropped", RIGHT }, { "rx_missed", "rx missed", RIGHT }, { "tx_packets", "tx packets", RIGHT }, { "tx_errors", "tx errors", RIGHT },
+	{ "tx_dropped", "tx dropped", RIGHT }, { "carrier_changes", "carrier changes", RIGHT },
+};
 static const struct cli_column routes_columns[] = {
 	{ "kind",   "kind",   LEFT }, { "prefix",    "prefix",    LEFT }, { "gateway", "gateway", LEFT },
 	{ "interface", "interface", LEFT }, { "mac", "MAC", LEFT }, { "state", "state", LEFT }, { "metric", "metric", RIGHT },
@@ -69,6 +74,7 @@ static const struct cli_column talkers_columns[] = {
 static const struct cli_column nat_columns[] = {
 	{ "type",   "type",   LEFT }, { "rule", "rule", LEFT }, { "from", "from", LEFT }, { "to", "to", LEFT },
 	{ "interface", "interface", LEFT }, { "published", "published", LEFT }, { "action", "action", LEFT }, { "pool", "pool", LEFT }, { "port", "port", LEFT }, { "ports", "ports", LEFT },
+	{ "pool_addresses", "addresses", RIGHT }, { "ports_each", "ports each", RIGHT },
 	{ "persistent", "persistent", LEFT }, { "hits", "hits", RIGHT }, { "servers_down", "servers down", RIGHT }, { "sessions", "sessions", RIGHT }, { "bindings", "bindings", RIGHT }, { "blocks", "blocks", RIGHT }, { "exhausted", "exhausted", RIGHT },
 };
 static const struct cli_column nat_blocks_columns[] = {
@@ -132,7 +138,7 @@ static const struct cli_column ledger_columns[] = {
 	{ "vkey", "verifier key", LEFT },
 	{ "cosigner_vkey", "cosigner key", LEFT },
 	{ "witness", "witness", LEFT }, { "cosigned_ledger", "cosigned ledger", LEFT }, { "via", "via", LEFT }, { "state", "state", LEFT },
-	{ "cosigned_size", "cosigned", RIGHT }, { "last_contact_s", "last contact (s ago)", RIGHT }, { "error", "error", LEFT },
+	{ "cosigned_size", "cosigned", RIGHT }, { "last_contact_s", "last contact (s ago)", RIGHT }, { "cosigned_at", "last cosignature", LEFT }, { "error", "error", LEFT },
 	{ "key", "verifier key", LEFT },
 };
 static const struct cli_column keys_columns[] = {
@@ -157,7 +163,7 @@ static const struct {
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
 	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
-	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys)
+	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys) E(LINKS, links)
 #undef E
 };
 /* clang-format on */

@@ -35,6 +35,7 @@
 	METRICS_GAUGE(M, sessions_limit, "session-limit", "sessions that the table may hold") \
 	METRICS_COUNTER(M, sessions_created_total, "sessions-created", "sessions begun") \
 	METRICS_COUNTER(M, sessions_ended_total, "sessions-ended", "sessions ended, for all reasons") \
+	M(sessions_ended_by_reason_total, COUNTER, "counters", "value", NUMBER, "", "counter=sessions-ended-", "reason:counter", FIRST, "sessions ended, by the reasons of the session log") \
 	METRICS_COUNTER(M, sessions_evicted_half_open_total, "half-open-evicted", "half-open sessions evicted to make room") \
 	METRICS_COUNTER(M, sessions_evicted_unanswered_total, "unanswered-evicted", "other unanswered sessions evicted to make room") \
 	METRICS_COUNTER(M, sessions_evicted_over_share_total, "over-share-evicted", "sessions beyond the share of their source or zone, evicted to make room") \
@@ -61,6 +62,12 @@
 	M(interface_receive_bytes_total, COUNTER, "interfaces", "rx_bytes", NUMBER, "", "", METRICS_INTERFACE, FIRST, "their octets, from the IP header on") \
 	M(interface_transmit_packets_total, COUNTER, "interfaces", "tx_packets", NUMBER, "", "", METRICS_INTERFACE, FIRST, "packets sent by it") \
 	M(interface_transmit_bytes_total, COUNTER, "interfaces", "tx_bytes", NUMBER, "", "", METRICS_INTERFACE, FIRST, "their octets, from the IP header on") \
+	M(link_receive_errors_total, COUNTER, "links", "rx_errors", NUMBER, "", "", METRICS_INTERFACE, FIRST, "frames that the driver could not receive") \
+	M(link_receive_dropped_total, COUNTER, "links", "rx_dropped", NUMBER, "", "", METRICS_INTERFACE, FIRST, "frames that the kernel or the driver dropped on receipt, what nobody on this machine wanted among them") \
+	M(link_receive_missed_total, COUNTER, "links", "rx_missed", NUMBER, "", "", METRICS_INTERFACE, FIRST, "frames that the card had no room for") \
+	M(link_transmit_errors_total, COUNTER, "links", "tx_errors", NUMBER, "", "", METRICS_INTERFACE, FIRST, "frames that could not be sent") \
+	M(link_transmit_dropped_total, COUNTER, "links", "tx_dropped", NUMBER, "", "", METRICS_INTERFACE, FIRST, "frames that the kernel or the driver dropped instead of sending them") \
+	M(link_carrier_changes_total, COUNTER, "links", "carrier_changes", NUMBER, "", "", METRICS_INTERFACE, FIRST, "times that the link lost or found its carrier") \
 	M(uplink_up, GAUGE, "uplinks", "state", IS, "up", "", "uplink,interface", FIRST, "whether the uplink is used") \
 	M(uplink_changes_total, COUNTER, "uplinks", "changes", NUMBER, "", "", "uplink,interface", FIRST, "times that it went down or came back") \
 	M(uplink_target_up, GAUGE, "uplinks", "target_state", IS, "answers", "", "uplink,target,by", FIRST, "whether the target answers") \
@@ -81,6 +88,8 @@
 	M(rule_counted_since_timestamp_seconds, GAUGE, "policy", "counted_s", AGO, "", "", METRICS_RULE, FIRST, "since when its counters count; to a second") \
 	M(nat_rule_hits_total, COUNTER, "nat", "hits", NUMBER, "", "", METRICS_NAT, FIRST, "sessions that the NAT rule translated; only source NAT has a label `to`") \
 	M(nat_rule_sessions, GAUGE, "nat", "sessions", NUMBER, "", "", METRICS_NAT, FIRST, "sessions that have an address and port by the rule") \
+	M(nat_rule_pool_addresses, GAUGE, "nat", "pool_addresses", NUMBER, "", "", METRICS_NAT, FIRST, "addresses of its pool") \
+	M(nat_rule_ports_per_address, GAUGE, "nat", "ports_each", NUMBER, "", "", METRICS_NAT, FIRST, "ports that each address gives to connections with the same destination address and port; others may have the same port at the same time") \
 	M(nat_rule_bindings, GAUGE, "nat", "bindings", NUMBER, "", "", METRICS_NAT, FIRST, "its bindings of persistent NAT") \
 	M(nat_rule_blocks, GAUGE, "nat", "blocks", NUMBER, "", "", METRICS_NAT, FIRST, "its dynamic blocks of ports that are in use") \
 	M(nat_rule_exhausted_total, COUNTER, "nat", "exhausted", NUMBER, "", "", METRICS_NAT, FIRST, "sessions dropped because no port was free") \
@@ -122,7 +131,8 @@
 	M(ledger_checkpoint_timestamp_seconds, GAUGE, "ledger", "last_checkpoint", UTC, "", "", "origin", FIRST, "when the last checkpoint was signed") \
 	M(witness_cosigned_entries, GAUGE, "ledger", "cosigned_size", NUMBER, "", "", "witness,via", FIRST, "entries of the ledger that the witness has cosigned") \
 	M(witness_last_contact_timestamp_seconds, GAUGE, "ledger", "last_contact_s", AGO, "", "", "witness,via", FIRST, "when the witness last answered; to a second") \
-	M(log_up, GAUGE, "export", "state", IS, "connected|writing", "", "name", FIRST, "whether records go there: to the file of the session log, or to the collector of this name") \
+	M(witness_cosigned_timestamp_seconds, GAUGE, "ledger", "cosigned_at", UTC, "", "", "witness,via", FIRST, "when the witness last cosigned the ledger, by its own clock") \
+	M(log_up, GAUGE, "export", "state", IS, "connected|writing", "", "name", FIRST, "whether records go there: to the file of the session log, or to the collector of this name; 0 also where it takes nothing") \
 	M(log_written_total, COUNTER, "export", "records", NUMBER, "", "", "name", FIRST, "session records written or sent") \
 	M(log_lost_total, COUNTER, "export", "lost", NUMBER, "", "", "name", FIRST, "session records lost") \
 	M(log_queued, GAUGE, "export", "queued", NUMBER, "", "", "name", FIRST, "session records that wait for the collector") \

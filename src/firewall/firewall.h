@@ -669,6 +669,7 @@ bool fw_log_screen(struct firewall *fw, const struct train *t, enum drop_reason 
 
 struct fw_counters {
 	uint64_t sessions_created, sessions_ended, half_open_now;
+	uint64_t ended_by[FW_END_COUNT]; /* sessions_ended, by why */
 	/* sessions_now: places in use, those of bindings and of blocks of ports among them */
 	uint64_t sessions_now, bindings_now, blocks_now;
 	uint64_t blocks_taken, block_records_lost;
@@ -706,6 +707,8 @@ const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t 
 uint32_t fw_nat_rule_sessions(const struct firewall *fw, uint32_t nat_rule);
 uint32_t fw_nat_rule_bindings(const struct firewall *fw, uint32_t nat_rule);
 uint32_t fw_nat_rule_blocks(const struct firewall *fw, uint32_t nat_rule);
+/* Addresses of a rule with a pool. */
+uint64_t fw_pool_size(const struct snapshot *s, const struct snap_nat_rule *rule);
 const struct fw_rule_hits *fw_dnat_rule_hits(const struct firewall *fw, uint32_t dnat_rule);
 const struct snapshot *fw_policy(const struct firewall *fw); /* the loaded one, or NULL */
 

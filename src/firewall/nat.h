@@ -59,7 +59,6 @@ uint64_t fw_source_place(const struct firewall *fw, const struct ip_addr *addr);
 /* The address of the range that the source's own address chooses. */
 struct ip_addr fw_range_addr(
 	const struct firewall *fw, const struct ip_range *range, const struct ip_addr *source);
-uint64_t fw_pool_size(const struct snapshot *s, const struct snap_nat_rule *rule);
 struct ip_addr fw_pool_addr(const struct snapshot *s, const struct snap_nat_rule *rule, uint64_t place);
 
 /* Both included. */

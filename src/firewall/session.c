@@ -144,7 +144,7 @@ void fw_session_free(struct firewall *fw, uint32_t index)
 	fw->free_first = index;
 }
 
-static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
+static void session_finish(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now)
 {
 	struct fw_session *s = &fw->sessions[index];
 	uint32_t binding = fw->place[index].binding;
@@ -171,6 +171,7 @@ static void session_finish(struct firewall *fw, uint32_t index, mono_ns now)
 	fw_session_free(fw, index);
 	fw->changes++;
 	fw->counters.sessions_ended += !is_binding;
+	fw->counters.ended_by[why] += !is_binding;
 	fw->counters.blocks_now -= is_block;
 	fw->counters.bindings_now -= is_binding && !is_block;
 	fw->counters.sessions_now--;
@@ -185,7 +186,7 @@ void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mon
 	fw_log_close(fw, fw_policy_of(fw, &fw->sessions[index]), &fw->sessions[index], why, now);
 	if (fw_is_block(&fw->sessions[index]))
 		fw_log_block(fw, fw_policy_of(fw, &fw->sessions[index]), index, FW_LOG_BLOCK_GIVEN, why, now);
-	session_finish(fw, index, now);
+	session_finish(fw, index, why, now);
 }
 
 /* The record, its index and its translation stay: policy would decide the same about the same addresses. */
@@ -202,6 +203,7 @@ void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now)
 	memset(s->bytes, 0, sizeof s->bytes);
 	fw->changes++;
 	fw->counters.sessions_ended++;
+	fw->counters.ended_by[FW_END_REUSED]++;
 	fw->counters.sessions_created++;
 	fw_rule_hit(fw, s->rule, now);
 	if (fw->policy && s->rule != TRAIN_NONE)

@@ -374,7 +374,8 @@ struct msg_neighbour {
 	S(RESOLVER,   "resolver",   RESOLVER,   "address objects that change without a commit: state, age, and what failed")	\
 	S(ADDRESS,    "address",    RESOLVER,   "their addresses; with NAME those of one object")	\
 	S(EXPORT,     "export",     EXPORT,     "the session log, and where else records go: queues and losses")	\
-	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")
+	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")			\
+	S(LINKS,      "links",      SUPERVISOR, "what the kernel and the driver count of the zones' links: errors, drops")
 /* clang-format on */
 
 enum show_table {
@@ -389,7 +390,7 @@ enum show_table {
 	(1u << SHOW_STATUS | 1u << SHOW_INTERFACES | 1u << SHOW_UPLINKS | 1u << SHOW_POLICY |                \
 		1u << SHOW_NAT | 1u << SHOW_SCREENS | 1u << SHOW_SERVERS | 1u << SHOW_IKE |                  \
 		1u << SHOW_TUNNELS | 1u << SHOW_COUNTERS | 1u << SHOW_LEDGER | 1u << SHOW_EXPORT |           \
-		1u << SHOW_KEYS | 1u << SHOW_WORKERS)
+		1u << SHOW_KEYS | 1u << SHOW_WORKERS | 1u << SHOW_LINKS)
 
 struct msg_show {
 	uint32_t table;		  /* enum show_table */

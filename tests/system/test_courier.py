@@ -281,6 +281,7 @@ def test_other_ways_to_it(lab, what):
     index, _ = last_entry(lab, "config_commit")
     wait_for(lambda: witness_row(lab, "one")["cosigned_size"] > index and not witness_row(lab, "one")["error"], 10, f"a cosignature: {what}")
     wait_cosigned(lab, ["one"])
+    assert witness_row(lab, "one")["cosigned_at"] >= show(lab, "hq", "ledger")[0]["last_checkpoint"][:11]
     if what == "TLS 1.2":
         assert asked(lab, GOOD) > before and front_log(lab)[-1].startswith("443 TLSv1.2"), front_log(lab)[-1]
 

@@ -72,6 +72,26 @@ def test_the_page_says_what_show_says(lab):
     assert found['plaingate_interface_up{interface="lan0",zone="trust"}'] == 1 and found["plaingate_samples_left_out"] == 0
 
 
+def test_links_and_ends_and_pools(lab):
+    """What the kernel counts of a link, as `ip` tells it; why sessions ended; the size of what source NAT has to give."""
+    lab["host-a"].run(f"ping -c 1 -W 2 {HOST_B}")
+    lab["hq"].run("plaingate clear sessions")
+
+    def kernel():
+        stats = json.loads(lab["hq"].run("ip -s -j link show dev lan0").stdout)[0]["stats64"]
+        return {way: [stats[way][what] for what in ("packets", "errors", "dropped")] for way in ("rx", "tx")}
+    before, (link,), after = kernel(), [row for row in show(lab, "hq", "links") if row["interface"] == "lan0"], kernel()
+    for way in ("rx", "tx"):
+        for what, low, high in zip(("packets", "errors", "dropped"), before[way], after[way]):
+            assert low <= link[f"{way}_{what}"] <= high
+    found, label = fresh(lab), '{interface="lan0",zone="trust"}'
+    assert {f"plaingate_link_{what}_total{label}" for what in ("receive_errors", "receive_dropped", "receive_missed", "transmit_errors", "transmit_dropped", "carrier_changes")} <= set(found)
+    ended = {name: value for name, value in found.items() if name.startswith("plaingate_sessions_ended_by_reason_total{")}
+    assert ended['plaingate_sessions_ended_by_reason_total{reason="cleared"}'] >= 1 and sum(ended.values()) == found["plaingate_sessions_ended_total"]
+    nat = next(row for row in show(lab, "hq", "nat") if row["type"] == "source" and "ports_each" in row)
+    assert found['plaingate_nat_rule_ports_per_address{type="source",from="%s",to="%s",rule="%s"}' % (nat["from"], nat["to"], nat["rule"])] == nat["ports_each"] > 1000
+
+
 def test_counters_go_on_over_rekeys(lab):
     def counters():
         return {name: value for name, value in fresh(lab).items() if name.startswith("plaingate_tunnel_") and "_total{" in name}

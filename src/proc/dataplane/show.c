@@ -357,6 +357,10 @@ static void nat_rows(struct out *o)
 		pool_say(w, p->snapshot, r);
 		if (r->action != NAT_OFF)
 			ports_say(w, r);
+		if (r->action == NAT_POOL)
+			jw_u64(w, "pool_addresses", fw_pool_size(p->snapshot, r));
+		if (r->action != NAT_OFF && !(r->flags & NAT_KEEP_PORT))
+			jw_u64(w, "ports_each", r->port_last - r->port_first + 1u);
 		jw_str(w, "persistent",
 			r->filtering < COUNT_OF(filterings) ? filterings[r->filtering] : "unknown");
 		jw_u64(w, "hits", hits_of_all(o->d, i, fw_nat_rule_hits).hits);
@@ -557,6 +561,21 @@ static void counters_of_drops(struct out *o, const struct counts *s)
 	}
 }
 
+static void counters_of_ends(struct out *o, const struct counts *s)
+{
+	static const char *const texts[] = {
+#define E(id, name, flow_end, text) "of the sessions that ended: " text,
+		SESSION_ENDS(E)
+#undef E
+	};
+
+	for (uint32_t i = rows_first(&o->piece, 3); i < FW_END_COUNT && rows_look(&o->piece, 3, i); i++) {
+		char name[64];
+		snprintf(name, sizeof name, "sessions-ended-%s", fw_end_name((enum fw_end)i));
+		counter_row(o, name, s->fw.ended_by[i], texts[i]);
+	}
+}
+
 static void counters_rows(struct out *o)
 {
 	const struct dataplane *d = o->d;
@@ -628,6 +647,7 @@ static void counters_rows(struct out *o)
 		counter_row(o, rows[i].name, rows[i].value, rows[i].text);
 	counters_of_carried(o, &s);
 	counters_of_drops(o, &s);
+	counters_of_ends(o, &s);
 }
 
 void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show)

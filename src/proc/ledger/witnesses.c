@@ -384,13 +384,16 @@ static const char *state_of(const struct witnesses *w, const struct witness_poll
 	return a->cosigned >= ledger_published(w->shell->log) ? "cosigned" : "asked";
 }
 
+/* The year 10000: a witness may say what it likes. */
+#define COSIGNED_AT_END 253402300800u
+
 unsigned witnesses_show(struct witnesses *w, uint64_t tag)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		const struct witness_peer *p = &w->peer[i];
 		struct msg_row row = { 0 };
 		struct jw j = jw_over(row.json, sizeof row.json, false);
-		char at[ENDPOINT_TEXT_MAX];
+		char at[ENDPOINT_TEXT_MAX], utc[UTC_TEXT_MAX];
 		jw_object(&j, NULL);
 		jw_str(&j, "witness", p->configured->name);
 		jw_str(&j, "via",
@@ -399,8 +402,11 @@ unsigned witnesses_show(struct witnesses *w, uint64_t tag)
 					     : endpoint_text(at, &p->configured->at));
 		jw_str(&j, "state", state_of(w, &p->poll));
 		jw_u64(&j, "cosigned_size", p->poll.cosigned);
-		if (p->poll.time_s > 0)
+		if (p->poll.time_s > 0) {
 			jw_u64(&j, "last_contact_s", (witnesses_now(w) - p->poll.heard) / NS_PER_S);
+			if (p->poll.time_s < COSIGNED_AT_END)
+				jw_str(&j, "cosigned_at", utc_text(utc, p->poll.time_s * 1000000));
+		}
 		jw_str(&j, "error", p->poll.error);
 		jw_str(&j, "key", p->configured->key);
 		jw_end(&j);

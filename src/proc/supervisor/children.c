@@ -253,6 +253,8 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	case IPC_SHOW:
 		if (f->u.SHOW.table == SHOW_SERVERS)
 			health_show(s, c, f->head.tag, &f->u.SHOW);
+		else if (f->u.SHOW.table == SHOW_LINKS)
+			links_show(s, c, f->head.tag, &f->u.SHOW);
 		else
 			show_status(s, c, f->head.tag, &f->u.SHOW);
 		break;

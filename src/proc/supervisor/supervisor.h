@@ -227,6 +227,7 @@ enum rc interfaces_watch(struct supervisor *s, struct err *e);
 /* links.c */
 /* Fills parent, vlan and mac of the interfaces that exist. */
 void links_describe(struct supervisor *s, struct zone_interface *list, size_t n);
+void links_show(struct supervisor *s, struct child_process *to, uint64_t tag, const struct msg_show *m);
 
 /* kernel.c */
 enum rc kernel_no_forwarding(struct err *e);

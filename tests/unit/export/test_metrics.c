@@ -117,6 +117,9 @@ static void rows_become_samples(void **state)
 {
 	(void)state;
 	row("counters", "{\"counter\":\"drop-policy-deny\",\"value\":7,\"text\":\"t\"}");
+	row("counters", "{\"counter\":\"sessions-ended\",\"value\":9}");
+	row("counters", "{\"counter\":\"sessions-ended-tcp-fin\",\"value\":8}");
+	row("links", "{\"interface\":\"lan0\",\"zone\":\"lan\",\"rx_dropped\":11,\"carrier_changes\":2}");
 	row("counters", "{\"counter\":\"sessions-now\",\"value\":\"18446744073709551615\"}");
 	row("interfaces",
 		"{\"interface\":\"lan0\",\"zone\":\"lan\",\"state\":\"up\",\"mtu\":1500,\"addresses\":[\"a\",\"b\"],\"rx_packets\":1}");
@@ -136,6 +139,10 @@ static void rows_become_samples(void **state)
 	char *text = page();
 	has(text, "plaingate_drops_total{reason=\"policy-deny\"} 7");
 	has(text, "plaingate_sessions 18446744073709551615");
+	has(text, "plaingate_sessions_ended_total 9");
+	has(text, "plaingate_sessions_ended_by_reason_total{reason=\"tcp-fin\"} 8");
+	has(text, "plaingate_link_receive_dropped_total{interface=\"lan0\",zone=\"lan\"} 11");
+	assert_null(strstr(text, "plaingate_link_transmit"));
 	has(text, "plaingate_interface_up{interface=\"lan0\",zone=\"lan\"} 1");
 	has(text, "plaingate_uplink_up{uplink=\"u\",interface=\"wan0\"} 0");
 	has(text,

@@ -149,6 +149,14 @@ static void each_end_is_named(void **state)
 		next(FW_LOG_INIT);
 	closed(FW_END_EVICTED);
 	next(FW_LOG_INIT);
+
+	/* As they are counted. */
+	const struct fw_counters *c = fw_counters(w.fw);
+	static const enum fw_end once[] = { FW_END_RESET, FW_END_REUSED, FW_END_TIMEOUT, FW_END_CLEARED,
+		FW_END_EVICTED };
+	for (size_t i = 0; i < COUNT_OF(once); i++)
+		assert_int_equal(c->ended_by[once[i]], 1);
+	assert_int_equal(c->sessions_ended, COUNT_OF(once));
 }
 
 /* A commit that renumbers the zones and takes one of them, or the rule, away: the records are of before. */
