@@ -23,7 +23,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
 	SESSION_FILTERS(O)												\
-	O(ICMP_TYPE, "--icmp-type", "N",  "of an ICMP query to be tested: its type; default: an echo request")	\
+	O(ICMP_TYPE, "--icmp-type", "N",  "of an ICMP query to be tested: its type, with code 0; default: an echo request")	\
 	O(BY,      "--by",      "WHOM",   "talkers are sources, destinations or both: source, destination, pair; default: source")	\
 	O(ORDER,   "--order",   "MEASURE", "talkers with most bytes, packets or sessions; default: bytes")	\
 	O(OR,      "--or",      "",       "begins another filter of packets: those that one of the filters selects; 8 at most")	\

@@ -300,6 +300,8 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	s->parent = rules->parent & 0xffffffu; /* FW_LINK_BITS */
 	s->alg = rules->alg;
 	s->timeout_s = timeout_s;
+	if (fw_is_icmp(t->proto))
+		s->icmp.code = t->icmp_code;
 	s->interface[0] = (uint16_t)t->in_interface;
 	s->interface[1] = (uint16_t)TRAIN_NONE;
 	struct fw_key plain = fw_key_reverse(&key[0]);

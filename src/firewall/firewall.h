@@ -232,6 +232,9 @@ struct fw_session {
 			};
 		};
 		struct fw_sctp sctp;
+		struct {
+			uint8_t code; /* of the query that began it */
+		} icmp;
 		struct {		  /* FW_SESSION_BLOCK */
 			uint32_t numbers; /* of a host's first block: a bit for each that it may have */
 			uint32_t logged;  /* FW_BLOCK_... */

@@ -108,7 +108,7 @@ struct fw_tuple {
 	struct ip_addr src, dst;
 	uint32_t from, to;		 /* zones */
 	uint16_t src_port, service_port; /* service_port: destination port, or ICMP type */
-	uint8_t proto;
+	uint8_t proto, icmp_code;
 	uint8_t fetched; /* of struct train */
 };
 

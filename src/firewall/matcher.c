@@ -68,7 +68,8 @@ static bool service_matches(const struct snap_service *v, const struct fw_tuple 
 		return true;
 	if (t->service_port < v->dst_first || t->service_port > v->dst_last)
 		return false;
-	return !ports || (t->src_port >= v->src_first && t->src_port <= v->src_last);
+	uint16_t source = ports ? t->src_port : t->icmp_code;
+	return source >= v->src_first && source <= v->src_last;
 }
 
 /* What the search has found out already. */

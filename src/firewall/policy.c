@@ -21,6 +21,7 @@ struct fw_tuple fw_tuple_of_train(const struct train *t, uint32_t from, uint32_t
 		.src_port = t->src_port,
 		.service_port = service_port(t),
 		.proto = t->proto,
+		.icmp_code = fw_is_icmp(t->proto) ? t->icmp_code : 0,
 		.fetched = t->fetched };
 }
 
@@ -35,7 +36,8 @@ struct fw_tuple fw_tuple_of_session(const struct fw_session *s, uint32_t from, u
 		.to = to,
 		.src_port = k->src_port,
 		.service_port = port,
-		.proto = k->proto };
+		.proto = k->proto,
+		.icmp_code = fw_is_icmp(k->proto) ? s->icmp.code : 0 };
 }
 
 /* The gateway itself stands behind the zones. */

@@ -245,7 +245,13 @@ static enum rc icmp_type(struct compiler *c, const struct lyd_node *leaf, struct
 		type, s->proto == 1 ? "8, 13, 15, 17 and 42" : "128, 139, 144, 146 and 160");
 }
 
-/* Of one range of source ports with one of destination ports, or of one ICMP type; NULL: any. */
+/* Stands in place of a source port. */
+static void icmp_code(const struct lyd_node *leaf, struct snap_service *s)
+{
+	s->src_first = s->src_last = (uint8_t)strtoul(lyd_get_value(leaf), NULL, 10);
+}
+
+/* Of one range of source ports with one of destination ports, or of one ICMP code with one type; NULL: any. */
 static enum rc application_member(
 	struct compiler *c, struct object *o, const struct lyd_node *source, const struct lyd_node *to)
 {
@@ -258,7 +264,9 @@ static enum rc application_member(
 		.src_last = UINT16_MAX,
 		.dst_last = UINT16_MAX,
 		.timeout_s = (uint32_t)value_number(o->node, "inactivity-timeout") };
-	if (source)
+	if (source && strcmp(source->schema->name, "icmp-code") == 0)
+		icmp_code(source, s);
+	else if (source)
 		rc = value_ports(c, source, &s->src_first, &s->src_last);
 	if (rc || !to)
 		return rc;
@@ -274,6 +282,7 @@ static enum rc expand_application(struct compiler *c, struct object *o)
 	if (!o->node)
 		return expand_built_in(c, o);
 	source = tree_child(c->m, o->node, "source-port");
+	source = source ? source : tree_child(c->m, o->node, "icmp-code");
 	first = tree_child(c->m, o->node, "destination-port");
 	first = first ? first : tree_child(c->m, o->node, "icmp-type");
 	do {

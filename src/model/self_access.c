@@ -35,7 +35,7 @@ static enum match service_match(const struct snapshot *s, struct span span, cons
 
 	for (uint32_t i = span.first; i < span.first + span.count && best != MATCH_ALL; i++) {
 		const struct snap_service *v = &snap_services(s)[i];
-		bool any_source = !ports || (v->src_first == 0 && v->src_last == UINT16_MAX);
+		bool any_source = (!ports && !typed) || (v->src_first == 0 && v->src_last == UINT16_MAX);
 		if (v->proto == 0)
 			best = MATCH_ALL;
 		else if (v->proto == x->proto &&

@@ -159,11 +159,9 @@ static struct service service_of(const struct snap_service *v)
 
 	if (v->proto == 0)
 		x.last[PROTO] = UINT8_MAX;
-	if (ports) {
+	if (ports || typed) { /* of ICMP: code and type */
 		x.first[SPORT] = v->src_first;
 		x.last[SPORT] = v->src_last;
-	}
-	if (ports || typed) {
 		x.first[DPORT] = v->dst_first;
 		x.last[DPORT] = v->dst_last;
 	}

@@ -192,6 +192,7 @@ enum interface_flags { INTERFACE_ANTI_SPOOF = 1 << 0 };
 struct snap_service {
 	uint8_t proto;
 	uint8_t zero[3];
+	/* Ports; of ICMP codes in place of source ports, types in place of destination ports. */
 	uint16_t src_first, src_last, dst_first, dst_last;
 	uint32_t timeout_s; /* 0: the protocol's default */
 };

@@ -125,8 +125,13 @@ static void service_say(struct tw *t, const struct snap_service *v, bool answers
 	if (v->proto == 6 || v->proto == 17 || v->proto == 132) {
 		ports_say(t, name, answers ? "dport" : "sport", v->src_first, v->src_last);
 		ports_say(t, name, answers ? "sport" : "dport", v->dst_first, v->dst_last);
-	} else if ((v->proto == 1 || v->proto == 58) && (v->dst_first > 0 || v->dst_last < UINT8_MAX)) {
-		tw_say(t, "%s type %u-%u ", name, MIN_OF(v->dst_first, 255u), MIN_OF(v->dst_last, 255u));
+	} else if (v->proto == 1 || v->proto == 58) {
+		if (v->dst_first > 0 || v->dst_last < UINT8_MAX)
+			tw_say(t, "%s type %u-%u ", name, MIN_OF(v->dst_first, 255u),
+				MIN_OF(v->dst_last, 255u));
+		if (!answers && (v->src_first > 0 || v->src_last < UINT8_MAX))
+			tw_say(t, "%s code %u-%u ", name, MIN_OF(v->src_first, 255u),
+				MIN_OF(v->src_last, 255u));
 	}
 }
 

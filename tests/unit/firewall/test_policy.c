@@ -131,7 +131,7 @@ static bool naive_service(const struct policy *p, struct span s, const struct tr
 {
 	bool icmp = t->proto == IP_ICMP || t->proto == IP_ICMPV6,
 	     ports = t->proto == IP_TCP || t->proto == IP_UDP;
-	uint16_t port = icmp ? t->icmp_type : t->dst_port;
+	uint16_t port = icmp ? t->icmp_type : t->dst_port, source = icmp ? t->icmp_code : t->src_port;
 
 	for (uint32_t i = s.first; i < s.first + s.count; i++) {
 		const struct snap_service *v = &p->services[i];
@@ -141,8 +141,8 @@ static bool naive_service(const struct policy *p, struct span s, const struct tr
 			continue;
 		if (!icmp && !ports)
 			return true;
-		if (port >= v->dst_first && port <= v->dst_last &&
-			(icmp || (t->src_port >= v->src_first && t->src_port <= v->src_last)))
+		if (port >= v->dst_first && port <= v->dst_last && source >= v->src_first &&
+			source <= v->src_last)
 			return true;
 	}
 	return s.count == 0;
@@ -253,6 +253,7 @@ static void random_train(uint64_t *seed, struct train *t)
 		t->dst_port = (uint16_t)(next_random(seed) % 42);
 	}
 	t->icmp_type = (uint8_t)(next_random(seed) % 42);
+	t->icmp_code = (uint8_t)(next_random(seed) % 12);
 }
 
 static void test_random_policies(void **state)
