@@ -118,18 +118,6 @@ static enum rc take_quoted(struct lexer *l, struct err *e)
 	return RC_OK;
 }
 
-static enum rc take_word(struct lexer *l, struct err *e)
-{
-	l->token.kind = TOKEN_WORD;
-	l->token.at = l->at;
-	while (l->at < l->end && is_word(*l->at) && !starts(l, "/*"))
-		step(l);
-	l->token.n = (size_t)(l->at - l->token.at);
-	if (l->token.n > CONFIG_VALUE_MAX)
-		return fault(l, l->token.place, e, "the word is longer than 512 characters");
-	return RC_OK;
-}
-
 /* What word processors and web pages put in place of plain characters is named, other bytes are shown. */
 static enum rc bad_byte(struct lexer *l, struct err *e)
 {
@@ -154,6 +142,24 @@ static enum rc bad_byte(struct lexer *l, struct err *e)
 	return err_add(e, RC_MALFORMED,
 		"found the byte 0x%02x; only printable ASCII is allowed outside of comments, and of an internationalized domain name its A-labels (xn--...)",
 		(unsigned char)*l->at);
+}
+
+/* What touches a word and cannot be read was to be part of it. */
+static bool touches_bad(const struct lexer *l)
+{
+	return l->at < l->end && !is_word(*l->at) && !is_space(*l->at) && !is_special(*l->at);
+}
+
+static enum rc take_word(struct lexer *l, struct err *e)
+{
+	l->token.kind = TOKEN_WORD;
+	l->token.at = l->at;
+	while (l->at < l->end && is_word(*l->at) && !starts(l, "/*"))
+		step(l);
+	l->token.n = (size_t)(l->at - l->token.at);
+	if (l->token.n > CONFIG_VALUE_MAX)
+		return fault(l, l->token.place, e, "the word is longer than 512 characters");
+	return touches_bad(l) ? bad_byte(l, e) : RC_OK;
 }
 
 enum rc lexer_next(struct lexer *l, struct err *e)
@@ -190,6 +196,82 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 	if (is_word(*l->at))
 		return take_word(l, e);
 	return bad_byte(l, e);
+}
+
+/* Behind the quote that ends the string on this line; false: none does. */
+static bool quote_end(struct lexer *l)
+{
+	const char *at = l->token.at + 1;
+
+	while (at < l->end && *at != '\n' && *at != '"')
+		at += *at == '\\' && l->end - at > 1 && at[1] != '\n' ? 2 : 1;
+	if (at >= l->end || *at != '"')
+		return false;
+	while (l->at <= at)
+		step(l);
+	return true;
+}
+
+/* At the mark that ends the line, behind which a comment may stand; false: none does, and this is the line's end. */
+static bool line_mark(struct lexer *l)
+{
+	const char *end = memchr(l->at, '\n', (size_t)(l->end - l->at));
+
+	end = end ? end : l->end;
+	for (const char *mark = end; mark > l->token.at && (is_space(mark[-1]) || strchr(";{}", mark[-1]));
+		mark--)
+		if (mark[-1] == ';' || mark[-1] == '{') {
+			if (mark - 1 < l->at)
+				return false;
+			while (l->at < mark - 1)
+				step(l);
+			return true;
+		}
+	while (l->at < end)
+		step(l);
+	return false;
+}
+
+static bool bytes_skip(struct lexer *l)
+{
+	static const char *const alone[] = { "\xef\xbb\xbf", "\xc2\xa0" };
+	const char *begin = l->at;
+
+	if (starts(l, "\xff\xfe") || starts(l, "\xfe\xff") || *l->at == '\0')
+		return false; /* another coding, or no text at all */
+	for (size_t i = 0; i < COUNT_OF(alone); i++) {
+		size_t n = strlen(alone[i]);
+		while ((size_t)(l->end - l->at) >= n && memcmp(l->at, alone[i], n) == 0)
+			for (size_t k = 0; k < n; k++)
+				step(l);
+	}
+	if (l->at > begin)
+		return true;
+	/* With what touches it: that was to be one word. */
+	while (l->at < l->end && *l->at && !is_space(*l->at) && !is_special(*l->at))
+		step(l);
+	return true;
+}
+
+bool lexer_resume(struct lexer *l)
+{
+	bool quoted = l->token.kind == TOKEN_QUOTED, word = l->token.kind == TOKEN_WORD;
+
+	if (l->at == l->end && !quoted)
+		return false;
+	if (quoted) { /* from its begin, in whose line it would have to end */
+		l->at = l->token.at;
+		l->place = l->token.place;
+		step(l);
+	}
+	l->token.kind = TOKEN_BAD;
+	l->token.n = 0;
+	l->token.is_word = word;
+	if (quoted)
+		l->token.ends_line = !quote_end(l) && !line_mark(l);
+	else if (!word || touches_bad(l))
+		return bytes_skip(l);
+	return true;
 }
 
 char *token_text(char *ret_text, const struct token *t)

@@ -23,7 +23,8 @@ enum token_kind {
 	TOKEN_CLOSE,
 	TOKEN_LIST,
 	TOKEN_LIST_END,
-	TOKEN_SEMICOLON
+	TOKEN_SEMICOLON,
+	TOKEN_BAD /* what cannot be read; the fault was told */
 };
 
 struct token {
@@ -31,6 +32,8 @@ struct token {
 	struct place place;
 	const char *at; /* the word, or the quoted string's value */
 	size_t n;
+	bool is_word;	/* TOKEN_BAD: it begins as a word */
+	bool ends_line; /* TOKEN_BAD: a string without its end, and no mark at the end of its line */
 };
 
 struct lexer {
@@ -44,9 +47,14 @@ struct lexer {
 
 struct lexer lexer_over(const char *text, size_t n);
 
-/* Reads the next token into l->token. RC_MALFORMED: the place is l->fault; then the lexer must not be used any
- * more. */
+/* Reads the next token into l->token. RC_MALFORMED: the place is l->fault; then lexer_resume() comes next. */
 enum rc lexer_next(struct lexer *l, struct err *e);
+
+/*
+ * Behind what lexer_next() has refused, which becomes a TOKEN_BAD: behind the bytes; of a string behind its quotes, or where it does
+ * not end on its line before the mark at the end of that. False: nothing behind it can be read (a comment that does not end, UTF-16).
+ */
+bool lexer_resume(struct lexer *l);
 
 /* The token as error texts show it: "'web'" or "the end of the text"; cut at 40 bytes, control bytes as \xNN.
  */

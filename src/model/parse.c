@@ -23,16 +23,25 @@
 #include "model/tree.h"
 
 struct parser {
+	const char *text;
+	size_t text_n;
 	struct lexer lex;
 	struct model *m;
 	unsigned depth;
 	unsigned nodes;
-	bool lost;	       /* there is no next token, or it is unknown where it belongs */
-	bool inactive;	       /* the statement that is being read, not those within it */
-	bool resumes;	       /* only a mark is missing: what stands there is the next statement */
-	struct faults *faults; /* all so far: the parse goes on after each */
-	struct place at;       /* of the one in e */
-	struct err *e;	       /* the current one, without its place */
+	bool lost;		 /* there is no next token, or it is unknown where it belongs */
+	bool inactive;		 /* the statement that is being read, not those within it */
+	bool resumes;		 /* only a mark is missing: what stands there is the next statement */
+	bool counted;		 /* the braces, when they were first asked about */
+	unsigned missing, extra; /* braces that close, in the text as a whole; less what was made up for */
+	bool unwinds;		 /* a brace is missing: blocks end, up to those in unwind_to (NULL: all) */
+	const struct lyd_node *unwind_to;
+	struct lyd_node *closed;   /* the block that ended last */
+	struct lyd_node *reenters; /* a brace was too many: it goes on */
+	uint32_t bad_line;	   /* of the last token that could not be read */
+	struct faults *faults;	   /* all so far: the parse goes on after each */
+	struct place at;	   /* of the one in e */
+	struct err *e;		   /* the current one, without its place */
 };
 
 static enum rc statements(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent);
@@ -50,15 +59,43 @@ __attribute__((format(printf, 4, 5))) static enum rc fault(
 	return err_add(p->e, rc, "%s", text);
 }
 
+/* What cannot be read is told here, once in a line, and becomes a token that fits nowhere. */
 static enum rc advance(struct parser *p)
 {
-	enum rc rc = lexer_next(&p->lex, p->e);
+	struct err e = { 0 };
+	enum rc rc = lexer_next(&p->lex, &e);
 
+	if (rc && !faults_enough(p->faults) && lexer_resume(&p->lex)) {
+		if (p->lex.fault.line != p->bad_line)
+			faults_note(p->faults, p->lex.fault.line, p->lex.fault.column, e.text);
+		p->bad_line = p->lex.fault.line;
+		return RC_OK;
+	}
 	if (rc) {
 		p->lost = true;
-		p->at = p->lex.fault;
+		fault(p, rc, p->lex.fault, "%s", e.text);
 	}
 	return rc;
+}
+
+/* How many braces are missing in the whole text, or are too many. */
+static void braces_count(struct parser *p)
+{
+	struct lexer l = lexer_over(p->text, p->text_n);
+	uint32_t open = 0, close = 0;
+	bool more = true;
+
+	if (p->counted)
+		return;
+	p->counted = true;
+	while (more) {
+		more = lexer_next(&l, NULL) == RC_OK || lexer_resume(&l);
+		open += l.token.kind == TOKEN_OPEN;
+		close += l.token.kind == TOKEN_CLOSE;
+		more &= l.token.kind != TOKEN_END;
+	}
+	p->missing = open > close ? open - close : 0;
+	p->extra = close > open ? close - open : 0;
 }
 
 static bool begins_in_its_line(const struct parser *p)
@@ -114,33 +151,57 @@ static bool is_keyword_in(const struct token *t, const struct lyd_node *block)
 	return t->kind == TOKEN_WORD && schema_child(block ? block->schema : NULL, t->at, t->n);
 }
 
-/* A word of a block further out: a brace is missing before it, and what follows is not where it seems. */
+/*
+ * A word of a block further out, in a text with too few braces: one is missing before it, and the blocks up to there end here. Where
+ * the braces of the whole text are as many as they should be, the word stands in the wrong place only.
+ */
 static void brace_missing(struct parser *p, const struct lyd_node *parent)
 {
 	const struct lyd_node *block = parent;
 	char words[TREE_WORDS_MAX];
+	unsigned levels = 1;
 
-	while (block && !is_keyword_in(&p->lex.token, lyd_parent(block)) && begins_in_its_line(p))
+	for (; block && !is_keyword_in(&p->lex.token, lyd_parent(block)) && begins_in_its_line(p); levels++)
 		block = lyd_parent(block);
 	if (!block || !is_keyword_in(&p->lex.token, lyd_parent(block)))
 		return;
-	p->lost = true;
+	braces_count(p);
+	if (p->missing == 0)
+		return;
+	p->lost = levels > p->missing;
+	p->unwinds = !p->lost;
+	p->unwind_to = lyd_parent(block);
+	p->missing -= MIN_OF(levels, p->missing);
 	err_add(p->e, RC_MALFORMED, "is the '}' of %s, which begins in line %u, missing?",
 		tree_words(words, parent), tree_place(parent).line);
 }
 
-/* A word of a group that is closed already. */
-static void brace_too_many(struct parser *p)
+/* A word of a block that is closed already: in a text with too many braces, that block goes on. */
+static void brace_too_many(struct parser *p, const struct lyd_node *parent)
 {
 	const struct token *t = &p->lex.token;
+	struct lyd_node *block = NULL;
+	char words[TREE_WORDS_MAX];
 
-	if (t->kind == TOKEN_CLOSE)
+	braces_count(p);
+	if (!parent && t->kind == TOKEN_CLOSE)
 		err_add(p->e, RC_MALFORMED, "there is a '}' too many, here or before");
-	for (const struct lyd_node *group = p->m->tree; group; group = group->next)
+	if (p->closed && lyd_parent(p->closed) == parent && is_keyword_in(t, p->closed))
+		block = p->closed;
+	for (struct lyd_node *group = parent ? NULL : p->m->tree; group && !block; group = group->next)
 		if (is_keyword_in(t, group))
-			err_add(p->e, RC_MALFORMED,
-				"it belongs in '%s', which begins in line %u: is there a '}' too many before it?",
-				group->schema->name, tree_place(group).line);
+			block = group;
+	if (!block || (parent && p->extra == 0))
+		return;
+	const char *quote =
+		block->schema->nodetype == LYS_LIST ? "" : "'"; /* of an entry: its name has them */
+	err_add(p->e, RC_MALFORMED,
+		"it belongs in %s%s%s, which begins in line %u: is there a '}' too many before it?", quote,
+		tree_words(words, block), quote, tree_place(block).line);
+	if (p->extra == 0)
+		return;
+	p->extra--;
+	p->reenters = block;
 }
 
 /* The statement's word: one of the schema's children that has not been given yet, or the end of the block. */
@@ -167,8 +228,8 @@ static enum rc no_such_statement(
 		expected_add(expected, sizeof expected, "the end of the text", 19);
 	unexpected(p, expected, &near);
 	brace_missing(p, parent);
-	if (!parent)
-		brace_too_many(p);
+	if (!p->unwinds && !p->lost)
+		brace_too_many(p, parent);
 	return RC_MALFORMED;
 }
 
@@ -425,10 +486,32 @@ static enum rc leaf(struct parser *p, const struct lysc_node *node, struct lyd_n
 	return rc ? rc : take(p, TOKEN_SEMICOLON, ";");
 }
 
+/* What stands between the braces, with the one that closes. */
+static enum rc block_rest(struct parser *p, struct lyd_node *node)
+{
+	char words[TREE_WORDS_MAX];
+	enum rc rc;
+
+	if (++p->depth > CONFIG_DEPTH_MAX)
+		return fault(p, RC_LIMIT, p->lex.token.place, "braces are nested more than %d deep",
+			CONFIG_DEPTH_MAX);
+	rc = statements(p, node->schema, node);
+	assert(p->depth > 0);
+	p->depth--;
+	p->closed = node;
+	if (rc || p->unwinds)
+		return rc;
+	if (p->lex.token.kind == TOKEN_CLOSE)
+		return advance(p);
+	p->lost = true; /* the blocks around it are open as well: one fault says it */
+	return fault(p, RC_MALFORMED, p->lex.token.place,
+		"found the end of the text, expected '}': %s begins in line %u", tree_words(words, node),
+		tree_place(node).line);
+}
+
 /* "{ statements }" or ";". */
 static enum rc block(struct parser *p, struct lyd_node *node)
 {
-	char words[TREE_WORDS_MAX];
 	enum rc rc;
 
 	if (p->lex.token.kind == TOKEN_SEMICOLON)
@@ -439,18 +522,7 @@ static enum rc block(struct parser *p, struct lyd_node *node)
 			brackets_missing(p, node->schema->name, lyd_parent(node));
 		return rc;
 	}
-	if (++p->depth > CONFIG_DEPTH_MAX)
-		return fault(p, RC_LIMIT, p->lex.token.place, "braces are nested more than %d deep",
-			CONFIG_DEPTH_MAX);
-	rc = statements(p, node->schema, node);
-	assert(p->depth > 0);
-	p->depth--;
-	if (rc || p->lex.token.kind == TOKEN_CLOSE)
-		return rc ? rc : advance(p);
-	p->lost = true; /* the blocks around it are open as well: one fault says it */
-	return fault(p, RC_MALFORMED, p->lex.token.place,
-		"found the end of the text, expected '}': %s begins in line %u", tree_words(words, node),
-		tree_place(node).line);
+	return block_rest(p, node);
 }
 
 static enum rc container(
@@ -615,35 +687,82 @@ static bool is_slashes(const struct token *t)
 	return t->kind == TOKEN_WORD && t->n >= 2 && t->at[0] == '/' && t->at[1] == '/';
 }
 
-/* The fault is noted; the rest of the statement is skipped: to its ';', or to the end of its block. */
-static enum rc recover(struct parser *p)
+/* The rest of the statement: to its ';', or to the end of its block. */
+static enum rc skip_statement(struct parser *p)
 {
-	uint32_t line = p->lex.token.place.line;
 	unsigned open = 0;
 
-	faults_note(p->faults, p->at.line, p->at.column, p->e->text);
-	err_clear(p->e);
-	p->lost |= faults_enough(p->faults);
-	if (p->resumes || p->lost) {
-		p->resumes = false;
-		return p->lost ? RC_MALFORMED : RC_OK;
-	}
-	if (is_slashes(&p->lex.token)) {
-		while (p->lex.token.kind != TOKEN_END && p->lex.token.place.line == line &&
-			advance(p) == RC_OK)
-			;
-		return p->lost ? RC_MALFORMED : RC_OK;
-	}
 	while (!p->lost && p->lex.token.kind != TOKEN_END) {
 		enum token_kind kind = p->lex.token.kind;
+		bool ends = kind == TOKEN_SEMICOLON || kind == TOKEN_CLOSE ||
+			    (kind == TOKEN_BAD && p->lex.token.ends_line);
 		if (kind == TOKEN_CLOSE && open == 0)
 			return RC_OK; /* of the block around it */
 		open += kind == TOKEN_OPEN;
 		open -= kind == TOKEN_CLOSE;
-		if (advance(p) != RC_OK || (open == 0 && (kind == TOKEN_SEMICOLON || kind == TOKEN_CLOSE)))
+		if (advance(p) != RC_OK || (open == 0 && ends))
 			break;
 	}
 	return p->lost ? RC_MALFORMED : RC_OK;
+}
+
+static enum rc skip_line(struct parser *p)
+{
+	uint32_t line = p->lex.token.place.line;
+
+	while (p->lex.token.kind != TOKEN_END && p->lex.token.place.line == line && advance(p) == RC_OK)
+		;
+	return p->lost ? RC_MALFORMED : RC_OK;
+}
+
+/* The fault is noted, unless it is that of a token that was told already; the parse goes on at the next statement. */
+static enum rc recover(struct parser *p)
+{
+	if (p->lex.token.kind != TOKEN_BAD || p->lost)
+		faults_note(p->faults, p->at.line, p->at.column, p->e->text);
+	err_clear(p->e);
+	p->lost |= faults_enough(p->faults);
+	if (p->lost)
+		return RC_MALFORMED;
+	if (p->resumes || p->unwinds || p->reenters) {
+		p->resumes = false;
+		return RC_OK;
+	}
+	return is_slashes(&p->lex.token) ? skip_line(p) : skip_statement(p);
+}
+
+/* A statement that begins with what cannot be read: only that is skipped, unless it was the word of what stands behind it. */
+static enum rc bad_statement(struct parser *p)
+{
+	enum rc rc;
+
+	if (p->lex.token.is_word)
+		return skip_statement(p);
+	rc = advance(p);
+	if (!rc && (p->lex.token.kind == TOKEN_SEMICOLON || p->lex.token.kind == TOKEN_OPEN))
+		rc = skip_statement(p);
+	return rc;
+}
+
+/* One statement, and what it takes to go on behind one that is at fault. */
+static enum rc statement_or_next(struct parser *p, const struct lysc_node *schema, struct lyd_node *parent)
+{
+	bool bad = p->lex.token.kind == TOKEN_BAD;
+	const char *begin = bad || p->lex.token.kind == TOKEN_WORD ? p->lex.token.at : p->lex.at;
+	enum rc rc = bad ? bad_statement(p) : statement(p, schema, parent);
+
+	if (p->lost || (!bad && rc != RC_MALFORMED))
+		return rc;
+	if (parent && !p->resumes)
+		tree_mark(parent, TREE_SPOILED);
+	if (rc)
+		rc = recover(p);
+	lost_skip(&p->m->lost, begin, p->lex.at);
+	if (rc || !p->reenters)
+		return rc;
+	struct lyd_node *again = p->reenters;
+	p->reenters = NULL;
+	return block_rest(p, again);
 }
 
 /* Up to the brace that closes the block, or to the end of the text. */
@@ -653,16 +772,15 @@ static enum rc statements(struct parser *p, const struct lysc_node *schema, stru
 
 	while (!rc && p->lex.token.kind != TOKEN_END && (p->lex.token.kind != TOKEN_CLOSE || !parent)) {
 		bool stray = p->lex.token.kind == TOKEN_CLOSE;
-		const char *begin = p->lex.token.kind == TOKEN_WORD ? p->lex.token.at : p->lex.at;
-		rc = statement(p, schema, parent);
-		if (rc == RC_MALFORMED && !p->lost) {
-			if (parent && !p->resumes)
-				tree_mark(parent, TREE_SPOILED);
-			rc = recover(p);
-			lost_skip(&p->m->lost, begin, p->lex.at);
-		}
-		if (!rc && stray) /* a brace too many at the top: what follows it is not where it seems */
-			rc = RC_MALFORMED;
+		rc = statement_or_next(p, schema, parent);
+		if (p->unwinds && p->unwind_to != parent)
+			return rc;
+		p->unwinds = false;
+		if (rc || !stray)
+			continue;
+		/* A brace too many at the top: what follows it is where it seems if it is one of those in the text. */
+		rc = p->extra > 0 ? advance(p) : RC_MALFORMED;
+		p->extra -= p->extra > 0;
 	}
 	return rc;
 }
@@ -671,7 +789,9 @@ enum rc parse_text(
 	const char *text, size_t n, struct model *m, struct faults *f, bool *ret_lost, struct err *e)
 {
 	struct err current = { 0 };
-	struct parser p = { .m = m, .faults = f, .e = &current, .lex = lexer_over(text, n) };
+	struct parser p = {
+		.text = text, .text_n = n, .m = m, .faults = f, .e = &current, .lex = lexer_over(text, n)
+	};
 	enum rc rc = advance(&p);
 
 	if (!rc)

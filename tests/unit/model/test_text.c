@@ -282,12 +282,49 @@ static const struct {
 	{ "what follows a fault in the same block",
 		"zones { zone a { bad { x y; } interfaces e0; worse 1; } zone a; }",
 		"t:1:18: found 'bad'|t:1:46: found 'worse'|t:1:57: zone 'a' is given twice" },
-	{ "a brace too few ends it",
+	{ "a brace too few",
+		"sistem { }\nzones {\n zone a {\n interfaces e0;\n zone b { interfase e1; }\n}\nsystem { host-nam b; }",
+		"t:1:1: found 'sistem'|t:5:2: found 'zone'|t:5:11: found 'interfase'|t:7:10: found 'host-nam'" },
+	{ "a brace too few in one line",
 		"zones { zone a { interfaces e0; zone b { interfase e1; } }\nsystem { host-nam b; }",
-		"t:1:33: found 'zone'" },
+		"t:1:33: found 'zone'|t:1:42: found 'interfase'|t:2:10: found 'host-nam'" },
+	{ "two braces too few",
+		"zones {\n zone a { interfaces e0;\nsystem { host-nam b; }\naddress-book { address x { prefix y; } }",
+		"t:3:1: found 'system'|t:3:10: found 'host-nam'|t:4:35: found 'y'" },
+	{ "a group in the wrong place, with all braces",
+		"zones { zone a {\n interfaces e0;\n address-book { address x { prefix y; } }\n bad 1; } }\nsystem { host-nam b; }",
+		"t:3:2: found 'address-book'|t:4:2: found 'bad'|t:5:10: found 'host-nam'" },
+	{ "a brace too many",
+		"sistem { }\nzones {\n zone a { interfaces e0; } }\n zone b { interfase e1; }\n}\nsystem { host-nam b; }",
+		"t:1:1: found 'sistem'|t:4:2: found 'zone'|t:4:11: found 'interfase'|t:6:10: found 'host-nam'" },
+	{ "a brace too many, further in",
+		"zones { zone a { interfaces e0; } zone b { interfaces e1; } }\npolicy { from a to b {\n rule r {\n"
+		" match { source any; destination any; application any; } }\n then { permit; bad; } }\n rule s { wrong; } } }\n"
+		"system { host-nam b; }",
+		"t:5:2: found 'then'|t:5:17: found 'bad'|t:6:11: found 'wrong'|t:7:10: found 'host-nam'" },
+	{ "bytes that are none, and what is around them",
+		"sistem { }\nzones { zone a { interfaces \xc3\xbc; bad 1; }\n zone b { interfaces e1; \xff worse 2; } }\nsystem { host-nam b; }",
+		"t:1:1: found 'sistem'|t:2:29: found the byte 0xc3|t:2:32: found 'bad'|t:3:26: found the byte 0xff|t:3:28: found 'worse'|"
+		"t:4:10: found 'host-nam'" },
+	{ "a byte-order mark", "\xef\xbb\xbfsystem { host-nam a; }",
+		"t:1:1: found a byte-order mark|t:1:11: found 'host-nam'" },
+	{ "a string without its end, and what is around it",
+		"sistem { }\nzones { zone a {\n description \"abc;\n bad 1; } }\nsystem { host-nam b; }",
+		"t:1:1: found 'sistem'|t:3:19: a quoted string|t:4:2: found 'bad'|t:5:10: found 'host-nam'" },
+	{ "a string without its end and a semicolon",
+		"zones { zone a {\n description \"abc\n bad 1; } }\nsystem { host-nam b; }",
+		"t:2:18: a quoted string|t:3:2: found 'bad'|t:4:10: found 'host-nam'" },
+	{ "a string with what it may not have", "zones { zone a { description \"a\\n\xc3\xbc\"; bad 1; } }",
+		"t:1:32: found '\\'|t:1:38: found 'bad'" },
+	{ "a string that does not end where a block begins",
+		"zones { zone \"a {\n interfaces e0;\n }\n bad 1; }\nsystem { host-nam b; }",
+		"t:1:18: a quoted string|t:4:2: found 'bad'|t:5:10: found 'host-nam'" },
+	{ "a comment that does not end", "system { host-nam a; }\n/* zones { zoen a; }",
+		"t:1:10: found 'host-nam'|t:2:1: the comment" },
 	{ "open at the end", "zones {\n zone a {\n interfaces e0;\n",
 		"expected '}': zone 'a' begins in line 2" },
-	{ "a brace too many", "zones { } }\nsystem { host-nam a; }", "t:1:11: found '}'" },
+	{ "a brace too many at the top", "zones { } }\nsystem { host-nam a; }",
+		"t:1:11: found '}'|t:2:10: found 'host-nam'" },
 	{ "a byte that is none", "zones { zoen a; zone b { interfaces \x80; } }",
 		"t:1:9: found 'zoen'|t:1:37: found the byte 0x80" },
 	{ "a missing semicolon, and the statement behind it", "system {\n host-name a\n tcp-mss x;\n}\n",
@@ -404,6 +441,45 @@ static void one_mistake_is_one(void **state)
 	assert_true(lines > 150);
 }
 
+/* With a mistake behind it all: that is told as well, and nothing else. */
+static void is_one(const char *what, const char *good, const char *at, const char *put, const char *rest)
+{
+	static char bad[20000];
+	struct faults f;
+
+	snprintf(bad, sizeof bad, "%.*s%s%s\nsistem { }\n", (int)(at - good), good, put, rest);
+	read_faults(bad, &f);
+	/* behind a brace that is missing at the very end the end of the text is the second one */
+	if (f.n + f.more != 2 ||
+		(!strstr(f.at[0].text, "found 'sistem'") && !strstr(f.at[1].text, "found 'sistem'")))
+		fail_msg("%u faults with %s before '%.40s': %s; %s", f.n, what, at, f.at[0].text,
+			f.at[1].text);
+}
+
+/* The same with a byte that cannot be read, a string without its end, and a brace too few or too many, in any line. */
+static void other_mistakes_are_one(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		char *good = sample_from_docs(i);
+
+		for (const char *at = good, *end; *at && (end = strchr(at, '\n')); at = end + 1) {
+			const char *word = at + strspn(at, " \t");
+			if (word >= end || *word == '#' || *word == '/' || *word == '*')
+				continue;
+			is_one("a byte", good, word, "\x80 ", word);
+			if (*word == '}') {
+				is_one("a brace too many", good, word, "}", word);
+				is_one("a brace too few", good, word, "", word + 1);
+				continue;
+			}
+			is_one("half a word", good, word, "zz\xc3\xbc", word);
+			is_one("a quote", good, word, "\"", word);
+		}
+		free(good);
+	}
+}
+
 /* A line that is left out: whatever is said of the rest, nothing crashes. */
 static void lines_left_out(void **state)
 {
@@ -508,6 +584,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_placed),
 		cmocka_unit_test(all_mistakes_are_said),
 		cmocka_unit_test(one_mistake_is_one),
+		cmocka_unit_test(other_mistakes_are_one),
 		cmocka_unit_test(lines_left_out),
 		cmocka_unit_test(endless_mistakes_end),
 		cmocka_unit_test(truncations),
