@@ -95,6 +95,9 @@ enum rc compile_uplinks(struct compiler *c); /* after zones */
 enum rc compile_peers(struct compiler *c);
 enum rc compile_tunnels(struct compiler *c);
 
+/* compile_rule_tunnel.c */
+enum rc compile_rule_tunnels(struct compiler *c); /* after policy and tunnels */
+
 /* compile_evidence.c */
 enum rc compile_evidence(struct compiler *c);
 

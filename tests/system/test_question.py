@@ -46,6 +46,31 @@ def test_the_packet_meets_what_was_said(lab):
     assert again["session"] == row["id"]
 
 
+def test_a_rule_for_one_tunnel(lab):
+    """`tunnel` in a rule: what it permits goes by that tunnel; a rule that could leave in clear is refused, with both names."""
+    rule = "destination branch-lan;\n                application office;\n            }\n            then {\n                permit;"
+    lab.commit("hq", config_of("hq", (rule, rule + "\n                tunnel branch;")), "a rule for one tunnel")
+    there = ask(lab, "hq", f"--src 10.1.0.2 --dst {HOST_B} --proto icmp")
+    assert (there["verdict"], there["rule"], there["tunnel"]) == ("permit", "to-branch", "branch"), there
+    lab["host-a"].run(f"ping -c 1 -W 5 {HOST_B}")
+    clear = lab["hq"].state / "etc/clear.conf"
+    clear.write_text(config_of("hq", (rule, rule + "\n                tunnel branch;"), ("        rule to-branch {", """        rule wide {
+            match {
+                source any;
+                destination any;
+                application any;
+            }
+            then {
+                permit;
+                tunnel branch;
+            }
+        }
+        rule to-branch {"""), ("    zone vpn {", "    zone vpn {\n        interfaces other0;")), encoding="utf-8")
+    said = lab["hq"].run("plaingate check /etc/plaingate/clear.conf", check=False)
+    assert said.returncode != 0 and "rule 'wide' permits through tunnel 'branch' only, but its source (any)" in said.stdout + said.stderr, said
+    lab.commit("hq", config_of("hq"), "as before")
+
+
 def test_text_and_mistakes(lab):
     text = lab["hq"].run(f"plaingate test policy --src 10.1.0.2 --dst {WEB} --proto tcp --dport 23").stdout
     lines = {" ".join(line.split()) for line in text.splitlines()}
