@@ -72,8 +72,17 @@ def hits(lab, gateway):
 
 def processes(lab, gateway):
     """{name: (pid on this machine, restarts)}"""
-    return {row["process"]: (host_pid(lab[gateway], int(row["pid"])), int(row["restarts"]))
-            for row in show(lab, gateway, "status") if int(row["pid"])}
+    for _ in range(20):
+        try:
+            return {row["process"]: (host_pid(lab[gateway], int(row["pid"])), int(row["restarts"]))
+                    for row in show(lab, gateway, "status") if int(row["pid"])}
+        except NoProcess:  # it ended after the table was made
+            time.sleep(0.05)
+    raise LabError(f"{gateway} shows processes that are not there")
+
+
+class NoProcess(LabError):
+    """A process of the table is not there."""
 
 
 def host_pid(node, pid):
@@ -88,7 +97,7 @@ def host_pid(node, pid):
                         return int(entry)
             except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended meanwhile, or unknown
                 continue
-    raise LabError(f"{node.name} has no process {pid}")
+    raise NoProcess(f"{node.name} has no process {pid}")
 
 
 def verify_ledger(lab, gateway):

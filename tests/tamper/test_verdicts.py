@@ -496,7 +496,7 @@ def test_a_slow_server_holds_nobody_up(tmp_path):
     begun = time.monotonic()
     with web(tmp_path / "ledger", {"/tile/0/000": slowly}) as address:
         status, said = verify(address)
-    assert status == UNKNOWN and "too slow" in said and time.monotonic() - begun < 45
+    assert status == UNKNOWN and "too slow" in said and time.monotonic() - begun < 240  # of 680
 
 
 def test_a_long_answer_is_not_taken(tmp_path):
