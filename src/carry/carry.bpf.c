@@ -384,4 +384,10 @@ int carry(struct __sk_buff *skb)
 	return (int)bpf_redirect(out, 0);
 }
 
+#ifdef __bpf__
+#include "layout_digest.h"
+/* The supervisor loads no programs of another layout. */
+const char carry_layout[] SEC(".rodata.layout") = CARRY_LAYOUT_DIGEST;
+#endif
+
 char carry_license[] SEC("license") = "Apache-2.0";

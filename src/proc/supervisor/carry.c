@@ -19,6 +19,8 @@
 
 #ifdef WITH_CARRY
 
+#include "layout_digest.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -87,6 +89,16 @@ static void parts_give(struct supervisor *s)
 	}
 }
 
+/* Of the same text of layout.h: fields may have changed places in structures of the same size. */
+static bool has_layout(const struct bpf_object *o)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(o, ".rodata.layout");
+	size_t n = 0;
+	const void *digest = m ? bpf_map__initial_value(m, &n) : NULL;
+
+	return digest && n == sizeof CARRY_LAYOUT_DIGEST && memcmp(digest, CARRY_LAYOUT_DIGEST, n) == 0;
+}
+
 /* Is its memory that of layout.h? A file of another version is not used. */
 static bool is_of_this_version(const struct bpf_object *o)
 {
@@ -106,7 +118,7 @@ static bool is_of_this_version(const struct bpf_object *o)
 			bpf_map__max_entries(m) != maps[part].entries)
 			return false;
 	}
-	return true;
+	return has_layout(o);
 }
 
 static struct bpf_object *object_open(int file)
