@@ -113,7 +113,7 @@ static void publish(struct resolver *x)
 		uint32_t count = name ? name_ranges(&e->name, ranges) : entry_list(x, e)->n;
 		x->area->known[i] = entry_known(x, e) && n + count <= DYNAMIC_RANGES_MAX;
 		x->area->set[i] = (struct span){ n, x->area->known[i] ? count : 0 };
-		if (!x->area->known[i])
+		if (x->area->set[i].count == 0) /* a country without a network has no memory */
 			continue;
 		memcpy(&x->area->range[n], name ? ranges : entry_list(x, e)->range, count * sizeof ranges[0]);
 		n += count;
