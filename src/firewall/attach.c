@@ -44,7 +44,7 @@ static bool tables_allocate(struct firewall *fw)
 	fw->place = fw_table_new(fw, sizeof *fw->place * n);
 	fw->protected_by_source = calloc(FW_SOURCES, sizeof *fw->protected_by_source);
 	fw->bindings_by_source = calloc(FW_SOURCES, sizeof *fw->bindings_by_source);
-	fw->claims = fw_claims_new();
+	fw->claims = fw_claims_new(fw);
 	fw->log = calloc(FW_LOG_RING, sizeof *fw->log);
 	fw->log_rates = calloc(1, sizeof *fw->log_rates);
 	if (!fw->place || !fw->protected_by_source || !fw->bindings_by_source || !fw->claims || !fw->log ||
@@ -114,7 +114,7 @@ void fw_detach(struct firewall *fw)
 		fw_policy_free(fw->past[i]);
 	free(fw->log);
 	free(fw->log_rates);
-	fw_claims_free(fw->claims);
+	fw_claims_free(fw, fw->claims);
 	free(fw->bindings_by_source);
 	free(fw->protected_by_source);
 	fw_table_free(fw, fw->place, sizeof *fw->place * fw->limits.sessions_max);

@@ -11,7 +11,6 @@
 #include "firewall/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #define UNITS	   (65536 / NAT_BLOCK_MIN) /* of an address */
 #define WORDS	   (UNITS / 64)
@@ -33,14 +32,15 @@ struct fw_claims {
 	uint32_t used;
 };
 
-struct fw_claims *fw_claims_new(void)
+struct fw_claims *fw_claims_new(const struct firewall *fw)
 {
-	return calloc(1, sizeof(struct fw_claims)); /* what is not used is not touched and costs nothing */
+	return fw_table_new(
+		fw, sizeof(struct fw_claims)); /* what is not used is not touched and costs nothing */
 }
 
-void fw_claims_free(struct fw_claims *c)
+void fw_claims_free(const struct firewall *fw, struct fw_claims *c)
 {
-	free(c);
+	fw_table_free(fw, c, sizeof *c);
 }
 
 static struct row *row_find(struct fw_claims *c, const struct ip_addr *a, bool make)
@@ -159,9 +159,9 @@ bool fw_claim_begins(struct fw_claims *c, const struct ip_addr *addr, uint16_t p
 	return true;
 }
 
-void fw_claims_purge(struct fw_claims **c)
+void fw_claims_purge(struct firewall *fw)
 {
-	struct fw_claims *was = *c, *is = was->used < PURGE_FROM ? NULL : fw_claims_new();
+	struct fw_claims *was = fw->claims, *is = was->used < PURGE_FROM ? NULL : fw_claims_new(fw);
 
 	if (!is)
 		return;
@@ -174,6 +174,6 @@ void fw_claims_purge(struct fw_claims **c)
 		struct ip_addr addr = addr_v4(b);
 		*row_find(is, &addr, true) = *r;
 	}
-	*c = is;
-	fw_claims_free(was);
+	fw->claims = is;
+	fw_claims_free(fw, was);
 }

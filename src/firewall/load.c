@@ -75,7 +75,7 @@ void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now)
 	uint32_t limit = MIN_OF(share_of_worker(fw, s->sessions_max), fw->limits.sessions_max);
 
 	if (fw->all[0] == fw)
-		fw_claims_purge(&fw->claims);
+		fw_claims_purge(fw);
 	fw_servers_apply(fw, next);
 	fw_log_report_suppressed(fw, now);
 	epoch_begin(fw, next, now);

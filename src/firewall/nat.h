@@ -39,8 +39,8 @@ struct fw_nat_ask {
 
 /* claims.c: ports in units of NAT_BLOCK_MIN; addr: of IPv4 */
 struct fw_claims;
-struct fw_claims *fw_claims_new(void); /* NULL: out of memory */
-void fw_claims_free(struct fw_claims *c);
+struct fw_claims *fw_claims_new(const struct firewall *fw); /* NULL: out of memory */
+void fw_claims_free(const struct firewall *fw, struct fw_claims *c);
 /* False: some of them are taken, or there is no room for the address. */
 bool fw_claim_take(struct fw_claims *c, const struct ip_addr *addr, uint32_t port, uint32_t ports);
 void fw_claim_give(struct fw_claims *c, const struct ip_addr *addr, uint32_t port, uint32_t ports);
@@ -50,7 +50,7 @@ bool fw_claim_search(struct fw_claims *c, const struct ip_addr *addr, uint32_t p
 /* The first port of the block that has this port; false: none has. */
 bool fw_claim_begins(struct fw_claims *c, const struct ip_addr *addr, uint16_t port, uint16_t *ret_first);
 /* Rows of addresses without blocks go, when few are free. While one thread alone runs. */
-void fw_claims_purge(struct fw_claims **c);
+void fw_claims_purge(struct firewall *fw);
 
 /* pool.c */
 uint32_t fw_addr_low(const struct ip_addr *a); /* its last 32 bits */

@@ -2,6 +2,7 @@
 
 #include "model/model.h"
 #include "must.h"
+#include "untouched.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,9 +359,12 @@ uint8_t gate_flow_key[16] = "other octets...";
 
 static void firewall_begin(struct gate *g, uint32_t sessions, uint32_t worker, uint32_t workers)
 {
-	struct fw_limits limits = {
-		.sessions_max = sessions, .reassembly_max = 80, .worker = worker, .workers = workers
-	};
+	struct fw_limits limits = { .sessions_max = sessions,
+		.reassembly_max = 80,
+		.worker = worker,
+		.workers = workers,
+		.table_new = untouched_new,
+		.table_free = untouched_free };
 	struct err e = { 0 };
 
 	memset(g, 0, sizeof *g);

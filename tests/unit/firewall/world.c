@@ -1,4 +1,5 @@
 #include "must.h"
+#include "untouched.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -274,7 +275,10 @@ void world_init(struct world *w, uint32_t sessions)
 	struct err e = { 0 };
 
 	memset(w, 0, sizeof *w);
-	w->limits = (struct fw_limits){ .sessions_max = sessions, .reassembly_max = 8 };
+	w->limits = (struct fw_limits){ .sessions_max = sessions,
+		.reassembly_max = 8,
+		.table_new = untouched_new,
+		.table_free = untouched_free };
 	memcpy(w->limits.hash_key, "sixteen octets..", 16);
 	w->bytes = (fw_state_bytes(sessions) + 63) & ~(size_t)63;
 	MUST(w->memory = aligned_alloc(64, w->bytes));
