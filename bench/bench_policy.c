@@ -1,13 +1,13 @@
 /*
  * Large policies: what it takes to read and to compile the text of 100,000 rules with a million addresses, and what a new session
- * costs at 10, 10,000 and 100,000 rules. One JSON object a line, as bench_pipeline prints them. Arguments: `compile`, `sessions`;
- * both without.
+ * costs at 10, 10,000 and 100,000 rules; and the longest pieces of a commit (bench_switch.c). One JSON object a line, as bench_pipeline
+ * prints them. Arguments: `compile`, `sessions`, `switch`; all without.
  *
  * Each rule has an object of ten addresses as its destination, one of 256 networks as its source, and one of eight ports. A flow
  * of "spread" is of any rule; one of "last" is of none, and the last rule permits it. The three policies are measured in turn, so
  * that other work beside slows all three; ".ratio" is to 10 rules. Times of compiling are the processor's.
  */
-#include "gate.h"
+#include "bench_policy.h"
 #include "model/model.h"
 #include "must.h"
 
@@ -33,7 +33,7 @@ static struct gate gates[COUNT_OF(sizes)];
 static uint8_t slots[TRAIN_BURST_MAX][SLOT];
 static double samples[COUNT_OF(sizes)][ROUNDS * FLOWS / TRAIN_BURST_MAX];
 
-static mono_ns clock_read(clockid_t clock)
+mono_ns bench_clock(clockid_t clock)
 {
 	struct timespec t;
 
@@ -41,7 +41,7 @@ static mono_ns clock_read(clockid_t clock)
 	return (mono_ns)t.tv_sec * NS_PER_S + (mono_ns)t.tv_nsec;
 }
 
-static void print(const char *name, uint32_t rules, const char *part, double value, const char *unit)
+void bench_print(const char *name, uint32_t rules, const char *part, double value, const char *unit)
 {
 	printf("{\"name\": \"policy.%s.rules%u%s\", \"value\": %.3f, \"unit\": \"%s\"}\n", name, rules, part,
 		value, unit);
@@ -125,11 +125,11 @@ static void measure_compile(void)
 
 	free(compile(n)); /* the context is made */
 	n = text_make(rules);
-	mono_ns began = clock_read(CLOCK_THREAD_CPUTIME_ID);
+	mono_ns began = bench_clock(CLOCK_THREAD_CPUTIME_ID);
 	void *block = compile(n);
-	print("compile", rules, "", (double)(clock_read(CLOCK_THREAD_CPUTIME_ID) - began) / 1e9, "s");
-	print("compile", rules, ".text", (double)n / 1e6, "MB");
-	print("compile", rules, ".snapshot", ((const struct snapshot *)block)->bytes / 1e6, "MB");
+	bench_print("compile", rules, "", (double)(bench_clock(CLOCK_THREAD_CPUTIME_ID) - began) / 1e9, "s");
+	bench_print("compile", rules, ".text", (double)n / 1e6, "MB");
+	bench_print("compile", rules, ".snapshot", ((const struct snapshot *)block)->bytes / 1e6, "MB");
 	free(block);
 }
 
@@ -144,7 +144,7 @@ static struct train train_at(struct gate *g, uint32_t slot, uint32_t flow, uint3
 	struct packet_spec s = { .src = src,
 		.dst = dst,
 		.proto = IP_UDP,
-		.src_port = (uint16_t)(1024 + flow),
+		.src_port = (uint16_t)(1024 + flow % 60000),
 		.dst_port = (uint16_t)(9 + rule % PORTS),
 		.payload_n = 36 };
 
@@ -164,9 +164,9 @@ static double burst(struct gate *g, uint32_t flow, uint32_t rules, bool last)
 
 	for (uint32_t i = 0; i < TRAIN_BURST_MAX; i++)
 		trains[i] = train_at(g, i, flow + i, rules, last);
-	mono_ns begin = clock_read(CLOCK_MONOTONIC);
+	mono_ns begin = bench_clock(CLOCK_MONOTONIC);
 	pipeline_burst(&g->p, trains, TRAIN_BURST_MAX, g->now);
-	mono_ns end = clock_read(CLOCK_MONOTONIC);
+	mono_ns end = bench_clock(CLOCK_MONOTONIC);
 	for (uint32_t i = 0; i < TRAIN_BURST_MAX; i++)
 		if (trains[i].drop != DROP_NONE) {
 			fprintf(stderr, "bench_policy: a packet was dropped: %s\n",
@@ -174,6 +174,16 @@ static double burst(struct gate *g, uint32_t flow, uint32_t rules, bool last)
 			exit(1);
 		}
 	return (double)(end - begin) / TRAIN_BURST_MAX;
+}
+
+void *bench_snapshot(uint32_t rules)
+{
+	return compile(text_make(rules));
+}
+
+void bench_sessions_begin(struct gate *g, uint32_t rules, uint32_t flow)
+{
+	(void)burst(g, flow, rules, false);
 }
 
 static int order(const void *a, const void *b)
@@ -203,8 +213,8 @@ static void measure_sessions(const char *name, bool last)
 		qsort(samples[k], COUNT_OF(samples[k]), sizeof *samples[k], order);
 		double ns = samples[k][COUNT_OF(samples[k]) / 2];
 		few = k == 0 ? ns : few;
-		print(name, sizes[k], "", ns, "ns/session");
-		print(name, sizes[k], ".ratio", ns / few, "of 10 rules");
+		bench_print(name, sizes[k], "", ns, "ns/session");
+		bench_print(name, sizes[k], ".ratio", ns / few, "of 10 rules");
 	}
 }
 
@@ -220,9 +230,11 @@ int main(int argc, char **argv)
 {
 	if (wanted(argc, argv, "compile"))
 		measure_compile();
+	if (wanted(argc, argv, "switch"))
+		measure_switch();
 	if (wanted(argc, argv, "sessions")) {
 		for (size_t k = 0; k < COUNT_OF(sizes); k++) {
-			void *block = compile(text_make(sizes[k]));
+			void *block = bench_snapshot(sizes[k]);
 			gate_init_bare(&gates[k], 2 * FLOWS);
 			gates[k].counts_only = true;
 			gate_load_block(&gates[k], block);

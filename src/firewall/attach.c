@@ -112,6 +112,7 @@ void fw_detach(struct firewall *fw)
 	fw_policy_free(fw->policy);
 	for (uint32_t i = 0; i < FW_EPOCHS; i++)
 		fw_policy_free(fw->past[i]);
+	shed_some(&fw->shed, &(uint32_t){ UINT32_MAX });
 	free(fw->log);
 	free(fw->log_rates);
 	fw_claims_free(fw, fw->claims);

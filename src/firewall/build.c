@@ -241,8 +241,6 @@ static bool events_sort(struct fw_build *b, uint32_t *budget)
 		b->sorted = was;
 		b->next = 0;
 	}
-	free(b->sorted);
-	b->sorted = NULL;
 	return true;
 }
 
@@ -331,13 +329,13 @@ static bool set_pack(struct fw_build *b, struct fw_dimension *d)
 {
 	uint32_t bits = fw_set_words(b->matcher->words), head = 1 + bits + (bits + 1) / 2, n = 0;
 
-	if (b->sets_n + head + b->matcher->words > b->sets_room) {
-		uint64_t room = 2 * b->sets_room + head + b->matcher->words;
+	if (b->sets_n + head + b->matcher->words > d->sets_room) {
+		uint64_t room = 2 * d->sets_room + head + b->matcher->words;
 		uint64_t *more = reallocarray(d->sets, room, sizeof *more);
 		if (!more)
 			return false;
 		d->sets = more;
-		b->sets_room = room;
+		d->sets_room = room;
 	}
 	uint64_t *top = d->sets + b->sets_n, *block = top + 1, *words = top + head;
 	uint32_t *before = (uint32_t *)(void *)(block + bits);
@@ -557,14 +555,15 @@ static bool levels_make(struct fw_build *b, uint32_t *budget)
 
 /* ---- all of it ---- */
 
+/* What is large of it is freed in pieces (FW_BUILD_SHED). */
 static void dimension_end(struct fw_build *b)
 {
-	free(b->events.event);
-	free(b->sorted);
+	shed_add(&b->shed, b->events.event, b->events.room * sizeof *b->events.event);
+	shed_add(&b->shed, b->sorted, b->events.room * sizeof *b->sorted);
 	free(b->open);
 	free(b->seen);
 	free(b->now);
-	free(b->signs);
+	shed_add(&b->shed, b->signs, b->room_sets * sizeof *b->signs);
 	free(b->bucket);
 	b->events = (struct fw_events){ 0 };
 	b->sorted = NULL;
@@ -572,7 +571,6 @@ static void dimension_end(struct fw_build *b)
 	b->now = NULL;
 	b->signs = NULL;
 	b->room_sets = b->edges = 0;
-	b->sets_room = 0;
 }
 
 static void dimension_begin(struct fw_build *b, uint32_t dimension)
@@ -640,6 +638,12 @@ bool fw_build_go(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
 		case FW_BUILD_LEVELS:
 			if (!levels_make(b, budget))
 				return false;
+			dimension_end(b);
+			b->step = FW_BUILD_SHED;
+			break;
+		case FW_BUILD_SHED:
+			if (!shed_some(&b->shed, budget))
+				return false;
 			dimension_begin(b, b->dimension + 1);
 			break;
 		case FW_BUILD_READY:
@@ -661,8 +665,11 @@ struct fw_matcher *fw_build_take(struct fw_build *b)
 
 void fw_build_done(struct fw_build *b)
 {
+	uint32_t all = UINT32_MAX;
+
 	fw_matcher_free(b->matcher);
 	dimension_end(b);
+	shed_some(&b->shed, &all); /* nothing, of one that is ready */
 	for (int k = 0; k < FW_BYS; k++) {
 		free(b->by[k].class);
 		free(b->by[k].of);

@@ -300,6 +300,7 @@ struct firewall {
 	uint16_t zone_renamed[FW_EPOCHS][ZONES_MAX];
 	uint64_t schedules_off;			    /* of the next policy */
 	struct fw_fetched fetched[TRAIN_BURST_MAX]; /* matcher NULL: not in use */
+	struct shed shed; /* of policies that nothing stands under any more; fw_sweep() */
 	struct fw_sweep sweep;
 	struct fw_servers servers;
 	struct fw_silent silent;
@@ -455,6 +456,8 @@ uint32_t fw_rule_flags(const struct fw_policy *p, uint32_t rule);  /* enum rule_
 /* Its counters, and room for its snapshot, of which the head is copied. NULL: no memory. */
 struct fw_policy *fw_policy_new(const struct snapshot *s);
 void fw_policy_free(struct fw_policy *p);
+/* The same in pieces, which fw_sweep() does. */
+void fw_policy_discard(struct firewall *fw, struct fw_policy *p);
 
 void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by); /* p: NULL counts nothing */
 

@@ -154,6 +154,7 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 		w->phase = w->other_limit ? FW_SWEEP_RECOUNT : FW_SWEEP_NONE;
 	else if (w->phase == FW_SWEEP_RECOUNT && sweep_records(fw, now, &budget))
 		*w = (struct fw_sweep){ FW_SWEEP_NONE, 0, false };
+	bool shed = shed_some(&fw->shed, &budget);
 	return sweep_servers(fw, now, &budget) && w->phase == FW_SWEEP_NONE &&
-	       fw->adopt.phase == FW_ADOPT_NONE && cleared;
+	       fw->adopt.phase == FW_ADOPT_NONE && cleared && shed;
 }

@@ -237,7 +237,7 @@ void fw_log_report_suppressed(struct firewall *fw, mono_ns now)
 	bool all = suppressed_put(fw, fw->retired, now);
 
 	if (all) {
-		fw_policy_free(fw->retired);
+		fw_policy_discard(fw, fw->retired);
 		fw->retired = NULL;
 	}
 	all &= suppressed_put(fw, fw->policy, now);
@@ -247,7 +247,7 @@ void fw_log_report_suppressed(struct firewall *fw, mono_ns now)
 void fw_log_policy_retire(struct firewall *fw, struct fw_policy *p, mono_ns now)
 {
 	assert(!p || (p != fw->policy && p != fw->retired));
-	fw_policy_free(fw->retired);
+	fw_policy_discard(fw, fw->retired);
 	fw->retired = p;
 	if (fw->log_report_at == 0)
 		fw_log_report_suppressed(fw, now); /* nothing was suppressed */

@@ -152,6 +152,21 @@ void fw_matcher_free(struct fw_matcher *m)
 	free(m);
 }
 
+void fw_matcher_shed(struct fw_matcher *m, struct shed *shed)
+{
+	for (int k = 0; m && m->dimension && k < FW_DIMENSIONS; k++) {
+		struct fw_dimension *d = &m->dimension[k];
+		shed_add(shed, d->interval, d->room * sizeof *d->interval);
+		shed_add(shed, d->start, d->room * sizeof *d->start);
+		shed_add(shed, d->set, d->room * sizeof *d->set);
+		shed_add(shed, d->sets, d->sets_room * sizeof *d->sets);
+		d->interval = NULL;
+		d->start = NULL;
+		d->set = NULL;
+		d->sets = NULL;
+	}
+}
+
 /* A set of an interval, and with it the rules that any value will do for. */
 struct set {
 	uint64_t top; /* which words of bits are not empty */

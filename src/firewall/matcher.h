@@ -2,6 +2,7 @@
 #ifndef FIREWALL_MATCHER_H
 #define FIREWALL_MATCHER_H
 
+#include "base/shed.h"
 #include "firewall/firewall.h"
 
 struct fw_fetched;
@@ -36,7 +37,8 @@ struct fw_dimension {
 		uint32_t *start, n;
 	} level[FW_LEVELS_MAX];
 	uint32_t levels;
-	uint32_t room; /* of intervals */
+	uint32_t room;	    /* of intervals */
+	uint64_t sets_room; /* words */
 	bool exact; /* of a policy: a rule that is in an interval's set has all addresses of the interval */
 	uint64_t any_top;     /* which words of bits of `any` are not zero */
 	uint64_t *sets, *any; /* any: bits of words as in a set, then all words */
@@ -102,6 +104,7 @@ struct fw_build {
 		FW_BUILD_COUNT,
 		FW_BUILD_FILL,
 		FW_BUILD_LEVELS,
+		FW_BUILD_SHED,
 		FW_BUILD_READY
 	} step;
 	bool failed;   /* no memory */
@@ -121,13 +124,14 @@ struct fw_build {
 	uint64_t work;	  /* rules that were entered in sets */
 	uint64_t *now;	  /* bits and words of the set that is being made */
 	uint32_t room_sets;
-	uint64_t sets_n, sets_room; /* words of sets */
+	uint64_t sets_n; /* words of sets */
 	struct fw_sign {
 		uint64_t sign[2];
 		uint32_t at;   /* in the sets */
 		uint32_t next; /* set with the same hash, counted from 1 */
 	} *signs;
 	uint32_t *bucket, bucket_mask;
+	struct shed shed; /* what a dimension needed while it was made */
 };
 
 /* build.c */
@@ -140,6 +144,8 @@ void fw_build_done(struct fw_build *b);
 
 /* matcher.c */
 void fw_matcher_free(struct fw_matcher *m);
+/* What is large of it; the matcher finds nothing any more, and can be freed at once. */
+void fw_matcher_shed(struct fw_matcher *m, struct shed *shed);
 uint32_t fw_matcher_rule(const struct fw_matcher *m, const struct snapshot *s, const struct fw_tuple *t,
 	uint32_t *ret_timeout_s);
 /* Fetches into the cache what fw_matcher_rule() will read for these packets, all of them at a time; decides nothing. The matcher

@@ -268,6 +268,26 @@ void fw_policy_free(struct fw_policy *p)
 	free(p);
 }
 
+void fw_policy_discard(struct firewall *fw, struct fw_policy *p)
+{
+	if (!p)
+		return;
+	const struct snapshot *s = p->snapshot;
+	uint32_t ends = s->zones.count + 1, rules = s->rules.count + 1;
+	for (uint32_t i = 0; i < ends * ends; i++)
+		fw_matcher_shed(p->pair[i], &fw->shed);
+	fw_matcher_shed(p->global, &fw->shed);
+	shed_add(&fw->shed, p->rule_hits, rules * sizeof *p->rule_hits);
+	p->rule_hits = NULL;
+	for (uint32_t i = 0; i < ends * ends; i++) {
+		fw_matcher_free(p->pair[i]);
+		p->pair[i] = NULL;
+	}
+	shed_add(&fw->shed, p->snapshot, s->bytes);
+	p->snapshot = NULL; /* and with it the number of pairs */
+	fw_policy_free(p);
+}
+
 void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now)
 {
 	if (!fw->policy || rule >= fw->policy->snapshot->rules.count)

@@ -22,25 +22,31 @@ static enum rc file_check(int fd, uint64_t bytes, struct err *e)
 	return RC_OK;
 }
 
-enum rc snapshot_file_take(struct snapshot_file *ret_file, int fd, uint64_t bytes, struct err *e)
+enum rc snapshot_file_map(struct snapshot_file *ret_file, int fd, uint64_t bytes, struct err *e)
 {
 	enum rc rc = file_check(fd, bytes, e);
-	void *at = MAP_FAILED;
 
 	*ret_file = (struct snapshot_file){ 0 };
 	if (rc == RC_OK) {
-		at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+		void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 		if (at == MAP_FAILED)
 			rc = err_errno(e, RC_IO, "map the configuration");
+		else
+			*ret_file = (struct snapshot_file){ at, bytes };
 	}
 	if (fd >= 0)
 		close(fd);
+	return rc;
+}
+
+enum rc snapshot_file_take(struct snapshot_file *ret_file, int fd, uint64_t bytes, struct err *e)
+{
+	enum rc rc = snapshot_file_map(ret_file, fd, bytes, e);
+
 	if (rc == RC_OK)
-		rc = snapshot_check(at, bytes, e);
-	if (rc == RC_OK)
-		*ret_file = (struct snapshot_file){ at, bytes };
-	else if (at != MAP_FAILED)
-		munmap(at, bytes);
+		rc = snapshot_check(ret_file->snapshot, bytes, e);
+	if (rc != RC_OK)
+		snapshot_file_done(ret_file);
 	return rc;
 }
 

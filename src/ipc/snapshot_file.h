@@ -17,6 +17,8 @@ struct snapshot_file {
  * `bytes`, else snapshot_check()'s answer; nothing stays mapped then.
  */
 enum rc snapshot_file_take(struct snapshot_file *ret_file, int fd, uint64_t bytes, struct err *e);
+/* The same without the check, which is the caller's (snapshot_check_begin()). */
+enum rc snapshot_file_map(struct snapshot_file *ret_file, int fd, uint64_t bytes, struct err *e);
 void snapshot_file_done(struct snapshot_file *f);
 
 #endif

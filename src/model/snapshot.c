@@ -163,21 +163,23 @@ static enum rc check_host_services(const struct snapshot *s, struct err *e)
 	return RC_OK;
 }
 
-static enum rc check_objects(const struct snapshot *s, struct err *e)
+static enum rc check_range(const struct snapshot *s, uint32_t i, struct err *e)
 {
-	const struct ip_range *r = snap_ranges(s);
-	const struct snap_service *v = snap_services(s);
+	const struct ip_range *r = &snap_ranges(s)[i];
 
-	for (uint32_t i = 0; i < s->ranges.count; i++) {
-		if (range_is_wildcard(&r[i]) ? !snapshot_wildcard_ok(s, &r[i]) : !snapshot_range_ok(&r[i]))
-			return bad(e, "ranges", i, "not a range of one family");
-	}
-	for (uint32_t i = 0; i < s->services.count; i++) {
-		if (v[i].src_first > v[i].src_last || v[i].dst_first > v[i].dst_last)
-			return bad(e, "services", i, "its ports are not a range");
-		if (!bytes_zero(v[i].zero, sizeof v[i].zero))
-			return bad(e, "services", i, "stray bytes");
-	}
+	if (range_is_wildcard(r) ? snapshot_wildcard_ok(s, r) : snapshot_range_ok(r))
+		return RC_OK;
+	return bad(e, "ranges", i, "not a range of one family");
+}
+
+static enum rc check_service(const struct snapshot *s, uint32_t i, struct err *e)
+{
+	const struct snap_service *v = &snap_services(s)[i];
+
+	if (v->src_first > v->src_last || v->dst_first > v->dst_last)
+		return bad(e, "services", i, "its ports are not a range");
+	if (!bytes_zero(v->zero, sizeof v->zero))
+		return bad(e, "services", i, "stray bytes");
 	return RC_OK;
 }
 
@@ -764,11 +766,43 @@ enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e)
 	return check_cosigns(v, e);
 }
 
-enum rc snapshot_check(const void *block, size_t n, struct err *e)
+/* The arrays that may be long, row by row; what is between them and behind them is short. */
+enum { CHECK_RANGES, CHECK_SERVICES, CHECK_RULES, CHECK_REST };
+
+static uint32_t rows_of(const struct snapshot_checking *c)
+{
+	const struct snapshot *s = c->snapshot;
+
+	return c->step == CHECK_RANGES	   ? s->ranges.count
+	       : c->step == CHECK_SERVICES ? s->services.count
+					   : s->rules.count;
+}
+
+static enum rc check_row(struct snapshot_checking *c, struct err *e)
+{
+	return c->step == CHECK_RANGES	   ? check_range(c->snapshot, c->next, e)
+	       : c->step == CHECK_SERVICES ? check_service(c->snapshot, c->next, e)
+					   : snapshot_check_rule(c, c->next, e);
+}
+
+static enum rc check_rest(const struct snapshot *s, struct err *e)
+{
+	enum rc rc;
+
+	if ((rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
+		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
+		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)) ||
+		(rc = snapshot_log_check(&s->log, e)) || (rc = snapshot_metrics_check(&s->metrics, e)))
+		return rc;
+	return RC_OK;
+}
+
+enum rc snapshot_check_begin(struct snapshot_checking *ret_c, const void *block, size_t n, struct err *e)
 {
 	const struct snapshot *s = block;
 	enum rc rc;
 
+	*ret_c = (struct snapshot_checking){ .snapshot = s };
 	if (n < sizeof *s || n > SNAPSHOT_BYTES_MAX || (uintptr_t)block % 8 != 0)
 		return err_add(e, RC_MALFORMED,
 			"snapshot: its size is %zu bytes, expected %zu to %u, aligned to 8", n, sizeof *s,
@@ -778,16 +812,40 @@ enum rc snapshot_check(const void *block, size_t n, struct err *e)
 	if (s->bytes != n)
 		return err_add(e, RC_MALFORMED, "snapshot: its header states %u bytes, its size is %zu",
 			s->bytes, n);
-	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)) ||
-		(rc = check_host_services(s, e)) || (rc = check_objects(s, e)) ||
-		(rc = snapshot_check_dynamics(s, e)) || (rc = snapshot_check_schedules(s, e)) ||
-		(rc = snapshot_check_rules(s, e)) || (rc = check_nat_rules(s, e)) ||
-		(rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) || (rc = check_uplinks(s, e)) ||
-		(rc = check_proposals(s, e)) || (rc = check_peers(s, e)) || (rc = check_tunnels(s, e)) ||
-		(rc = snapshot_evidence_check(&s->evidence, e)) || (rc = snapshot_log_check(&s->log, e)) ||
-		(rc = snapshot_metrics_check(&s->metrics, e)))
+	if ((rc = check_arrays(s, e)) || (rc = check_header(s, e)) || (rc = check_zones(s, e)))
 		return rc;
-	return RC_OK;
+	return check_host_services(s, e);
+}
+
+enum rc snapshot_check_some(struct snapshot_checking *c, uint32_t rows, bool *ret_ready, struct err *e)
+{
+	enum rc rc;
+
+	*ret_ready = false;
+	for (; c->step < CHECK_REST; c->step++, c->next = 0) {
+		for (; c->next < rows_of(c); c->next++) {
+			if (rows-- == 0)
+				return RC_OK;
+			if ((rc = check_row(c, e)))
+				return rc;
+		}
+		if (c->step == CHECK_SERVICES && ((rc = snapshot_check_dynamics(c->snapshot, e)) ||
+							 (rc = snapshot_check_schedules(c->snapshot, e))))
+			return rc;
+	}
+	*ret_ready = true;
+	return check_rest(c->snapshot, e);
+}
+
+enum rc snapshot_check(const void *block, size_t n, struct err *e)
+{
+	struct snapshot_checking c;
+	enum rc rc = snapshot_check_begin(&c, block, n, e);
+	bool ready = false;
+
+	while (rc == RC_OK && !ready)
+		rc = snapshot_check_some(&c, UINT32_MAX, &ready, e);
+	return rc;
 }
 
 /* Ranges of one span are sorted and disjoint. */

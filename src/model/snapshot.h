@@ -685,6 +685,19 @@ static inline const char *snap_text(const struct snapshot *s, struct span text)
  */
 enum rc snapshot_check(const void *block, size_t n, struct err *e);
 
+/* The same in pieces, for who has other work beside: begun, then so many rows of the long arrays at a time, until *ret_ready. */
+struct snapshot_checking {
+	const struct snapshot *snapshot; /* NULL: none */
+	uint32_t step, next;
+	/* of the rules before: to and from the gateway itself, and their services; pairs of zones by the first end, and to
+	 * the gateway itself */
+	uint32_t self_rules, self_services;
+	uint64_t seen[ZONES_MAX + 1], seen_self;
+};
+
+enum rc snapshot_check_begin(struct snapshot_checking *ret_c, const void *block, size_t n, struct err *e);
+enum rc snapshot_check_some(struct snapshot_checking *c, uint32_t rows, bool *ret_ready, struct err *e);
+
 /* The same for this part alone, which travels by itself as well. Keys are texts here; their form is
  * checked by whoever uses them. */
 enum rc snapshot_evidence_check(const struct snap_evidence *v, struct err *e);

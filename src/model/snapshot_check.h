@@ -49,6 +49,7 @@ bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r);
 enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e);
 /* In the array, and none of them an address under a wildcard mask. */
 bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span);
-enum rc snapshot_check_rules(const struct snapshot *s, struct err *e);
+/* One after the other, from the first. */
+enum rc snapshot_check_rule(struct snapshot_checking *c, uint32_t i, struct err *e);
 
 #endif

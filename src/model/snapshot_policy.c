@@ -126,28 +126,24 @@ static bool text_ok(const struct snapshot *s, const struct span *text)
 }
 
 /* Rules of a pair stand together and rules for all pairs last, so that a pair is one run of the array. */
-static enum rc check_rule_order(const struct snapshot *s, struct err *e)
+static enum rc check_rule_order(struct snapshot_checking *c, uint32_t i, struct err *e)
 {
-	const struct snap_rule *r = snap_rules(s);
-	uint64_t seen[ZONES_MAX + 1] = { 0 }, self = 0; /* by the first end; to the gateway itself */
+	const struct snap_rule *r = &snap_rules(c->snapshot)[i], *before = i > 0 ? r - 1 : NULL;
 
-	for (uint32_t i = 0; i < s->rules.count; i++) {
-		if ((r[i].from_zone == ZONE_ANY) != (r[i].to_zone == ZONE_ANY))
-			return bad(e, "rules", i, "it has a zone on one side only");
-		if (i > 0 && r[i].from_zone == r[i - 1].from_zone && r[i].to_zone == r[i - 1].to_zone)
-			continue;
-		if (i > 0 && r[i - 1].from_zone == ZONE_ANY)
-			return bad(e, "rules", i, "it comes after the global rules");
-		if (r[i].from_zone == ZONE_ANY)
-			continue;
-		uint64_t *row = r[i].to_zone == ZONE_SELF
-					? &self
-					: &seen[MIN_OF(r[i].from_zone, (uint32_t)ZONES_MAX)];
-		uint64_t bit = 1ull << (r[i].to_zone == ZONE_SELF ? r[i].from_zone : r[i].to_zone);
-		if (*row & bit)
-			return bad(e, "rules", i, "the rules of its pair of zones are not together");
-		*row |= bit;
-	}
+	if ((r->from_zone == ZONE_ANY) != (r->to_zone == ZONE_ANY))
+		return bad(e, "rules", i, "it has a zone on one side only");
+	if (before && r->from_zone == before->from_zone && r->to_zone == before->to_zone)
+		return RC_OK;
+	if (before && before->from_zone == ZONE_ANY)
+		return bad(e, "rules", i, "it comes after the global rules");
+	if (r->from_zone == ZONE_ANY)
+		return RC_OK;
+	uint64_t *row =
+		r->to_zone == ZONE_SELF ? &c->seen_self : &c->seen[MIN_OF(r->from_zone, (uint32_t)ZONES_MAX)];
+	uint64_t bit = 1ull << (r->to_zone == ZONE_SELF ? r->from_zone : r->to_zone);
+	if (*row & bit)
+		return bad(e, "rules", i, "the rules of its pair of zones are not together");
+	*row |= bit;
 	return RC_OK;
 }
 
@@ -168,37 +164,35 @@ static bool self_ok(
 	       snapshot_plain_ranges(s, &r->src) && snapshot_plain_ranges(s, &r->dst);
 }
 
-enum rc snapshot_check_rules(const struct snapshot *s, struct err *e)
+enum rc snapshot_check_rule(struct snapshot_checking *c, uint32_t i, struct err *e)
 {
-	const struct snap_rule *r = snap_rules(s);
-	uint32_t selves = 0, services = 0;
+	const struct snapshot *s = c->snapshot;
+	const struct snap_rule *r = &snap_rules(s)[i];
 
-	for (uint32_t i = 0; i < s->rules.count; i++) {
-		if (!name_ok(r[i].name, sizeof r[i].name))
-			return bad(e, "rules", i, "its name is empty or not terminated");
-		if (r[i].id == 0)
-			return bad(e, "rules", i, "it has no identifier");
-		if (!end_ok(s, r[i].from_zone) || !end_ok(s, r[i].to_zone) ||
-			(r[i].from_zone == ZONE_SELF && r[i].to_zone == ZONE_SELF))
-			return bad(e, "rules", i, "its zone does not exist");
-		if (r[i].action > RULE_REJECT)
-			return bad(e, "rules", i, "an unknown action");
-		if (r[i].flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT | RULE_DSCP |
-					     RULE_DSCP_MASK) ||
-			(r[i].flags & RULE_DSCP_MASK && !(r[i].flags & RULE_DSCP)))
-			return bad(e, "rules", i, "an unknown flag");
-		if (!span_in(&r[i].src, s->ranges.count) || !span_in(&r[i].dst, s->ranges.count) ||
-			!span_in(&r[i].services, s->services.count))
-			return bad(e, "rules", i, "what it matches is not in the arrays");
-		if (!self_ok(s, &r[i], &selves, &services))
-			return bad(e, "rules", i,
-				"of rules to and from the gateway itself it is one too many, or names an address under a wildcard mask");
-		if (r[i].schedule != INDEX_NONE && r[i].schedule >= s->schedules.count)
-			return bad(e, "rules", i, "its schedule does not exist");
-		if (r[i].sessions_rate > SESSIONS_RATE_MAX)
-			return bad(e, "rules", i, "its session-rate is out of range");
-		if (!text_ok(s, &r[i].description))
-			return bad(e, "rules", i, "its description is not in the array, or not terminated");
-	}
-	return check_rule_order(s, e);
+	if (!name_ok(r->name, sizeof r->name))
+		return bad(e, "rules", i, "its name is empty or not terminated");
+	if (r->id == 0)
+		return bad(e, "rules", i, "it has no identifier");
+	if (!end_ok(s, r->from_zone) || !end_ok(s, r->to_zone) ||
+		(r->from_zone == ZONE_SELF && r->to_zone == ZONE_SELF))
+		return bad(e, "rules", i, "its zone does not exist");
+	if (r->action > RULE_REJECT)
+		return bad(e, "rules", i, "an unknown action");
+	if (r->flags & ~(uint32_t)(RULE_LOG_INIT | RULE_LOG_CLOSE | RULE_COUNT | RULE_DSCP |
+				   RULE_DSCP_MASK) ||
+		(r->flags & RULE_DSCP_MASK && !(r->flags & RULE_DSCP)))
+		return bad(e, "rules", i, "an unknown flag");
+	if (!span_in(&r->src, s->ranges.count) || !span_in(&r->dst, s->ranges.count) ||
+		!span_in(&r->services, s->services.count))
+		return bad(e, "rules", i, "what it matches is not in the arrays");
+	if (!self_ok(s, r, &c->self_rules, &c->self_services))
+		return bad(e, "rules", i,
+			"of rules to and from the gateway itself it is one too many, or names an address under a wildcard mask");
+	if (r->schedule != INDEX_NONE && r->schedule >= s->schedules.count)
+		return bad(e, "rules", i, "its schedule does not exist");
+	if (r->sessions_rate > SESSIONS_RATE_MAX)
+		return bad(e, "rules", i, "its session-rate is out of range");
+	if (!text_ok(s, &r->description))
+		return bad(e, "rules", i, "its description is not in the array, or not terminated");
+	return check_rule_order(c, i, e);
 }

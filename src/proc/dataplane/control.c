@@ -16,7 +16,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#define CHECK_ROWS 8 /* of a snapshot that cost as much as an edge of a rule */
 
 static void socket_replace(int *at, int fd)
 {
@@ -86,6 +89,30 @@ static void snapshot_answer(struct dataplane *d, enum rc rc, const struct err *e
 		control_snapshot_taken(d);
 }
 
+static void *mapping_end(void *context)
+{
+	struct snapshot_file *f = context;
+
+	snapshot_file_done(f);
+	free(f);
+	return NULL;
+}
+
+/* To unmap fifty megabytes, and to free them as the last process that has them, takes milliseconds: that is done in a thread of its
+ * own, if there is one to be had. */
+static void snapshot_file_drop(struct snapshot_file *f)
+{
+	struct snapshot_file *gone = f->snapshot ? malloc(sizeof *gone) : NULL;
+
+	if (gone) {
+		*gone = *f;
+		*f = (struct snapshot_file){ 0 };
+		if (!thread_run_once(mapping_end, gone))
+			mapping_end(gone);
+	}
+	snapshot_file_done(f);
+}
+
 /* The pending one, whose file is sealed: otherwise control could change what was checked while it is in use. What was
  * being prepared when it came is nobody's any more. */
 static void snapshot_begin(struct dataplane *d)
@@ -95,11 +122,38 @@ static void snapshot_begin(struct dataplane *d)
 	if (d->pending.fd < 0)
 		return;
 	workers_prepare_end(d);
-	snapshot_file_done(&d->snapshot_next);
-	enum rc rc = snapshot_file_take(&d->snapshot_next, d->pending.fd, d->pending.bytes, &e);
+	snapshot_file_drop(&d->unchecked);
+	snapshot_file_drop(&d->snapshot_next);
+	enum rc rc = snapshot_file_map(&d->unchecked, d->pending.fd, d->pending.bytes, &e);
 	d->pending.fd = -1;
-	if (rc == RC_OK && (rc = workers_prepare(d, d->snapshot_next.snapshot, &e)) != RC_OK)
-		snapshot_file_done(&d->snapshot_next);
+	if (rc == RC_OK)
+		rc = snapshot_check_begin(&d->checking, d->unchecked.snapshot, d->unchecked.bytes, &e);
+	if (rc != RC_OK) {
+		snapshot_file_drop(&d->unchecked);
+		snapshot_answer(d, rc, &e);
+	}
+}
+
+/* A piece of checking it. After the last one it is being prepared. */
+static void snapshot_check_piece(struct dataplane *d, uint32_t budget)
+{
+	struct err e = { 0 };
+	bool ready = false;
+	uint64_t rows = (uint64_t)budget * CHECK_ROWS;
+
+	if (!d->unchecked.snapshot)
+		return;
+	enum rc rc =
+		snapshot_check_some(&d->checking, (uint32_t)MIN_OF(rows, (uint64_t)UINT32_MAX), &ready, &e);
+	if (rc == RC_OK && !ready)
+		return;
+	if (rc == RC_OK)
+		rc = workers_prepare(d, d->unchecked.snapshot, &e);
+	if (rc == RC_OK)
+		d->snapshot_next = d->unchecked;
+	else
+		snapshot_file_drop(&d->unchecked);
+	d->unchecked = (struct snapshot_file){ 0 };
 	if (rc != RC_OK)
 		snapshot_answer(d, rc, &e);
 }
@@ -110,11 +164,13 @@ static bool snapshot_prepare(struct dataplane *d, uint32_t budget)
 	struct err e = { 0 };
 	bool ready = false;
 
-	if (!d->snapshot_next.snapshot)
+	if (!d->snapshot_next.snapshot) {
+		snapshot_check_piece(d, budget);
 		return false;
+	}
 	enum rc rc = workers_prepare_go(d, budget, &ready, &e);
 	if (rc != RC_OK) {
-		snapshot_file_done(&d->snapshot_next);
+		snapshot_file_drop(&d->snapshot_next);
 		snapshot_answer(d, rc, &e);
 	}
 	return rc == RC_OK && ready;
@@ -126,7 +182,7 @@ static void snapshot_load(struct dataplane *d)
 	struct err e = { 0 };
 
 	workers_load_prepared(d);
-	snapshot_file_done(&d->snapshot);
+	snapshot_file_drop(&d->snapshot);
 	d->snapshot = d->snapshot_next;
 	d->snapshot_next = (struct snapshot_file){ 0 };
 	uplinks_load(d);
@@ -142,14 +198,16 @@ bool control_load(struct dataplane *d, uint32_t budget)
 		workers_carry_check(d);
 		pause_end(&d->pause);
 	}
-	return !d->snapshot_next.snapshot;
+	return !d->unchecked.snapshot && !d->snapshot_next.snapshot;
 }
 
 /* In a pause, and without waiting for its turn: what comes next speaks of the new one. */
 static void snapshot_load_now(struct dataplane *d)
 {
-	while (d->snapshot_next.snapshot) {
-		if (snapshot_prepare(d, UINT32_MAX))
+	while (d->unchecked.snapshot || d->snapshot_next.snapshot) {
+		if (d->unchecked.snapshot)
+			snapshot_check_piece(d, UINT32_MAX);
+		else if (snapshot_prepare(d, UINT32_MAX))
 			snapshot_load(d);
 		else if (d->snapshot_next.snapshot) /* there is no room before the sweep has ended */
 			workers_sweep(d);

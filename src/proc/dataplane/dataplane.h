@@ -115,7 +115,9 @@ struct dataplane {
 
 	/* the snapshot in use, mapped */
 	struct snapshot_file snapshot, snapshot_next; /* next: being prepared */
-	uint64_t schedules_off;			      /* of the loaded one */
+	struct snapshot_file unchecked;		      /* the one that comes before that */
+	struct snapshot_checking checking;
+	uint64_t schedules_off; /* of the loaded one */
 	bool schedules_reload; /* the loaded one is being prepared again, because the clock has changed that */
 
 	/* workers.c: of destination NAT; what each firewall knows, for those that come later */
@@ -208,6 +210,8 @@ void tunnels_changed(struct dataplane *d);		 /* SAs, their owners, or sockets */
 mono_ns tunnels_steer(struct dataplane *d, mono_ns now); /* tells the kernel; returns when to call again */
 
 /* threads.c: threads for all workers but the first, which is the caller's */
+/* A thread for one thing that takes long and that nobody waits for. False: there is none to be had. */
+bool thread_run_once(void *(*run)(void *context), void *context);
 enum rc threads_start(struct dataplane *d, struct err *e);
 void threads_stop(struct dataplane *d);
 void threads_wake_all(void *context); /* the dataplane: for pauses */

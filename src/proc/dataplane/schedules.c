@@ -11,8 +11,8 @@ void schedules_second(struct dataplane *d)
 	struct err e = { 0 };
 
 	/* A commit that is under way will look itself. */
-	if (!s || s->schedules.count == 0 || d->snapshot_next.snapshot || d->schedules_reload ||
-		snap_schedules_off(s, wall_now()) == d->schedules_off)
+	if (!s || s->schedules.count == 0 || d->unchecked.snapshot || d->snapshot_next.snapshot ||
+		d->schedules_reload || snap_schedules_off(s, wall_now()) == d->schedules_off)
 		return;
 	if (workers_prepare(d, s, &e) == RC_OK)
 		d->schedules_reload = true;
@@ -25,7 +25,7 @@ bool schedules_load(struct dataplane *d, uint32_t budget)
 	struct err e = { 0 };
 	bool ready = false;
 
-	if (d->snapshot_next.snapshot)
+	if (d->unchecked.snapshot || d->snapshot_next.snapshot)
 		d->schedules_reload = false; /* its preparation has taken the place of this one */
 	if (!d->schedules_reload)
 		return true;

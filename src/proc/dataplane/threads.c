@@ -141,6 +141,23 @@ static enum rc thread_start(struct dataplane *d, uint32_t i, struct err *e)
 	return failed ? err_errno(e, RC_LIMIT, "start worker %u of the data plane", i) : RC_OK;
 }
 
+bool thread_run_once(void *(*run)(void *context), void *context)
+{
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attributes) != 0)
+		return false;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	bool begun = pthread_create(&thread, &attributes, run, context) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return begun;
+}
+
 enum rc threads_start(struct dataplane *d, struct err *e)
 {
 	enum rc rc = RC_OK;
