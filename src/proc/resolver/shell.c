@@ -99,6 +99,46 @@ static void list_take(struct resolver *x, struct ipc_frame *f)
 
 /* ---- what was found ---- */
 
+static uint32_t entry_count(const struct resolver *x, const struct entry *e)
+{
+	static struct ip_range ranges[NAME_ADDRESSES_MAX];
+
+	return e->of.kind == DYNAMIC_FQDN ? name_ranges(&e->name, ranges) : entry_list(x, e)->n;
+}
+
+struct size {
+	uint32_t count, entry;
+};
+
+static int size_order(const void *a, const void *b)
+{
+	const struct size *x = a, *y = b;
+
+	return x->count != y->count ? (x->count < y->count ? -1 : 1) : (x->entry < y->entry ? -1 : 1);
+}
+
+/* Which of them there is room for: the smaller ones first, so that whose list takes all the room takes it from nobody. One with
+ * no more than DYNAMIC_RANGES_MAX / DYNAMICS_MAX has room in any case, as each domain name has. */
+static void room_share(struct resolver *x)
+{
+	static struct size sizes[DYNAMICS_MAX];
+	uint32_t n = 0;
+
+	_Static_assert(NAME_ADDRESSES_MAX <= DYNAMIC_RANGES_MAX / DYNAMICS_MAX, "names always have room");
+	for (uint32_t i = 0; i < x->n; i++)
+		sizes[i] = (struct size){ entry_known(x, x->entry[i]) ? entry_count(x, x->entry[i]) : 0, i };
+	qsort(sizes, x->n, sizeof sizes[0], size_order);
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct entry *e = x->entry[sizes[i].entry];
+		bool fits = sizes[i].count <= DYNAMIC_RANGES_MAX - n;
+		if (!fits && !e->left_out)
+			log_warn("'%s' of object '%s' has %u addresses: " ENTRY_LEFT_OUT, e->of.name,
+				e->of.object, sizes[i].count);
+		e->left_out = !fits;
+		n += fits ? sizes[i].count : 0;
+	}
+}
+
 static void publish(struct resolver *x)
 {
 	static struct ip_range ranges[NAME_ADDRESSES_MAX];
@@ -107,11 +147,12 @@ static void publish(struct resolver *x)
 
 	if (!x->area || x->given || !x->changed)
 		return;
+	room_share(x);
 	for (uint32_t i = 0; i < x->n; i++) {
 		const struct entry *e = x->entry[i];
 		bool name = e->of.kind == DYNAMIC_FQDN;
 		uint32_t count = name ? name_ranges(&e->name, ranges) : entry_list(x, e)->n;
-		x->area->known[i] = entry_known(x, e) && n + count <= DYNAMIC_RANGES_MAX;
+		x->area->known[i] = entry_known(x, e) && !e->left_out;
 		x->area->set[i] = (struct span){ n, x->area->known[i] ? count : 0 };
 		if (x->area->set[i].count == 0) /* a country without a network has no memory */
 			continue;

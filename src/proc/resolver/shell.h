@@ -59,7 +59,10 @@ struct database {
 };
 
 /* Part of an object. */
+#define ENTRY_LEFT_OUT                                                                                       \
+	"all domain names, feeds and countries together have more than 1048576, and those with most are left out"
 struct entry {
+	bool left_out; /* control is not given its addresses, for which there is no room */
 	struct snap_dynamic of;
 	struct lookup_of *asked; /* NULL: nothing is under way */
 	struct name name;	 /* DYNAMIC_FQDN */

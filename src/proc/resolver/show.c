@@ -22,7 +22,13 @@ static const char *state_text(const struct resolver *x, const struct entry *e)
 		return "unknown";
 	if (f ? f->why[0] != '\0' : e->name.failures > 0)
 		return "stale";
-	return x->why[0] ? "not in use" : "current";
+	return x->why[0] || e->left_out ? "not in use" : "current";
+}
+
+/* Why what is known is not in use; or empty. */
+static const char *unused_text(const struct resolver *x, const struct entry *e)
+{
+	return e->left_out ? ENTRY_LEFT_OUT : x->why;
 }
 
 static uint64_t seconds(mono_ns from, mono_ns until)
@@ -42,7 +48,7 @@ static void file_row(struct jw *w, const struct resolver *x, const struct entry 
 	const struct feed_of *f = file_of(x, e);
 	bool known = entry_known(x, e), country = e->of.kind == DYNAMIC_COUNTRY;
 	char hex[2 * sizeof f->sha256 + 1], built[UTC_TEXT_MAX];
-	const char *reason = f->why[0] ? f->why : x->why;
+	const char *reason = f->why[0] ? f->why : unused_text(x, e);
 	utc_us now = clock_utc();
 
 	jw_u64(w, "addresses", entry_list(x, e)->n);
@@ -72,7 +78,7 @@ static void entry_row(struct jw *w, const struct resolver *x, const struct entry
 	if (e->name.answered)
 		jw_u64(w, "age_s", seconds(e->name.answered, now));
 	jw_u64(w, "next_s", seconds(now, e->name.next));
-	jw_str(w, "reason", e->name.why[0] ? e->name.why : x->why);
+	jw_str(w, "reason", e->name.why[0] ? e->name.why : unused_text(x, e));
 }
 
 static uint32_t entry_rows(const struct resolver *x, const struct entry *e)

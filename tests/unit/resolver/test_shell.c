@@ -378,6 +378,40 @@ static void feeds(void **state)
 	finish();
 }
 
+/* Somebody whose feed takes all the room takes none of what the others have found: what is largest is left out, and says so. */
+static void no_room_for_all(void **state)
+{
+	static const char *const two[] = { "bad", "a.example.net" };
+	char *text = malloc(DYNAMIC_RANGES_MAX * 12u + 1), *at = text;
+
+	if (executable) { /* its own time is the test's */
+		free(text);
+		return;
+	}
+	assert_non_null(text);
+	for (uint32_t i = 0; i < DYNAMIC_RANGES_MAX; i++)
+		at += snprintf(at, 13, "1%02x:%x::\n", i >> 14, i & 0x3fff);
+	begin();
+	list(two, 0);
+	found();
+	take();
+	list(two, 2);
+	area->of[0].kind = DYNAMIC_FEED;
+	area->of[0].interval_s = 1;
+	snprintf(area->of[0].file, sizeof area->of[0].file, "bad.txt");
+	found();
+	take();
+	answer(server(true), 60, "\1\2");
+	found();
+	take();
+	feed_is(text);
+	found();
+	set_is(1, 1, "192.0.2.1"); /* two that are next to each other */
+	assert_false(area->known[0]);
+	finish();
+	free(text);
+}
+
 /* ---- countries ---- */
 
 static void country_list_is(const char *const *codes, uint32_t n)
@@ -490,6 +524,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names),
 		cmocka_unit_test(silence_and_refusal),
 		cmocka_unit_test(feeds),
+		cmocka_unit_test(no_room_for_all),
 		cmocka_unit_test(countries),
 		cmocka_unit_test(wrong_memory),
 	};
@@ -501,8 +536,10 @@ int main(int argc, char **argv)
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(chmod(directory, 0777), 0);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	char path[sizeof directory + 20];
+	char path[sizeof directory + 24];
 	snprintf(path, sizeof path, "%s/blocked@bad", directory);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/object-bad@bad", directory);
 	unlink(path);
 	rmdir(directory);
 	return failed;
