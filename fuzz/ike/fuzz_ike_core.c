@@ -244,7 +244,9 @@ static void begin(uint8_t how)
 {
 	puppet_init(&p);
 	p.fragments = true;
-	p.config.peers[0].fragment_size = how & 16 ? 200 : 1280;
+	/* With small ones the core cuts its messages; the puppet, which puts no parts together, has to read its IKE_AUTH request. */
+	bool reads = how % 4 == 2 || (how % 4 == 3 && !(how & 4));
+	p.config.peers[0].fragment_size = how & 16 && !reads ? 200 : 1280;
 	if (how & 8)
 		p.setup.cookie_above = 0;
 	puppet_start(&p);

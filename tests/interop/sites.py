@@ -111,5 +111,5 @@ class Sites:
         return len(self.ike_spis()) == 1 and len(self.child_spis()) == 1 and self.child_spis() == self.our_spis()
 
 
-def flowing(sites_):
-    return UdpStream(sites_.lab, "host-a", "host-b", HOST_B, rate=500)
+def flowing(sites_, rate=500):
+    return UdpStream(sites_.lab, "host-a", "host-b", HOST_B, rate=rate)

@@ -96,11 +96,12 @@ static bool bit(const uint8_t at[16], uint32_t i)
 /* Bits of a prefix in this tree. */
 static uint32_t bits_of(const struct mmdb *m, const struct ip_prefix *p, uint8_t ret_at[16])
 {
-	bool below = m->ip_version == 6 && p->addr.family == ADDR_V4;
-
 	memset(ret_at, 0, 16);
-	memcpy(ret_at + (below ? 12 : 0), p->addr.b, p->addr.family == ADDR_V4 ? 4 : 16);
-	return p->bits + (below ? 96 : 0);
+	if (p->addr.family == ADDR_V6)
+		memcpy(ret_at, p->addr.b, 16);
+	else
+		memcpy(ret_at + (m->ip_version == 6 ? 12 : 0), p->addr.b, 4);
+	return p->bits + (m->ip_version == 6 && p->addr.family == ADDR_V4 ? 96 : 0);
 }
 
 static uint32_t node_below(struct mmdb *m, uint32_t at, bool right)
