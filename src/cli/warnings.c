@@ -107,18 +107,25 @@ static void local_addresses(const struct snapshot *s, struct findings *f)
 	freeifaddrs(all);
 }
 
-static void keys(const struct snapshot *s, struct findings *f)
+static void key(struct findings *f, const char *peer, const char *name, const char *ending)
 {
 	char path[sizeof KEYS_DIR + NAME_MAX_BYTES + 8], text[400];
 
+	snprintf(path, sizeof path, KEYS_DIR "/%s.%s", name, ending);
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return;
+	snprintf(text, sizeof text, "the key of peer '%s', %s, does not exist", peer, path);
+	findings_warning(f, text);
+}
+
+static void keys(const struct snapshot *s, struct findings *f)
+{
 	for (uint32_t i = 0; access(KEYS_DIR, X_OK) == 0 && i < s->peers.count; i++) {
 		const struct snap_peer *p = &snap_peers(s)[i];
-		snprintf(path, sizeof path, KEYS_DIR "/%s.%s", p->key_name,
-			p->auth == PEER_AUTH_PSK ? "psk" : "pem");
-		if (access(path, F_OK) == 0 || errno != ENOENT)
-			continue;
-		snprintf(text, sizeof text, "the key of peer '%s', %s, does not exist", p->name, path);
-		findings_warning(f, text);
+
+		key(f, p->name, p->key_name, p->auth == PEER_AUTH_PSK ? "psk" : "pem");
+		if (p->ppk_name[0])
+			key(f, p->name, p->ppk_name, "ppk");
 	}
 }
 

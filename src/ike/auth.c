@@ -1,5 +1,5 @@
 /*
- * IKE_AUTH in both roles (RFC 7296 sections 1.2, 2.15; RFC 7427): identification, authentication and the
+ * IKE_AUTH in both roles (RFC 7296 sections 1.2, 2.15; RFC 7427; RFC 8784): identification, authentication and the
  * first child SA. The keeper makes and verifies AUTH; this file only decides which configured peer an
  * identity is.
  */
@@ -20,25 +20,62 @@ static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then
 	q->handle = sa->handle;
 	q->peer = sa->peer;
 	q->hashes = sa->hashes;
+	q->ppk = sa->initiator && sa->ppk_agreed;
 	q->message_n = (uint16_t)MIN_OF(sa->init_ours.n, sizeof q->message);
 	memcpy(q->message, sa->init_ours.at, q->message_n);
 	q->id_n = (uint16_t)peer_id_body(&p->local_id, &sa->local.addr, q->id);
+}
+
+/* ---- PPK: RFC 8784 section 3 ---- */
+
+#define PPK_ID_FIXED 2
+
+/* The PPK that the peer's request names is the one that is configured for it. */
+static bool ppk_is_named(const struct snap_peer *p, const struct ike_payloads *in)
+{
+	const struct ike_notify *v = ike_notify_find(in, NTF_PPK_IDENTITY);
+	size_t n = strlen(p->ppk_name);
+
+	return n > 0 && v && v->data.n == 1 + n && v->data.at[0] == PPK_ID_FIXED &&
+	       memcmp(v->data.at + 1, p->ppk_name, n) == 0;
+}
+
+/* What a request without our PPK is authenticated by: its other AUTH, if it has one. */
+static struct ike_view auth_of(const struct ike_sa *sa, const struct ike_payloads *in)
+{
+	const struct ike_notify *v = ike_notify_find(in, NTF_NO_PPK_AUTH);
+
+	return !sa->initiator && sa->ppk_agreed && !sa->ppk && v ? v->data : in->auth;
+}
+
+static void ppk_write(struct ike_out *o, const struct snap_peer *p, const struct step *st)
+{
+	uint8_t id[1 + NAME_MAX_BYTES] = { PPK_ID_FIXED };
+	size_t n = strlen(p->ppk_name);
+
+	memcpy(id + 1, p->ppk_name, n);
+	ike_out_notify(o, NTF_PPK_IDENTITY, id, 1 + n);
+	if (st->no_ppk_n > 0)
+		ike_out_notify(o, NTF_NO_PPK_AUTH, st->no_ppk, st->no_ppk_n);
 }
 
 static bool ask_verify(
 	struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_view *id, ike_then *then)
 {
 	const struct ike_payloads *p = &st->in->p;
+	const struct ike_view auth = auth_of(sa, p);
 	struct keeper_auth_verify *q;
 
-	if (p->auth.n > KEEPER_AUTH_MAX || id->n > KEEPER_ID_MAX)
+	if (auth.n > KEEPER_AUTH_MAX || id->n > KEEPER_ID_MAX)
 		return false;
 	q = &sa_ask(c, sa, st->side, KEEPER_AUTH_VERIFY, then)->u.AUTH_VERIFY;
 	q->handle = sa->handle;
 	q->peer = sa->peer;
 	q->method = p->auth_method;
-	q->auth_n = (uint16_t)p->auth.n;
-	memcpy(q->auth, p->auth.at, p->auth.n);
+	q->ppk = sa->ppk;
+	q->auth_n = (uint16_t)auth.n;
+	if (auth.n > 0)
+		memcpy(q->auth, auth.at, auth.n);
 	q->message_n = (uint16_t)MIN_OF(sa->init_theirs.n, sizeof q->message);
 	memcpy(q->message, sa->init_theirs.at, q->message_n);
 	q->id_n = (uint16_t)id->n;
@@ -54,11 +91,11 @@ static bool ask_verify(
  * Why this authentication method can never be verified here; NULL: the keeper decides. RFC 7427 section 3: an
  * octet of length, then the algorithm's DER, for RSA of the arc 1.2.840.113549.1.1.
  */
-static const char *unsupported_method(const struct ike_payloads *p)
+static const char *unsupported_method(const struct ike_payloads *p, const struct ike_view *auth)
 {
 	static const uint8_t rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
 	enum { METHOD_RSA = 1, METHOD_DSS = 3 };
-	struct rd r = rd_over(p->auth.at, p->auth.n);
+	struct rd r = rd_over(auth->at, auth->n);
 	size_t der_n = rd_u8(&r);
 	const uint8_t *der = rd_take(&r, der_n);
 
@@ -68,7 +105,7 @@ static const char *unsupported_method(const struct ike_payloads *p)
 		(p->auth_method == AUTH_DIGITAL_SIGNATURE && der && memmem(der, der_n, rsa, sizeof rsa)))
 		return "the peer authenticates itself by RSA, which is not supported: use ECDSA, Ed25519 or a "
 		       "pre-shared key";
-	return p->auth.n > KEEPER_AUTH_MAX
+	return auth->n > KEEPER_AUTH_MAX
 		       ? "the peer's authentication data is longer than that of any supported method"
 		       : NULL;
 }
@@ -98,6 +135,8 @@ static void auth_signed(struct ike *c, struct ike_sa *sa, struct step *st, const
 	st->auth_method = s->method;
 	st->auth_n = s->auth_n;
 	memcpy(st->auth, s->auth, s->auth_n);
+	st->no_ppk_n = MIN_OF(s->no_ppk_n, (uint16_t)KEEPER_AUTH_MAX);
+	memcpy(st->no_ppk, s->no_ppk, st->no_ppk_n);
 	st->tunnel = sa->first_tunnel;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, auth_child_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
@@ -137,6 +176,8 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 		ike_out_notify(&o, NTF_INITIAL_CONTACT, NULL, 0);
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->remote_id, &p->remote, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
+	if (sa->ppk_agreed)
+		ppk_write(&o, p, st);
 	offer_make_esp(c, t, st->child->spi_in, false, &offer);
 	ike_out_offer(&o, &offer);
 	child_offer_selectors(c, &o, st->tunnel, NULL);
@@ -189,7 +230,8 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	peer_messages_offered(sa, &st->in->p);
-	unsupported = unsupported_method(&st->in->p);
+	sa->ppk = sa->ppk_agreed && ike_notify_find(&st->in->p, NTF_PPK_IDENTITY);
+	unsupported = unsupported_method(&st->in->p, &st->in->p.auth);
 	if (unsupported || !ask_verify(c, sa, st, id, auth_verified))
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED,
 			unsupported ? unsupported
@@ -359,6 +401,7 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	const struct ike_payloads *p = &st->in->p;
 	char text[IKE_REASON_MAX], idi[100], idr[100];
 	const char *unsupported;
+	struct ike_view auth;
 	uint32_t other;
 
 	assert(!link_used(&sa->of_peer)); /* no peer was named before: see last_is_answered() */
@@ -381,7 +424,16 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	sa->initial_contact = ike_notify_find(p, NTF_INITIAL_CONTACT);
 	peer_messages_offered(sa, p);
-	unsupported = unsupported_method(p);
+	sa->ppk = sa->ppk_agreed && ppk_is_named(sa_peer(c, sa), p);
+	if (sa->ppk_agreed && !sa->ppk && ike_notify_find(p, NTF_PPK_IDENTITY) &&
+		!ike_notify_find(p, NTF_NO_PPK_AUTH)) {
+		request_refused(c, sa, st,
+			"the peer authenticates itself with a PPK, and only so, that is not the one "
+			"configured for it");
+		return;
+	}
+	auth = auth_of(sa, p);
+	unsupported = unsupported_method(p, &auth);
 	if (unsupported || !ask_verify(c, sa, st, &p->idi, request_verified))
 		request_refused(c, sa, st,
 			unsupported ? unsupported
@@ -501,6 +553,8 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	assert(ch ? ch->installing : st->refuse_child != 0);
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
+	if (sa->ppk)
+		ike_out_notify(&o, NTF_PPK_IDENTITY, NULL, 0);
 	if (ch) {
 		store_be32(spi, ch->spi_in);
 		answer.proposals[0].spi_n = 4;

@@ -69,6 +69,7 @@ static void init_send(struct ike *c, struct ike_sa *sa, struct step *st)
 	nat_detection_write(&o, sa->spi_i, sa->spi_r, &sa->local, &sa->remote, sa->pretended);
 	signature_hashes_write(&o);
 	fragmentation_write(&o, p);
+	ppk_offer(&o, p);
 	message_send_request(c, sa, &o);
 	if (sa->state == ST_DEAD)
 		return;
@@ -181,6 +182,7 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	sa->dh = choice.dh;
 	sa->hashes = signature_hashes_read(&in->p);
 	sa->fragments = fragmentation_agreed(sa_peer(c, sa), &in->p);
+	sa->ppk_agreed = ppk_agreed(sa_peer(c, sa), &in->p);
 	nat_detection_read(sa, in);
 	sa->again_at = sa->give_up_at = 0;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_EXCHANGE_FINISH, init_finished)->u.EXCHANGE_FINISH;
@@ -278,6 +280,7 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 	sa->dh = choice->dh;
 	sa->hashes = signature_hashes_read(&in->p);
 	sa->fragments = fragmentation_agreed(p, &in->p);
+	sa->ppk_agreed = ppk_agreed(p, &in->p);
 	nat_detection_read(sa, in);
 	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || (p->flags & PEER_FORCE_ENCAP));
 	nonce_set(&sa->nonce_i, in->p.nonce.at, in->p.nonce.n);
@@ -382,6 +385,8 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 		signature_hashes_write(&o);
 	if (sa->fragments)
 		ike_out_notify(&o, NTF_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
+	if (sa->ppk_agreed)
+		ike_out_notify(&o, NTF_USE_PPK, NULL, 0);
 	sa->peer_id = 1;
 	step_done(c, sa, st);
 	message_send_response(c, sa, &o);

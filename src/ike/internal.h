@@ -188,6 +188,8 @@ uint32_t signature_hashes_read(const struct ike_payloads *p);
 void fragmentation_write(struct ike_out *o, const struct snap_peer *p);
 /* This side is configured for it, and the other side's message offers it. */
 bool fragmentation_agreed(const struct snap_peer *p, const struct ike_payloads *in);
+void ppk_offer(struct ike_out *o, const struct snap_peer *p);
+bool ppk_agreed(const struct snap_peer *p, const struct ike_payloads *in);
 
 /* ---- peer_message.c: between the ledgers of the two gateways ---- */
 void peer_messages_offer(struct ike_out *o);

@@ -1,6 +1,6 @@
 /*
  * What IKE_SA_INIT carries beside the key exchange: NAT detection (RFC 7296 section 2.23), cookies (2.6),
- * signature hashes (RFC 7427 section 4), fragmentation (RFC 7383 section 2.3).
+ * signature hashes (RFC 7427 section 4), fragmentation (RFC 7383 section 2.3), PPKs (RFC 8784 section 3).
  */
 #include "ike/internal.h"
 
@@ -143,4 +143,15 @@ void fragmentation_write(struct ike_out *o, const struct snap_peer *p)
 bool fragmentation_agreed(const struct snap_peer *p, const struct ike_payloads *in)
 {
 	return p->fragment_size > 0 && ike_notify_find(in, NTF_IKEV2_FRAGMENTATION_SUPPORTED);
+}
+
+void ppk_offer(struct ike_out *o, const struct snap_peer *p)
+{
+	if (p->ppk_name[0])
+		ike_out_notify(o, NTF_USE_PPK, NULL, 0);
+}
+
+bool ppk_agreed(const struct snap_peer *p, const struct ike_payloads *in)
+{
+	return p->ppk_name[0] && ike_notify_find(in, NTF_USE_PPK);
 }

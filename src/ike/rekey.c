@@ -25,6 +25,7 @@ static struct ike_sa *successor_new(struct ike *c, const struct ike_sa *sa, bool
 	successor->remote = sa->remote;
 	successor->hashes = sa->hashes;
 	successor->fragments = sa->fragments;
+	successor->ppk = sa->ppk;
 	successor->nat_known = sa->nat_known;
 	successor->peer_natted = sa->peer_natted;
 	successor->we_natted = sa->we_natted;

@@ -44,8 +44,8 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	if (sa->encr == 0)
 		jw_str(&w, "algorithms", "");
 	else /* as in the ledger's entry */
-		jw_strf(&w, "algorithms", "%s-%s-%s", encr_word(sa->encr, sa->encr_bits), prf_word(sa->prf),
-			dh_word(sa->dh));
+		jw_strf(&w, "algorithms", "%s-%s-%s%s", encr_word(sa->encr, sa->encr_bits), prf_word(sa->prf),
+			dh_word(sa->dh), sa->ppk && sa->was_up ? "-ppk" : "");
 	jw_hex(&w, "spi_i", sa->spi_i, 8);
 	jw_hex(&w, "spi_r", sa->spi_r, 8);
 	jw_str(&w, "nat",

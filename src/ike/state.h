@@ -162,8 +162,8 @@ struct step {
 	uint16_t ke_n;
 	uint8_t ke[KEEPER_KE_MAX];
 	struct ike_offer answer; /* the proposal chosen, with its number */
-	uint16_t auth_method, auth_n;
-	uint8_t auth[KEEPER_AUTH_MAX];
+	uint16_t auth_method, auth_n, no_ppk_n;
+	uint8_t auth[KEEPER_AUTH_MAX], no_ppk[KEEPER_AUTH_MAX];
 };
 
 struct ask {
@@ -212,6 +212,8 @@ struct ike_sa {
 	uint32_t hashes;		    /* bit n: the peer announced signature hash n */
 	bool nat_known, peer_natted, we_natted, pretended, encap;
 	bool fragments; /* both sides can do RFC 7383 */
+	/* Both said USE_PPK (RFC 8784); the PPK is in its keys, for an initiator before the answer: is offered. */
+	bool ppk_agreed, ppk;
 	uint8_t cookie[IKE_COOKIE_MAX];
 	uint16_t cookie_n;
 	uint8_t restarts;

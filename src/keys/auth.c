@@ -46,8 +46,8 @@ static enum rc message_check(
  * 2.15: message | nonce of the other side | prf(SK_p, identity), with the SK_p of the side that sent the
  * message. Returns the length; 0 on failure.
  */
-static size_t octets_make(const struct keeper_ike_sa *sa, bool mine, const uint8_t *message, size_t message_n,
-	const uint8_t *id, size_t id_n, uint8_t *ret_octets)
+static size_t octets_make(const struct keeper_ike_sa *sa, const struct ike_keys *sk, bool mine,
+	const uint8_t *message, size_t message_n, const uint8_t *id, size_t id_n, uint8_t *ret_octets)
 {
 	bool of_initiator = mine == (sa->role == KEEPER_INITIATOR);
 	const uint8_t *nonce = mine ? sa->peer_nonce : sa->nonce;
@@ -58,10 +58,31 @@ static size_t octets_make(const struct keeper_ike_sa *sa, bool mine, const uint8
 	assert(message_n <= KEEPER_MESSAGE_MAX && nonce_n <= KEEPER_NONCE_MAX && id_n <= KEEPER_ID_MAX);
 	memcpy(ret_octets, message, message_n);
 	memcpy(ret_octets + message_n, nonce, nonce_n);
-	if (prf_run(sa->prf, of_initiator ? sa->sk.sk_pi : sa->sk.sk_pr, sa->sk.prf_n, &part, 1,
+	if (prf_run(sa->prf, of_initiator ? sk->sk_pi : sk->sk_pr, sk->prf_n, &part, 1,
 		    ret_octets + message_n + nonce_n) != RC_OK)
 		return 0;
-	return message_n + nonce_n + sa->sk.prf_n;
+	return message_n + nonce_n + sk->prf_n;
+}
+
+/*
+ * The IKE SA's keys, with the peer's PPK when `ppk` (RFC 8784 section 3). They are with it once: after its AUTH was
+ * verified by them they are the IKE SA's own.
+ */
+static enum rc keys_choose(const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
+	bool ppk, struct ike_keys *ret_sk, struct err *e)
+{
+	const struct keys_identity *key = identity_find(k, peer->ppk_name, IDENTITY_PPK);
+
+	*ret_sk = sa->sk;
+	if (ppk == sa->ppk)
+		return RC_OK;
+	if (!ppk)
+		return err_add(e, RC_DENIED, "the keys of the IKE SA are with the PPK already");
+	if (!key)
+		return err_add(e, RC_NOT_FOUND,
+			"no post-quantum pre-shared key '%s' for peer '%s': the key directory has no usable %s.ppk",
+			peer->ppk_name, peer->name, peer->ppk_name);
+	return derive_with_ppk(sa->prf, (struct octets){ key->u.psk, key->psk_n }, ret_sk);
 }
 
 /* 2.15: prf( prf(Shared Secret, "Key Pad for IKEv2"), octets ). */
@@ -197,11 +218,12 @@ static enum rc sign_rfc7427(const struct sign_key *key, uint32_t announced, cons
 	return rc;
 }
 
-static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
-	const struct keeper_auth_sign *q, struct keeper_auth_signed *a, struct err *e)
+static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, const struct ike_keys *sk,
+	const struct snap_peer *peer, const struct keeper_auth_sign *q, struct keeper_auth_signed *a,
+	struct err *e)
 {
 	uint8_t octets[OCTETS_MAX];
-	size_t n = octets_make(sa, true, q->message, q->message_n, q->id, q->id_n, octets), auth_n = 0;
+	size_t n = octets_make(sa, sk, true, q->message, q->message_n, q->id, q->id_n, octets), auth_n = 0;
 	enum identity_kind kind = peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE;
 	const struct keys_identity *key = identity_find(k, peer->key_name, kind);
 	enum rc rc;
@@ -228,6 +250,41 @@ static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, c
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "computing AUTH for peer '%s'", peer->name);
 }
 
+/*
+ * Our AUTH by the keys with the PPK, if we offer it, and where it is not required another one by the keys without it
+ * (NO_PPK_AUTH): the peer takes one of them.
+ */
+static enum rc auth_make_all(const struct keys *k, const struct keeper_ike_sa *sa,
+	const struct snap_peer *peer, const struct keeper_auth_sign *q, struct keeper_auth_signed *a,
+	struct err *e)
+{
+	bool offered = q->ppk != 0 && sa->role == KEEPER_INITIATOR && sa->state == IKE_KEYED;
+	struct ike_keys sk;
+	enum rc rc = keys_choose(k, sa, peer, offered || sa->ppk, &sk, e);
+
+	if (rc == RC_OK && offered && !(peer->flags & PEER_REQUIRE_PQ)) {
+		rc = auth_make(k, sa, &sa->sk, peer, q, a, e);
+		memcpy(a->no_ppk, a->auth, sizeof a->no_ppk);
+		a->no_ppk_n = a->auth_n;
+	}
+	if (rc == RC_OK)
+		rc = auth_make(k, sa, &sk, peer, q, a, e);
+	bytes_wipe(&sk, sizeof sk);
+	return rc;
+}
+
+/* What the configuration says of the PPK: whether the keys may be without it, or with it. */
+static enum rc ppk_allowed(const struct snap_peer *peer, bool ppk, struct err *e)
+{
+	if (!ppk && peer->flags & PEER_REQUIRE_PQ)
+		return err_add(e, RC_AUTH,
+			"peer '%s' is configured with require-post-quantum, and the other side does not use the PPK '%s'",
+			peer->name, peer->ppk_name);
+	if (ppk && !peer->ppk_name[0])
+		return err_add(e, RC_DENIED, "peer '%s' is configured without a PPK", peer->name);
+	return RC_OK;
+}
+
 static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_sign *q, struct err *e)
 {
@@ -239,6 +296,8 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 			k->snapshot ? k->snapshot->peers.count : 0);
 	assert(sa->state == IKE_AUTHENTICATED || (sa->state == IKE_KEYED && sa->role == KEEPER_INITIATOR));
 	if (sa->state == IKE_AUTHENTICATED && (rc = peer_is_unchanged(k, sa, peer, e)) != RC_OK)
+		return rc;
+	if (sa->state == IKE_KEYED && (rc = ppk_allowed(peer, q->ppk != 0, e)) != RC_OK)
 		return rc;
 	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = id_check("our", true, &peer->local_id, &peer->local, q->id, q->id_n, e)) != RC_OK)
@@ -280,7 +339,7 @@ enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag
 	if (rc == RC_DENIED)
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
-		rc = auth_make(k, sa, peer, q, a, e);
+		rc = auth_make_all(k, sa, peer, q, a, e);
 	if (rc != RC_OK || sa->state == IKE_AUTHENTICATED)
 		return rc;
 	text_copy(sa->signed_for, sizeof sa->signed_for, peer->name);
@@ -391,7 +450,8 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 	if (sa->role == KEEPER_INITIATOR && strcmp(sa->signed_for, peer->name) != 0)
 		return err_add(e, RC_DENIED, "our AUTH was made for peer '%s', not for '%s'", sa->signed_for,
 			peer->name);
-	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
+	if ((rc = ppk_allowed(peer, q->ppk != 0, e)) != RC_OK ||
+		(rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "local", &peer->local, &q->local, e)) != RC_OK)
@@ -399,11 +459,12 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 	return id_check("the peer's", false, &peer->remote_id, &peer->remote, q->id, q->id_n, e);
 }
 
-static enum rc verify_proof(const struct keys *k, const struct keeper_ike_sa *sa,
+/* sk: those with the PPK, if the peer's AUTH says so. */
+static enum rc verify_proof(const struct keys *k, const struct keeper_ike_sa *sa, const struct ike_keys *sk,
 	const struct snap_peer *peer, const struct keeper_auth_verify *q, struct err *e)
 {
 	uint8_t octets[OCTETS_MAX];
-	size_t n = octets_make(sa, false, q->message, q->message_n, q->id, q->id_n, octets);
+	size_t n = octets_make(sa, sk, false, q->message, q->message_n, q->id, q->id_n, octets);
 	enum rc rc;
 
 	if (n == 0)
@@ -428,19 +489,45 @@ static void said_by(struct keeper_ike_sa *sa, const struct keeper_auth_verify *q
 	memcpy(sa->id, q->id + ID_HEADER_SIZE, sa->id_n);
 }
 
+/* The peer has proved itself: its entry is on its way, and the IKE SA waits for the receipt. */
+static enum rc verified_enter(struct keys *k, struct keeper_ike_sa *sa, const struct snap_peer *peer,
+	const struct keeper_auth_verify *q, const struct ike_keys *sk, uint64_t tag, struct err *e)
+{
+	struct pending *p = pending_new(k, KEEPER_AUTH_VERIFY, tag, peer->name, e);
+	struct keys_entry entry;
+	enum rc rc;
+
+	if (!p)
+		return RC_AGAIN;
+	p->handle = sa->handle;
+	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
+	sa->sk = *sk;
+	sa->ppk = q->ppk != 0;
+	peer_proof_of(k, &sa->peer, peer, sa->ppk);
+	said_by(sa, q);
+	entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
+	rc = journal_gate(k, &entry, p, e);
+	if (rc != RC_OK)
+		pending_free(p);
+	else
+		sa->verifying = p->entry_tag;
+	return rc;
+}
+
 enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	const struct snap_peer *peer = peer_by_index(k, q->peer);
 	enum rc rc = verify_admit(k, sa, peer, q, e);
-	struct keys_entry entry;
-	struct pending *p;
+	struct ike_keys sk = { 0 };
 
+	if (rc == RC_OK)
+		rc = keys_choose(k, sa, peer, q->ppk != 0, &sk, e);
 	if (rc == RC_DENIED)
 		journal_refused(k, sa, NULL, e->text);
 	if (rc == RC_OK)
-		rc = verify_proof(k, sa, peer, q, e);
+		rc = verify_proof(k, sa, &sk, peer, q, e);
 	/* One attempt for each exchange: guessing a pre-shared key takes a key exchange for each guess, and
 	 * each is entered. */
 	if (rc == RC_AUTH) {
@@ -450,24 +537,12 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 	}
 	if (rc == RC_OK)
 		rc = peer_has_room(k, peer->name, e);
-	if (rc != RC_OK)
-		return rc;
-	p = pending_new(k, KEEPER_AUTH_VERIFY, tag, peer->name, e);
-	if (!p)
-		return RC_AGAIN;
-	p->handle = sa->handle;
-	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
-	peer_proof_of(k, &sa->peer, peer);
-	said_by(sa, q);
-	entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
-	rc = journal_gate(k, &entry, p, e);
-	if (rc != RC_OK) {
-		pending_free(p);
-		return rc;
-	}
-	sa->verifying = p->entry_tag;
-	*ret_outcome = WAITING;
-	return RC_OK;
+	if (rc == RC_OK)
+		rc = verified_enter(k, sa, peer, q, &sk, tag, e);
+	bytes_wipe(&sk, sizeof sk);
+	if (rc == RC_OK)
+		*ret_outcome = WAITING;
+	return rc;
 }
 
 /* The IKE SA may have been dropped: then the entry is followed by its end. */

@@ -50,6 +50,22 @@ enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, 
 	return rc;
 }
 
+enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys)
+{
+	uint8_t *const all[] = { keys->sk_d, keys->sk_pi, keys->sk_pr };
+	uint8_t old[PRF_SIZE_MAX];
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(all); i++) {
+		const struct prf_part part = { old, keys->prf_n };
+
+		memcpy(old, all[i], keys->prf_n);
+		rc = prf_plus(prf, ppk.b, ppk.n, &part, 1, all[i], keys->prf_n);
+	}
+	bytes_wipe(old, sizeof old);
+	return rc;
+}
+
 enum rc derive_keymat(uint16_t prf, struct octets sk_d, struct octets ni, struct octets nr,
 	struct octets shared, uint8_t *ret_initiator, uint8_t *ret_responder, size_t key_n)
 {

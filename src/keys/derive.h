@@ -33,6 +33,9 @@ enum rc derive_skeyseed_rekey(uint16_t old_prf, struct octets sk_d, struct octet
 enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, struct octets nr,
 	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys *ret_keys);
 
+/* RFC 8784 section 3: SK_d, SK_pi and SK_pr each become prf+(PPK, what they were). SK_e stays. */
+enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys);
+
 /*
  * 2.17: KEYMAT = prf+(SK_d, Ni | Nr), or prf+(SK_d, g^ir (new) | Ni | Nr) when shared.n is not 0. The first
  * key_n of its 2 * key_n octets protect what the initiator of this exchange sends.

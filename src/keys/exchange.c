@@ -165,6 +165,7 @@ static void inherit(struct keys *k, struct keeper_ike_sa *sa, const struct keepe
 	assert(sa->state == IKE_KEYED && parent->state == IKE_AUTHENTICATED && !sa->named);
 	sa->peer = parent->peer;
 	sa->method = parent->method;
+	sa->ppk = parent->ppk;
 	sa->local = parent->local;
 	sa->remote = parent->remote;
 	sa->id_type = parent->id_type;

@@ -1,7 +1,9 @@
 /*
- * The private and pre-shared keys of this gateway, by name and kind.
+ * The private keys, pre-shared keys and PPKs of this gateway, by name and kind.
  */
 #include "keys/internal.h"
+
+#include <assert.h>
 
 static bool name_is_valid(const char *name)
 {
@@ -60,21 +62,36 @@ void keys_identities_clear(struct keys *k)
 	k->identities_n = 0;
 }
 
-enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e)
+static enum rc secret_set(struct keys *k, const char *name, enum identity_kind kind, const void *secret,
+	size_t n, struct err *e)
 {
 	struct keys_identity *id;
-	enum rc rc;
+	enum rc rc = identity_place(k, name, kind, &id, e);
 
+	assert(n <= sizeof id->u.psk);
+	if (rc != RC_OK)
+		return rc;
+	identity_set(id, name, kind);
+	id->psk_n = (uint32_t)n;
+	memcpy(id->u.psk, secret, n);
+	return psk_digest(secret, n, id->digest);
+}
+
+enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e)
+{
 	if (n < KEYS_PSK_MIN || n > KEYS_PSK_MAX)
 		return err_add(e, RC_RANGE, "the pre-shared key has %zu octets; %d to %d are allowed", n,
 			KEYS_PSK_MIN, KEYS_PSK_MAX);
-	rc = identity_place(k, name, IDENTITY_PSK, &id, e);
-	if (rc != RC_OK)
-		return rc;
-	identity_set(id, name, IDENTITY_PSK);
-	id->psk_n = (uint32_t)n;
-	memcpy(id->u.psk, psk, n);
-	return psk_digest(psk, n, id->digest);
+	return secret_set(k, name, IDENTITY_PSK, psk, n, e);
+}
+
+enum rc keys_identity_ppk(struct keys *k, const char *name, const void *ppk, size_t n, struct err *e)
+{
+	if (n < KEYS_PPK_MIN || n > KEYS_PSK_MAX)
+		return err_add(e, RC_RANGE,
+			"the post-quantum pre-shared key has %zu octets; %d to %d are allowed", n,
+			KEYS_PPK_MIN, KEYS_PSK_MAX);
+	return secret_set(k, name, IDENTITY_PPK, ppk, n, e);
 }
 
 enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e)
@@ -103,10 +120,12 @@ bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view 
 	if (!id)
 		return false;
 	text_copy(ret_view->name, sizeof ret_view->name, id->name);
-	ret_view->kind = "pre-shared";
+	ret_view->kind = id->kind == IDENTITY_PPK ? "post-quantum" : "pre-shared";
+	ret_view->ending = id->kind == IDENTITY_PPK ? "ppk" : "psk";
 	ret_view->is_short = id->kind == IDENTITY_PSK && id->psk_n < KEYS_PSK_ADVISED;
 	if (id->kind == IDENTITY_PRIVATE) {
 		ret_view->kind = sign_kind_text(id->u.sign.kind);
+		ret_view->ending = "pem";
 		ret_view->spki_n = verify_key_spki(&id->u.sign.public_part, ret_view->spki);
 	}
 	return true;

@@ -22,7 +22,7 @@
 #define KEYS_ID_TEXT_MAX	 160 /* of an identity in words */
 #define KEYS_EXPIRE_EVERY	 256 /* values between two searches for exchanges that are too old */
 
-enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PRIVATE };
+enum identity_kind { IDENTITY_NONE, IDENTITY_PSK, IDENTITY_PPK, IDENTITY_PRIVATE };
 
 struct keys_identity {
 	uint32_t kind; /* enum identity_kind */
@@ -38,8 +38,10 @@ struct keys_identity {
 /* How a peer was configured when it authenticated. Compared with each later configuration. */
 struct peer_proof {
 	char name[NAME_MAX_BYTES], key_name[NAME_MAX_BYTES];
-	uint8_t own_key[SHA256_SIZE];	 /* digest of our key; a pre-shared key is both sides' */
-	uint8_t configured[SHA256_SIZE]; /* digest of the rest of its configuration */
+	/* Halves of digests: they tell another key, and locked memory is scarce. */
+	uint8_t own_key[SHA256_SIZE / 2]; /* of our key; a pre-shared key is both sides' */
+	uint8_t ppk[SHA256_SIZE / 2];	  /* of the PPK, if its keys have one */
+	uint8_t configured[SHA256_SIZE];  /* digest of the rest of its configuration */
 };
 
 enum ike_state {
@@ -62,6 +64,7 @@ struct keeper_ike_sa {
 	uint64_t verifying; /* tag of the entry of an AUTH_VERIFY that waits for its receipt; 0: none */
 	bool named;	    /* an entry holds its values */
 	bool ended;	    /* ike was told to end it */
+	bool ppk;	    /* `sk` is made with the PPK (RFC 8784) */
 	uint8_t spi_i[8], spi_r[8];
 	uint8_t nonce[KEEPER_NONCE_SIZE], ke[KEYS_KE_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX], peer_ke[KEYS_KE_MAX];
@@ -193,8 +196,9 @@ const struct keys_identity *identity_find(const struct keys *k, const char *name
 /* peer.c */
 const struct snap_peer *peer_by_index(const struct keys *k, uint32_t index);
 const struct snap_peer *peer_by_name(const struct keys *k, const char *name);
-/* The peer as it is configured now, and our key for it. */
-void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer);
+/* The peer as it is configured now, and our key for it, and the PPK if the IKE SA's keys have it. */
+void peer_proof_of(
+	const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer, bool with_ppk);
 /* The peer of the IKE SA authenticates the same way as it did; RC_DENIED. peer: NULL when it is gone. */
 enum rc peer_is_unchanged(
 	const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer, struct err *e);

@@ -25,6 +25,7 @@ void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	ret_entry->encr_bits = sa->encr_bits;
 	ret_entry->prf = sa->prf;
 	ret_entry->dh_group = sa->dh_group;
+	ret_entry->ppk = sa->ppk;
 	ret_entry->local = sa->local;
 	ret_entry->remote = sa->remote;
 	ret_entry->id_type = sa->id_type;

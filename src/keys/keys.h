@@ -56,6 +56,7 @@ enum keys_limit_number {
 #define KEYS_PSK_MIN	 8  /* octets of a pre-shared key */
 #define KEYS_PSK_ADVISED 20 /* fewer give a warning: a compromised ike could guess the key off-line */
 #define KEYS_PSK_MAX	 256
+#define KEYS_PPK_MIN	 32 /* octets of a PPK: RFC 8784 section 6 asks for 256 bits of entropy */
 #define KEYS_KE_MAX	 96
 
 /* Fresh random octets for one request: secret and public ones share no source (docs/threat-model.md). */
@@ -97,6 +98,7 @@ struct keys_entry {
 	uint8_t rekeys_ike_spi_i[8], rekeys_ike_spi_r[8]; /* IKE_SA_REKEYED: of the old one */
 	uint16_t method;				  /* enum auth_method, IKE_SA_UP */
 	uint16_t encr, encr_bits, prf, dh_group;
+	bool ppk;		   /* IKE_SA_UP, IKE_SA_REKEYED: the PPK is in its keys */
 	uint16_t role;		   /* enum keeper_role */
 	struct public_proof proof; /* of our nonce and SPI */
 	struct leaf_name leaf;	   /* of our key exchange */
@@ -169,11 +171,12 @@ void keys_configure(struct keys *k, const struct snapshot *snapshot);
 void keys_recheck(struct keys *k);
 
 /*
- * Private and pre-shared keys. _clear wipes all; one name may have a key of each kind. RC_LIMIT, RC_RANGE,
+ * Private keys, pre-shared keys and PPKs. _clear wipes all; one name may have a key of each kind. RC_LIMIT, RC_RANGE,
  * RC_MALFORMED.
  */
 void keys_identities_clear(struct keys *k);
 enum rc keys_identity_psk(struct keys *k, const char *name, const void *psk, size_t n, struct err *e);
+enum rc keys_identity_ppk(struct keys *k, const char *name, const void *ppk, size_t n, struct err *e);
 enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, size_t n, struct err *e);
 
 /*
@@ -182,8 +185,9 @@ enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, siz
  */
 struct keys_identity_view {
 	char name[NAME_MAX_BYTES];
-	bool is_short;	  /* a pre-shared key below KEYS_PSK_ADVISED */
-	const char *kind; /* "pre-shared", "ed25519", "ecdsa-p256", "ecdsa-p384" */
+	bool is_short;	    /* a pre-shared key below KEYS_PSK_ADVISED */
+	const char *kind;   /* "pre-shared", "post-quantum", "ed25519", "ecdsa-p256", "ecdsa-p384" */
+	const char *ending; /* of its file: "psk", "ppk", "pem" */
 	size_t spki_n;
 	uint8_t spki[128];
 };

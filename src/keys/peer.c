@@ -17,7 +17,8 @@ const struct snap_peer *peer_by_name(const struct keys *k, const char *name)
 	return NULL;
 }
 
-void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer)
+void peer_proof_of(
+	const struct keys *k, struct peer_proof *ret_proof, const struct snap_peer *peer, bool with_ppk)
 {
 	const struct keys_identity *own = identity_find(
 		k, peer->key_name, peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE);
@@ -26,12 +27,16 @@ void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const str
 		{ &peer->remote_id, sizeof peer->remote_id }, { &peer->remote, sizeof peer->remote },
 		{ peer->public_key, peer->public_key_n } };
 
+	const struct keys_identity *ppk = with_ppk ? identity_find(k, peer->ppk_name, IDENTITY_PPK) : NULL;
+
 	memset(ret_proof, 0, sizeof *ret_proof);
 	text_copy(ret_proof->name, sizeof ret_proof->name, peer->name);
 	text_copy(ret_proof->key_name, sizeof ret_proof->key_name, peer->key_name);
 	sha256_parts(ret_proof->configured, parts, COUNT_OF(parts));
 	if (own)
 		memcpy(ret_proof->own_key, own->digest, sizeof ret_proof->own_key);
+	if (ppk)
+		memcpy(ret_proof->ppk, ppk->digest, sizeof ret_proof->ppk);
 }
 
 enum rc peer_is_unchanged(
@@ -41,7 +46,7 @@ enum rc peer_is_unchanged(
 
 	if (!peer)
 		return err_add(e, RC_DENIED, "peer '%s' is no longer configured", sa->peer.name);
-	peer_proof_of(k, &now, peer);
+	peer_proof_of(k, &now, peer, sa->ppk);
 	if (strcmp(now.name, sa->peer.name) != 0)
 		return err_add(
 			e, RC_DENIED, "the IKE SA is with peer '%s', not with '%s'", sa->peer.name, now.name);
@@ -50,6 +55,11 @@ enum rc peer_is_unchanged(
 			"the key '%s' of peer '%s' was replaced or removed; the peer must authenticate "
 			"again",
 			sa->peer.key_name, sa->peer.name);
+	if (memcmp(now.ppk, sa->peer.ppk, sizeof now.ppk) != 0 || (!sa->ppk && peer->flags & PEER_REQUIRE_PQ))
+		return err_add(e, RC_DENIED,
+			sa->ppk ? "the PPK of peer '%s' was replaced or removed; the peer must authenticate again"
+				: "peer '%s' requires a PPK since it authenticated; the peer must authenticate again",
+			sa->peer.name);
 	if (memcmp(&now, &sa->peer, sizeof now) != 0)
 		return err_add(e, RC_DENIED,
 			"the configuration of peer '%s' has changed since it authenticated; the peer "

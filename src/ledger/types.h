@@ -166,7 +166,7 @@
 	F(IKE_SA_UP,             "leaf_path",    STRING, "inclusion proof, base64")	\
 	F(IKE_SA_UP,             "local",        STRING, "our address and port")	\
 	F(IKE_SA_UP,             "peer",         STRING, "its name in the configuration")	\
-	F(IKE_SA_UP,             "proposal",     STRING, "algorithms of the IKE SA")	\
+	F(IKE_SA_UP,             "proposal",     STRING, "algorithms of the IKE SA; \"-ppk\" at the end: a post-quantum pre-shared key is in its keys")	\
 	F(IKE_SA_UP,             "remote",       STRING, "the peer's address and port")	\
 	F(IKE_SA_UP,             "role",         STRING, "ours, initiator or responder: which of the SPIs is ours")	\
 	F(IKE_SA_UP,             "spi_i",        STRING, "initiator's SPI")	\

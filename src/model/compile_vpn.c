@@ -203,6 +203,10 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 	p->start = peer_start(p, tree_value(node, "start"));
 	if (tree_value(node, "force-encapsulation"))
 		p->flags |= PEER_FORCE_ENCAP;
+	if (tree_value(node, "ppk"))
+		snprintf(p->ppk_name, sizeof p->ppk_name, "%s", tree_value(node, "ppk"));
+	if (tree_value(node, "require-post-quantum"))
+		p->flags |= PEER_REQUIRE_PQ;
 	p->rekey_s = (uint32_t)value_number(node, "lifetime");
 	p->dpd_s = (uint32_t)value_number(node, "dpd");
 	if (strcmp(tree_value(node, "fragmentation"), "on") == 0)

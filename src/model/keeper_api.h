@@ -71,6 +71,8 @@ struct keeper_auth_sign {
 	uint32_t peer; /* index in the snapshot's peers */
 	/* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
 	uint32_t hashes;
+	uint32_t ppk,
+		zero; /* ppk: 1: as initiator we offer the PPK (RFC 8784); a responder's AUTH_VERIFY has decided */
 	uint16_t message_n, id_n;
 	uint8_t message[KEEPER_MESSAGE_MAX]; /* our first message, from the IKE header on */
 	uint8_t id[KEEPER_ID_MAX];
@@ -79,7 +81,8 @@ struct keeper_auth_sign {
 struct keeper_auth_signed {
 	uint32_t rc;
 	uint16_t method, auth_n;
-	uint8_t auth[KEEPER_AUTH_MAX];
+	uint16_t no_ppk_n, zero; /* no_ppk: AUTH by the keys without the PPK, where it is not required */
+	uint8_t auth[KEEPER_AUTH_MAX], no_ppk[KEEPER_AUTH_MAX];
 	char text[KEEPER_TEXT_MAX];
 };
 
@@ -89,6 +92,7 @@ struct keeper_auth_verify {
 	uint32_t handle;
 	uint32_t peer;
 	uint16_t method, auth_n, message_n, id_n;
+	uint32_t ppk, zero; /* ppk: 1: by the keys with the PPK, which are those of the IKE SA then */
 	struct endpoint local, remote; /* for the entry */
 	uint8_t auth[KEEPER_AUTH_MAX];
 	uint8_t message[KEEPER_MESSAGE_MAX]; /* the peer's first message as received */

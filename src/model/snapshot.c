@@ -625,6 +625,10 @@ static const char *peer_fault(const struct snapshot *s, const struct snap_peer *
 {
 	if (!name_ok(p->name, sizeof p->name) || !name_ok(p->key_name, sizeof p->key_name))
 		return "its name or its key's is empty or not terminated";
+	if (p->ppk_name[0] && !name_ok(p->ppk_name, sizeof p->ppk_name))
+		return "the name of its PPK is not terminated";
+	if ((p->flags & PEER_REQUIRE_PQ) && !p->ppk_name[0])
+		return "it requires a PPK and has none";
 	if (!addr_ok(&p->local) || !addr_ok(&p->remote))
 		return "a malformed address";
 	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
@@ -633,7 +637,7 @@ static const char *peer_fault(const struct snapshot *s, const struct snap_peer *
 		return "a malformed identity";
 	if (p->auth > PEER_AUTH_PUBLIC_KEY || p->start > PEER_START_ON_TRAFFIC)
 		return "an unknown way to authenticate or to start";
-	if (p->flags & ~(uint32_t)(PEER_FORCE_ENCAP | PEER_REMOTE_ANY))
+	if (p->flags & ~(uint32_t)(PEER_FORCE_ENCAP | PEER_REMOTE_ANY | PEER_REQUIRE_PQ))
 		return "an unknown flag";
 	if (((p->flags & PEER_REMOTE_ANY) != 0) != (p->remote.family == ADDR_NONE))
 		return "its address does not fit its flags";

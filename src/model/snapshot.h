@@ -475,7 +475,11 @@ struct snap_id {
 
 enum peer_auth { PEER_AUTH_PSK, PEER_AUTH_PUBLIC_KEY };
 enum peer_start { PEER_START_NEVER, PEER_START_ALWAYS, PEER_START_ON_TRAFFIC };
-enum peer_flags { PEER_FORCE_ENCAP = 1 << 0, PEER_REMOTE_ANY = 1 << 1 /* any address; found by its id */ };
+enum peer_flags {
+	PEER_FORCE_ENCAP = 1 << 0,
+	PEER_REMOTE_ANY = 1 << 1, /* any address; found by its id */
+	PEER_REQUIRE_PQ = 1 << 2, /* no IKE SA without the PPK */
+};
 
 #define FRAGMENT_SIZE_MIN 576 /* what every path of IPv4 has to carry */
 #define FRAGMENT_SIZE_MAX 9000
@@ -486,6 +490,7 @@ struct snap_peer {
 	struct snap_id local_id, remote_id;
 	uint32_t auth, start, flags;
 	char key_name[NAME_MAX_BYTES]; /* keeper's file: NAME.psk, or NAME.pem of our private key */
+	char ppk_name[NAME_MAX_BYTES]; /* NAME.ppk, and the PPK_ID (RFC 8784); empty: none */
 	uint16_t public_key_n, zero;
 	uint8_t public_key[160]; /* the peer's pinned SubjectPublicKeyInfo, DER */
 	struct span proposals;	 /* into ike_proposals */

@@ -68,6 +68,9 @@
 	N(EAP_ONLY_AUTHENTICATION,      16417)	\
 	N(IKEV2_FRAGMENTATION_SUPPORTED,16430)	\
 	N(SIGNATURE_HASH_ALGORITHMS,    16431)	\
+	N(USE_PPK,                      16435)	\
+	N(PPK_IDENTITY,                 16436)	\
+	N(NO_PPK_AUTH,                  16437)	\
 	/* private use (RFC 7296 section 3.10.1), between gateways that offered the vendor id of ike/peer_message.c */	\
 	N(PLAINGATE_WITNESS_ASK,        42001)	\
 	N(PLAINGATE_WITNESS_ANSWER,     42002)	\

@@ -192,3 +192,35 @@ def test_wrong_key_is_refused(sites):
     entries = ledger_entries(both.lab, "hq")
     assert "ike_sa_up" not in {entry["type"] for entry in entries}
     assert [entry for entry in entries if entry["type"] == "handshake_refused"]
+
+
+@pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
+@pytest.mark.parametrize("ours", ["ppk lab-ppk;", "ppk lab-ppk; require-post-quantum;"])
+def test_ppk(sites, initiator, ours):
+    """A post-quantum pre-shared key (RFC 8784), which strongSwan requires; then another one of that name, with which nothing comes up."""
+    both = sites(auth="ecdsa")
+    secret = "0x" + os.urandom(32).hex()
+    text = both.swan.config.read_text(encoding="utf-8").replace("version = 2", "version = 2\n\t\tppk_id = lab-ppk\n\t\tppk_required = yes")
+    both.swan.load(text + f"secrets {{\n\tppk-1 {{\n\t\tid = lab-ppk\n\t\tsecret = {secret}\n\t}}\n}}\n")
+    both.lab.write_key("hq", "lab-ppk.ppk", secret + "\n")
+    running = both.lab["hq"].run("plaingate show configuration").stdout
+    both.lab.commit("hq", running.replace("dpd 30;", f"dpd 30; {ours}"), "with a PPK")
+    both.start_from(initiator)
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        both.plaingate("ike rekey branch")
+        wait_for(both.settled, 15, "both sides to agree", pause=0.1)
+        both.plaingate("ike rekey-child branch")
+        wait_for(both.settled, 15, "both sides to agree", pause=0.1)
+        udp.wait_flowing()
+    assert not udp.lost()
+    assert all(row["algorithms"].endswith("-ppk") for row in show(both.lab, "hq", "ike") if row["state"] == "established")
+    entries = [entry["body"] for entry in ledger_entries(both.lab, "hq") if entry["type"] == "ike_sa_up"]
+    assert entries and all(body["proposal"].endswith("-ppk") for body in entries)
+    both.swan.swanctl("--terminate --ike hq")
+    wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
+    both.lab.write_key("hq", "lab-ppk.ppk", "0x" + os.urandom(32).hex() + "\n")
+    both.lab.commit("hq", running.replace("dpd 30;", f"dpd 30; {ours}"), "another one")
+    with pytest.raises(LabError):
+        both.swan.initiate("lan", timeout=5)
+    assert not both.ours()

@@ -89,6 +89,8 @@ struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t gene
 	p->start = s->start;
 	p->flags = s->peer_flags;
 	snprintf(p->key_name, sizeof p->key_name, "key");
+	if (s->ppk)
+		snprintf(p->ppk_name, sizeof p->ppk_name, "%s", s->ppk_name ? s->ppk_name : "ppk");
 	p->public_key_n = s->their_key_n;
 	memcpy(p->public_key, s->their_key, s->their_key_n);
 	p->proposals = (struct span){ 0, s->ike_n };

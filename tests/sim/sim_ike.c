@@ -57,7 +57,7 @@ static void use_signatures(struct sim_side sides[2])
 /* The configuration may not fit in one of several ways. */
 static void spoil(struct world *w, struct sim_side sides[2])
 {
-	switch (world_chance(w, 0, 4)) {
+	switch (world_chance(w, 0, 6)) {
 	case 0:
 		sides[1].ike[0].encr_bits = 128;
 		break;
@@ -73,6 +73,16 @@ static void spoil(struct world *w, struct sim_side sides[2])
 		break;
 	case 4:
 		sides[1].ike[0].prf = PRF_HMAC_SHA2_384;
+		break;
+	case 5:
+		sides[0].ppk = "a post-quantum pre-shared key of the simulator";
+		sides[1].ppk = "another post-quantum pre-shared key of the simulator";
+		break;
+	case 6:
+		sides[0].ppk = NULL;
+		sides[0].peer_flags &= ~(uint32_t)PEER_REQUIRE_PQ;
+		sides[1].ppk = "a post-quantum pre-shared key of one side alone";
+		sides[1].peer_flags |= PEER_REQUIRE_PQ;
 		break;
 	}
 }
@@ -90,6 +100,13 @@ static void choose_sides(struct world *w, struct sim_side sides[2], struct plan 
 		sides[i].fragment_size = world_happens(w, 500) ? (uint32_t)world_chance(w, 180, 300) : 1280;
 	if (world_happens(w, 200))
 		sides[world_chance(w, 0, 1)].fragment_size = 0;
+	if (world_happens(w, 300)) {
+		sides[0].ppk = sides[1].ppk = "a post-quantum pre-shared key of the simulator";
+		if (world_happens(w, 500))
+			sides[world_chance(w, 0, 1)].peer_flags |= PEER_REQUIRE_PQ;
+	} else if (world_happens(w, 100)) { /* falls back */
+		sides[world_chance(w, 0, 1)].ppk = "a post-quantum pre-shared key of one side alone";
+	}
 	sides[1].cookie_above = world_happens(w, 300) ? 0 : 64;
 	if (world_happens(w, 200))
 		use_signatures(sides);

@@ -600,6 +600,9 @@ static void set_keys(struct node *n)
 	struct err e = { 0 };
 
 	keys_identities_clear(n->keys);
+	if (n->side.ppk)
+		assert(keys_identity_ppk(n->keys, n->side.ppk_name ? n->side.ppk_name : "ppk", n->side.ppk,
+			       strlen(n->side.ppk), &e) == RC_OK);
 	if (n->side.pem)
 		assert(keys_identity_pem(n->keys, "key", n->side.pem, strlen(n->side.pem), &e) == RC_OK);
 	else

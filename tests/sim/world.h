@@ -31,7 +31,8 @@ struct sim_side {
 	uint32_t tunnels;
 	bool v6_inside;
 	const char *psk;
-	const char *pem; /* our private key; then their_key is the peer's */
+	const char *ppk, *ppk_name; /* NULL: none; the name that is configured, "ppk" unless given */
+	const char *pem;	    /* our private key; then their_key is the peer's */
 	uint16_t their_key_n;
 	uint8_t their_key[160];
 	uint32_t cookie_above;

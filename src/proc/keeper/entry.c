@@ -68,8 +68,8 @@ static void selectors_str(struct ledger_body *b, const char *key, const struct s
 
 static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
 {
-	ledger_body_strf(b, "proposal", "%s-%s-%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
-		dh_word(x->dh_group));
+	ledger_body_strf(b, "proposal", "%s-%s-%s%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
+		dh_word(x->dh_group), x->ppk ? "-ppk" : "");
 }
 
 static void proof_str(struct ledger_body *b, const struct public_proof *p)

@@ -21,7 +21,11 @@ static bool name_from_file(char ret_name[NAME_MAX_BYTES], const char *file, cons
 	return true;
 }
 
-static enum rc psk_take(struct keys *keys, const char *name, const char *text, size_t n, struct err *e)
+typedef enum rc take_fn(struct keys *keys, const char *name, const void *secret, size_t n, struct err *e);
+
+/* The first line: text, or octets in hexadecimal digits or base64. */
+static enum rc secret_take(
+	struct keys *keys, take_fn *take, const char *name, const char *text, size_t n, struct err *e)
 {
 	const char *line_end = memchr(text, '\n', n);
 	char digits[2 * KEYS_PSK_MAX + 1];
@@ -38,7 +42,7 @@ static enum rc psk_take(struct keys *keys, const char *name, const char *text, s
 			"without");
 	if (n >= 2 && memcmp(text, "0s", 2) == 0) {
 		rc = base64_to_bytes(octets, sizeof octets, &octets_n, text + 2, n - 2)
-			     ? keys_identity_psk(keys, name, octets, octets_n, e)
+			     ? take(keys, name, octets, octets_n, e)
 			     : err_add(e, RC_MALFORMED,
 				       "malformed key: expected base64 of at most %d octets after '0s'",
 				       KEYS_PSK_MAX);
@@ -46,7 +50,7 @@ static enum rc psk_take(struct keys *keys, const char *name, const char *text, s
 		return rc;
 	}
 	if (n < 2 || memcmp(text, "0x", 2) != 0)
-		return keys_identity_psk(keys, name, text, n, e);
+		return take(keys, name, text, n, e);
 	n -= 2;
 	if (n % 2 != 0 || n >= sizeof digits)
 		return err_add(e, RC_MALFORMED,
@@ -56,7 +60,7 @@ static enum rc psk_take(struct keys *keys, const char *name, const char *text, s
 	memcpy(digits, text + 2, n);
 	digits[n] = '\0';
 	if (hex_to_bytes(octets, n / 2, digits))
-		rc = keys_identity_psk(keys, name, octets, n / 2, e);
+		rc = take(keys, name, octets, n / 2, e);
 	else
 		rc = err_add(e, RC_MALFORMED, "malformed key: expected only hexadecimal digits after '0x'");
 	bytes_wipe(digits, sizeof digits);
@@ -69,11 +73,13 @@ enum rc keydir_take(struct keys *keys, const char *file, const char *text, size_
 	char name[NAME_MAX_BYTES];
 
 	if (name_from_file(name, file, ".psk"))
-		return psk_take(keys, name, text, n, e);
+		return secret_take(keys, keys_identity_psk, name, text, n, e);
+	if (name_from_file(name, file, ".ppk"))
+		return secret_take(keys, keys_identity_ppk, name, text, n, e);
 	if (name_from_file(name, file, ".pem"))
 		return keys_identity_pem(keys, name, text, n, e);
 	return err_add(e, RC_UNSUPPORTED,
-		"malformed file name: expected NAME.psk or NAME.pem, with a name of 1 to %d "
+		"malformed file name: expected NAME.psk, NAME.ppk or NAME.pem, with a name of 1 to %d "
 		"characters",
 		NAME_MAX_BYTES - 1);
 }
@@ -141,7 +147,8 @@ static bool is_key_name(const char *file)
 {
 	const char *dot = strrchr(file, '.');
 
-	return file[0] != '.' && dot && (strcmp(dot, ".psk") == 0 || strcmp(dot, ".pem") == 0);
+	return file[0] != '.' && dot &&
+	       (strcmp(dot, ".psk") == 0 || strcmp(dot, ".ppk") == 0 || strcmp(dot, ".pem") == 0);
 }
 
 /* Ordered by name, so that `show keys` has the same order each time. */

@@ -1,7 +1,8 @@
 /*
- * The key directory: NAME.psk and NAME.pem into the core.
+ * The key directory: NAME.psk, NAME.ppk and NAME.pem into the core.
  *
  *   NAME.psk   a pre-shared key: the first line as text, or "0x" and hexadecimal digits, or "0s" and base64
+ *   NAME.ppk   a post-quantum pre-shared key (RFC 8784), written as a pre-shared key
  *   NAME.pem   a private key: PKCS#8 or SEC 1 in PEM, Ed25519 or ECDSA on P-256 or P-384, not encrypted
  *
  * A file that group or others may access, that is not a regular file or that holds no valid key is refused,

@@ -11,8 +11,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define STACK_LOCKED (256 * 1024) /* more than any call with secrets on the stack uses */
-
 static enum rc reply_send(struct ipc_link *l, const struct keeper_reply *r)
 {
 	switch (r->op) {
@@ -422,7 +420,7 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	if (k->key_dir < 0)
 		return err_add(e, RC_NOT_FOUND, "the key directory was not handed over");
 	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
-		return err_errno(e, RC_IO, "lock %zu octets of memory", n);
+		return err_errno(e, RC_IO, "lock %zu octets of memory", n + sizeof *k + STACK_LOCKED);
 	rc = shares_start(&k->shares, e);
 	if (rc != RC_OK)
 		return rc;

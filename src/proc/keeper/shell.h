@@ -24,6 +24,9 @@ struct refusals {
 	uint64_t left_out;
 };
 
+/* More than any call with secrets on the stack uses; locked, as are the keys and struct keeper. */
+#define STACK_LOCKED (256 * 1024)
+
 struct keeper {
 	struct child *child;
 	struct keys *keys;

@@ -116,18 +116,24 @@ void show_warn_short_keys(const struct keys *keys)
 				v.name, KEYS_PSK_ADVISED, KEYS_PSK_ADVISED);
 }
 
+static void warn_missing(const struct keys *keys, const char *peer, const char *name, const char *ending)
+{
+	struct keys_identity_view v;
+
+	for (size_t at = 0; keys_identity_at(keys, at, &v); at++)
+		if (strcmp(v.name, name) == 0 && strcmp(v.ending, ending) == 0)
+			return;
+	log_warn("peer '%s' cannot authenticate: %s.%s is not in the key directory, or was refused", peer,
+		name, ending);
+}
+
 void show_warn_missing_keys(const struct keys *keys, const struct snapshot *s)
 {
 	for (uint32_t i = 0; i < s->peers.count; i++) {
 		const struct snap_peer *peer = &snap_peers(s)[i];
-		bool psk = peer->auth == PEER_AUTH_PSK, found = false;
-		struct keys_identity_view v;
 
-		for (size_t at = 0; !found && keys_identity_at(keys, at, &v); at++)
-			found = strcmp(v.name, peer->key_name) == 0 && psk == (v.spki_n == 0);
-		if (!found)
-			log_warn(
-				"peer '%s' cannot authenticate: %s.%s is not in the key directory, or was refused",
-				peer->name, peer->key_name, psk ? "psk" : "pem");
+		warn_missing(keys, peer->name, peer->key_name, peer->auth == PEER_AUTH_PSK ? "psk" : "pem");
+		if (peer->ppk_name[0])
+			warn_missing(keys, peer->name, peer->ppk_name, "ppk");
 	}
 }

@@ -112,8 +112,17 @@ static enum rc directory(struct supervisor *s, const char *path, enum proc holde
 							       : err_add(e, RC_LIMIT, "too many resources");
 }
 
+/* endings: with NULL behind the last. */
+static bool is_one_of(const char *ending, const char *const *endings)
+{
+	for (; *endings; endings++)
+		if (strcmp(ending, *endings) == 0)
+			return true;
+	return false;
+}
+
 /* Files that were written before, by this process's user or by root while it was installed. */
-static void own_files(int directory_fd, const struct owner *o, const char *const endings[2], mode_t mode)
+static void own_files(int directory_fd, const struct owner *o, const char *const *endings, mode_t mode)
 {
 	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -126,7 +135,7 @@ static void own_files(int directory_fd, const struct owner *o, const char *const
 	for (struct dirent *f; (f = readdir(d));) {
 		const char *dot = strrchr(f->d_name, '.');
 		struct stat st;
-		if (!dot || (strcmp(dot, endings[0]) != 0 && strcmp(dot, endings[1]) != 0))
+		if (!dot || !is_one_of(dot, endings))
 			continue;
 		/* Opened first, looked at then: a link that is put in its place gets nothing. */
 		int file = openat(directory_fd, f->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -143,7 +152,7 @@ static void own_files(int directory_fd, const struct owner *o, const char *const
 /* Key files belong to the keeper. */
 static void keys_own(struct supervisor *s)
 {
-	static const char *const endings[2] = { ".psk", ".pem" };
+	static const char *const endings[] = { ".psk", ".pem", ".ppk", NULL };
 	struct owner o;
 
 	if (s->key_dir >= 0 && owner_of(PROC_KEEPER, &o, NULL) == RC_OK)
@@ -187,7 +196,7 @@ static enum rc keys_open(struct supervisor *s, struct err *e)
 /* A configuration that root put there before the first start is read by control, which is not root. */
 static enum rc config_open(struct supervisor *s, struct err *e)
 {
-	static const char *const endings[2] = { ".conf", ".conf" };
+	static const char *const endings[] = { ".conf", NULL };
 	char path[PATH_MAX];
 	struct owner o;
 

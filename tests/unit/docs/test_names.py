@@ -14,6 +14,9 @@ NOT_OURS = {
     "basic-datapath",  # Junos'
     "fix-port",  # ScreenOS'
     "limit-session",  # ScreenOS', Junos'
+    "ppk-profile",  # Junos'
+    "ppk_id",  # strongSwan's
+    "ppk_required",  # strongSwan's
     "routing-instance",  # Junos'
     "update-ca-certificates",  # a program of Debian
     "plaingate ledger messages 1",  # the contents of a vendor ID payload

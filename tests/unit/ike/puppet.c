@@ -443,8 +443,10 @@ void puppet_nat(struct puppet *p)
 	nat_notify(p, NTF_NAT_DETECTION_DESTINATION_IP, &p->core_at, !p->core_natted);
 }
 
-static void offer_fragments(struct puppet *p)
+static void offer_extensions(struct puppet *p)
 {
+	if (p->ppk)
+		ike_out_notify(&p->out, NTF_USE_PPK, NULL, 0);
 	if (p->fragments)
 		ike_out_notify(&p->out, NTF_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 }
@@ -571,7 +573,7 @@ bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)
 		puppet_ke(p, DH_CURVE25519);
 		puppet_nonce(p, 0x50);
 		puppet_nat(p);
-		offer_fragments(p);
+		offer_extensions(p);
 		puppet_send(p);
 		if (!puppet_read_last(p))
 			return false;
@@ -600,7 +602,7 @@ bool puppet_init_as_responder(struct puppet *p)
 	puppet_ke(p, DH_CURVE25519);
 	puppet_nonce(p, 0x50);
 	puppet_nat(p);
-	offer_fragments(p);
+	offer_extensions(p);
 	puppet_send(p);
 	float_port(p);
 	return puppet_read_last(p) && p->header.exchange == EX_IKE_AUTH;

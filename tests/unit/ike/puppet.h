@@ -64,6 +64,7 @@ struct puppet {
 	bool natted, core_natted;
 	const char *vendor; /* offered in IKE_AUTH; NULL: none */
 	bool fragments;	    /* offers RFC 7383 in IKE_SA_INIT */
+	bool ppk;	    /* and RFC 8784 */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
 	uint64_t iv;

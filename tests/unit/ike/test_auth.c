@@ -141,6 +141,93 @@ static void pre_shared_key(void **state)
 	expect_refused("another PSK", sides, 1, "authentication failed");
 }
 
+/* Of the IKE SA that side has: whether `show ike` says that the PPK is in its keys. */
+static bool says_ppk(int side)
+{
+	char row[4096];
+	uint32_t cursor = 0;
+
+	while (ike_show(w.nodes[side].ike, w.now, &cursor, row, sizeof row) > 0)
+		if (strstr(row, "established"))
+			return strstr(row, "-ppk\"");
+	fail_msg("side %d has no IKE SA", side);
+	return false;
+}
+
+/* RFC 8784: with it where both have it, without it where both may, and refused else, with a reason. */
+static void post_quantum(void **state)
+{
+	static const char here[] = "a post-quantum pre-shared key of the two",
+			  there[] = "another post-quantum pre-shared key, of one";
+	static const struct {
+		const char *name, *ppk[2], *names[2];
+		uint32_t flags[2];
+		int with; /* 1: in the keys, 0: not, -1: refused */
+		int who;  /* finds out, with the reason */
+		const char *why;
+	} cases[] = {
+		{ "both", { here, here }, { 0 }, { 0 }, 1, 0, NULL },
+		{ "both require it", { here, here }, { 0 }, { PEER_REQUIRE_PQ, PEER_REQUIRE_PQ }, 1, 0,
+			NULL },
+		{ "only the initiator", { here, NULL }, { 0 }, { 0 }, 0, 0, NULL },
+		{ "only the responder", { NULL, here }, { 0 }, { 0 }, 0, 0, NULL },
+		{ "another name", { here, there }, { "a", "b" }, { 0 }, 0, 0, NULL },
+		{ "another name, required there", { here, there }, { "a", "b" }, { 0, PEER_REQUIRE_PQ }, -1,
+			1, "require-post-quantum" },
+		{ "another name, required here", { here, there }, { "a", "b" }, { PEER_REQUIRE_PQ, 0 }, -1, 1,
+			"with a PPK, and only so" },
+		{ "another key of that name", { here, there }, { 0 }, { 0 }, -1, 1, "authentication failed" },
+		{ "the responder requires it", { NULL, here }, { 0 }, { 0, PEER_REQUIRE_PQ }, -1, 1,
+			"require-post-quantum" },
+	};
+
+	(void)state;
+	for (int signing = 0; signing < 2; signing++)
+		for (size_t k = 0; k < COUNT_OF(cases); k++) {
+			struct sim_side sides[2];
+
+			defaults(sides);
+			if (signing)
+				use_keys(sides, &key_pairs[1], &key_pairs[2]);
+			for (int i = 0; i < 2; i++) {
+				sides[i].ppk = cases[k].ppk[i];
+				sides[i].ppk_name = cases[k].names[i];
+				sides[i].peer_flags |= cases[k].flags[i];
+			}
+			if (cases[k].with < 0) {
+				expect_refused(cases[k].name, sides, cases[k].who, cases[k].why);
+				continue;
+			}
+			expect_up(cases[k].name, sides, false);
+			world_init(&w, 1, sides);
+			world_run(&w, 5 * NS_PER_S);
+			for (int round = 0; round < 2; round++) { /* and after a rekey of the IKE SA */
+				assert_int_equal(says_ppk(0), cases[k].with);
+				assert_int_equal(says_ppk(1), cases[k].with);
+				world_order(&w, 0, IKE_ORDER_REKEY_IKE, "t0");
+				world_run(&w, 10 * NS_PER_S);
+			}
+			world_done(&w);
+		}
+}
+
+/* An initiator that requires it authenticates itself to nobody who does not offer it. */
+static void post_quantum_or_nothing(void **state)
+{
+	struct sim_side sides[2];
+	uint32_t ike_sas;
+
+	(void)state;
+	defaults(sides);
+	sides[0].ppk = "a post-quantum pre-shared key of the two";
+	sides[0].peer_flags |= PEER_REQUIRE_PQ;
+	world_init(&w, 1, sides);
+	world_run(&w, 20 * NS_PER_S);
+	assert_int_equal(world_tunnels_up(&w, &ike_sas), 0);
+	assert_int_equal(w.nodes[1].refused, 0); /* it never got an IKE_AUTH */
+	world_done(&w);
+}
+
 static void signatures(void **state)
 {
 	struct sim_side sides[2];
@@ -287,6 +374,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pre_shared_key),
+		cmocka_unit_test(post_quantum),
+		cmocka_unit_test(post_quantum_or_nothing),
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(wrong_keys),
 		cmocka_unit_test(identities),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 uint32_t pair_hashes = 1u << HASH_SHA2_256 | 1u << HASH_SHA2_384 | 1u << HASH_SHA2_512 | 1u << HASH_IDENTITY;
+bool pair_ppk, pair_ppk_fallback;
 
 bool pair_at_other_address, pair_stale;
 
@@ -268,6 +269,20 @@ void pair_init(struct pair *p)
 	}
 }
 
+void pair_use_ppk(struct pair *p, uint32_t flags)
+{
+	static const char secret[] = "a post-quantum pre-shared key of the two";
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(p->side[i].config.peers[0].ppk_name, NAME_MAX_BYTES, "quantum");
+		p->side[i].config.peers[0].flags |= flags;
+		assert_int_equal(
+			keys_identity_ppk(p->side[i].keys, "quantum", secret, sizeof secret - 1, NULL),
+			RC_OK);
+		side_configure(&p->side[i]);
+	}
+}
+
 void pair_done(struct pair *p)
 {
 	for (int i = 0; i < 2; i++)
@@ -352,6 +367,7 @@ enum rc pair_sign(struct pair *p, int from, struct keeper_auth_signed *ret_auth)
 
 	q.u.AUTH_SIGN.handle = s->ike;
 	q.u.AUTH_SIGN.hashes = pair_hashes;
+	q.u.AUTH_SIGN.ppk = pair_ppk && from == p->initiator;
 	q.u.AUTH_SIGN.message_n = (uint16_t)s->message_n;
 	q.u.AUTH_SIGN.id_n = (uint16_t)s->id_n;
 	memcpy(q.u.AUTH_SIGN.message, s->message, s->message_n);
@@ -370,8 +386,9 @@ enum rc pair_verify(struct pair *p, int at, const struct keeper_auth_signed *aut
 
 	v->handle = s->ike;
 	v->method = auth->method;
-	v->auth_n = auth->auth_n;
-	memcpy(v->auth, auth->auth, sizeof auth->auth);
+	v->auth_n = pair_ppk_fallback ? auth->no_ppk_n : auth->auth_n;
+	memcpy(v->auth, pair_ppk_fallback ? auth->no_ppk : auth->auth, sizeof auth->auth);
+	v->ppk = pair_ppk && !pair_ppk_fallback;
 	v->message_n = (uint16_t)them->message_n;
 	memcpy(v->message, them->message, them->message_n);
 	v->id_n = (uint16_t)them->id_n;

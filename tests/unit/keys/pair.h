@@ -93,8 +93,11 @@ enum pair_key { PAIR_ED25519, PAIR_P256, PAIR_P384, PAIR_KEYS };
 extern const char *const pair_pem[2][PAIR_KEYS];
 void pair_use_signatures(struct pair *p, enum pair_key key_0, enum pair_key key_1);
 
-extern bool pair_stale;		   /* requests are of the configuration before */
-extern bool pair_at_other_address; /* peers come from where nobody has configured them */
-extern uint32_t pair_hashes;	   /* what peers announce (RFC 7427) */
+extern bool pair_stale;				   /* requests are of the configuration before */
+extern bool pair_at_other_address;		   /* peers come from where nobody has configured them */
+extern uint32_t pair_hashes;			   /* what peers announce (RFC 7427) */
+extern bool pair_ppk;				   /* requests are for keys with the PPK (RFC 8784) */
+extern bool pair_ppk_fallback;			   /* what is verified is the AUTH without it */
+void pair_use_ppk(struct pair *p, uint32_t flags); /* both have it; enum peer_flags */
 
 #endif

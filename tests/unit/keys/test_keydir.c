@@ -69,31 +69,37 @@ static void taken(void **state)
 {
 	static struct keydir d;
 	struct keys_identity_view v;
-	static const char *const names[] = { "a", "b", "c", "c", "d" };
-	static const char *const kinds[] = { "pre-shared", "ed25519", "ecdsa-p256", "pre-shared",
-		"ecdsa-p384" };
+	static const char *const names[] = { "a", "b", "c", "c", "c", "d" };
+	static const char *const kinds[] = { "pre-shared", "ed25519", "ecdsa-p256", "post-quantum",
+		"pre-shared", "ecdsa-p384" };
+	static const char *const endings[] = { "psk", "pem", "pem", "ppk", "psk", "pem" };
 
 	file_put("a.psk", "correct horse battery\nsecond line\n", 0600);
 	file_put("b.pem", pair_pem[0][PAIR_ED25519], 0400);
 	file_put("c.pem", pair_pem[0][PAIR_P256], 0600);
-	file_put("c.psk", "0x00112233445566778899aabbccddeeff\n", 0600); /* one name, two kinds */
+	file_put("c.psk", "0x00112233445566778899aabbccddeeff\n", 0600); /* one name, three kinds */
+	file_put("c.ppk",
+		"0s"
+		"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n",
+		0600);
 	file_put("d.pem", pair_pem[0][PAIR_P384], 0600);
 	file_put("README", "not a key", 0644);
 	file_put(".hidden.psk", "0x0011", 0644);
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
-	assert_int_equal(d.loaded, 5);
+	assert_int_equal(d.loaded, 6);
 	assert_int_equal(d.errors_n, 0);
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		assert_true(keys_identity_at(keys, i, &v));
 		assert_string_equal(v.name, names[i]);
 		assert_string_equal(v.kind, kinds[i]);
-		assert_int_equal(v.spki_n == 0, strcmp(v.kind, "pre-shared") == 0);
+		assert_string_equal(v.ending, endings[i]);
+		assert_int_equal(v.spki_n == 0, strcmp(v.ending, "pem") != 0);
 	}
-	assert_false(keys_identity_at(keys, 5, &v));
+	assert_false(keys_identity_at(keys, 6, &v));
 	/* Read again: removed keys are gone. */
 	assert_int_equal(unlinkat(dir, "a.psk", 0), 0);
 	assert_int_equal(keydir_load(&d, dir, keys, NULL), RC_OK);
-	assert_int_equal(d.loaded, 4);
+	assert_int_equal(d.loaded, 5);
 	assert_true(keys_identity_at(keys, 0, &v));
 	assert_string_equal(v.name, "b");
 }
@@ -122,6 +128,8 @@ static void refused(void **state)
 			0600, "byte-order mark" },
 		{ "crlf.psk", "1234567\r\n", 0600, "the pre-shared key has 7 octets" },
 		{ "hex.psk", "0x00112233445566zz", 0600, "only hexadecimal digits" },
+		{ "short.ppk", "0x00112233445566778899aabbccddeeff\n", 0600,
+			"16 octets; 32 to 256 are allowed" },
 		{ "text.pem", "a good long secret", 0600, "BEGIN PRIVATE KEY" },
 		{ "public.pem", "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n", 0600,
 			"BEGIN PRIVATE KEY" },

@@ -3,6 +3,7 @@
  * that dies. The forbidden calls are in tests/unit/sandbox.
  */
 #include "rig.h"
+#include "sandbox/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -281,6 +282,19 @@ static void no_key_directory(void **state)
 	rig.keeper.key_dir = open(rig.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Above its limit the keeper would not start. */
+static void locked_memory_is_below_its_limit(void **state)
+{
+	size_t n, page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (rig.executable)
+		return;
+	keys_memory(rig.keeper.keys, &n);
+	/* Each of the three may begin and end within a page. */
+	assert_true(n + sizeof rig.keeper + STACK_LOCKED + 6 * page <=
+		    confinements[PROC_KEEPER].locked_bytes_max);
+}
+
 int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_start, rig_stop)
@@ -293,6 +307,7 @@ int main(int argc, char **argv)
 		T(bad_configuration),
 		T(keys_shown),
 		T(no_key_directory),
+		T(locked_memory_is_below_its_limit),
 		T(wrong_known_answers),
 	};
 	return rig_of(argc > 1 ? argv[1] : NULL) ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
