@@ -282,7 +282,7 @@ static const struct {
 	{ "monitor", "plaingate trace follows packets; plaingate capture writes them into a file" },
 	{ "packet-tracer", "write: test policy" },
 	{ "tcpdump", "write: capture" },
-	{ "request", "IKE is controlled by plaingate ike" },
+	{ "request", "IKE is controlled by plaingate vpn and plaingate ike" },
 };
 
 /* The fault of a line that does not begin with the words of any command. */

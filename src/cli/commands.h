@@ -83,6 +83,12 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
 	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, until `ike initiate` or the peer brings it up again.")	\
+	C(VPN_UP,        "vpn up",         "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME, as `ike initiate` does.")	\
+	C(VPN_DOWN,      "vpn down",       "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, as `ike terminate` does.")	\
+	C(VPN_REKEY,     "vpn rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME, as `ike rekey` does.")	\
+	C(VPN_EXPLAIN,   "vpn explain",    "NAME",  OPT(SOCKET) | OPT(JSON),				\
+	  "Says step by step why the tunnels of the peer (or the tunnel) NAME are up or down: configuration, addresses, routes, keys, IKE, "	\
+	  "child SAs, traffic, policy; and what to change. Status 1 if a step does not hold. Changes nothing.")	\
 	C(VERIFY_LEDGER, "verify ledger",  "DIR",							\
 	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(CHECKPOINT) | OPT(SINCE) | OPT(KEEP) | OPT(ARCHIVE) | \
 	  OPT(EXPLAIN),										\

@@ -8,6 +8,7 @@
 #include "cli/capture.h"
 #include "cli/client.h"
 #include "cli/connection.h"
+#include "cli/explain.h"
 #include "cli/findings.h"
 #include "cli/investigate.h"
 #include "cli/printer.h"
@@ -340,6 +341,23 @@ static enum rc running_text(const struct cli_line *line, char **ret_text, size_t
 	return e->rc;
 }
 
+static int run_vpn_explain(const struct cli_line *line)
+{
+	struct err e = { 0 };
+	uint32_t faults = 0;
+	char *text;
+	size_t n;
+	enum rc rc = running_text(line, &text, &n, &e);
+
+	if (rc == RC_OK)
+		rc = explain_print(
+			line->socket, text, n, line->argument, line->given & OPT(JSON), &faults, &e);
+	free(text);
+	if (rc)
+		return failed(&e);
+	return faults ? STATUS_FAILED : STATUS_OK;
+}
+
 static int run_show_config(const struct cli_line *line)
 {
 	struct err e = { 0 };
@@ -604,6 +622,14 @@ int cli_run(const struct cli_line *line)
 		return run_ike(line, IKE_REKEY_CHILD);
 	case COMMAND_IKE_TERMINATE:
 		return run_ike(line, IKE_TERMINATE);
+	case COMMAND_VPN_UP:
+		return run_ike(line, IKE_INITIATE);
+	case COMMAND_VPN_DOWN:
+		return run_ike(line, IKE_TERMINATE);
+	case COMMAND_VPN_REKEY:
+		return run_ike(line, IKE_REKEY_IKE);
+	case COMMAND_VPN_EXPLAIN:
+		return run_vpn_explain(line);
 	case COMMAND_VERIFY_LEDGER:
 		return run_verify_ledger(line);
 	case COMMAND_VERIFY_RANDOMNESS:

@@ -104,6 +104,8 @@ static const struct cli_column ike_columns[] = {
 	{ "fragmentation", "IKE fragmentation", LEFT },
 	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "wanted",   "wanted", LEFT },
 	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
+	{ "refused",  "refused",  LEFT }, { "refused_s", "refused (s ago)", RIGHT }, { "offered", "offered by the peer", LEFT },
+	{ "configured", "configured", LEFT },
 };
 static const struct cli_column ipsec_columns[] = {
 	{ "tunnel",   "tunnel",   LEFT },  { "peer",      "peer",      LEFT },  { "state",   "state",   LEFT },

@@ -8,8 +8,35 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static void action_free(struct action_node *node)
+/* In place of the peer's last one, or of the oldest. */
+static void refusal_keep(struct ike *c, struct ike_refusal *r)
+{
+	struct ike_refusal **place = NULL;
+
+	for (size_t i = 0; i < IKE_REFUSALS_KEPT && (!place || *place); i++) {
+		struct ike_refusal **here = &c->refusals_kept[i];
+		if (*here && strcmp((*here)->peer, r->peer) == 0) {
+			place = here;
+			break;
+		}
+		if (!place || !*here || (*here)->at < (*place)->at)
+			place = here;
+	}
+	free(*place);
+	*place = r;
+}
+
+const struct ike_refusal *ike_refusal_of(const struct ike *c, const char *peer)
+{
+	for (size_t i = 0; i < IKE_REFUSALS_KEPT && c->refusals_kept[i]; i++)
+		if (strcmp(c->refusals_kept[i]->peer, peer) == 0)
+			return c->refusals_kept[i];
+	return NULL;
+}
+
+static void action_free(struct ike *c, struct action_node *node)
 {
 	if (!node)
 		return;
@@ -17,7 +44,7 @@ static void action_free(struct action_node *node)
 	if (node->a.kind == IKE_ASK)
 		free(node->a.keeper);
 	if (node->a.kind == IKE_REFUSED)
-		free(node->a.refusal);
+		refusal_keep(c, node->a.refusal);
 	free(node);
 }
 
@@ -35,7 +62,7 @@ struct ike_action *ike_action_add(struct ike *c, enum ike_action_kind kind)
 
 const struct ike_action *ike_action_next(struct ike *c)
 {
-	action_free(c->taken);
+	action_free(c, c->taken);
 	c->taken = c->actions;
 	if (!c->taken)
 		return NULL;
@@ -51,9 +78,11 @@ void ike_actions_free(struct ike *c)
 {
 	for (struct action_node *node = c->actions, *next; node; node = next) {
 		next = node->next;
-		action_free(node);
+		action_free(c, node);
 	}
-	action_free(c->taken);
+	action_free(c, c->taken);
+	for (size_t i = 0; i < IKE_REFUSALS_KEPT; i++)
+		free(c->refusals_kept[i]);
 }
 
 void ike_log(struct ike *c, bool warning, const char *fmt, ...)
@@ -105,6 +134,7 @@ struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, cons
 	}
 	c->refusal_tokens--;
 	r = ike_action_add(c, IKE_REFUSED)->refusal = ike_alloc(sizeof *r);
+	r->at = c->now;
 	r->local = *local;
 	r->remote = *remote;
 	if (peer)

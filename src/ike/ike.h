@@ -99,6 +99,7 @@ struct ike_refusal {
 	char reason[IKE_REASON_MAX];
 	char offered[IKE_OFFER_TEXT_MAX], configured[IKE_OFFER_TEXT_MAX];
 	uint64_t left_out; /* refusals since the last entry that were not recorded: there were too many */
+	mono_ns at;
 };
 
 struct ike_action {

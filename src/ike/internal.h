@@ -40,6 +40,8 @@ void ike_send(struct ike *c, const struct endpoint *local, const struct endpoint
 /* Records a refusal, unless there are too many; returns the struct to fill in, or NULL. */
 struct ike_refusal *ike_refuse(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
 	const struct snap_peer *peer, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* The last one of a peer by its name; NULL: none is kept. */
+const struct ike_refusal *ike_refusal_of(const struct ike *c, const char *peer);
 
 /* ---- schedule.c: what has to be looked at, at once and when ---- */
 void due_set(struct ike *c, struct due *d, mono_ns at); /* 0: not at all */

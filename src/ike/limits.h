@@ -27,6 +27,7 @@
 	L(DEAD_SPIS_MAX,         8,     "one peer",   "is forgotten",                       "deletes that came before the response that made their SPIs; one is usual")	\
 	L(ACTIONS_MAX,           65536, "one event",  "its datagrams and log lines are lost", "the shell takes them after each event")				\
 	L(REFUSALS_BURST,        20,    "strangers",  "is counted in the next entry",       "entries of refused handshakes in the ledger; one more in each REFUSAL_EVERY_S")	\
+	L(REFUSALS_KEPT,         64,    "strangers",  "takes the oldest one's place",       "the last refused handshake of each of so many peers, for `show ike`")	\
 	L(PEER_MESSAGE_MAX,      4096,  "one peer",   "is dropped",                         "octets of one message between the gateways' ledgers")			\
 	L(EXPECTED_MAX,          16,    "strangers",  "the oldest is forgotten",            "peers that were answered with the proposal of another one, and are preferred at their next attempt")	\
 	L(RESTARTS_MAX,          4,     "strangers",  "the handshake ends",                 "times that one IKE_SA_INIT is repeated for a cookie or another group")

@@ -71,6 +71,21 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	return jw_done(&w);
 }
 
+/* What the peer itself tried last, which `reason` of a tunnel does not say: it is of our own attempts. */
+static void show_refusal(const struct ike *c, mono_ns now, struct jw *w, const char *peer)
+{
+	const struct ike_refusal *r = ike_refusal_of(c, peer);
+
+	if (!r)
+		return;
+	jw_str(w, "refused", r->reason);
+	jw_u64(w, "refused_s", (now - MIN_OF(now, r->at)) / NS_PER_S);
+	if (r->offered[0])
+		jw_strf(w, "offered", "%.400s", r->offered);
+	if (r->configured[0])
+		jw_strf(w, "configured", "%.400s", r->configured);
+}
+
 static size_t show_tunnel(const struct ike *c, mono_ns now, uint32_t i, char *text, size_t size)
 {
 	const struct tunnel *t = &c->tunnels[i];
@@ -89,6 +104,7 @@ static size_t show_tunnel(const struct ike *c, mono_ns now, uint32_t i, char *te
 		t->want && !t->held && t->retry_at > now ? (t->retry_at - now) / NS_PER_S : 0);
 	jw_bool(&w, "wanted", t->want && !t->held);
 	jw_str(&w, "reason", t->reason[0] ? t->reason : t->want ? "being set up" : "not initiated yet");
+	show_refusal(c, now, &w, p->name);
 	jw_end(&w);
 	return jw_done(&w);
 }

@@ -340,6 +340,7 @@ struct ike {
 	uint32_t refusal_tokens;
 	mono_ns refusal_at;
 	uint64_t refusals_left_out;
+	struct ike_refusal *refusals_kept[IKE_REFUSALS_KEPT]; /* the newest of each peer; NULL: none */
 	uint8_t scratch[IKE_MESSAGE_MAX];
 	struct ike_payloads scratch_payloads;
 };

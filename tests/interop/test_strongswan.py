@@ -1,6 +1,7 @@
 """Plaingate at hq against strongSwan of this machine's Debian at the branch, both as initiator and as responder, with numbered datagrams flowing both ways
 across each step. strongSwan's ESP is that of its kernel-libipsec, see lab/strongswan.py for what it cannot do.
 """
+import json
 import os
 import signal
 import threading
@@ -170,8 +171,16 @@ def test_their_dead_peer_detection_is_answered(sites):
 
 
 def test_refusals_say_why(sites):
-    """strongSwan proposes what hq does not accept; hq's ledger says what was proposed and what would have been accepted."""
+    """strongSwan proposes what hq does not accept; hq's ledger says what was proposed and what would have been accepted, `vpn explain` too."""
     both = sites()
+
+    def explained():
+        done = both.lab["hq"].run("plaingate vpn explain branch --json", check=False)
+        assert done.stdout, done.stderr
+        steps = [row for row in json.loads(done.stdout) if row["state"] != "ok"]
+        return done.returncode, {row["step"]: f"{row['text']} -> {row['mend']}" for row in steps}
+
+    assert "the peer has not begun" in explained()[1]["IKE SA"]
     text = both.swan.config.read_text()
     both.swan.load(text.replace("aes256gcm16-prfsha384-x25519", "aes128gcm16-prfsha256-ecp256"))
     with pytest.raises(LabError):
@@ -179,6 +188,21 @@ def test_refusals_say_why(sites):
     refused = [entry["body"] for entry in ledger_entries(both.lab, "hq") if entry["type"] == "handshake_refused"]
     assert refused and "128" in refused[-1]["offered"] and "256" in refused[-1]["configured"], refused
     assert "NO_PROP" in both.swan.log()
+    status, steps = explained()
+    assert status == 1 and "it offered" in steps["refused"] and "configured is" in steps["refused"] and "proposals" in steps["refused"], steps
+    both.plaingate("vpn up branch")
+    wait_for(lambda: "NO_PROPOSAL_CHOSEN" in explained()[1]["IKE SA"], 10, "the peer's refusal to be explained")
+    assert "the proposals of peer and tunnel" in explained()[1]["IKE SA"]
+    both.swan.load(text)
+    both.plaingate("vpn up branch")
+    wait_for(both.up, 15, "the tunnel")
+    status, steps = explained()
+    assert status == 0 and not {"IKE SA", "child SA", "refused"} & set(steps), steps
+    both.plaingate("vpn rekey branch")
+    wait_for(both.settled, 15, "both sides to agree", pause=0.1)
+    both.plaingate("vpn down branch")
+    wait_for(lambda: not both.ours(), 10, "the tunnel to be down")
+    assert "administrator -> plaingate vpn up" in explained()[1]["IKE SA"]
 
 
 def test_wrong_key_is_refused(sites):

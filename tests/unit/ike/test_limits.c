@@ -4,6 +4,8 @@
  */
 #include "puppet.h"
 
+#include "ike/internal.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -423,6 +425,27 @@ static void fill_refusals(void)
 	others_go_on();
 }
 
+static void fill_refusals_kept(void)
+{
+	begin(OTHERS + IKE_REFUSALS_KEPT + 10, 1);
+	p.fail[KEEPER_AUTH_VERIFY] = RC_AUTH;
+	for (uint32_t round = 0; round < 2; round++) /* each keeps one place */
+		for (uint32_t i = OTHERS; i < OTHERS + IKE_REFUSALS_KEPT; i++) {
+			p.now += IKE_REFUSAL_EVERY_S * NS_PER_S;
+			comes_up(i);
+		}
+	assert_int_equal(shown("\"refused\":"), IKE_REFUSALS_KEPT);
+	for (uint32_t i = 0; i < 10; i++) {
+		p.now += IKE_REFUSAL_EVERY_S * NS_PER_S;
+		comes_up(OTHERS + IKE_REFUSALS_KEPT + i);
+	}
+	assert_int_equal(shown("\"refused\":"), IKE_REFUSALS_KEPT);
+	assert_null(ike_refusal_of(p.core, "peer12"));
+	assert_non_null(ike_refusal_of(p.core, "peer13"));
+	assert_int_equal(shown("\"refused_s\":0"), 1);
+	others_go_on();
+}
+
 static void fill_words(void)
 {
 	static uint8_t message[IKE_PEER_MESSAGE_MAX + 1];
@@ -503,6 +526,7 @@ static void (*const fills[ROWS])(void) = {
 	[ROW_DEAD_SPIS_MAX] = fill_dead_spis,
 	[ROW_ACTIONS_MAX] = fill_actions,
 	[ROW_REFUSALS_BURST] = fill_refusals,
+	[ROW_REFUSALS_KEPT] = fill_refusals_kept,
 	[ROW_PEER_MESSAGE_MAX] = fill_words,
 	[ROW_EXPECTED_MAX] = fill_expected,
 	[ROW_RESTARTS_MAX] = fill_restarts,
