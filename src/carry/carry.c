@@ -277,11 +277,13 @@ static void places_leave(const struct carry *c, const struct carry_record *r)
 
 /* ---- records ---- */
 
+/* Whoever had it before may have died before carry_give(). */
 static void counts_begin(struct carry_record *r)
 {
 	memset(r->count, 0, sizeof r->count);
 	memset(r->taken_packets, 0, sizeof r->taken_packets);
 	memset(r->taken_octets, 0, sizeof r->taken_octets);
+	r->opening = 0;
 }
 
 uint32_t carry_place(struct carry *c, uint32_t link, const struct carry_entry *e, mono_ns now)

@@ -8,7 +8,6 @@
 
 struct reader {
 	struct route_table *t;
-	const struct snapshot *s;
 	struct offline_routes *read;
 	unsigned line;
 	char links[ROUTE_LINKS_MAX][ROUTE_LINK_NAME_BYTES]; /* by number, from OFFLINE_LINK_FIRST */
@@ -245,7 +244,6 @@ enum rc offline_routes_read(struct route_table *t, const struct snapshot *s, con
 	if (!r)
 		return rc;
 	r->t = t;
-	r->s = s;
 	r->read = ret_read;
 	for (uint32_t i = 0; rc == RC_OK && i < s->interfaces.count; i++)
 		rc = link_add(r, snap_interfaces(s)[i].name, &link, e);

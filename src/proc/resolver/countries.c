@@ -143,8 +143,9 @@ static void found(struct resolver *x, struct countries *next, const char *from)
 	x->changed = true;
 	for (uint32_t i = 0; i < COUNTRIES; i++)
 		networks += d->found.of[i].n;
-	log_info("database of countries: %llu addresses from %s, which says that it was made at %s",
-		(unsigned long long)networks, from, utc_text(built, d->found.built * 1000000));
+	log_info("database of countries: %llu networks from %s, made at %s, as it says itself",
+		(unsigned long long)networks, from,
+		d->found.built ? utc_text(built, d->found.built * 1000000) : "an unknown time");
 	enter(x, from, networks);
 }
 

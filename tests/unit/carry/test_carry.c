@@ -350,6 +350,23 @@ static void notes(void **state)
 	carry_free(c);
 }
 
+/* A record that had one which was not established, of a process that could not say that it is free. */
+static void opening_of_the_dead(void **state)
+{
+	struct carry *c = carry_new(&tables, 0, 2);
+	struct carry_entry e = entry(9);
+
+	e.tcp = CARRY_TCP_SYN_SENT;
+	uint32_t link = carry_place(c, 0, &e, NS_PER_S);
+	carry_free(c);
+	carry_tables_begin(&tables, hash_key, false);
+	c = carry_new(&tables, 0, 1);
+	e.tcp = CARRY_TCP_ESTABLISHED;
+	assert_int_equal(carry_place(c, 0, &e, 2 * NS_PER_S), link);
+	assert_int_equal(carry_opening(c, 2 * NS_PER_S), 0);
+	carry_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bucket_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(notes, setup, teardown),
+		cmocka_unit_test_setup_teardown(opening_of_the_dead, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * kernel is asked for its route (RTM_GETROUTE with a source, ports and an incoming interface) and must say the
  * same. The kernel is the reference. Skipped where no namespace can be made.
  */
+#include "kernel_namespace.h"
 #include "proc/dataplane/dataplane.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 #define TABLES	5u
 #define ROUNDS	40u
 #define PACKETS 250u
-#define SKIPPED 77 /* meson's */
 
 static uint64_t state = 88172645463325252ull;
 
@@ -64,16 +64,6 @@ static void run(const char *family)
 	assert_int_equal(fwrite(batch, 1, batch_n, f), batch_n);
 	pclose(f);
 	batch_n = 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	if (!f)
-		return;
-	fputs(text, f);
-	fclose(f);
 }
 
 static int route_socket(uint32_t groups)
@@ -351,13 +341,13 @@ static bool namespace_enter(void)
 	}
 	say("link set lo up\n");
 	run("");
-	write_file("/proc/sys/net/ipv4/ip_forward", "1");
-	write_file("/proc/sys/net/ipv6/conf/all/forwarding", "1");
-	write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
+	sysctl_write("/proc/sys/net/ipv4/ip_forward", "1");
+	sysctl_write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	sysctl_write("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
 	for (uint32_t i = 0; i < LINKS; i++) {
 		char path[80];
 		snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/v%u/rp_filter", i);
-		write_file(path, "0");
+		sysctl_write(path, "0");
 	}
 	return if_nametoindex("v3") != 0;
 }
