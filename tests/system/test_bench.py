@@ -1,4 +1,4 @@
-"""bench/firewall works: it brings its rows up, measures what it says, prints its goals, and leaves nothing behind. Its figures are not tested."""
+"""bench/firewall and bench/ike work: each brings its rows up, measures what it says, and leaves nothing behind. Their figures are not tested."""
 import json
 import os
 import subprocess
@@ -27,3 +27,15 @@ def test_firewall():
     assert goals["connections per second, 1 rule, of nftables"]["measured"] > 0
     assert goals["TCP throughput, one stream, 1 rule, of nftables"]["measured"] is None
     assert not [name for name in os.listdir("/run/netns") if name.startswith(PREFIX)]
+
+
+def test_ike():
+    """bench/ike works, too, with a few peers."""
+    words = [ROOT / "bench/ike", "--json", "--runs", "1", "--peers", "3", "--auth", "psk"]
+    done = subprocess.run(words, env={**os.environ, "PLAINGATE_LAB_PREFIX": "tbi-"}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    for part in ("handshakes", "cpu", "wall"):
+        assert rows[f"plaingate.psk.{part}"]["ratio"] > 0
+    assert rows["plaingate.psk.cpu.plaingate-keeper"]["value"] > 0 and rows["plaingate.psk.entries"]["value"] >= 3
+    assert not [name for name in os.listdir("/run/netns") if name.startswith("tbi-")]
