@@ -346,11 +346,45 @@ static enum rc lacks_argument(enum cli_command_id id, struct err *e)
 	return err_add(e, RC_MALFORMED, "show needs TABLE, one of: %s", tables_text(tables));
 }
 
+/* Tables of other firewalls, and where that is here. */
+static const struct {
+	const char *word, *hint;
+} other_tables[] = {
+	{ "security",
+		"the tables of security have names of their own, as: show policy, show sessions, show nat, show ike, show ipsec, "
+		"show screens" },
+	{ "zones", "write: show interfaces, or show configuration" },
+	{ "zone", "write: show interfaces, or show configuration" },
+	{ "arp", "neighbours are in show routes" },
+	{ "neighbours", "write: show routes" },
+	{ "feeds", "write: show resolver" },
+	{ "feed", "write: show resolver" },
+	{ "geoip", "write: show resolver" },
+	{ "countries", "write: show resolver" },
+	{ "country", "write: show resolver" },
+	{ "fqdn", "write: show resolver" },
+	{ "schedulers", "write: show policy, which has the scheduler of each rule and whether it is on" },
+	{ "log", "write: journalctl -u plaingate; where records of sessions go: show export" },
+	{ "streams", "write: show export" },
+	{ "alg", "sessions that an ALG reads are in show sessions" },
+	{ "flow", "write: show sessions" },
+	{ "drops", "write: show counters" },
+	{ "system", "write: show status; earlier configurations are in /var/lib/plaingate/config" },
+	{ "version", "write: plaingate version" },
+	{ "rollback", "earlier configurations are /var/lib/plaingate/config/rollback.1 and so on" },
+	{ "compare", "write: diff /var/lib/plaingate/config/running.conf FILE" },
+	{ "metrics", "they are served to Prometheus: docs/metrics.md" },
+};
+
 static enum rc no_table(const char *word, struct err *e)
 {
 	struct nearest near = nearest_to(word, strlen(word));
 	char hint[NEAREST_HINT_MAX], tables[TABLES_TEXT_MAX];
 
+	for (size_t i = 0; i < COUNT_OF(other_tables); i++)
+		if (strcmp(other_tables[i].word, word) == 0)
+			return err_add(
+				e, RC_NOT_FOUND, "there is no table '%s'; %s", word, other_tables[i].hint);
 	for (unsigned i = 0; i < SHOW_COUNT; i++) {
 		const char *table = cli_table((enum show_table)i).keyword;
 		nearest_offer(&near, table, strlen(table));

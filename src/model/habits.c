@@ -11,6 +11,10 @@
 #define THE_SYSTEMS                                                                                          \
 	"addresses and routes are the operating system's (/etc/network/interfaces, systemd-networkd, ip route): they are followed"
 
+#define ICMP_NUMBERS                                                                                         \
+	"an ICMP type is its number: an echo request is 8 of icmp and 128 of icmp6, and the built-in application ping is both"
+#define HOSTS_OWN "clock, name servers and users are the operating system's"
+
 /* Words of other firewalls, and what is written here. */
 static const struct {
 	const char *word, *hint;
@@ -51,6 +55,14 @@ static const struct {
 	{ "traffic-selector", "write: local PREFIX; remote PREFIX;" },
 	{ "proxy-identity", "write: local PREFIX; remote PREFIX;" },
 	{ "dead-peer-detection", "write: dpd SECONDS" },
+	{ "echo-request", ICMP_NUMBERS },
+	{ "echo-reply", "replies pass with the session of their query" },
+	{ "syslog", "syslog is: log { stream NAME { host ADDRESS; transport tcp; } }, in the format rfc5424" },
+	{ "pptp", "there is no ALG for it" },
+	{ "h323", "there is no ALG for it" },
+	{ "time-zone", HOSTS_OWN },
+	{ "name-server", HOSTS_OWN },
+	{ "login", HOSTS_OWN },
 	{ "rekey-time", "write: lifetime SECONDS" },
 	{ "lifetime-seconds", "write: lifetime SECONDS" },
 }, at_the_top[] = {

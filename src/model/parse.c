@@ -117,7 +117,9 @@ static enum rc found_at(struct parser *p, bool behind, const char *expected, con
 
 	behind = behind && begins_in_its_line(p);
 	if (t->kind == TOKEN_WORD && !behind)
-		habit = habit_hint(t->at, t->n, p->depth == 0);
+		habit = t->at[0] >= '0' && t->at[0] <= '9' && strcmp(expected, "{") == 0
+				? "its values are statements of their own, in braces"
+				: habit_hint(t->at, t->n, p->depth == 0);
 	if (near)
 		nearest_hint(hint, near);
 	if (behind)
@@ -327,6 +329,20 @@ static void better_value(struct parser *p, const struct lysc_node *leaf, const c
 	}
 }
 
+/* The type says what it is: by a sentence ("a name is made of ..."), or by what is expected ("a time such as 08:00"). */
+static enum rc bad_string(struct parser *p, const struct lysc_node *leaf, const char *type_says)
+{
+	const struct token *t = &p->lex.token;
+	bool sentence = strstr(type_says, " is ") || strstr(type_says, " has ");
+	char found[TOKEN_TEXT_MAX];
+
+	fault(p, RC_MALFORMED, t->place, sentence ? "found %s; %s" : "found %s, expected %s",
+		token_text(found, t), type_says);
+	if (!sentence && t->n <= CONFIG_VALUE_MAX)
+		better_value(p, leaf, type_says);
+	return RC_MALFORMED;
+}
+
 /* The current token does not fit the type of `leaf`. */
 static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 {
@@ -346,8 +362,7 @@ static enum rc bad_value(struct parser *p, const struct lysc_node *leaf)
 			"applications, and use NAME here",
 			token_text(found, t), t->at, (int)t->n - 4, t->at + 4);
 	if (is_value(t) && type->basetype == LY_TYPE_STRING)
-		return fault(p, RC_MALFORMED, t->place, "found %s; %s", token_text(found, t),
-			ly_errmsg(schema_ctx()));
+		return bad_string(p, leaf, ly_errmsg(schema_ctx()));
 	schema_value_expected(leaf, expected, sizeof expected);
 	if (t->kind != TOKEN_WORD && !is_value(t) && type->basetype == LY_TYPE_STRING)
 		return fault(p, RC_MALFORMED, t->place, "found %s, expected a value: %s",

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "model/host_access.h"
+#include "model/iso_country.h"
 #include "model/shadow.h"
 
 #define PROTOCOL_TCP 6
@@ -489,6 +490,71 @@ static void screens_of_nothing(const struct warner *w)
 	}
 }
 
+/* Between the two numbers SYNs of honest clients are dropped, too. */
+static void cookies_too_late(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+
+	for (uint32_t i = 0; i < s->screens.count; i++) {
+		const struct snap_screen *v = &snap_screens(s)[i];
+		uint32_t attack = v->limit[SCREEN_SYN_FLOOD_ATTACK],
+			 all = v->limit[SCREEN_SYN_FLOOD_DESTINATION];
+		if (all > 0 && attack > all)
+			warn(w,
+				"screen %s: SYNs to one destination beyond destination-threshold %u are dropped, honest ones among them, before "
+				"attack-threshold %u answers them with SYN cookies: give attack-threshold the lower number",
+				v->name, all, attack);
+	}
+}
+
+/* ---- countries ---- */
+
+#define COUNTRIES_SAID 16
+
+static void countries_of_nothing(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint32_t said = 0;
+
+	for (uint32_t i = 0; i < s->dynamics.count && said < COUNTRIES_SAID; i++) {
+		const struct snap_dynamic *d = &snap_dynamics(s)[i];
+		if (d->kind != DYNAMIC_COUNTRY || iso_country_is_assigned(d->name))
+			continue;
+		const char *meant = iso_country_meant(d->name);
+		said++;
+		warn(w, "country %s of address '%s' is no code of ISO 3166-1, so no database has a network of it%s%s%s",
+			d->name, d->object, meant ? "; did you mean " : "", meant ? meant : "",
+			meant ? "?" : "");
+	}
+}
+
+/* ---- NAT64 ---- */
+
+/* Its hosts have IPv6 alone: without a rule of source NAT to IPv4 none of their connections can begin. */
+static void nat64_without_source(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+
+	for (uint32_t i = 0; i < s->dnat_rules.count; i++) {
+		const struct snap_dnat_rule *r = &snap_dnat_rules(s)[i];
+		uint32_t k = 0;
+		if (r->action != DNAT_NAT64)
+			continue;
+		for (; k < s->nat_rules.count; k++) {
+			const struct snap_nat_rule *n = &snap_nat_rules(s)[k];
+			if (nat_family(n) == ADDR_V4 &&
+				(r->from_zone == ZONE_ANY || n->from_zone == ZONE_ANY ||
+					n->from_zone == r->from_zone))
+				break;
+		}
+		if (k == s->nat_rules.count)
+			warn(w,
+				"nat64 rule '%s': no rule of source NAT gives hosts of zone '%s' an IPv4 address, so their connections "
+				"are dropped (nat-no-address); write one from %s with source-nat interface or a pool of IPv4",
+				r->name, zone_name(s, r->from_zone), zone_name(s, r->from_zone));
+	}
+}
+
 /* ---- tunnels whose networks overlap: the narrower ones are used (route/selectors.h) ---- */
 
 #define TUNNELS_COMPARED 256 /* each with those before it */
@@ -583,5 +649,8 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	host_services_taken(&w);
 	schedulers_of_no_time(&w);
 	screens_of_nothing(&w);
+	cookies_too_late(&w);
+	countries_of_nothing(&w);
+	nat64_without_source(&w);
 	tunnels_overlap(&w);
 }

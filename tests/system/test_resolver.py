@@ -220,6 +220,8 @@ def test_countries(lab):
     assert addresses(lab, "near") == {"192.0.2.0/25": "current"} and reached(lab, WEB)
     said = row(lab)
     assert (said["kind"], said["value"], said["addresses"]) == ("country", "DE", 1) and said["built"], said
+    log = (lab["hq"].state / "plaingated.log").read_text(encoding="utf-8")
+    assert "countries is not used" not in log  # nor is a commit that the supervisor has yet to apply a fault
     _, entry = last_entry(lab, "country_database")
     assert entry["body"]["sha256"] == said["sha256"] and entry["body"]["countries"] == "DE", entry
     (feeds / "new").write_text("<html>", encoding="utf-8")

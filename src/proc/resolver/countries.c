@@ -30,8 +30,22 @@ static void failed(struct resolver *x, const char *why)
 	const struct entry *e = first_of(x);
 
 	if (strncmp(x->database.file.why, why, sizeof x->database.file.why - 1) != 0)
-		log_warn("the database of countries is not used, the last good one stays: %s", why);
+		log_warn("the database of countries is not used, %s: %s",
+			x->database.file.known ? "the last good one stays"
+					       : "and no network of any country is known yet",
+			why);
 	feed_put_off(x, &x->database.file, e ? e->of.interval_s : 1, why);
+}
+
+/* RC_AGAIN: as in feeds.c. */
+static void refused(struct resolver *x, const struct msg_result *m)
+{
+	const struct entry *e = first_of(x);
+
+	if (m->rc == RC_AGAIN)
+		feed_put_off(x, &x->database.file, e ? e->of.interval_s : 1, m->text);
+	else
+		failed(x, m->text);
 }
 
 const struct feed *country_list(const struct resolver *x, const struct entry *e)
@@ -237,7 +251,7 @@ bool countries_told(struct resolver *x, struct ipc_frame *f)
 		return false;
 	if (f->head.id == IPC_FEED_REFUSED) {
 		f->u.FEED_REFUSED.text[sizeof f->u.FEED_REFUSED.text - 1] = '\0';
-		failed(x, f->u.FEED_REFUSED.text);
+		refused(x, &f->u.FEED_REFUSED);
 		return true;
 	}
 	int fd = ipc_frame_take(f);

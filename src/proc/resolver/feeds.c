@@ -31,8 +31,18 @@ void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, co
 static void feed_failed(struct resolver *x, struct entry *e, const char *why)
 {
 	if (strncmp(e->feed.why, why, sizeof e->feed.why - 1) != 0)
-		log_warn("feed '%s' is not used, the last good one stays: %s", e->of.name, why);
+		log_warn("feed '%s' is not used, %s: %s", e->of.name,
+			e->feed.known ? "the last good one stays" : "and no address of it is known yet", why);
 	feed_put_off(x, &e->feed, e->of.interval_s, why);
+}
+
+/* RC_AGAIN: the supervisor has not applied this commit yet, which is no fault that anybody has to know. */
+static void feed_refused(struct resolver *x, struct entry *e, const struct msg_result *refused)
+{
+	if (refused->rc == RC_AGAIN)
+		feed_put_off(x, &e->feed, e->of.interval_s, refused->text);
+	else
+		feed_failed(x, e, refused->text);
 }
 
 static void enter(struct resolver *x, const struct entry *e, const char *from)
@@ -271,7 +281,7 @@ bool feeds_told(struct resolver *x, struct ipc_frame *f)
 	case IPC_FEED_REFUSED:
 		f->u.FEED_REFUSED.text[sizeof f->u.FEED_REFUSED.text - 1] = '\0';
 		if (e)
-			feed_failed(x, e, f->u.FEED_REFUSED.text);
+			feed_refused(x, e, &f->u.FEED_REFUSED);
 		return true;
 	default:
 		return false;

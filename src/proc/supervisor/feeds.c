@@ -77,7 +77,10 @@ void feed_open(struct supervisor *s, struct child_process *from, const struct ip
 		if (d && d->kind != DYNAMIC_FQDN)
 			fd = connects ? feed_socket(d, &m.to, &e) : file_open(s, d, &e);
 		else
-			err_add(&e, RC_DENIED, "'%.60s' is not a feed of the configuration", m.name);
+			/* A commit reaches the resolver first: it is asked for again when it is applied here. */
+			err_add(&e, RC_AGAIN,
+				"the configuration that is applied has no %s '%.60s'; it is asked for again",
+				m.kind == DYNAMIC_COUNTRY ? "country" : "feed", m.name);
 	}
 	if (fd >= 0) {
 		if (connects)

@@ -165,9 +165,11 @@ static void no_such_table(void **state)
 
 	assert_int_equal(parse(&l, "show session", &e), RC_NOT_FOUND);
 	assert_string_equal(e.text, "there is no table 'session'; did you mean 'sessions'?");
-	assert_int_equal(parse(&l, "show security ipsec", &e), RC_NOT_FOUND);
+	assert_int_equal(parse(&l, "show geoip", &e), RC_NOT_FOUND);
+	assert_string_equal(e.text, "there is no table 'geoip'; write: show resolver");
+	assert_int_equal(parse(&l, "show chassis", &e), RC_NOT_FOUND);
 	assert_non_null(strstr(
-		e.text, "there is no table 'security', expected one of: configuration, policy shadowed, "));
+		e.text, "there is no table 'chassis', expected one of: configuration, policy shadowed, "));
 	for (unsigned i = 0; i < SHOW_COUNT; i++)
 		assert_non_null(strstr(e.text, cli_table((enum show_table)i).keyword));
 }

@@ -59,6 +59,21 @@ static const struct {
 	{ "ike { proposal p { dh-group modp2048; } }", "configure x25519, ecp256 or ecp384 at both ends" },
 	{ "ike { proposal p { encryption aes-256-cbc; } }", "only ciphers that authenticate as well (AEAD)" },
 	{ "ike { peer p { rekey-time 3600; } }", "write: lifetime SECONDS" },
+	{ "system { syslog { } }", "syslog is: log { stream NAME { host ADDRESS; transport tcp; } }" },
+	{ "system { alg { pptp; } }", "there is no ALG for it" },
+	{ "applications { application p { protocol icmp; icmp-type echo-request; } }",
+		"an ICMP type is its number: an echo request is 8" },
+	{ "applications { application p { protocol tcp; icmp-code 0; } }",
+		"only icmp and icmp6 have an icmp-code" },
+	{ "screens { screen s { tcp { port-scan 5000; } } }",
+		"found '5000', expected '{'; its values are statements of their own, in braces" },
+	/* A string whose type says what is expected, and one whose type says what it is. */
+	{ "log { stream s { host siem.example.org; } }",
+		"t:1:23: found 'siem.example.org', expected an IPv4 or IPv6 address; host names are not looked up: write the address" },
+	{ "schedulers { scheduler s { daily { start-time 8:00; stop-time 18:00; } } }",
+		"found '8:00', expected a time such as 08:00 or 17:30:00" },
+	{ "address-book { address a { country DEU; } }",
+		"found 'DEU'; a country is a code of two letters (ISO 3166-1), as DE" },
 	{ "zones { zone a { description guests of the house; } }",
 		"t:1:37: found 'of', expected ';'; a value with spaces is written in double quotes" },
 };
@@ -170,6 +185,14 @@ static const struct {
 	"ike { proposal m { encryption aes256gcm16; prf prfsha384; dh-group x25519; } peer p { remote-address 192.0.2.1; pre-shared-key k; proposals m; } }\n" \
 	"ipsec { proposal m { encryption aes256gcm16; } tunnel one { peer p; zone a; proposals m; " one                                                        \
 	" } tunnel two { peer p; zone a; proposals m; " two " } }"
+#define SYN_FLOOD(thresholds)                                                                                \
+	"zones { zone a { interfaces e0; screen x; } } screens { screen x { tcp { syn-flood { " thresholds   \
+	" } } } }"
+#define COUNTRIES_OF(codes)                                                                                  \
+	ZONES "dynamic-address { geoip { file c.mmdb; } } address-book { address near { country " codes      \
+	      "; } }"
+#define NAT64(source)                                                                                        \
+	ZONES "nat { nat64 { rule six { from a; prefix 64:ff9b::/96; } } source { " source " } }"
 #define OVERLAP	    "tunnels 'one' and 'two' overlap: "
 #define BOTH_FIT(t) "packets that fit both use tunnel '" t "', even while it is down\n"
 
@@ -190,6 +213,20 @@ static const struct {
 	{ SCHEDULER("stop-date 2030-01-01.00:00;", "scheduler-name s;"), "" },
 	{ "zones { zone a { interfaces e0; screen x; } } screens { screen x { tcp { land; } } screen y { tcp { land; } } }",
 		"no zone has screen y: it recognises nothing\n" },
+	{ SYN_FLOOD("attack-threshold 100; destination-threshold 100;"), "" },
+	{ SYN_FLOOD("attack-threshold 101; destination-threshold 100;"),
+		"screen x: SYNs to one destination beyond destination-threshold 100 are dropped, honest ones among them, before "
+		"attack-threshold 101 answers them with SYN cookies: give attack-threshold the lower number\n" },
+	{ COUNTRIES_OF("[ DE XK gb ]"), "" },
+	{ COUNTRIES_OF("[ DE UK zz ]"),
+		"country UK of address 'near' is no code of ISO 3166-1, so no database has a network of it; did you mean GB?\n"
+		"country ZZ of address 'near' is no code of ISO 3166-1, so no database has a network of it\n" },
+	{ NAT64("rule v4 { from a; to b; then { source-nat interface; } }"), "" },
+	{ NAT64("rule v4 { then { source-nat 192.0.2.8/30; } }"), "" },
+	{ NAT64("rule v6 { from a; to b; then { source-nat 2001:db8::/112; } } rule off { from a; then { source-nat off; } } "
+		"rule other { from b; then { source-nat interface; } }"),
+		"nat64 rule 'six': no rule of source NAT gives hosts of zone 'a' an IPv4 address, so their connections are dropped "
+		"(nat-no-address); write one from a with source-nat interface or a pool of IPv4\n" },
 	{ TUNNELS("local 10.1.0.0/24; remote 10.2.0.0/16;", "local 10.1.0.0/24; remote 10.2.0.0/24;"), OVERLAP
 		"10.2.0.0/24 of tunnel 'two' is within 10.2.0.0/16 of tunnel 'one'; " BOTH_FIT("two") },
 	{ TUNNELS("local 10.1.0.0/25; remote 10.2.0.0/24;", "local 10.1.0.0/24; remote 10.2.0.0/24;"), OVERLAP
