@@ -135,7 +135,8 @@ static uint64_t rank(const struct child_sa *ch)
 	return (uint64_t)ch->confirmed << 1 | (ch->state == CH_UP);
 }
 
-/* Another child SA that can carry the tunnel's traffic, over all IKE SAs: by rank, then the newest. */
+/* Another child SA that can carry all of its traffic, over all IKE SAs: by rank, then the newest. One for another pair of
+ * networks cannot. */
 static struct child_sa *survivor(const struct ike *c, const struct child_sa *gone)
 {
 	const struct tunnel *t = child_tunnel(c, gone);
@@ -147,7 +148,7 @@ static struct child_sa *survivor(const struct ike *c, const struct child_sa *gon
 		bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
 			       (ch->state == CH_CLOSING && !ch->delete_sent);
 
-		if (ch == gone || !carries)
+		if (ch == gone || !carries || !child_within(gone, ch))
 			continue;
 		if (!best || rank(ch) > rank(best) || (rank(ch) == rank(best) && ch->since > best->since))
 			best = ch;
@@ -166,7 +167,8 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 	if (!other || other->activate_at != 0)
 		return other; /* it is activated anyway, as soon as the peer is known to have it */
 	LIST_FOR (struct child_sa, each, &c->tunnels[other->tunnel].children, of_tunnel)
-		each->takes_over = each == other;
+		if (child_within(each, other) && child_within(other, each))
+			each->takes_over = each == other;
 	tunnel_touch(c, other->tunnel);
 	return true;
 }
@@ -256,7 +258,7 @@ static void revive(struct ike *c, const struct child_sa *gone)
 	}
 }
 
-/* The tunnel's last child SA ended: what only stays inbound for packets in flight must not become its
+/* The last child SA for this traffic ended: what only stays inbound for packets in flight must not become its
  * sender. */
 static void end_lingering(struct ike *c, const struct child_sa *last)
 {
@@ -265,7 +267,7 @@ static void end_lingering(struct ike *c, const struct child_sa *last)
 	if (!t)
 		return;
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
-		if (ch->state != CH_LINGER)
+		if (ch->state != CH_LINGER || !child_meets(ch, last))
 			continue;
 		ch->remove_at = c->now + 1;
 		child_changed(c, ch);

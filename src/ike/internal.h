@@ -146,6 +146,7 @@ bool child_packet_fits(
 	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote);
 bool child_holds_packet(const struct ike *c, uint32_t tunnel);
 bool child_within(const struct child_sa *inner, const struct child_sa *outer); /* by their selectors */
+bool child_meets(const struct child_sa *a, const struct child_sa *b); /* could both carry some packet? */
 /* Does another child SA that is up carry all that this one will? Then that one sends until this one is
  * confirmed. */
 bool child_has_stand_in(const struct ike *c, const struct child_sa *ch);
@@ -254,7 +255,7 @@ void child_tell_endpoint(struct ike *c, struct child_sa *ch);
 void child_follow(struct ike *c, struct child_sa *ch);
 /* Has the data plane send on it. */
 void child_activate(struct ike *c, const struct child_sa *ch);
-/* Another child sends for the tunnel from now on; false: there is none. */
+/* Another child sends all that this one does from now on; false: there is none. */
 bool child_hand_over(struct ike *c, const struct child_sa *ch);
 /* At the end of an event: has the data plane send on the child that another one handed over to. */
 void child_take_over(struct ike *c, uint32_t tunnel);

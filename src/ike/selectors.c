@@ -47,6 +47,18 @@ bool selectors_within(
 	return inner_n > 0;
 }
 
+/* Is anything in both? */
+static bool selectors_meet(const struct selector *a, uint32_t a_n, const struct selector *b, uint32_t b_n)
+{
+	struct selector s;
+
+	for (uint32_t i = 0; i < a_n; i++)
+		for (uint32_t k = 0; k < b_n; k++)
+			if (intersect(&s, &a[i], &b[k]))
+				return true;
+	return false;
+}
+
 uint32_t selectors_intersect(
 	struct selector *ret, const struct selector *a, uint32_t a_n, const struct selector *b, uint32_t b_n)
 {
@@ -132,6 +144,12 @@ bool child_within(const struct child_sa *inner, const struct child_sa *outer)
 	       selectors_within(inner->remote_ts, inner->remote_n, outer->remote_ts, outer->remote_n);
 }
 
+bool child_meets(const struct child_sa *a, const struct child_sa *b)
+{
+	return selectors_meet(a->local_ts, a->local_n, b->local_ts, b->local_n) &&
+	       selectors_meet(a->remote_ts, a->remote_n, b->remote_ts, b->remote_n);
+}
+
 bool child_has_stand_in(const struct ike *c, const struct child_sa *ch)
 {
 	LIST_FOR (struct child_sa, other, &child_tunnel(c, ch)->children, of_tunnel)
@@ -178,7 +196,6 @@ uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_s
 	const struct ike_selectors *local_ts)
 {
 	uint32_t best = INDEX_NONE, best_score = 0;
-	struct selector l[SELECTORS_MAX], r[SELECTORS_MAX];
 
 	if (remote_ts->n == 0 || local_ts->n == 0)
 		return INDEX_NONE;
@@ -186,10 +203,8 @@ uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_s
 		const struct snap_tunnel *t = tunnel_config(c, i);
 		uint32_t score = 1;
 
-		if (selectors_intersect(
-			    l, tunnel_locals(c, t), t->local.count, local_ts->list, local_ts->n) == 0 ||
-			selectors_intersect(
-				r, tunnel_remotes(c, t), t->remote.count, remote_ts->list, remote_ts->n) == 0)
+		if (!selectors_meet(tunnel_locals(c, t), t->local.count, local_ts->list, local_ts->n) ||
+			!selectors_meet(tunnel_remotes(c, t), t->remote.count, remote_ts->list, remote_ts->n))
 			continue;
 		/* 2.9: the first pair may be the packet that asked for it; it must be inside. */
 		if (selectors_within(local_ts->list, 1, tunnel_locals(c, t), t->local.count) &&

@@ -144,6 +144,43 @@ static void the_rest_is_asked_for_by_traffic(void **state)
 	puppet_done(&p);
 }
 
+static void peer_deletes(uint32_t spi)
+{
+	puppet_forget(&p);
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_esp(&p.out, &spi, 1);
+	puppet_send(&p);
+}
+
+/* The peer deletes one child while the other lives, which cannot carry its traffic: it goes at once, for nothing may be sent
+ * on it any more, and its next packet asks for one more. */
+static void one_deleted_while_another_lives(void **state)
+{
+	for (uint8_t gone = 0; gone < 2; gone++) {
+		up_narrowed_to(0);
+		packet(1);
+		assert_true(asks_child());
+		answers_narrowed(1, 0x2001);
+		assert_int_equal(puppet_children(&p), 2);
+		uint32_t activated = p.activated;
+		peer_deletes(0x2000u + gone);
+		assert_int_equal(puppet_children(&p), 1);
+		assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 1);
+		assert_int_equal(p.activated, activated);
+		packet(!gone);
+		assert_int_equal(p.sent_n, 0);
+		packet(gone);
+		assert_true(asks_child());
+		answers_narrowed(gone, 0x2002);
+		assert_int_equal(puppet_children(&p), 2);
+		peer_deletes(0x2002);
+		peer_deletes(0x2001u - gone);
+		assert_int_equal(puppet_children(&p), 0);
+		assert_int_equal(p.count[KEEPER_CHILD_REMOVE], 3);
+		puppet_done(&p);
+	}
+}
+
 /* The peer leaves out what asked for it: not again with each packet. */
 static void a_peer_that_narrows_away_what_asked(void **state)
 {
@@ -370,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_child_for_each_pair),
 		cmocka_unit_test(the_rest_is_asked_for_by_traffic),
 		cmocka_unit_test(a_peer_that_narrows_away_what_asked),
+		cmocka_unit_test(one_deleted_while_another_lives),
 		cmocka_unit_test(a_rekey_keeps_the_pair),
 		cmocka_unit_test(a_peer_that_takes_single_pairs),
 		cmocka_unit_test(packets_of_elsewhere),
