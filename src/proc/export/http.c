@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,23 +145,71 @@ static void on_page(void *context, char *text, size_t n)
 
 /* ---- clients ---- */
 
+/* Whose places a client takes. An IPv4 address may come as a mapped one (RFC 4291 section 2.5.5.2), where the socket listens at ::. */
+static struct ip_addr source_of(struct MHD_Connection *c)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct sockaddr_in6 a6;
+	struct sockaddr_in a4;
+
+	if (!info || !info->client_addr)
+		return (struct ip_addr){ 0 };
+	if (info->client_addr->sa_family == AF_INET) {
+		memcpy(&a4, info->client_addr, sizeof a4);
+		return addr_v4(&a4.sin_addr);
+	}
+	if (info->client_addr->sa_family != AF_INET6)
+		return (struct ip_addr){ 0 };
+	memcpy(&a6, info->client_addr, sizeof a6);
+	if (memcmp(&a6.sin6_addr, mapped, sizeof mapped) == 0)
+		return addr_v4((const uint8_t *)&a6.sin6_addr + sizeof mapped);
+	return addr_source(addr_v6(&a6.sin6_addr));
+}
+
+static unsigned clients_of(const struct http *h, const struct ip_addr *source)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < HTTP_CLIENTS_MAX; i++)
+		n += h->client[i].connection && addr_equal(&h->client[i].source, source);
+	return n;
+}
+
+/* All places are taken: of the sources with most of them, the new client's with one more, the one that came first. */
+static struct http_client *client_displaced(struct http *h, const struct ip_addr *source)
+{
+	struct http_client *found = NULL;
+	unsigned most = 0;
+
+	for (size_t i = 0; i < HTTP_CLIENTS_MAX; i++) {
+		struct http_client *c = &h->client[i];
+		unsigned n = clients_of(h, &c->source) + addr_equal(&c->source, source);
+		if (!found || n > most || (n == most && c->since < found->since)) {
+			found = c;
+			most = n;
+		}
+	}
+	return found;
+}
+
 static void client_new(struct http *h, struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct http_client *free_place = client_of(h, NULL), *first = &h->client[0];
+	const struct ip_addr source = source_of(c);
+	struct http_client *place = client_of(h, NULL);
 
-	for (size_t i = 1; i < HTTP_CLIENTS_MAX; i++)
-		first = h->client[i].since < first->since ? &h->client[i] : first;
-	if (!free_place) {
+	if (!place) {
+		place = client_displaced(h, &source);
 		/* It is closed when libmicrohttpd finds that it has ended; nothing waits for it. */
-		shutdown(first->fd, SHUT_RDWR);
-		if (first->waits)
-			MHD_resume_connection(first->connection);
-		free_place = first;
+		shutdown(place->fd, SHUT_RDWR);
+		if (place->waits)
+			MHD_resume_connection(place->connection);
 	}
-	*free_place = (struct http_client){
-		.connection = c, .fd = info ? info->connect_fd : -1, .since = h->child->loop.now
-	};
+	*place = (struct http_client){ .connection = c,
+		.fd = info ? info->connect_fd : -1,
+		.since = h->child->loop.now,
+		.source = source };
 }
 
 static void on_connection(

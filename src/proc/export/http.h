@@ -1,8 +1,8 @@
 /*
  * Serves the page of measurements by HTTP, with libmicrohttpd in this process's own loop: GET /metrics and nothing else. The socket
  * listens already when it comes from the supervisor. A client gets one answer, and has HTTP_CLIENT_NS for all of it; of HTTP_CLIENTS_MAX
- * clients the one that came first makes room for the next. A page serves all who ask within HTTP_FRESH_NS, so that clients do not decide
- * how often other processes are asked. Callers: shell.c. One thread.
+ * clients the one that came first, of the source with most of them, makes room for the next. A page serves all who ask within
+ * HTTP_FRESH_NS, so that clients do not decide how often other processes are asked. Callers: shell.c. One thread.
  */
 #ifndef PROC_EXPORT_HTTP_H
 #define PROC_EXPORT_HTTP_H
@@ -23,7 +23,8 @@ struct http_client {
 	struct MHD_Connection *connection; /* NULL: the place is free */
 	int fd;
 	mono_ns since;
-	bool waits; /* suspended, for the page */
+	struct ip_addr source; /* addr_source() */
+	bool waits;	       /* suspended, for the page */
 };
 
 struct http {

@@ -430,13 +430,22 @@ static void metrics_begin_at(uint32_t rules)
 	close(fd);
 }
 
-static int client(const char *request)
+/* host: the last octet of an address of the loopback network. */
+static int client_from(uint8_t host, const char *request)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct sockaddr_in from = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0x7f000000u | host) };
 
+	assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof from), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&metrics_at, sizeof metrics_at), 0);
 	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
 	return fd;
+}
+
+static int client(const char *request)
+{
+	return client_from(1, request);
 }
 
 /* All of the answer until the connection ends. */
@@ -598,6 +607,28 @@ static void a_crowd(void **state)
 	finish();
 }
 
+/* Who connects again and again takes the places of its own, not that of another one whose request is under way. */
+static void one_source_among_others(void **state)
+{
+	int many[5 * HTTP_CLIENTS_MAX];
+
+	begin();
+	entered();
+	metrics_begin_at(3);
+	int fd = client_from(3, "GET /metrics HTTP/1.1\r\nHost: a\r\n");
+	turn(1);
+	for (size_t i = 0; i < COUNT_OF(many); i++) {
+		many[i] = client_from(2, i % 2 ? "" : "GET /metrics HTTP/1.1\r\n");
+		turn(1);
+	}
+	assert_int_equal(send(fd, "\r\n", 2, MSG_NOSIGNAL), 2);
+	tables_answer();
+	assert_non_null(strstr(answered(fd), "plaingate_rule_sessions_total"));
+	for (size_t i = 0; i < COUNT_OF(many); i++)
+		close(many[i]);
+	finish();
+}
+
 /* The page comes without those who do not answer. */
 static void an_owner_that_is_silent(void **state)
 {
@@ -631,6 +662,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(measurements_are_served, scene, scene_end),
 		cmocka_unit_test_setup_teardown(slow_clients_make_room, scene, scene_end),
 		cmocka_unit_test_setup_teardown(a_crowd, scene, scene_end),
+		cmocka_unit_test_setup_teardown(one_source_among_others, scene, scene_end),
 		cmocka_unit_test_setup_teardown(an_owner_that_is_silent, scene, scene_end),
 	};
 
