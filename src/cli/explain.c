@@ -173,22 +173,26 @@ static void admitted(struct explain *x, const char *interface)
 			snap_zones(x->s)[zone].name);
 }
 
-/* The route with the longest prefix that holds it. */
+/* Of the routes in use the one with the longest prefix that holds it, and of these that with the lowest metric. */
 static const json_t *route_to(const struct explain *x, const struct ip_addr *address)
 {
 	const json_t *best = NULL;
+	json_int_t best_metric = 0;
 	unsigned best_bits = 0;
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(x->tables->routes, i, row)
 	{
+		json_int_t metric = number_of(row, "metric");
 		struct ip_prefix p;
 		if (json_object_get(row, "table") || prefix_parse(&p, text_of(row, "prefix")) != RC_OK ||
-			!prefix_holds(&p, address) || (best && p.bits < best_bits))
+			!prefix_holds(&p, address) || strstr(text_of(row, "state"), "down") ||
+			(best && (p.bits < best_bits || (p.bits == best_bits && metric >= best_metric))))
 			continue;
 		best = row;
 		best_bits = p.bits;
+		best_metric = metric;
 	}
 	return best;
 }

@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "cli/connection.h"
+#include "cli/networks.h"
 #include "model/model.h"
 #include "model/warnings.h"
 
@@ -151,6 +152,7 @@ static void warn(const struct snapshot *s, struct findings *f, bool gateway)
 	if (gateway || has_an_interface(s)) {
 		interfaces(s, f);
 		local_addresses(s, f);
+		networks_warn(s, f);
 	}
 	keys(s, f);
 }

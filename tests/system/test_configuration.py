@@ -224,6 +224,30 @@ def test_what_is_valid_and_without_effect_is_warned_of(lab):
     lab.wait_for_tunnel()
 
 
+POOL = ("                source-nat interface;", "                source-nat 198.51.100.200/30;")
+PUBLISHED = ("nat {", "nat { static { rule one { from untrust; match { destination 198.51.100.30; } then { static-nat 10.1.0.2; } } }")
+
+
+def test_addresses_that_nobody_answers_for_are_warned_of(lab):
+    """Of a pool and a published address in the network of wan0; a router in none of its networks; metrics at somebody else's address."""
+    def warnings(*changes):
+        (lab["hq"].state / "etc/try.conf").write_text(config_of("hq", *changes), encoding="utf-8")
+        said = lab["hq"].run(["plaingate", "check", "/etc/plaingate/try.conf"]).stderr
+        return [line.partition("try.conf: ")[2].partition(":")[0] for line in said.splitlines()]
+
+    answered = " is in the network of wan0, and its addresses are neither this machine's nor named by proxy-arp"
+    assert warnings(POOL, PUBLISHED) == ["198.51.100.200/30 of source NAT rule 'internet'" + answered,
+                                         "198.51.100.30/32 of static NAT rule 'one'" + answered]
+    assert not warnings(POOL, (PUBLISHED[0], PUBLISHED[1] + " proxy-arp wan0 { address [ 198.51.100.30 198.51.100.200/29 ]; }"))
+    # What is routed to the gateway is in none of its networks, and an address of its own is its own.
+    assert not warnings((POOL[0], "                source-nat [ 192.0.2.200/30 198.51.100.2 ];"))
+    uplink = "uplinks { uplink u { interface wan0; next-hop %s; probe 192.0.2.80; } }\n\npolicy {"
+    assert warnings(("policy {", uplink % "203.0.113.1")) == ["next-hop 203.0.113.1 of uplink 'u' is in no network of wan0"]
+    assert not warnings(("policy {", uplink % "198.51.100.1"))
+    metrics = ("host-name hq;", "host-name hq; metrics { listen 10.1.0.99; port 9105; }"), ("host-inbound [ ping ssh ]", "host-inbound [ ping ssh tcp/9105 ]")
+    assert warnings(*metrics) == ["listen 10.1.0.99 of metrics is on no interface of this machine"]
+
+
 def test_sessions_and_tunnels_outlive_a_commit(lab):
     lab.wait_for_tunnel()
     spis = {row["spi_in"] for row in show(lab, "hq", "ipsec")}

@@ -34,7 +34,9 @@ static int setup(void **state)
 		"[{\"interface\":\"wan0\",\"state\":\"up\",\"addresses\":[\"192.0.2.1/24\",\"2001:db8::1/64\"]},"
 		"{\"interface\":\"dmz0\",\"state\":\"down\",\"addresses\":[\"192.0.2.9/32\"]}]";
 	routes =
-		"[{\"prefix\":\"203.0.113.0/24\",\"interface\":\"wan0\"},{\"prefix\":\"203.0.0.0/8\",\"interface\":\"dmz0\"},"
+		"[{\"prefix\":\"203.0.113.0/24\",\"interface\":\"gone0\",\"metric\":0,\"state\":\"uplink down\"},"
+		"{\"prefix\":\"203.0.113.0/24\",\"interface\":\"wan0\",\"metric\":100},"
+		"{\"prefix\":\"203.0.113.0/24\",\"interface\":\"wan1\",\"metric\":200},{\"prefix\":\"203.0.0.0/8\",\"interface\":\"dmz0\"},"
 		"{\"prefix\":\"0.0.0.0/0\",\"interface\":\"dmz0\",\"table\":7}]";
 	keys = "[{\"name\":\"k1\",\"kind\":\"pre-shared\",\"state\":\"loaded\"},{\"name\":\"q1\",\"kind\":\"post-quantum\",\"state\":\"loaded\"},"
 	       "{\"name\":\"k2\",\"kind\":\"ed25519\",\"state\":\"loaded\"}]";
@@ -84,7 +86,7 @@ static void all_is_well(void **state)
 	assert_int_equal(explain("t1", &e), RC_OK);
 	assert_int_equal(faults, 0);
 	says("+ configuration: peer one: from 192.0.2.1 to 203.0.113.1, 1 tunnel (t1), started by traffic");
-	says("+ route: 203.0.113.1 is reached by 203.0.113.0/24 through wan0"); /* the longest one */
+	says("+ route: 203.0.113.1 is reached by 203.0.113.0/24 through wan0"); /* the longest one in use, of the lowest metric */
 	says("+ local-address: 192.0.2.1 is on wan0, which is up");
 	says("+ host-inbound: zone outside lets IKE in");
 	says("+ keys: k1.psk is loaded");
