@@ -26,7 +26,9 @@
  *	io_rules.c   rtnetlink: routing rules that the mirror does not follow
  *	memory.c     the state that outlives the process
  *	control.c    messages of the other processes
+ *	control_snapshot.c  of these: a new configuration
  *	show.c       tables for `show`
+ *	show_counters.c  `show counters`
  *	show_question.c  the answer of `test policy`
  *
  * pipeline.h lists the files of the pipeline; limits.h has the limits of both.
@@ -259,6 +261,8 @@ void show_tunnels(struct dataplane *d, struct rows_piece *piece);
 
 /* show_screens.c */
 void show_screens(struct dataplane *d, struct rows_piece *piece);
+/* show_counters.c */
+void show_counters(const struct dataplane *d, struct rows_piece *piece);
 /* show_blocks.c */
 void show_blocks(struct dataplane *d, struct rows_piece *piece, const struct msg_show *show);
 
@@ -305,7 +309,9 @@ void control_note(void *context, uint32_t from, enum ring_note kind, const void 
 void control_trace_end(struct dataplane *d); /* once all that is wanted has been traced */
 void control_ike_datagram(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
 	const uint8_t *bytes, uint32_t n);
-void control_snapshot_taken(struct dataplane *d); /* the number of workers is the configured one */
+bool control_clear(struct dataplane *d, uint32_t budget); /* a piece of `clear sessions`; true: no more */
+void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a second */
+
 /* wall.c */
 struct local_time wall_now(void);
 void schedules_tell(struct dataplane *d, const struct snapshot *s); /* before it is loaded, in a pause */
@@ -314,9 +320,13 @@ void schedules_tell(struct dataplane *d, const struct snapshot *s); /* before it
 void schedules_second(struct dataplane *d);
 bool schedules_load(struct dataplane *d, uint32_t budget); /* a piece of it; true: no more */
 
-bool control_load(struct dataplane *d, uint32_t budget);  /* a piece of a new configuration; true: no more */
-bool control_clear(struct dataplane *d, uint32_t budget); /* a piece of `clear sessions`; true: no more */
-void control_report_usage(struct dataplane *d);		  /* of SAs, to ike; once a second */
+/* control_snapshot.c */
+void control_snapshot(struct dataplane *d, struct ipc_frame *f);
+void control_snapshot_begin(struct dataplane *d);	 /* what has come is checked, and prepared */
+bool control_load(struct dataplane *d, uint32_t budget); /* a piece of that; true: no more */
+/* In a pause, all that is left of it: what comes next speaks of the new one. */
+void control_load_now(struct dataplane *d);
+void control_snapshot_taken(struct dataplane *d); /* the number of workers is the configured one */
 
 /* show.c */
 void show_table(struct dataplane *d, uint64_t tag, const struct msg_show *show);

@@ -120,14 +120,6 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 	return DROP_NONE;
 }
 
-struct selectors_packet forward_packet_of(const struct train *t)
-{
-	bool ports = ip_has_ports(t->proto);
-
-	return (struct selectors_packet){ t->src, t->dst, t->proto, ports, ports ? t->src_port : 0,
-		ports ? t->dst_port : 0 };
-}
-
 /*
  * The session's packets of t's direction with the addresses of its real ends, for the lookup in selectors and
  * routes. An ICMP error is not one of them but is forwarded like them: its own source may be any router.
@@ -292,80 +284,6 @@ static void source_check(struct pipeline *p, struct train *t, const struct selec
 		t->drop = DROP_SPOOFED;
 }
 
-static bool is_local(const struct pipeline *p, uint8_t vrf, const struct ip_addr *addr)
-{
-	return route_is_local(p->routes, p->vrf_table[vrf], addr);
-}
-
-/* The interfaces whose address is the one that t was sent to, where a rule of destination NAT asks for them. */
-static uint64_t interfaces_of(const struct pipeline *p, const struct train *t)
-{
-	uint64_t set = 0;
-
-	if (!fw_dnat_wants_interfaces(p->fw) || !is_local(p, t->vrf, &t->dst))
-		return 0;
-	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
-		if (p->interfaces[i].link != ROUTE_NONE &&
-			route_is_local_on(p->routes, p->interfaces[i].link, &t->dst))
-			set |= 1ull << i;
-	return set;
-}
-
-/* Answers to the host's own connections, as the kernel's filter tells them: by the port. */
-static bool is_answer_to_host(const struct pipeline *p, const struct train *t)
-{
-	return (t->proto == IP_TCP || t->proto == IP_UDP) && t->dst_port >= p->snapshot->host_port_first &&
-	       t->dst_port <= p->snapshot->host_port_last && is_local(p, t->vrf, &t->dst);
-}
-
-/* t as it will leave, but for source NAT: for what is decided by the real destination. */
-static struct train with_destination(const struct train *t, const struct fw_dnat *d)
-{
-	struct train real = *t;
-
-	if (fw_dnat_translates(d)) {
-		real.dst = d->dst;
-		real.dst_port = t->proto == IP_TCP || t->proto == IP_UDP ? d->port : t->dst_port;
-		if (d->dst.family !=
-			t->src.family) { /* NAT64: from which address is decided after the route */
-			real.src = (struct ip_addr){ .family = d->dst.family };
-			real.proto = t->proto == IP_ICMPV6 ? IP_ICMP : t->proto;
-		}
-	}
-	return real;
-}
-
-/* Destination NAT of what comes from a link. What a tunnel brings has the real addresses, as its selectors have. */
-static struct fw_dnat destination(struct pipeline *p, const struct train *t)
-{
-	struct fw_dnat d = { 0 };
-
-	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || is_answer_to_host(p, t))
-		return d;
-	d = fw_expected_dnat(p->fw, t, p->now);
-	if (!d.expected && p->snapshot->dnat_rules.count > 0)
-		d = fw_dnat(p->fw, t, interfaces_of(p, t));
-	if (fw_dnat_translates(&d) && train_is_traced(t)) {
-		const struct train real = with_destination(t, &d);
-		struct endpoint asked = { t->dst, t->dst_port, 0 }, server = { real.dst, real.dst_port, 0 };
-		bool ports = t->proto == IP_TCP || t->proto == IP_UDP;
-		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
-		const char *name = d.expected ? "" : snap_dnat_rules(p->snapshot)[d.rule].name;
-		if (d.expected)
-			trace_say(p, t, "alg", PACKET_NONE, "the session is expected, at %s",
-				endpoint_text(to, &server));
-		else if (d.no_server)
-			trace_say(p, t, "nat", PACKET_NONE,
-				"rule %s has no server for %s: all fail their health check", name,
-				ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst));
-		else
-			trace_say(p, t, "nat", PACKET_NONE, "rule %s translates the destination %s to %s",
-				name, ports ? endpoint_text(from, &asked) : addr_text(from, &t->dst),
-				ports ? endpoint_text(to, &server) : addr_text(to, &real.dst));
-	}
-	return d;
-}
-
 /*
  * The address for source NAT on this egress interface: one in the next hop's prefix, otherwise any; never a
  * link-local one, to which nobody beyond the next router can reply, even where the next hop is link-local
@@ -390,11 +308,12 @@ static bool nat_address_gone(
 {
 	const struct fw_session *s = fw_session(p->fw, t->session);
 
-	if (!fw_dnat_holds(p->fw, t, interfaces_of(p, t)))
+	if (!fw_dnat_holds(p->fw, t, forward_interfaces_of(p, t)))
 		return true;
 	if (s && s->flags & FW_SESSION_INWARD) {
 		struct ip_addr mapped = fw_key_dst(&s->key[0]);
-		return s->flags & FW_SESSION_NAT_INTERFACE && !is_local(p, s->key[0].vrf, &mapped);
+		return s->flags & FW_SESSION_NAT_INTERFACE &&
+		       !route_is_local(p->routes, p->vrf_table[s->key[0].vrf], &mapped);
 	}
 	if (!s || t->flags & TRAIN_REPLY || !(s->flags & FW_SESSION_NAT_INTERFACE) ||
 		decision->interface == TRAIN_NONE)
@@ -422,7 +341,7 @@ static enum drop_reason egress_check(
 
 	if (t->tunnel != TRAIN_NONE) {
 		uint32_t pair;
-		const struct train real = with_destination(t, dnat);
+		const struct train real = forward_with_destination(t, dnat);
 		enum drop_reason drop = tunnel_pair(p, &real, &pair);
 		if (drop != DROP_NONE)
 			return drop;
@@ -430,82 +349,6 @@ static enum drop_reason egress_check(
 		return DROP_LINK_SEND_FAILED;
 	}
 	return size_check(ctx);
-}
-
-static bool is_nat64(const struct train *t, const struct fw_dnat *d)
-{
-	return fw_dnat_translates(d) && d->dst.family != t->src.family;
-}
-
-/* Where a packet that begins a session may come from, by the addresses of its real ends. */
-static enum drop_reason origin_check(
-	const struct pipeline *p, const struct train *t, const struct selectors_packet *packet)
-{
-	bool tunnelled = selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE;
-
-	if (t->flags & TRAIN_FROM_HOST)
-		return DROP_NONE;
-	if (t->flags & TRAIN_FROM_TUNNEL) /* otherwise the peer uses the address of a network on this side */
-		return tunnelled ? DROP_NONE : DROP_SPOOFED;
-	return tunnelled ? DROP_TUNNEL_REQUIRED : DROP_NONE;
-}
-
-/*
- * What destination NAT leaves alone may be for an address and port that persistent NAT has mapped, whose binding says who may
- * begin a session. Where another worker has the bindings of this address and port, that one goes on; ctx->counted then.
- */
-static enum drop_reason mapped_destination(
-	struct pipeline *p, struct packet_context *ctx, struct fw_dnat *ret_dnat)
-{
-	const struct train *t = ctx->t;
-	uint32_t owner;
-
-	if (t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST))
-		return DROP_NONE;
-	bool local = is_local(p, t->vrf, &t->dst);
-	if (fw_inward_elsewhere(p->fw, t, local, &owner)) {
-		if (ctx->asked) {
-			ctx->asked->owner = owner;
-			ctx->counted = true;
-			return DROP_NONE;
-		}
-		handover_to_owner(p, ctx, owner);
-		return ctx->t->drop;
-	}
-	enum drop_reason d = fw_inward(p->fw, t, local, p->now, ret_dnat);
-	if (fw_dnat_translates(ret_dnat) && train_is_traced(t)) {
-		struct endpoint asked = { t->dst, t->dst_port, 0 },
-				inside = { ret_dnat->dst, ret_dnat->port, 0 };
-		char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
-		trace_say(p, t, "nat", PACKET_NONE, "the mapping of rule %s leads from %s to %s",
-			snap_nat_rules(p->snapshot)[ret_dnat->rule].name, endpoint_text(from, &asked),
-			endpoint_text(to, &inside));
-	}
-	return d;
-}
-
-/* Translated or not. */
-static enum drop_reason destination_decide(struct pipeline *p, struct packet_context *ctx,
-	struct fw_dnat *ret_dnat, struct selectors_packet *ret_packet)
-{
-	struct train real;
-
-	*ret_packet = forward_packet_of(ctx->t);
-	enum drop_reason d = origin_check(p, ctx->t, ret_packet);
-	*ret_dnat = destination(p, ctx->t);
-	if (d == DROP_NONE && ret_dnat->refused)
-		return ret_dnat->refused;
-	if (d == DROP_NONE && !fw_dnat_translates(ret_dnat))
-		d = mapped_destination(p, ctx, ret_dnat);
-	if (d != DROP_NONE || ctx->counted || !fw_dnat_translates(ret_dnat))
-		return d;
-	real = with_destination(ctx->t, ret_dnat);
-	*ret_packet = forward_packet_of(&real);
-	if (ret_dnat->no_server)
-		return DROP_NAT_NO_SERVER;
-	if (is_local(p, ctx->t->vrf, &real.dst))
-		return DROP_NAT_TO_GATEWAY;
-	return is_nat64(ctx->t, ret_dnat) ? DROP_NONE : origin_check(p, ctx->t, ret_packet);
 }
 
 /*
@@ -546,7 +389,7 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 	struct forwarding_decision *decision = ret_decision;
 
 	*egress = (struct fw_egress){ 0 };
-	t->drop = destination_decide(p, ctx, &egress->dnat, &packet);
+	t->drop = forward_destination(p, ctx, &egress->dnat, &packet);
 	if (ctx->counted)
 		return false;
 	if (t->drop == DROP_NONE)
@@ -560,7 +403,7 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 	}
 	const struct selectors_packet arrived = forward_packet_of(t);
 	if (from_link)
-		source_check(p, t, is_nat64(t, &egress->dnat) ? &arrived : &packet, decision);
+		source_check(p, t, forward_is_nat64(t, &egress->dnat) ? &arrived : &packet, decision);
 	if (t->drop == DROP_NONE && screens_apply(p, t))
 		screen_sessions(p, t, &packet.dst);
 	if (t->drop != DROP_NONE)
@@ -606,7 +449,7 @@ static void forward_first(
 		syn_open(p, t, joining);
 	fw_admit(p->fw, t, &egress, p->now);
 	if (t->drop == DROP_TUNNEL_DOWN || t->drop == DROP_ESP_SELECTOR) {
-		const struct train real = with_destination(t, &egress.dnat);
+		const struct train real = forward_with_destination(t, &egress.dnat);
 		tunnel_acquire(p, &real);
 	}
 	if (t->drop != DROP_NONE || t->session == TRAIN_NONE || nat_past_tunnel(p, t))

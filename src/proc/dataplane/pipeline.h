@@ -12,6 +12,7 @@
  *	pipeline.c         headers, zone, fragments; the stages of a burst; configuration and interfaces
  *	screens.c          screens of zones, and their alarms
  *	handover.c         trains whose flow, or whose pair of SAs, belongs to another worker
+ *	forward_destination.c  the real destination of a first packet, and whether it may come from there
  *	forward.c          where to: host, tunnel, link; cached in the session
  *	tunnel.c           MTU and SAs of tunnels, requests for SAs
  *	egress.c           out: sizes and fragments, frames, sealing

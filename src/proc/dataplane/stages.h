@@ -101,7 +101,18 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx);
 void forward_consider(struct pipeline *p, struct packet_context *ctx);
 /* The interface by which the kernel's routes lead back to where t is from; TRAIN_NONE: by none. */
 uint32_t forward_interface_of_source(const struct pipeline *p, const struct train *t);
+
+/* forward_destination.c */
 struct selectors_packet forward_packet_of(const struct train *t); /* as it came */
+/* Of ctx->t, which has no session: what translates its destination, and the packet with the addresses of its real ends. Returns why
+ * it must not pass. Where another worker is to decide it has the packet then, and ctx->counted is set. */
+enum drop_reason forward_destination(struct pipeline *p, struct packet_context *ctx, struct fw_dnat *ret_dnat,
+	struct selectors_packet *ret_packet);
+/* t as it will leave, but for source NAT: for what is decided by the real destination. */
+struct train forward_with_destination(const struct train *t, const struct fw_dnat *d);
+/* The interfaces whose address is the one that t was sent to, where a rule of destination NAT asks for them. */
+uint64_t forward_interfaces_of(const struct pipeline *p, const struct train *t);
+bool forward_is_nat64(const struct train *t, const struct fw_dnat *d); /* d makes it another family's */
 
 /* pipeline.c: what no packet is, wherever it goes; DROP_NONE otherwise. Headers are read, and its zone is known. */
 enum drop_reason pipeline_arrival_check(const struct train *t);
