@@ -462,6 +462,12 @@ static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, 
 
 static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st);
 
+/* The peer wants the IKE SA alone (RFC 6023). */
+static bool is_childless(const struct step *st)
+{
+	return !(st->in->p.present & IKE_HAS(SA));
+}
+
 static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_auth_signed *s = &r->u.AUTH_SIGN;
@@ -476,6 +482,10 @@ static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, co
 	st->auth_n = s->auth_n;
 	memcpy(st->auth, s->auth, s->auth_n);
 	st->tunnel = INDEX_NONE;
+	if (is_childless(st)) {
+		request_answer(c, sa, st);
+		return;
+	}
 	st->refuse_child = child_refusal(c, sa, st, false, &choice);
 	if (st->refuse_child) {
 		request_answer(c, sa, st);
@@ -550,7 +560,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct ike_out o = message_begin_response(c, sa);
 	uint8_t spi[4];
 
-	assert(ch ? ch->installing : st->refuse_child != 0);
+	assert(ch ? ch->installing : st->refuse_child != 0 || is_childless(st));
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
 	if (sa->ppk)
@@ -562,7 +572,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 		ike_out_offer(&o, &answer);
 		ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
 		ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
-	} else {
+	} else if (st->refuse_child) {
 		ike_out_notify(&o, st->refuse_child, NULL, 0);
 	}
 	peer_messages_offer(&o);

@@ -387,6 +387,7 @@ static void answer_finished(struct ike *c, struct ike_sa *sa, struct step *st, c
 		ike_out_notify(&o, NTF_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (sa->ppk_agreed)
 		ike_out_notify(&o, NTF_USE_PPK, NULL, 0);
+	ike_out_notify(&o, NTF_CHILDLESS_IKEV2_SUPPORTED, NULL, 0);
 	sa->peer_id = 1;
 	step_done(c, sa, st);
 	message_send_response(c, sa, &o);

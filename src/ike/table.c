@@ -30,6 +30,8 @@ const struct ike_row ike_rows[] = {
 	/* IKE_AUTH */
 	{ IN(AUTH_WAIT), EX_IKE_AUTH, REQUEST, PL(IDI) | PL(AUTH) | PL(SA) | PL(TSI) | PL(TSR), IDLE_EXTRAS | PL(IDR),
 	  on_auth_request, ST_UP, 0, "RFC 7296 1.2: check AUTH, answer with ours and the first child" },
+	{ IN(AUTH_WAIT), EX_IKE_AUTH, REQUEST, PL(IDI) | PL(AUTH), IDLE_EXTRAS | PL(IDR),
+	  on_auth_request, ST_UP, 0, "RFC 6023: check AUTH, answer with ours; child SAs follow" },
 	{ IN(AUTH_WAIT), EX_IKE_AUTH, REQUEST, PL(IDI) | PL(SA) | PL(TSI) | PL(TSR), IDLE_EXTRAS | PL(IDR),
 	  on_auth_eap, ST_FAILED, IKE_FAILED_S, "RFC 7296 2.16: no AUTH means EAP, which is not supported" },
 	{ IN(AUTH_SENT), EX_IKE_AUTH, RESPONSE, PL(IDR) | PL(AUTH), IDLE_EXTRAS | PL(SA) | PL(TSI) | PL(TSR),

@@ -218,6 +218,18 @@ def test_wrong_key_is_refused(sites):
     assert [entry for entry in entries if entry["type"] == "handshake_refused"]
 
 
+def test_childless(sites):
+    """strongSwan insists on an IKE SA without a child SA in IKE_AUTH (RFC 6023), and makes that later."""
+    both = sites()
+    both.swan.load(both.swan.config.read_text().replace("version = 2", "version = 2\n\t\tchildless = force"))
+    both.start_from("strongswan")
+    with flowing(both) as udp:
+        udp.wait_flowing()
+    assert not udp.lost() and both.settled()
+    kinds = [entry["type"] for entry in ledger_entries(both.lab, "hq")]
+    assert kinds.index("ike_sa_up") < kinds.index("sa_install")
+
+
 @pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
 @pytest.mark.parametrize("ours", ["ppk lab-ppk;", "ppk lab-ppk; require-post-quantum;"])
 def test_ppk(sites, initiator, ours):

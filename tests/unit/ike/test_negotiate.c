@@ -451,6 +451,56 @@ static void selectors_answered(void **state)
 	}
 }
 
+/* RFC 6023: an IKE SA alone; child SAs come later. */
+static void childless(void **state)
+{
+	static const uint8_t auth[32];
+
+	start();
+	assert_true(puppet_init_as_initiator(&p, true));
+	assert_true(puppet_says(&p, NTF_CHILDLESS_IKEV2_SUPPORTED));
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_id(&p, PL_IDI, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_true(puppet_read_last(&p));
+	assert_true(p.payloads.present & IKE_HAS(IDR) && p.payloads.present & IKE_HAS(AUTH));
+	assert_false(p.payloads.present & (IKE_HAS(SA) | IKE_HAS(TSI) | IKE_HAS(TSR)));
+	assert_false(puppet_says(&p, NTF_NO_ADDITIONAL_SAS));
+	assert_string_equal(puppet_state(&p, 0), "established");
+	assert_int_equal(puppet_children(&p), 0);
+	puppet_run(&p, 5000);
+	assert_string_equal(puppet_state(&p, 0), "established");
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	puppet_offer_esp(&p, 0x2000, DH_NONE);
+	puppet_nonce(&p, 7);
+	puppet_selectors(&p, 0);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 1);
+	puppet_done(&p);
+}
+
+/* All three payloads of a child SA, or none. */
+static void half_a_child(void **state)
+{
+	static const uint8_t auth[32];
+
+	start();
+	assert_true(puppet_init_as_initiator(&p, true));
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_id(&p, PL_IDI, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	puppet_offer_esp(&p, 0x2000, DH_NONE);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_true(puppet_read_last(&p));
+	assert_true(puppet_says(&p, NTF_INVALID_SYNTAX));
+	assert_int_equal(p.count[KEEPER_AUTH_VERIFY], 0);
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +510,8 @@ int main(void)
 		cmocka_unit_test(esp_in_auth),
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(selectors_answered),
+		cmocka_unit_test(childless),
+		cmocka_unit_test(half_a_child),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

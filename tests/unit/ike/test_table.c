@@ -67,7 +67,7 @@ static const char *const grid[COUNT_OF(kinds)] = {
 	"............", /* init without KE */
 	".....A......", /* auth */
 	".....E......", /* auth by EAP */
-	"............", /* auth without a child: RFC 6023 is not supported */
+	".....A......", /* auth without a child: RFC 6023 */
 	"...B........", /* auth answered */
 	"...B........", /* auth answered, child not */
 	"...R........", /* auth refused */
