@@ -28,6 +28,8 @@ struct object {
 struct objects {
 	struct object *at;
 	size_t n;
+	uint32_t *slots;  /* by hash: 1 + where it is in `at`; 0: free */
+	size_t slots_n;	  /* a power of two, at least twice n */
 	const char *kind; /* "address", "application" */
 	size_t expanded;  /* members of all together */
 };

@@ -1,5 +1,5 @@
 /*
- * Addresses, applications and sets of them: found by name in a sorted index, expanded once, shared by the
+ * Addresses, applications and sets of them: found by name, expanded once, shared by the
  * rules that name a single object. Ranges of one span are sorted (IPv4 first), disjoint and not adjacent.
  * Part of the compiler.
  */
@@ -12,6 +12,7 @@
 #include "model/applications.h"
 #include "model/compile.h"
 #include "model/dynamic.h"
+#include "model/text_hash.h"
 
 static const struct built_in {
 	const char *name;
@@ -28,11 +29,38 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct object *)a)->name, ((const struct object *)b)->name);
 }
 
+/* Its slot, or the one where it belongs. */
+static uint32_t *slot_of(const struct objects *o, const char *name)
+{
+	assert(o->slots_n > o->n);
+	for (size_t i = text_hash(0, name, strlen(name));; i++) {
+		uint32_t *slot = &o->slots[i & (o->slots_n - 1)];
+		if (*slot == 0 || strcmp(o->at[*slot - 1].name, name) == 0)
+			return slot;
+	}
+}
+
 static struct object *object_find(const struct objects *o, const char *name)
 {
-	struct object key = { .name = name };
+	uint32_t at = *slot_of(o, name);
 
-	return o->n ? bsearch(&key, o->at, o->n, sizeof *o->at, by_name) : NULL;
+	return at ? &o->at[at - 1] : NULL;
+}
+
+/* Of all: a large policy names its objects more often than a search by halves is cheap. */
+static enum rc objects_index(struct objects *o, struct compiler *c)
+{
+	uint32_t *slot;
+
+	o->slots_n = 64;
+	while (o->slots_n < 2 * o->n)
+		o->slots_n *= 2;
+	if (!(o->slots = calloc(o->slots_n, sizeof *o->slots)))
+		return compile_no_memory(c);
+	for (size_t i = 0; i < o->n; i++)
+		if (*(slot = slot_of(o, o->at[i].name)) == 0) /* of two with one name the first */
+			*slot = (uint32_t)i + 1;
+	return RC_OK;
 }
 
 void objects_done(struct objects *o)
@@ -40,6 +68,7 @@ void objects_done(struct objects *o)
 	for (size_t i = 0; i < o->n; i++)
 		vec_done(&o->at[i].members);
 	free(o->at);
+	free(o->slots);
 	*o = (struct objects){ 0 };
 }
 
@@ -93,18 +122,18 @@ static enum rc objects_sort(struct objects *o, struct compiler *c)
 /* Built-in applications that the configuration does not replace. `own` of the index is sorted already. */
 static void add_built_ins(struct objects *o, size_t own)
 {
-	struct objects given = { .at = o->at, .n = own };
-
 	for (size_t i = 0; i < COUNT_OF(built_ins); i++) {
+		const struct object row = { .name = built_ins[i].name };
 		bool first_row = i == 0 || strcmp(built_ins[i].name, built_ins[i - 1].name) != 0;
-		if (first_row && !object_find(&given, built_ins[i].name))
-			o->at[o->n++] = (struct object){ .name = built_ins[i].name };
+		if (first_row && !bsearch(&row, o->at, own, sizeof *o->at, by_name))
+			o->at[o->n++] = row;
 	}
 	qsort(o->at, o->n, sizeof *o->at, by_name);
 }
 
-static enum rc index_of(
-	struct objects *o, struct compiler *c, const char *group, const char *kind, const char *set)
+/* Also of names that are given twice, so that the faults of others are their own. */
+static enum rc index_of(struct objects *o, struct compiler *c, const char *group, const char *kind,
+	const char *set, bool built_in)
 {
 	const struct lyd_node *at = tree_child(c->m, NULL, group);
 	const struct lyd_node *one = at ? tree_child(c->m, at, kind) : NULL;
@@ -116,7 +145,10 @@ static enum rc index_of(
 		return compile_no_memory(c);
 	objects_from(o, one, false);
 	objects_from(o, sets, true);
-	return objects_sort(o, c);
+	enum rc rc = objects_sort(o, c);
+	if (built_in)
+		add_built_ins(o, o->n);
+	return faults_join(rc, objects_index(o, c));
 }
 
 /* ---- ranges and services as sets ---- */
@@ -476,10 +508,11 @@ enum rc compile_objects(struct compiler *c)
 	const struct kind addresses = addresses_kind(c), applications = applications_kind(c);
 	enum rc rc;
 
-	if ((rc = index_of(&c->addresses, c, "address-book", "address", "address-set")) ||
-		(rc = index_of(&c->applications, c, "applications", "application", "application-set")))
+	rc = index_of(&c->addresses, c, "address-book", "address", "address-set", false);
+	rc = faults_join(
+		rc, index_of(&c->applications, c, "applications", "application", "application-set", true));
+	if (rc)
 		return rc;
-	add_built_ins(&c->applications, c->applications.n);
 	rc = expand_all(c, &addresses);
 	return compile_continues(c, rc) ? faults_join(rc, expand_all(c, &applications)) : rc;
 }

@@ -47,7 +47,19 @@ static bool is_space(char c)
 /* Bytes that end a word; all else that is printable ASCII belongs to it. */
 static bool is_special(char c)
 {
-	return strchr("{}[];\"#", c) != NULL; /* also the NUL byte, which strchr() finds at the end */
+	switch (c) {
+	case '{':
+	case '}':
+	case '[':
+	case ']':
+	case ';':
+	case '"':
+	case '#':
+	case '\0':
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool is_word(char c)
@@ -70,10 +82,23 @@ static enum rc skip_comment(struct lexer *l, struct err *e)
 	return RC_OK;
 }
 
+/* A third of a text is how far its lines are indented. */
+static void blanks_skip(struct lexer *l)
+{
+	const char *at = l->at;
+
+	while (at < l->end && *at == ' ')
+		at++;
+	l->place.column += (uint32_t)(at - l->at);
+	l->at = at;
+}
+
 static enum rc skip_space(struct lexer *l, struct err *e)
 {
 	while (l->at < l->end) {
-		if (is_space(*l->at)) {
+		if (*l->at == ' ') {
+			blanks_skip(l);
+		} else if (is_space(*l->at)) {
 			step(l);
 		} else if (*l->at == '#') {
 			while (l->at < l->end && *l->at != '\n')
@@ -152,28 +177,42 @@ static bool touches_bad(const struct lexer *l)
 
 static enum rc take_word(struct lexer *l, struct err *e)
 {
+	const char *at = l->at;
+
+	while (at < l->end && is_word(*at) && !(*at == '/' && l->end - at > 1 && at[1] == '*'))
+		at++;
 	l->token.kind = TOKEN_WORD;
 	l->token.at = l->at;
-	while (l->at < l->end && is_word(*l->at) && !starts(l, "/*"))
-		step(l);
-	l->token.n = (size_t)(l->at - l->token.at);
+	l->token.n = (size_t)(at - l->at);
+	l->at = at;
+	l->place.column += (uint32_t)l->token.n; /* each octet is a character, and none ends the line */
 	if (l->token.n > CONFIG_VALUE_MAX)
 		return fault(l, l->token.place, e, "the word is longer than 512 characters");
 	return touches_bad(l) ? bad_byte(l, e) : RC_OK;
 }
 
+/* TOKEN_BAD: it is none. */
+static enum token_kind mark_kind(char c)
+{
+	switch (c) {
+	case '{':
+		return TOKEN_OPEN;
+	case '}':
+		return TOKEN_CLOSE;
+	case '[':
+		return TOKEN_LIST;
+	case ']':
+		return TOKEN_LIST_END;
+	case ';':
+		return TOKEN_SEMICOLON;
+	default:
+		return TOKEN_BAD;
+	}
+}
+
 enum rc lexer_next(struct lexer *l, struct err *e)
 {
-	static const struct {
-		char c;
-		enum token_kind kind;
-	} marks[] = {
-		{ '{', TOKEN_OPEN },
-		{ '}', TOKEN_CLOSE },
-		{ '[', TOKEN_LIST },
-		{ ']', TOKEN_LIST_END },
-		{ ';', TOKEN_SEMICOLON },
-	};
+	enum token_kind mark;
 	enum rc rc;
 
 	assert(l->at <= l->end);
@@ -183,19 +222,15 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 	l->token = (struct token){ .kind = TOKEN_END, .place = l->place, .at = l->at };
 	if (l->at == l->end)
 		return RC_OK;
-	for (size_t i = 0; i < COUNT_OF(marks); i++) {
-		if (*l->at == marks[i].c) {
-			l->token.kind = marks[i].kind;
-			l->token.n = 1;
-			step(l);
-			return RC_OK;
-		}
-	}
-	if (*l->at == '"')
-		return take_quoted(l, e);
 	if (is_word(*l->at))
 		return take_word(l, e);
-	return bad_byte(l, e);
+	if ((mark = mark_kind(*l->at)) != TOKEN_BAD) {
+		l->token.kind = mark;
+		l->token.n = 1;
+		step(l);
+		return RC_OK;
+	}
+	return *l->at == '"' ? take_quoted(l, e) : bad_byte(l, e);
 }
 
 /* Behind the quote that ends the string on this line; false: none does. */

@@ -1,4 +1,5 @@
 #include "model/many.h"
+#include "model/text_hash.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -58,21 +59,11 @@ void many_begin(struct many *m, struct place in)
 	memset(m->active, 0, sizeof m->active);
 }
 
-/* FNV-1a; who writes the text has no reason to make it slow. */
-static size_t hash_of(enum many_kind kind, const char *text)
-{
-	uint64_t hash = 0xcbf29ce484222325u + (uint64_t)kind;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-	return (size_t)(hash ^ hash >> 32);
-}
-
 /* The slot of the value, or the one where it belongs. */
 static uint32_t *slot_of(const struct many *m, enum many_kind kind, const char *text)
 {
 	assert(m->slots_n > 0);
-	for (size_t i = hash_of(kind, text);; i++) {
+	for (size_t i = text_hash(kind, text, strlen(text));; i++) {
 		uint32_t *slot = &m->slots[i & (m->slots_n - 1)];
 		if (*slot <= m->first)
 			return slot;

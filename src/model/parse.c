@@ -62,9 +62,10 @@ __attribute__((format(printf, 4, 5))) static enum rc fault(
 /* What cannot be read is told here, once in a line, and becomes a token that fits nowhere. */
 static enum rc advance(struct parser *p)
 {
-	struct err e = { 0 };
-	enum rc rc = lexer_next(&p->lex, &e);
+	struct err e;
 
+	err_clear(&e); /* not all of its room: this is done for each token */
+	enum rc rc = lexer_next(&p->lex, &e);
 	if (rc && !faults_enough(p->faults) && lexer_resume(&p->lex)) {
 		if (p->lex.fault.line != p->bad_line)
 			faults_note(p->faults, p->lex.fault.line, p->lex.fault.column, e.text);

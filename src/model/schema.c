@@ -10,10 +10,24 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "model/text_hash.h"
 #include "plaingate_yang.h"
+
+/* A statement where it is allowed. parent NULL: at the top; node NULL: a free slot. */
+struct word {
+	const struct lysc_node *parent, *node;
+	const char *keyword;
+	size_t n;
+};
+
+#define WORDS 2048 /* slots; the schema has fewer statements than half of them */
 
 static struct ly_ctx *ctx;
 static const struct lys_module *module;
+static struct word
+	slots[WORDS]; /* by hash: a large text asks a million times which statement a word begins */
+
+static enum rc words_add(const struct lysc_node *parent, unsigned *n, struct err *e);
 
 enum rc schema_init(struct err *e)
 {
@@ -34,7 +48,11 @@ enum rc schema_init(struct err *e)
 		return RC_INTERNAL;
 	}
 	module = loaded;
-	return RC_OK;
+	unsigned n = 0;
+	enum rc rc = words_add(NULL, &n, e);
+	if (rc)
+		schema_done();
+	return rc;
 }
 
 void schema_done(void)
@@ -42,6 +60,7 @@ void schema_done(void)
 	ly_ctx_destroy(ctx);
 	ctx = NULL;
 	module = NULL;
+	memset(slots, 0, sizeof slots);
 }
 
 const struct ly_ctx *schema_ctx(void)
@@ -105,16 +124,39 @@ const char *schema_keyword(const struct lysc_node *node)
 	return node->name;
 }
 
+/* The word's slot, or the free one where it belongs. */
+static struct word *word_slot(const struct lysc_node *parent, const char *keyword, size_t n)
+{
+	for (size_t i = text_hash((uintptr_t)parent >> 4, keyword, n);; i++) {
+		struct word *w = &slots[i % WORDS];
+		if (!w->node || (w->parent == parent && w->n == n && memcmp(w->keyword, keyword, n) == 0))
+			return w;
+	}
+}
+
+/* All statements within the parent. */
+static enum rc words_add(const struct lysc_node *parent, unsigned *n, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (const struct lysc_node *child = NULL; !rc && (child = schema_next(parent, child));) {
+		const char *keyword = schema_keyword(child);
+		if (++*n > WORDS / 2)
+			return err_add(e, RC_INTERNAL,
+				"the configuration's model has more than %d statements", WORDS / 2);
+		struct word *w = word_slot(parent, keyword, strlen(keyword));
+		if (!w->node) /* of two with one word the first one, as in the order of the model */
+			*w = (struct word){ parent, child, keyword, strlen(keyword) };
+		if (child->nodetype & (LYS_CONTAINER | LYS_LIST))
+			rc = words_add(child, n, e);
+	}
+	return rc;
+}
+
 const struct lysc_node *schema_child(const struct lysc_node *parent, const char *keyword, size_t n)
 {
-	const struct lysc_node *child = NULL;
-
-	while ((child = schema_next(parent, child))) {
-		const char *word = schema_keyword(child);
-		if (strlen(word) == n && memcmp(word, keyword, n) == 0)
-			return child;
-	}
-	return NULL;
+	assert(module); /* schema_init() was called */
+	return word_slot(parent, keyword, n)->node;
 }
 
 const struct lysc_type *schema_type(const struct lysc_node *node)

@@ -17,28 +17,40 @@ struct shape {
 /* Where we are: a node of the text, and below it groups that the text does not have. */
 struct spot {
 	struct lyd_node *node;
-	char absent[TREE_WORDS_MAX]; /* "match", "then log"; empty when node itself is meant */
+	const struct lysc_node *absent; /* the innermost of these groups; NULL when node itself is meant */
 };
 
 static void shape_of(const struct shape *s, const struct spot *at, const struct lysc_node *child);
 
 static struct lyd_node *instance(const struct spot *at, const struct lysc_node *schema)
 {
-	struct lyd_node *node = at->absent[0] ? NULL : lyd_child(at->node);
+	struct lyd_node *node = at->absent ? NULL : lyd_child(at->node);
 
 	while (node && (node->schema != schema || !node->priv))
 		node = node->next;
 	return node;
 }
 
+/* "match", "then log": the group's name behind those that it stands in, up to `within`. Added to text. */
+static void absent_words(char *text, const struct lysc_node *group, const struct lysc_node *within)
+{
+	if (!group || group == within)
+		return;
+	absent_words(text, group->parent, within);
+	size_t n = strlen(text);
+	snprintf(text + n, TREE_WORDS_MAX - n, "%s%s", n ? " " : "", group->name);
+}
+
 static void lacks(const struct shape *s, const struct spot *at, const char *what)
 {
-	char words[TREE_WORDS_MAX];
+	char words[TREE_WORDS_MAX], absent[TREE_WORDS_MAX] = "";
 
 	tree_mark(at->node, TREE_DROPS);
-	if (!tree_has(at->node, TREE_SPOILED))
-		tree_fault(s->faults, at->node, "%s lacks %s%s%s", tree_words(words, at->node), at->absent,
-			at->absent[0] ? " with " : "", what);
+	if (tree_has(at->node, TREE_SPOILED))
+		return;
+	absent_words(absent, at->absent, at->node->schema);
+	tree_fault(s->faults, at->node, "%s lacks %s%s%s", tree_words(words, at->node), absent,
+		at->absent ? " with " : "", what);
 }
 
 /* The first node of the case's statements that the text has. */
@@ -117,8 +129,7 @@ static void shape_of(const struct shape *s, const struct spot *at, const struct 
 			return; /* it is absent, and needs nothing */
 		if (!below.node) {
 			below.node = at->node;
-			snprintf(below.absent, sizeof below.absent, "%.80s%s%.80s", at->absent,
-				at->absent[0] ? " " : "", child->name);
+			below.absent = child;
 		}
 		children_of(s, &below, child);
 		break;

@@ -141,9 +141,37 @@ static void everything_is_described(void **state)
 	assert_true(described > 100);
 }
 
+/* Where two statements have one word, the first one is meant. */
+static void words_lead_to_statements(const struct lysc_node *parent, unsigned *n)
+{
+	for (const struct lysc_node *child = NULL, *first; (child = schema_next(parent, child)); ++*n) {
+		const char *word = schema_keyword(child);
+		for (first = schema_next(parent, NULL); strcmp(schema_keyword(first), word) != 0;)
+			first = schema_next(parent, first);
+		assert_ptr_equal(schema_child(parent, word, strlen(word)), first);
+		assert_ptr_not_equal(schema_child(parent, word, strlen(word) - 1), first);
+		if (child->nodetype & (LYS_CONTAINER | LYS_LIST))
+			words_lead_to_statements(child, n);
+		else
+			assert_null(schema_child(child, word, strlen(word)));
+	}
+}
+
+static void statements_are_found(void **state)
+{
+	unsigned n = 0;
+
+	assert_int_equal(schema_init(NULL), RC_OK);
+	words_lead_to_statements(NULL, &n);
+	assert_true(n > 300);
+	assert_null(schema_child(NULL, "", 0));
+	assert_null(schema_child(NULL, "rule", 4)); /* is one further in */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(statements_are_found),
 		cmocka_unit_test(host_services),
 		cmocka_unit_test(algorithms),
 		cmocka_unit_test(maxima),

@@ -441,6 +441,21 @@ static void one_mistake_is_one(void **state)
 	assert_true(lines > 150);
 }
 
+/* What else stands in the address book, and the applications, are found all the same. */
+static void name_of_two_things_is_one(void **state)
+{
+	struct faults f;
+
+	(void)state;
+	read_faults("zones { zone a { interfaces x0; } zone b { interfaces y0; } }\n"
+		    "address-book { address s { prefix 10.0.0.0/24; } address-set s { address s; } }\n"
+		    "policy { from a to b { rule r { match { source s; destination any; application https; }"
+		    " then { permit; } } } }\n",
+		&f);
+	assert_int_equal(f.n + f.more, 1);
+	assert_non_null(strstr(f.at[0].text, "'s' is an address already, in line 2"));
+}
+
 /* With a mistake behind it all: that is told as well, and nothing else. */
 static void is_one(const char *what, const char *good, const char *at, const char *put, const char *rest)
 {
@@ -584,6 +599,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_placed),
 		cmocka_unit_test(all_mistakes_are_said),
 		cmocka_unit_test(one_mistake_is_one),
+		cmocka_unit_test(name_of_two_things_is_one),
 		cmocka_unit_test(other_mistakes_are_one),
 		cmocka_unit_test(lines_left_out),
 		cmocka_unit_test(endless_mistakes_end),
