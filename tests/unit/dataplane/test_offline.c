@@ -5,6 +5,7 @@
 #include "model/model.h"
 #include "packets.h"
 #include "proc/dataplane/offline.h"
+#include "proc/dataplane/offline_routes.h"
 #include "proc/dataplane/pipeline.h"
 #include "wire/link_header.h"
 #include "wire/pcapng.h"
@@ -207,7 +208,9 @@ static void wrong_routes(void **state)
 		memcpy(copy, routes, n);
 		if (n)
 			copy[n * 13 % n] = (char)(n * 31);
-		offline_free(offline_new(block, copy, n, 1, 64, &read, NULL));
+		struct route_table *t = route_new();
+		offline_routes_read(t, block, copy, n, &read, NULL);
+		route_free(t);
 		free(copy);
 	}
 }
