@@ -154,6 +154,8 @@ static bool is_wide(uint32_t dimension)
 
 /* ---- events ---- */
 
+#define FW_EVENTS_RESERVED (1u << 21) /* of a million ranges; memory that is not written is not there */
+
 static bool event_add(struct fw_events *e, fw_point first, fw_point last, fw_point end_of_all, uint32_t class)
 {
 	if (!grow((void **)&e->event, &e->room, e->n + 1, sizeof *e->event))
@@ -190,11 +192,28 @@ static bool service_event(struct fw_build *b, const struct snap_service *v, uint
 	return event_add(&b->events, first, last, end, class);
 }
 
+/* Room for all of them at once: what grows is moved, which takes milliseconds in one piece. */
+static bool events_reserve(struct fw_build *b, const struct fw_classes *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n && n < FW_EVENTS_RESERVED; i++)
+		n += 2 * MIN_OF(c->class[i].span.count, FW_EVENTS_RESERVED);
+	n = MIN_OF(n, FW_EVENTS_RESERVED);
+	if (n > 0 && (b->events.event = malloc((n + 1u) * sizeof *b->events.event)))
+		b->events.room = n + 1;
+	return n == 0 || b->events.event;
+}
+
 /* False: the budget is used up, or there is no memory. */
 static bool events_collect(struct fw_build *b, const struct snapshot *s, uint32_t *budget)
 {
 	const struct fw_classes *c = classes_of(b);
 
+	if (!b->events.event && !events_reserve(b, c)) {
+		b->failed = true;
+		return false;
+	}
 	for (; b->next < c->n; b->next++, b->range = 0) {
 		const struct span *span = &c->class[b->next].span;
 		for (; b->range < span->count; b->range++) {
