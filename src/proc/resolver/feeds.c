@@ -16,6 +16,24 @@ void feed_end(struct entry *e)
 	feed_done(&e->feed.list);
 }
 
+void feed_release(struct feed_of *f)
+{
+	free(f->list.range);
+	f->list.range = NULL;
+}
+
+bool feed_is_released(const struct feed_of *f)
+{
+	return f->list.n > 0 && !f->list.range;
+}
+
+void feed_read_again(struct feed_of *f)
+{
+	f->again = true;
+	f->disk_read = false;
+	f->next = 0;
+}
+
 void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, const char *why)
 {
 	uint32_t s = 1;
@@ -136,7 +154,7 @@ static enum rc list_take(struct resolver *x, struct entry *e, const char *text, 
 	struct feed list;
 
 	sha256(digest, text, n);
-	if (f->known && memcmp(digest, f->sha256, sizeof digest) == 0)
+	if (f->known && !f->again && memcmp(digest, f->sha256, sizeof digest) == 0)
 		return RC_AGAIN; /* the same as before */
 	enum rc rc = feed_parse(&list, text, n, &e->of, err);
 	if (rc != RC_OK)
@@ -144,8 +162,11 @@ static enum rc list_take(struct resolver *x, struct entry *e, const char *text, 
 	feed_done(&f->list);
 	f->list = list;
 	f->known = true;
+	f->again = false;
 	memcpy(f->sha256, digest, sizeof digest);
 	x->changed = true;
+	if (list.n > DYNAMIC_RANGES_MAX / DYNAMICS_MAX) /* a smaller one has room in any case */
+		x->room_share(x);
 	return RC_OK;
 }
 

@@ -134,7 +134,11 @@ static void room_share(struct resolver *x)
 		if (!fits && !e->left_out)
 			log_warn("'%s' of object '%s' has %u addresses: " ENTRY_LEFT_OUT, e->of.name,
 				e->of.object, sizes[i].count);
-		e->left_out = !fits;
+		if (!fits)
+			feed_release(&e->feed);
+		else if (feed_is_released(&e->feed) && !e->feed.again)
+			feed_read_again(&e->feed);
+		e->left_out = !fits || feed_is_released(&e->feed);
 		n += fits ? sizes[i].count : 0;
 	}
 }
@@ -278,7 +282,7 @@ void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		abort();
 	signal(SIGPIPE, SIG_IGN); /* libssl writes to a connection that may have ended */
-	*x = (struct resolver){ .child = child, .feed_dir = -1 };
+	*x = (struct resolver){ .child = child, .room_share = room_share, .feed_dir = -1 };
 	x->tick = (struct timer){ .fn = on_tick, .context = x };
 	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	names_init(x);

@@ -40,9 +40,10 @@ struct lookup_of;
 
 /* A list of others. */
 struct feed_of {
-	struct feed list;
+	struct feed list;   /* without memory, but with its number, while there is no room for it */
 	uint8_t sha256[32]; /* of its text */
 	bool known, disk_read;
+	bool again;	/* there is room for it now: to be read, though it is the same */
 	utc_us read_at; /* when it was read as it is */
 	mono_ns next, deadline;
 	uint64_t awaited; /* of the supervisor; 0: nothing */
@@ -102,6 +103,8 @@ struct resolver {
 	uint64_t last_tag;
 	struct fetch fetches[RESOLVER_FETCHES_MAX];
 	fetched_fn *fetched;
+	/* A list has come: which of them there is room for. The others lose their memory, so that all together have no more. */
+	void (*room_share)(struct resolver *x);
 	int feed_dir; /* -1: none */
 	struct database database;
 };
@@ -121,6 +124,9 @@ void feeds_begin(struct resolver *x);			  /* what is on the disk, and readings t
 bool feeds_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for a feed */
 void feed_end(struct entry *e);
 fetched_fn feed_fetched;
+void feed_release(struct feed_of *f); /* its memory */
+bool feed_is_released(const struct feed_of *f);
+void feed_read_again(struct feed_of *f); /* one that was released: from the copy, then as it is */
 /* Why it was not read, and when it is tried again. */
 void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, const char *why);
 bool feed_write_all(int fd, const char *text, size_t n);

@@ -83,7 +83,11 @@ static void entry_row(struct jw *w, const struct resolver *x, const struct entry
 
 static uint32_t entry_rows(const struct resolver *x, const struct entry *e)
 {
-	return file_of(x, e) ? entry_list(x, e)->n : e->name.n;
+	const struct feed *list = file_of(x, e) ? entry_list(x, e) : NULL;
+
+	return !list	     ? e->name.n
+	       : list->range ? list->n
+			     : 0; /* one that there is no room for has no memory */
 }
 
 static void address_row(struct jw *w, const struct resolver *x, const struct entry *e, uint32_t i)

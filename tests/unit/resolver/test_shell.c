@@ -408,6 +408,17 @@ static void no_room_for_all(void **state)
 	found();
 	set_is(1, 1, "192.0.2.1"); /* two that are next to each other */
 	assert_false(area->known[0]);
+	/* It has no memory meanwhile; the copy is read where there is room again. */
+	assert_null(resolver.entry[0]->feed.list.range);
+	assert_int_equal(resolver.entry[0]->feed.list.n, DYNAMIC_RANGES_MAX);
+	take();
+	list(two, 1);
+	area->of[0].kind = DYNAMIC_FEED;
+	area->of[0].interval_s = 1;
+	snprintf(area->of[0].file, sizeof area->of[0].file, "bad.txt");
+	for (found(); !area->known[0]; found())
+		take();
+	assert_int_equal(area->set[0].count, DYNAMIC_RANGES_MAX);
 	finish();
 	free(text);
 }
