@@ -197,6 +197,8 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		return one_of(&line->order, talkers_order, TALKER_ORDER_COUNT, value, word, e);
 	case OPTION_ICMP_TYPE:
 		return number(&line->icmp_type, value, 1, UINT8_MAX, word, e);
+	case OPTION_ICMP_CODE:
+		return number(&line->icmp_code, value, 0, UINT8_MAX, word, e);
 	case OPTION_CONFIRM:
 		return number(&line->confirm_minutes, value, 1, CONFIRM_MINUTES_MAX, word, e);
 	case OPTION_FILES:

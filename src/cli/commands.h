@@ -23,7 +23,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
 	SESSION_FILTERS(O)												\
-	O(ICMP_TYPE, "--icmp-type", "N",  "of an ICMP query to be tested: its type, with code 0; default: an echo request")	\
+	O(ICMP_TYPE, "--icmp-type", "N",  "of an ICMP query to be tested: its type; default: an echo request")	\
+	O(ICMP_CODE, "--icmp-code", "N",  "of an ICMP query to be tested: its code; default: 0")	\
 	O(BY,      "--by",      "WHOM",   "talkers are sources, destinations or both: source, destination, pair; default: source")	\
 	O(ORDER,   "--order",   "MEASURE", "talkers with most bytes, packets or sessions; default: bytes")	\
 	O(OR,      "--or",      "",       "begins another filter of packets: those that one of the filters selects; 8 at most")	\
@@ -71,7 +72,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS | OPT(OR),	\
 	  "Follows packets that match through the data plane and prints each stage's decision. Options of one filter must all hold; "	\
 	  "after --or another filter begins.")		\
-	C(TEST_POLICY,   "test policy",    "",      OPT(SOCKET) | OPT(JSON) | OPT_PACKETS | OPT(ICMP_TYPE) | OPT(FROM_ZONE) | OPT(INTERFACE) | OPT(TUNNEL),	\
+	C(TEST_POLICY,   "test policy",    "",      OPT(SOCKET) | OPT(JSON) | OPT_PACKETS | OPT(ICMP_TYPE) | OPT(ICMP_CODE) | OPT(FROM_ZONE) | OPT(INTERFACE) | OPT(TUNNEL),	\
 	  "Says what the gateway would do now with the first packet of a session (rule, NAT, route, tunnel, log), by the functions that "	\
 	  "decide about packets. Needs --src, --dst, --proto, and --dport of TCP, UDP and SCTP. Where it comes in is said by "	\
 	  "--from-zone, --interface or --tunnel; without one of them it follows from the source. Changes nothing.")	\
@@ -169,7 +170,7 @@ struct cli_line {
 	uint32_t limit, count, confirm_minutes;
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
 	uint32_t by, order;		    /* enum talker_by, enum talker_order */
-	uint32_t icmp_type;
+	uint32_t icmp_type, icmp_code;
 	struct session_filter filter;
 	struct packet_filters packets; /* of trace; without its count */
 };

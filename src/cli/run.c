@@ -240,8 +240,9 @@ static enum rc packet_check(const struct cli_line *line, struct err *e)
 	if (f->sport.first != f->sport.last || f->dport.first != f->dport.last)
 		return err_add(e, RC_MALFORMED,
 			"test policy: expected one port, which a packet has, and not a range");
-	if (!icmp && (line->given & OPT(ICMP_TYPE)))
-		return err_add(e, RC_MALFORMED, "test policy: --icmp-type is for icmp and icmp6 only");
+	if (!icmp && (line->given & (OPT(ICMP_TYPE) | OPT(ICMP_CODE))))
+		return err_add(e, RC_MALFORMED,
+			"test policy: --icmp-type and --icmp-code are for icmp and icmp6 only");
 	if (__builtin_popcountll(line->given & (OPT(FROM_ZONE) | OPT(INTERFACE) | OPT(TUNNEL))) > 1)
 		return err_add(e, RC_MALFORMED,
 			"test policy: where the packet comes in is said by one of --from-zone, --interface and --tunnel");
@@ -252,7 +253,10 @@ static int run_test_policy(const struct cli_line *line)
 {
 	static struct printer p;
 	struct msg_cli_request q = { .command = CLI_SHOW,
-		.show = { .table = SHOW_TEST_POLICY, .icmp_type = line->icmp_type, .filter = line->filter } };
+		.show = { .table = SHOW_TEST_POLICY,
+			.icmp_type = line->icmp_type,
+			.icmp_code = line->icmp_code,
+			.filter = line->filter } };
 	struct cli_table columns = cli_table(SHOW_TEST_POLICY);
 	struct msg_result result = { 0 };
 	struct err e = { 0 };

@@ -149,7 +149,7 @@ static const struct cli_column keys_columns[] = {
 };
 static const struct cli_column test_policy_columns[] = {
 	{ "verdict", "verdict", LEFT }, { "drop", "drop", LEFT }, { "reason", "reason", LEFT },
-	{ "proto", "proto", LEFT }, { "protocol", "protocol", RIGHT }, { "src", "source", LEFT }, { "dst", "destination", LEFT }, { "icmp_type", "ICMP type", RIGHT },
+	{ "proto", "proto", LEFT }, { "protocol", "protocol", RIGHT }, { "src", "source", LEFT }, { "dst", "destination", LEFT }, { "icmp_type", "ICMP type", RIGHT }, { "icmp_code", "ICMP code", RIGHT },
 	{ "from", "from", LEFT }, { "interface", "interface", LEFT }, { "from_tunnel", "from tunnel", LEFT },
 	{ "to", "to", LEFT }, { "tunnel", "tunnel", LEFT }, { "egress", "egress", LEFT }, { "next_hop", "next hop", LEFT },
 	{ "rule", "rule", LEFT }, { "rule_from", "rule from", LEFT }, { "rule_to", "rule to", LEFT }, { "dscp", "DSCP", RIGHT },

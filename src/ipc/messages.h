@@ -393,11 +393,11 @@ enum show_table {
 		1u << SHOW_KEYS | 1u << SHOW_WORKERS | 1u << SHOW_LINKS)
 
 struct msg_show {
-	uint32_t table;		  /* enum show_table */
-	uint32_t limit;		  /* rows at the most, 0: all */
-	uint64_t from;		  /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
-	uint32_t by, order;	  /* TALKERS: enum talker_by, enum talker_order */
-	uint32_t icmp_type, zero; /* TEST_POLICY; 0: an echo request */
+	uint32_t table;	    /* enum show_table */
+	uint32_t limit;	    /* rows at the most, 0: all */
+	uint64_t from;	    /* 0: from the table's beginning; else what SHOW_END said (ipc/rows.h) */
+	uint32_t by, order; /* TALKERS: enum talker_by, enum talker_order */
+	uint32_t icmp_type, icmp_code; /* TEST_POLICY; type 0: an echo request */
 	struct session_filter
 		filter; /* SESSIONS, SESSIONS_SUMMARY, TALKERS; TEST_POLICY: the packet, and where it comes in */
 };

@@ -199,16 +199,68 @@ static void dnat_rules_behind(const struct warner *w)
 	}
 }
 
+static bool ranges_meet(const struct ip_range *a, const struct ip_range *b)
+{
+	return addr_compare(&a->first, &b->last) <= 0 && addr_compare(&b->first, &a->last) <= 0;
+}
+
+/* Everything that the rule of policy names as its destination, d translates to something else, before policy decides. */
+static bool dnat_hides(const struct snapshot *s, const struct snap_dnat_rule *d, const struct snap_rule *r)
+{
+	bool any_zone = d->from_zone == ZONE_ANY || d->action == DNAT_STATIC;
+
+	if ((d->action != DNAT_SERVERS && d->action != DNAT_STATIC) || d->dst.count == 0 ||
+		d->src.count > 0 || (!any_zone && d->from_zone != r->from_zone) ||
+		!ranges_within(s, r->dst, d->dst) || !services_within(s, r->services, d->services))
+		return false;
+	for (uint32_t i = 0; i < r->dst.count; i++)
+		if (snap_ranges(s)[r->dst.first + i].first.family != d->to.first.family ||
+			ranges_meet(&snap_ranges(s)[r->dst.first + i], &d->to))
+			return false;
+	return true;
+}
+
+/* A rule with off before it may leave some of it as it is. */
+static const struct snap_dnat_rule *dnat_that_hides(const struct snapshot *s, const struct snap_rule *r)
+{
+	const struct snap_dnat_rule *d = snap_dnat_rules(s);
+
+	if (r->dst.count == 0 || r->from_zone == ZONE_SELF || r->to_zone == ZONE_SELF)
+		return NULL;
+	for (uint32_t i = 0; i < s->dnat_rules.count && i < DNAT_COMPARED && d[i].action != DNAT_OFF; i++)
+		if (dnat_hides(s, &d[i], r))
+			return &d[i];
+	return NULL;
+}
+
+#define HIDDEN_SAID 16
+
+/* As ScreenOS has it: its policies name the VIP or MIP. */
+static void rules_for_published(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+	uint32_t said = 0;
+
+	for (uint32_t i = 0; i < s->rules.count && said < HIDDEN_SAID; i++) {
+		const struct snap_rule *r = &snap_rules(s)[i];
+		const struct snap_dnat_rule *d = dnat_that_hides(s, r);
+		char to[RANGE_TEXT_MAX];
+		if (!d)
+			continue;
+		said++;
+		warn(w,
+			"rule '%s' from %s to %s names an address that %s rule '%s' publishes, and matches nothing: policy decides "
+			"about the translated destination, so name what is in %s, with the port there",
+			r->name, zone_name(s, r->from_zone), zone_name(s, r->to_zone), dnat_kind(d), d->name,
+			range_text(to, &d->to));
+	}
+}
+
 /* ---- blocks of ports that are not their hosts' alone ---- */
 
 static const struct ip_range *pool_at(const struct snapshot *s, const struct snap_nat_rule *r, uint32_t i)
 {
 	return i == 0 ? &r->pool : snap_ranges(s) + r->pool_more.first + i - 1;
-}
-
-static bool ranges_meet(const struct ip_range *a, const struct ip_range *b)
-{
-	return addr_compare(&a->first, &b->last) <= 0 && addr_compare(&b->first, &a->last) <= 0;
 }
 
 static bool pools_meet(const struct snapshot *s, const struct snap_nat_rule *a, const struct snap_nat_rule *b)
@@ -640,6 +692,7 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	rules_that_deny_names(&w);
 	nat_rules_behind(&w);
 	dnat_rules_behind(&w);
+	rules_for_published(&w);
 	blocks_shared(&w);
 	zones_of_nothing(&w);
 	peers_of_nothing(&w);

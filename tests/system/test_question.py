@@ -49,7 +49,11 @@ def test_the_packet_meets_what_was_said(lab):
 def test_a_rule_for_one_tunnel(lab):
     """`tunnel` in a rule: what it permits goes by that tunnel; a rule that could leave in clear is refused, with both names."""
     rule = "destination branch-lan;\n                application office;\n            }\n            then {\n                permit;"
-    lab.commit("hq", config_of("hq", (rule, rule + "\n                tunnel branch;")), "a rule for one tunnel")
+    stamps = "application stamps {\n        protocol icmp;\n        icmp-type 13;\n        icmp-code 0;\n    }\n    application-set office {"
+    lab.commit("hq", config_of("hq", (rule, rule + "\n                tunnel branch;"), ("application-set office {", stamps),
+                               ("application [ http https dns", "application [ stamps http https dns")), "a rule for one tunnel, and one code of ICMP")
+    codes = [ask(lab, "hq", f"--src 10.1.0.2 --dst {WEB} --proto icmp --icmp-type 13 --icmp-code {code}") for code in (0, 1)]
+    assert [row["verdict"] for row in codes] == ["permit", "deny"] and codes[1]["icmp_code"] == 1, codes
     there = ask(lab, "hq", f"--src 10.1.0.2 --dst {HOST_B} --proto icmp")
     assert (there["verdict"], there["rule"], there["tunnel"]) == ("permit", "to-branch", "branch"), there
     lab["host-a"].run(f"ping -c 1 -W 5 {HOST_B}")

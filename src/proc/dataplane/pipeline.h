@@ -380,8 +380,8 @@ bool pipeline_carries(const struct pipeline *p, uint32_t index, const struct fw_
  */
 struct policy_question {
 	struct ip_addr src, dst;
-	uint16_t src_port, dst_port;	  /* of protocols that have them */
-	uint8_t proto, icmp_type;	  /* icmp_type: 0 for an echo request */
+	uint16_t src_port, dst_port;	     /* of protocols that have them */
+	uint8_t proto, icmp_type, icmp_code; /* icmp_type: 0 for an echo request */
 	uint32_t zone, interface, tunnel; /* where it comes in, TRAIN_NONE: not said; one of them at most */
 	bool redirected; /* asked again, of the worker that an answer names: as that answer says */
 };

@@ -49,7 +49,8 @@ static void l4_write(struct wr *w, const struct policy_question *q)
 	case IP_ICMP:
 	case IP_ICMPV6:
 		wr_u8(w, q->icmp_type ? q->icmp_type : q->proto == IP_ICMP ? ICMP4_ECHO : ICMP6_ECHO);
-		wr_bytes(w, zeros, 3);
+		wr_u8(w, q->icmp_code);
+		wr_bytes(w, zeros, 2);
 		wr_u16(w, q->src_port); /* identifier */
 		wr_bytes(w, zeros, 18);
 		break;

@@ -70,7 +70,7 @@ static enum rc question_of(struct policy_question *ret_question, const struct ms
 		return err_add(e, RC_MALFORMED,
 			"a packet has one source and one destination, both of IPv4 or both of IPv6");
 	if (f->proto == 0 || f->sport.first != f->sport.last || f->dport.first != f->dport.last ||
-		show->icmp_type > UINT8_MAX)
+		show->icmp_type > UINT8_MAX || show->icmp_code > UINT8_MAX)
 		return err_add(e, RC_MALFORMED, "a packet has one protocol and one port at each end");
 	if (f->proto == (f->src.first.family == ADDR_V4 ? IP_ICMPV6 : IP_ICMP))
 		return err_add(e, RC_MALFORMED, "ICMP is for IPv4, and ICMPv6 (icmp6) for IPv6");
@@ -79,7 +79,8 @@ static enum rc question_of(struct policy_question *ret_question, const struct ms
 		.src_port = f->sport.first ? f->sport.first : SPORT_DEFAULT,
 		.dst_port = f->dport.first,
 		.proto = (uint8_t)f->proto,
-		.icmp_type = (uint8_t)show->icmp_type };
+		.icmp_type = (uint8_t)show->icmp_type,
+		.icmp_code = (uint8_t)show->icmp_code };
 	if ((rc = named(&q->zone, f->from_zone, s, s->zones.count, zone_at, "zone", e)) ||
 		(rc = named(&q->interface, f->interface, s, s->interfaces.count, interface_at, "interface",
 			 e)) ||
@@ -256,6 +257,8 @@ static void arrival_put(struct jw *w, const struct snapshot *s, const struct pol
 	end_put(w, "dst", &t->dst, t->dst_port, ports);
 	if (t->proto == IP_ICMP || t->proto == IP_ICMPV6)
 		jw_u64(w, "icmp_type", t->icmp_type);
+	if ((t->proto == IP_ICMP || t->proto == IP_ICMPV6) && t->icmp_code)
+		jw_u64(w, "icmp_code", t->icmp_code);
 	if (t->in_zone < s->zones.count)
 		jw_str(w, "from", snap_zones(s)[t->in_zone].name);
 	if (t->in_interface < s->interfaces.count)

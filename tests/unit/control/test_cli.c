@@ -94,11 +94,12 @@ static void a_question(void **state)
 
 	assert_int_equal(
 		parse(&l,
-			"test policy --src 10.1.0.2 --dst 192.0.2.1 --proto icmp --icmp-type 13 --from-zone trust",
+			"test policy --src 10.1.0.2 --dst 192.0.2.1 --proto icmp --icmp-type 13 --icmp-code 2 --from-zone trust",
 			&e),
 		RC_OK);
 	assert_int_equal(l.command, COMMAND_TEST_POLICY);
 	assert_int_equal(l.icmp_type, 13);
+	assert_int_equal(l.icmp_code, 2);
 	assert_string_equal(l.filter.from_zone, "trust");
 	assert_int_equal(parse(&l, "test policy --to-zone trust", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "test policy has no option --to-zone");

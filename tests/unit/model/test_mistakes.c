@@ -109,6 +109,10 @@ static void accepted(void **state)
 	"rule " name " { " from "match { " match " } then { destination-nat " to "; } } "
 #define ONE(name, from, a, b)                                                                                \
 	"rule " name " { from " from "; match { destination " a "; } then { static-nat " b "; } } "
+#define PUBLISHED(from, match, destination, application)                                                     \
+	DNAT("destination { " TO("d", from, "destination web; " match, "10.0.0.1") "}")                      \
+	"policy { from a to b { rule p { match { source any; destination " destination                       \
+	"; application " application "; } then { permit; } } } }"
 #define BLOCKS		    "host-address-base 10.0.0.0/30; port-block-size 512; "
 #define POOL(name, to, nat) "rule " name " { " to "match { source web; } then { source-nat " nat " } } "
 #define SHARED(rule, blocks)                                                                                 \
@@ -147,6 +151,18 @@ static const struct {
 			  TO("two", "", "destination-interface e0;", "10.0.0.2")
 				  TO("three", "", "destination-interface [ e0 e1 ];", "10.0.0.3") "}"),
 		BEHIND("destination NAT", "two", "destination NAT rule 'one'") },
+	/* Policy that names what is published, and not the server; another service, zone or address may come untranslated. */
+	{ PUBLISHED("from a; ", "application http;", "web", "http"),
+		"rule 'p' from a to b names an address that destination NAT rule 'd' publishes, and matches nothing: policy "
+		"decides about the translated destination, so name what is in 10.0.0.1/32, with the port there\n" },
+	{ PUBLISHED("", "", "web", "any"),
+		"rule 'p' from a to b names an address that destination NAT rule 'd' publishes, and matches nothing: policy "
+		"decides about the translated destination, so name what is in 10.0.0.1/32, with the port there\n" },
+	{ PUBLISHED("from a; ", "application http;", "web", "[ http https ]"), "" },
+	{ PUBLISHED("from b; ", "application http;", "web", "http"), "" },
+	{ PUBLISHED("from a; ", "application http;", "all", "http"), "" },
+	{ PUBLISHED("from a; ", "application http; source all;", "web", "http"), "" },
+	{ PUBLISHED("from a; ", "application http;", "any", "http"), "" },
 	/* Static rules are first, wherever they stand. */
 	{ DNAT("destination { " TO("web", "", "destination web;", "10.0.0.1") "} static { " ONE(
 		  "mail", "b", "192.0.2.0/30", "10.0.0.0/30") ONE("more", "a", "192.0.2.2", "10.0.0.9") "}"),
