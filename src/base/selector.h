@@ -8,8 +8,12 @@
 
 #include "base/addr.h"
 
-#define SELECTORS_MAX                                                                                        \
-	8 /* of one side of a child SA; a payload on the wire may have more (wire/ike_limits.h) */
+/*
+ * Of one side of a tunnel and of a child SA. Both sides of IPv6 take 5,200 octets of an IKE message
+ * (IKE_MESSAGE_MAX, in parts by RFC 7383), the packet's own included, and leave 3,000 for the rest of it; with them
+ * a child SA takes 6 KB in each process that knows it. A payload on the wire may have more (wire/ike_limits.h).
+ */
+#define SELECTORS_MAX 64
 
 /* proto 0: any; ports 0..65535: any. */
 struct selector {
@@ -18,5 +22,16 @@ struct selector {
 	uint8_t proto;
 	uint8_t zero[3];
 };
+
+#define SELECTOR_TEXT_MAX 140
+
+/* "10.1.7.7/32 protocol 6 ports 443-443" */
+char *selector_text(char *ret_text, const struct selector *s); /* SELECTOR_TEXT_MAX */
+
+#define SELECTOR_REST_MAX 96 /* octets of `rest` */
+
+/* "A, B", or where that is longer than size: "A, and 12 more" and `rest`. */
+char *selector_list_text(
+	char *ret_text, size_t size, const struct selector *list, size_t n, const char *rest);
 
 #endif

@@ -14,7 +14,7 @@
 #include "esp/replay.h"
 
 #define ESP_STATE_MAGIC	  0x31505345474e4c50ull
-#define ESP_STATE_VERSION 3
+#define ESP_STATE_VERSION 4
 
 /* By how much the ceiling is raised: the most sequence numbers that a kill can skip. */
 #define ESP_SEQUENCE_STEP 4096

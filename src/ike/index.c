@@ -316,7 +316,8 @@ static uint32_t tunnel_limit(const struct ike *c, uint32_t tunnel)
 {
 	const struct snap_tunnel *t = tunnel_config(c, tunnel);
 
-	return t->local.count * t->remote.count + IKE_CHILDREN_PER_TUNNEL_MAX - 1;
+	return MIN_OF(t->local.count * t->remote.count, (uint32_t)IKE_PAIRS_PER_TUNNEL_MAX) +
+	       IKE_CHILDREN_PER_TUNNEL_MAX - 1;
 }
 
 bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind)

@@ -22,7 +22,7 @@
 	L(SAS_UP_PER_PEER_MAX,   8,     "one peer",   "its own oldest is closed",           "both begin at once, restarts without INITIAL_CONTACT")			\
 	L(CHILDREN_MAX,          8192,  "all tunnels", "NO_ADDITIONAL_SAS",                 "two for each of TUNNELS_MAX; the keeper has a place for each")		\
 	L(CHILDREN_SURE,         2,     "one tunnel", "what is left of CHILDREN_MAX",       "one, and the one that a rekey makes of it")				\
-	L(CHILDREN_PER_TUNNEL_MAX, 8,   "one tunnel", "NO_ADDITIONAL_SAS, but not to a rekey", "with one more for each further pair of networks: policy-based peers make a child for each")	\
+	L(CHILDREN_PER_TUNNEL_MAX, 8,   "one tunnel", "NO_ADDITIONAL_SAS, but not to a rekey", "with one more for each further pair of networks, of at most PAIRS_PER_TUNNEL_MAX: policy-based peers make a child for each")	\
 	L(LINGER_PER_TUNNEL_MAX, 8,     "one tunnel", "the oldest",                         "they only wait for packets on their way")				\
 	L(DEAD_SPIS_MAX,         8,     "one peer",   "is forgotten",                       "deletes that came before the response that made their SPIs; one is usual")	\
 	L(ACTIONS_MAX,           65536, "one event",  "its datagrams and log lines are lost", "the shell takes them after each event")				\
@@ -38,6 +38,9 @@ enum ike_limit_number {
 #undef E
 };
 /* clang-format on */
+
+/* Pairs of networks of one tunnel for which a child SA each has a place. */
+#define IKE_PAIRS_PER_TUNNEL_MAX 256
 
 /* Retransmission: RFC 7296 section 2.4 asks for "at least a dozen times over a period of at least several
  * minutes" before a working peer is considered dead; a gateway with a second path has to know sooner. 0.5 s,

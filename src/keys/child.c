@@ -224,6 +224,27 @@ static void install_fill(struct sa_install *s, const struct child_sa *c, const s
 	memcpy(s->remote_ts, q->remote_ts, q->remote_n * sizeof q->remote_ts[0]);
 }
 
+/* Into its place, and wiped here. */
+static void install_keep(struct keys *k, struct pending *p, struct sa_install *s)
+{
+	struct waiting_selectors *w = &k->selectors[p - k->pending];
+
+	memcpy(p->install, s, sizeof p->install);
+	memcpy(w->local, s->local_ts, sizeof w->local);
+	memcpy(w->remote, s->remote_ts, sizeof w->remote);
+	bytes_wipe(s, sizeof *s);
+}
+
+/* The caller wipes it. */
+static void install_kept(const struct keys *k, const struct pending *p, struct sa_install *ret)
+{
+	const struct waiting_selectors *w = &k->selectors[p - k->pending];
+
+	memcpy(ret, p->install, sizeof p->install);
+	memcpy(ret->local_ts, w->local, sizeof w->local);
+	memcpy(ret->remote_ts, w->remote, sizeof w->remote);
+}
+
 /* The entry of an installation, or of its end. It contains no key. */
 static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	const struct child_sa *c, const struct sa_install *s, const char *reason)
@@ -263,6 +284,7 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	struct child_sa *c = child_sa_find(k, q->child), *old = child_sa_find_by_spi(k, q->rekeys_spi_in);
 	enum rc rc = install_check(k, sa, c, q, e);
+	struct sa_install install = { 0 };
 	struct keys_entry entry;
 	struct pending *p;
 
@@ -277,8 +299,9 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	p = pending_new(k, KEEPER_CHILD_INSTALL, tag, sa->peer.name, e);
 	if (!p)
 		return RC_AGAIN;
-	rc = install_derive(sa, c, q, &p->install, e);
+	rc = install_derive(sa, c, q, &install, e);
 	if (rc != RC_OK) {
+		bytes_wipe(&install, sizeof install);
 		pending_free(p);
 		return rc;
 	}
@@ -288,12 +311,13 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	c->spi_out = q->spi_out;
 	c->dh_group = q->dh_group;
 	sa->nonces_spent |= (q->flags & CHILD_NONCES_OF_IKE) != 0;
-	install_fill(&p->install, c, q);
+	install_fill(&install, c, q);
 	p->child = c->handle;
 	p->spi_in = c->spi_in;
 	p->may_precede = old && old->state == CHILD_INSTALLED;
 	*ret_outcome = WAITING; /* the reply comes from child_install_receipt() in any case */
-	child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &p->install, NULL);
+	child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &install, NULL);
+	install_keep(k, p, &install);
 	rc = journal_gate(k, &entry, p, e);
 	if (rc != RC_OK)
 		child_install_receipt(k, p, rc, e->text);
@@ -309,12 +333,12 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 
 	/* Receipt before act, or an act that may precede its entry. */
 	assert(c->named && c->state == CHILD_INSTALLING && p->stage == PENDING_RECEIPT);
-	action.u.install = p->install;
+	install_kept(k, p, &action.u.install);
 	action.u.install.tunnel =
 		tunnel_index(k, c->tunnel); /* the configuration may have changed meanwhile */
 	handed = action.u.install.tunnel != INDEX_NONE && sink_emit(k, &action) == RC_OK;
 	bytes_wipe(&action, sizeof action);
-	bytes_wipe(&p->install, sizeof p->install);
+	bytes_wipe(p->install, sizeof p->install);
 	p->stage = PENDING_DATAPLANE;
 	if (handed)
 		return;
@@ -338,7 +362,10 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 		return;
 	}
 	if (p->may_precede && !p->orphan) {
-		child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &p->install, NULL);
+		struct sa_install install;
+		install_kept(k, p, &install);
+		child_entry(k, &entry, KEYS_ENTRY_SA_INSTALL, c, &install, NULL);
+		bytes_wipe(&install, sizeof install);
 		entry.deferred = true;
 		journal_report(k, &entry);
 		install_hand_over(k, p, c);

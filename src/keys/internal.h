@@ -18,6 +18,8 @@
 #include "keys/derive.h"
 #include "keys/keys.h"
 
+#include <stddef.h>
+
 #define KEYS_ADMISSIBLE_TEXT_MAX 160 /* of the states in which a request is admissible */
 #define KEYS_ID_TEXT_MAX	 160 /* of an identity in words */
 #define KEYS_EXPIRE_EVERY	 256 /* values between two searches for exchanges that are too old */
@@ -104,6 +106,11 @@ enum pending_stage { PENDING_FREE, PENDING_RECEIPT, PENDING_DATAPLANE };
  * A request of ike that is not answered yet. install holds keys between derivation and hand-over; signature
  * holds our AUTH until its entry is durable.
  */
+/* Of an installation that waits: the selectors are no secret, and would fill the memory that the keeper may lock. */
+struct waiting_selectors {
+	struct selector local[SELECTORS_MAX], remote[SELECTORS_MAX];
+};
+
 struct pending {
 	uint32_t stage; /* enum pending_stage */
 	enum keeper_op op;
@@ -115,7 +122,8 @@ struct pending {
 	uint64_t entry_tag;
 	uint32_t spi_in;
 	struct keys_unused values; /* AUTH_VERIFY: what its entry names */
-	struct sa_install install;
+	_Alignas(
+		8) uint8_t install[offsetof(struct sa_install, local_ts)]; /* its selectors: keys.selectors */
 	struct keeper_auth_signed signature;
 };
 
@@ -132,6 +140,7 @@ struct keys {
 	struct keeper_ike_sa ike[KEYS_IKE_MAX];
 	struct child_sa children[KEYS_CHILDREN_MAX];
 	struct pending pending[KEYS_PENDING_MAX];
+	struct waiting_selectors *selectors; /* of each of `pending`; not locked */
 	struct keys_identity identities[KEYS_IDENTITIES_MAX];
 };
 

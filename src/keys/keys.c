@@ -10,8 +10,10 @@ struct keys *keys_new(struct keys_sink sink)
 {
 	struct keys *k = calloc(1, sizeof *k);
 
-	if (!k)
+	if (!k || !(k->selectors = calloc(KEYS_PENDING_MAX, sizeof *k->selectors))) {
+		free(k);
 		return NULL;
+	}
 	k->sink = sink;
 	k->next_entry_tag = 1;
 	return k;
@@ -25,6 +27,7 @@ void keys_free(struct keys *k)
 	bytes_wipe(k->children, k->children_n * sizeof k->children[0]);
 	bytes_wipe(k->pending, k->pending_n * sizeof k->pending[0]);
 	keys_identities_clear(k);
+	free(k->selectors);
 	free(k);
 }
 

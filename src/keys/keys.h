@@ -39,7 +39,7 @@
 	L(HALF_OPEN_MAX,       1536, "strangers",    "a refusal",           "half of all: rekeys and established peers have the rest")		\
 	L(IKE_PER_PEER_MAX,    32,   "one peer",     "a refusal",           "twice what ike allows a peer, begun rekeys included")	\
 	L(CHILDREN_MAX,        8192, "all tunnels",  "one whose IKE SA is gone, else a refusal", "two for each tunnel; fewer than 2^14")	\
-	L(CHILDREN_PER_TUNNEL_MAX, 128, "one tunnel", "a refusal",          "more than ike allows a tunnel with every pair of networks")	\
+	L(CHILDREN_PER_TUNNEL_MAX, 544, "one tunnel", "a refusal",          "twice what ike allows a tunnel with every pair of networks, and some")	\
 	L(BEGUN_PER_IKE_MAX,   16,   "one IKE SA",   "a refusal",           "children that are begun and not installed; ike has two at a time")	\
 	L(PENDING_MAX,         512,  "all peers",    "RC_AGAIN",            "requests that wait for a receipt or for the data plane")	\
 	L(PENDING_PER_PEER_MAX, 32,  "one peer",     "RC_AGAIN",            "ike asks one at a time for each IKE SA")			\

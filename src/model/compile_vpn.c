@@ -333,6 +333,23 @@ static const struct lyd_node *tunnel_node(const struct compiler *c, const char *
 	return node;
 }
 
+/* What is looked up, and compared below, is each of them. */
+static enum rc pairs_bounded(struct compiler *c)
+{
+	const struct snap_tunnel *t = (const void *)c->tunnels.at;
+	uint64_t pairs = 0;
+	uint32_t i = 0;
+
+	for (; i < c->tunnels.n && pairs <= SELECTOR_PAIRS_MAX; i++)
+		pairs += (uint64_t)t[i].local.count * t[i].remote.count;
+	if (pairs <= SELECTOR_PAIRS_MAX)
+		return RC_OK;
+	return tree_fault(c->faults, tunnel_node(c, t[i - 1].name),
+		"tunnel '%s' and those before it have %llu pairs of a local and a remote network, and all tunnels together may have %u: "
+		"write adjacent networks as one prefix or range",
+		t[i - 1].name, (unsigned long long)pairs, SELECTOR_PAIRS_MAX);
+}
+
 /* Of two tunnels with the same networks one would never be used. */
 static enum rc tunnels_differ(struct compiler *c)
 {
@@ -364,5 +381,7 @@ enum rc compile_tunnels(struct compiler *c)
 {
 	enum rc rc = compile_each(c, "ipsec", NULL, "tunnel", tunnel);
 
+	if (rc == RC_OK && c->faults->n == 0)
+		rc = pairs_bounded(c);
 	return rc || c->faults->n ? rc : tunnels_differ(c);
 }

@@ -27,7 +27,7 @@
 	A(ike_proposals, struct snap_ike_proposal, PROPOSALS_MAX)		\
 	A(esp_proposals, struct snap_esp_proposal, PROPOSALS_MAX)		\
 	A(peers,         struct snap_peer,         PEERS_MAX)			\
-	A(selectors,     struct selector,          TUNNELS_MAX * 2 * SELECTORS_MAX)	\
+	A(selectors,     struct selector,          SELECTOR_PAIRS_MAX + TUNNELS_MAX)	\
 	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)			\
 	A(screens,       struct snap_screen,       SCREENS_MAX)			\
 	A(dynamics,      struct snap_dynamic,      DYNAMICS_MAX)
@@ -692,6 +692,7 @@ static const char *tunnel_fault(const struct snapshot *s, const struct snap_tunn
 static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 {
 	const struct selector *x = snap_selectors(s);
+	uint32_t pairs = 0;
 
 	for (uint32_t i = 0; i < s->selectors.count; i++) {
 		if (!snapshot_range_ok(&x[i].addrs) || x[i].port_first > x[i].port_last ||
@@ -699,9 +700,12 @@ static enum rc check_tunnels(const struct snapshot *s, struct err *e)
 			return bad(e, "selectors", i, "not a range of one family, or not a range of ports");
 	}
 	for (uint32_t i = 0; i < s->tunnels.count; i++) {
-		const char *what = tunnel_fault(s, &snap_tunnels(s)[i]);
+		const struct snap_tunnel *t = &snap_tunnels(s)[i];
+		const char *what = tunnel_fault(s, t);
 		if (what)
 			return bad(e, "tunnels", i, what);
+		if ((pairs += t->local.count * t->remote.count) > SELECTOR_PAIRS_MAX)
+			return bad(e, "tunnels", i, "it and those before it have too many pairs of networks");
 	}
 	return RC_OK;
 }

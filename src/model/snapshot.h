@@ -28,6 +28,7 @@
 #define SESSIONS_MAX	      (1u << 22) /* the greatest session-limit */
 #define WORKERS_MAX	      16	 /* of the data plane; a power of two */
 #define TUNNELS_MAX	      4096
+#define SELECTOR_PAIRS_MAX    (1u << 18) /* a local and a remote network of one tunnel, of all tunnels */
 #define RULES_MAX	      (1u << 17)
 #define NAT_RULES_MAX	      4096
 #define DNAT_RULES_MAX	      5184 /* destination and static NAT, NAT64 */

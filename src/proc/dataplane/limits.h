@@ -95,8 +95,9 @@
 
 /* Between two times that the kernel is told which SPI is whose: until then the packets of a new SA take a step more. */
 #define TUNNELS_STEER_INTERVAL (100 * NS_PER_MS)
-#define TUNNEL_MTU_UNKNOWN     1400	      /* inner MTU while a tunnel has no SA to compute it from */
-#define TUNNEL_MTU_MIN	       576	      /* whatever a path claims: RFC 791's least datagram */
+#define TUNNEL_MTU_UNKNOWN     1400 /* inner MTU while a tunnel has no SA to compute it from */
+#define TUNNEL_MTU_MIN	       576  /* whatever a path claims: RFC 791's least datagram */
+#define SHOW_SELECTORS_MAX     1400 /* octets of the selectors of one side in a row of show; both have to fit */
 #define ACQUIRE_INTERVAL       (2 * NS_PER_S) /* between two requests to ike for one tunnel */
 #define PATHS_MAX	       PEERS_MAX      /* remote endpoints with a path MTU below the link's */
 

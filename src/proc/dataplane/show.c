@@ -378,13 +378,9 @@ static void nat_rows(struct out *o)
 
 static void selectors_put(struct jw *w, const char *key, const struct selector *ts, uint16_t n)
 {
-	char all[SELECTORS_MAX * RANGE_TEXT_MAX] = "", text[RANGE_TEXT_MAX];
-	size_t at = 0;
+	char text[SHOW_SELECTORS_MAX];
 
-	for (uint16_t i = 0; i < n && at < sizeof all; i++)
-		at += (size_t)snprintf(
-			all + at, sizeof all - at, "%s%s", i ? ", " : "", range_text(text, &ts[i].addrs));
-	jw_str(w, key, all);
+	jw_str(w, key, selector_list_text(text, sizeof text, ts, n, ""));
 }
 
 static void ipsec_pair_row(struct out *o, uint32_t pair)

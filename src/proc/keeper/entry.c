@@ -1,5 +1,7 @@
 #include "proc/keeper/entry.h"
 
+#include "crypto/hash.h"
+
 #include <stdio.h>
 
 static const char *spi_text(char ret_text[17], const uint8_t spi[8])
@@ -46,24 +48,21 @@ static void endpoint_str(struct ledger_body *b, const char *key, const struct en
 	ledger_body_str(b, key, at->addr.family == ADDR_NONE ? "" : endpoint_text(text, &copy));
 }
 
-/* "10.1.0.0/16, 10.1.7.7 protocol 6 ports 443-443" */
+/*
+ * "10.1.0.0/16, 10.1.7.7/32 protocol 6 ports 443-443". An entry has no room for the longest lists: it names the first ones,
+ * their number, and the digest of all of them in this form.
+ */
 static void selectors_str(struct ledger_body *b, const char *key, const struct selector *list, size_t n)
 {
-	char text[ENTRY_LIST_TEXT_MAX], range[RANGE_TEXT_MAX];
-	size_t used = 0;
+	char all[SELECTORS_MAX * SELECTOR_TEXT_MAX], text[ENTRY_LIST_TEXT_MAX], rest[SELECTOR_REST_MAX + 1];
+	char hex[2 * SHA256_SIZE + 1];
+	uint8_t hash[SHA256_SIZE];
 
-	text[0] = '\0';
-	for (size_t i = 0; i < MIN_OF(n, (size_t)SELECTORS_MAX) && used < sizeof text; i++) {
-		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? ", " : "",
-			range_text(range, &list[i].addrs));
-		if (list[i].proto != 0 && used < sizeof text)
-			used += (size_t)snprintf(
-				text + used, sizeof text - used, " protocol %u", list[i].proto);
-		if ((list[i].port_first != 0 || list[i].port_last != 65535) && used < sizeof text)
-			used += (size_t)snprintf(text + used, sizeof text - used, " ports %u-%u",
-				list[i].port_first, list[i].port_last);
-	}
-	ledger_body_str(b, key, text);
+	selector_list_text(all, sizeof all, list, MIN_OF(n, (size_t)SELECTORS_MAX), "");
+	sha256(hash, all, strlen(all));
+	snprintf(rest, sizeof rest, " (SHA-256 of all: %s)", hex_from_bytes(hex, hash, sizeof hash));
+	ledger_body_str(
+		b, key, selector_list_text(text, sizeof text, list, MIN_OF(n, (size_t)SELECTORS_MAX), rest));
 }
 
 static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)

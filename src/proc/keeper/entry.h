@@ -8,7 +8,7 @@
 #include "ledger/types.h"
 #include "proc/keeper/leaves.h"
 
-#define ENTRY_LIST_TEXT_MAX 700 /* of eight selectors */
+#define ENTRY_LIST_TEXT_MAX 700 /* of selectors; those that do not fit are in a digest */
 
 #define ENTRY_GAP_TYPE LEDGER_LEDGER_OUTAGE
 

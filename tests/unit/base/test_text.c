@@ -1,12 +1,16 @@
 /* base/bytes.h and base/addr.h: text to bytes and back, strictly. base/tw.h: whole, or nothing. */
 #include "base/addr.h"
+#include "base/bytes.h"
+#include "base/selector.h"
 #include "base/tw.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void test_loads_and_stores(void **state)
 {
@@ -239,9 +243,39 @@ static void test_text_writer(void **state)
 	assert_int_equal(tw_done(&w), 0);
 }
 
+/* Of selectors: what does not fit is counted. */
+static void selector_lists(void **state)
+{
+	struct selector list[40];
+	char text[300], whole[40 * SELECTOR_TEXT_MAX];
+
+	for (uint8_t i = 0; i < COUNT_OF(list); i++) {
+		struct ip_addr a = addr_v4((const uint8_t[]){ 10, 0, i, 1 });
+		list[i] = (struct selector){ .addrs = { a, a }, .port_last = UINT16_MAX };
+	}
+	list[1].proto = 6;
+	list[1].port_first = list[1].port_last = 443;
+	assert_string_equal(selector_list_text(text, sizeof text, list, 2, "!"),
+		"10.0.0.1/32, 10.0.1.1/32 protocol 6 ports 443-443");
+	assert_string_equal(selector_list_text(text, sizeof text, list, 0, "!"), "");
+	for (size_t size = 150; size <= sizeof text; size++) {
+		size_t n = 1;
+		unsigned left;
+		selector_list_text(text, size, list, COUNT_OF(list), " (rest)");
+		assert_true(strlen(text) < size);
+		for (const char *at = text; (at = strstr(at, ", 10.")); at++)
+			n++;
+		assert_int_equal(sscanf(strstr(text, ", and "), ", and %u more (rest)", &left), 1);
+		assert_int_equal(n + left, COUNT_OF(list));
+	}
+	selector_list_text(whole, sizeof whole, list, COUNT_OF(list), "!");
+	assert_null(strstr(whole, "more"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(selector_lists),
 		cmocka_unit_test(test_loads_and_stores),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_hex),

@@ -483,7 +483,7 @@ static void bad_sas_are_refused(void **state)
 	REFUSED(sa.spi_in = 255, 0, RC_RANGE);
 	REFUSED(sa.spi_out = 0, 0, RC_RANGE);
 	REFUSED(sa.local_n = 0, 0, RC_RANGE);
-	REFUSED(sa.remote_n = 9, 0, RC_RANGE);
+	REFUSED(sa.remote_n = SELECTORS_MAX + 1, 0, RC_RANGE);
 	REFUSED(sa.tunnel = TUNNELS_MAX, 0, RC_RANGE);
 	REFUSED(sa.remote.addr.family = ADDR_V6, 0, RC_RANGE);
 	REFUSED((void)0, 5000, RC_RANGE);

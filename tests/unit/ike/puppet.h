@@ -31,7 +31,7 @@ struct puppet {
 		struct snap_ike_proposal ike[2];
 		struct snap_esp_proposal esp[2];
 		struct snap_peer peers[1];
-		struct selector selectors[4];
+		struct selector selectors[2 * SELECTORS_MAX];
 		struct snap_tunnel tunnels[2];
 	} config;
 	struct ike_setup setup;

@@ -181,6 +181,64 @@ static void one_deleted_while_another_lives(void **state)
 	}
 }
 
+/* fd00:SIDE:I::/48 */
+static struct selector net6(uint8_t side, uint8_t i)
+{
+	uint8_t first[16] = { 0xfd, 0, 0, side, 0, i }, last[16];
+
+	memset(last, 0xff, sizeof last);
+	memcpy(last, first, 6);
+	return (struct selector){ .addrs = { addr_v6(first), addr_v6(last) }, .port_last = UINT16_MAX };
+}
+
+/* As many networks as there may be, of the longer family, on both sides: what is offered and what the peer grants is one message
+ * each, also with the packet's own selectors in front, and in a rekey. */
+static void as_many_networks_as_there_may_be(void **state)
+{
+	struct selector here[SELECTORS_MAX], there[SELECTORS_MAX];
+	static const uint8_t auth[32];
+	struct err e = { 0 };
+
+	puppet_init(&p);
+	assert_true(COUNT_OF(p.config.selectors) >= 2 * SELECTORS_MAX);
+	for (uint8_t i = 0; i < SELECTORS_MAX; i++) {
+		p.config.selectors[i] = here[i] = net6(1, i);
+		p.config.selectors[SELECTORS_MAX + i] = there[i] = net6(2, i);
+	}
+	p.config.head.selectors.count = 2 * SELECTORS_MAX;
+	p.config.tunnels[0].local = (struct span){ 0, SELECTORS_MAX };
+	p.config.tunnels[0].remote = (struct span){ SELECTORS_MAX, SELECTORS_MAX };
+	p.config.head.tunnels.count = 1;
+	p.config.peers[0].start = PEER_START_ON_TRAFFIC;
+	puppet_start(&p);
+	puppet_settle(&p);
+	struct selector src = here[7], dst = there[SELECTORS_MAX - 1];
+	src.addrs.last = src.addrs.first;
+	dst.addrs.last = dst.addrs.first;
+	puppet_forget(&p);
+	ike_input_acquire(p.core, p.now, 0, &src, &dst);
+	puppet_settle(&p);
+	assert_true(puppet_init_as_responder(&p));
+	assert_int_equal(p.payloads.tsi.n, SELECTORS_MAX + 1);
+	assert_int_equal(p.payloads.tsr.n, SELECTORS_MAX + 1);
+	puppet_response(&p);
+	puppet_id(&p, PL_IDR, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	puppet_offer_esp(&p, 0x2000, DH_NONE);
+	ike_out_selectors(&p.out, PL_TSI, here, SELECTORS_MAX);
+	ike_out_selectors(&p.out, PL_TSR, there, SELECTORS_MAX);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 1);
+	assert_int_equal(p.last_install.local_n, SELECTORS_MAX);
+	assert_memory_equal(p.last_install.remote_ts, there, sizeof there);
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", &e), RC_OK);
+	puppet_settle(&p);
+	assert_true(asks_child());
+	assert_int_equal(p.payloads.tsi.n, SELECTORS_MAX);
+	puppet_done(&p);
+}
+
 /* The peer leaves out what asked for it: not again with each packet. */
 static void a_peer_that_narrows_away_what_asked(void **state)
 {
@@ -407,6 +465,7 @@ int main(void)
 		cmocka_unit_test(a_child_for_each_pair),
 		cmocka_unit_test(the_rest_is_asked_for_by_traffic),
 		cmocka_unit_test(a_peer_that_narrows_away_what_asked),
+		cmocka_unit_test(as_many_networks_as_there_may_be),
 		cmocka_unit_test(one_deleted_while_another_lives),
 		cmocka_unit_test(a_rekey_keeps_the_pair),
 		cmocka_unit_test(a_peer_that_takes_single_pairs),

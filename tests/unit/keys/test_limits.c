@@ -75,7 +75,7 @@ static void children_of_one_tunnel(void **state)
 	for (unsigned i = 0; i < KEYS_CHILDREN_PER_TUNNEL_MAX; i++)
 		assert_int_equal(pair_child(&p, DH_NONE, 0), RC_OK);
 	assert_int_equal(pair_child_begin(&p, DH_NONE), RC_LIMIT);
-	assert_non_null(strstr(p.side[0].reply.u.CHILD_BEGIN.text, "tunnel 'sites' has 128 child SAs"));
+	assert_non_null(strstr(p.side[0].reply.u.CHILD_BEGIN.text, "tunnel 'sites' has 544 child SAs"));
 	another_peer();
 	snprintf(p.side[1].config.tunnels[0].name, sizeof p.side[1].config.tunnels[0].name, "another");
 	assert_int_equal(pair_ike(&p), RC_OK);

@@ -176,6 +176,8 @@ static void the_more_specific_tunnel_wins_wherever_it_stands(void **state)
 	}
 }
 
+#define EACH 8 /* networks of a remote side */
+
 /* As many tunnels as there may be, with networks of their own and one to everywhere: built by work that grows
  * with what they hold. A square of it, seconds, would be over the test's time. */
 static void many_tunnels(void **state)
@@ -183,16 +185,16 @@ static void many_tunnels(void **state)
 	static struct {
 		struct snapshot head;
 		struct snap_tunnel tunnels[TUNNELS_MAX];
-		struct selector selectors[2 * SELECTORS_MAX * TUNNELS_MAX];
+		struct selector selectors[2 * EACH * TUNNELS_MAX];
 	} b;
 	uint32_t n = 0;
 
 	for (uint32_t t = 0; t < TUNNELS_MAX; t++) {
 		b.tunnels[t].local = (struct span){ n, 1 };
 		part(&b.selectors[n++], 192, 168, 0, 16);
-		b.tunnels[t].remote = (struct span){ n, SELECTORS_MAX };
-		for (uint32_t i = 0; i < SELECTORS_MAX; i++) {
-			uint32_t net = t * SELECTORS_MAX + i;
+		b.tunnels[t].remote = (struct span){ n, EACH };
+		for (uint32_t i = 0; i < EACH; i++) {
+			uint32_t net = t * EACH + i;
 			part(&b.selectors[n++], (uint8_t)(16 + (net >> 16)), (uint8_t)(net >> 8),
 				(uint8_t)net, 24);
 		}
@@ -205,7 +207,7 @@ static void many_tunnels(void **state)
 		struct selectors *s = selectors_new(&b.head);
 		struct selectors_packet p = { addr_v4((const uint8_t[]){ 192, 168, 0, 2 }),
 			addr_v4((const uint8_t[]){ 16, 1, 1, 2 }), 6, false, 0, 0 };
-		assert_int_equal(selectors_find(s, &p), 257 / SELECTORS_MAX);
+		assert_int_equal(selectors_find(s, &p), 257 / EACH);
 		p.dst = addr_v4((const uint8_t[]){ 8, 8, 8, 8 });
 		assert_int_equal(selectors_find(s, &p), 7);
 		selectors_free(s);
