@@ -1,0 +1,331 @@
+/*
+ * The engine over libcrypto. X509_verify_cert() finds the path in the bag and checks signatures, dates, basicConstraints, path
+ * lengths, name constraints, critical extensions and CRLs; what RFC 4945 and our own limits ask beyond that is asked here of
+ * each certificate of the path that it found.
+ */
+#include "certify/match.h"
+
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/objects.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+
+struct engine {
+	const struct certify_question *q;
+	X509 *end;
+	X509_STORE *store;
+	X509_STORE_CTX *ctx;
+	STACK_OF(X509) * bag;
+};
+
+static X509 *certificate_read(struct certify_der der)
+{
+	const uint8_t *at = der.b;
+	X509 *c = d2i_X509(NULL, &at, (long)der.n);
+
+	if (c && (at != der.b + der.n || X509_get_version(c) != X509_VERSION_3 ||
+			 X509_check_purpose(c, -1, 0) != 1 ||
+			 (X509_get_extension_flags(c) & EXFLAG_INVALID))) {
+		X509_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static uint32_t store_fill(struct engine *g)
+{
+	for (size_t i = 0; i < g->q->anchors_n; i++) {
+		X509 *c = certificate_read(g->q->anchors[i]);
+		int added = c ? X509_STORE_add_cert(g->store, c) : 0;
+		X509_free(c);
+		if (added != 1)
+			return CERTIFY_MALFORMED;
+	}
+	for (size_t i = 0; i < g->q->crls_n; i++) {
+		const uint8_t *at = g->q->crls[i].b;
+		X509_CRL *c = d2i_X509_CRL(NULL, &at, (long)g->q->crls[i].n);
+		int added =
+			c && at == g->q->crls[i].b + g->q->crls[i].n ? X509_STORE_add_crl(g->store, c) : 0;
+		X509_CRL_free(c);
+		if (added != 1)
+			return CERTIFY_MALFORMED;
+	}
+	for (size_t i = 0; i < g->q->bag_n; i++) {
+		X509 *c = certificate_read(g->q->bag[i]);
+		if (!c)
+			return CERTIFY_MALFORMED;
+		if (i == 0) {
+			g->end = c;
+		} else if (sk_X509_push(g->bag, c) <= 0) {
+			X509_free(c);
+			return CERTIFY_INTERNAL;
+		}
+	}
+	return CERTIFY_OK;
+}
+
+/* Soft: no CRL, or one that is out of date, is no reason. What such a CRL lists is refused all the same. */
+static int without_crl(int good, X509_STORE_CTX *ctx)
+{
+	int error = X509_STORE_CTX_get_error(ctx);
+
+	if (good)
+		return good;
+	return error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_HAS_EXPIRED ||
+	       error == X509_V_ERR_CRL_NOT_YET_VALID;
+}
+
+static const struct {
+	int error;
+	uint32_t reason;
+} errors[] = {
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, CERTIFY_NO_PATH },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, CERTIFY_NO_PATH },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERTIFY_NO_PATH },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, CERTIFY_NO_PATH },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, CERTIFY_NO_PATH },
+	{ X509_V_ERR_CERT_CHAIN_TOO_LONG, CERTIFY_LIMIT },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, CERTIFY_TIME },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, CERTIFY_TIME },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, CERTIFY_SIGNATURE },
+	{ X509_V_ERR_INVALID_CA, CERTIFY_AUTHORITY },
+	{ X509_V_ERR_PATH_LENGTH_EXCEEDED, CERTIFY_AUTHORITY },
+	{ X509_V_ERR_KEYUSAGE_NO_CERTSIGN, CERTIFY_AUTHORITY },
+	{ X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, CERTIFY_CRITICAL },
+	{ X509_V_ERR_PERMITTED_VIOLATION, CERTIFY_CONSTRAINED },
+	{ X509_V_ERR_EXCLUDED_VIOLATION, CERTIFY_CONSTRAINED },
+	{ X509_V_ERR_CERT_REVOKED, CERTIFY_REVOKED },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL, CERTIFY_NO_CRL },
+	{ X509_V_ERR_CRL_HAS_EXPIRED, CERTIFY_NO_CRL },
+	{ X509_V_ERR_CRL_NOT_YET_VALID, CERTIFY_NO_CRL },
+	{ X509_V_ERR_OUT_OF_MEM, CERTIFY_INTERNAL },
+};
+
+static uint32_t path_find(struct engine *g)
+{
+	X509_VERIFY_PARAM *p;
+
+	if (X509_STORE_CTX_init(g->ctx, g->store, g->end, g->bag) != 1)
+		return CERTIFY_INTERNAL;
+	p = X509_STORE_CTX_get0_param(g->ctx);
+	X509_VERIFY_PARAM_set_time(p, (time_t)g->q->now_s);
+	X509_VERIFY_PARAM_set_depth(
+		p, CERTIFY_DEPTH_MAX - 2); /* certificates between end entity and anchor */
+	unsigned long flags =
+		X509_V_FLAG_PARTIAL_CHAIN; /* an anchor need not be self-signed (RFC 5280 6.1.1) */
+	if (g->q->crls_n > 0 || g->q->revocation == CERTIFY_CRL_HARD)
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+	X509_VERIFY_PARAM_set_flags(p, flags);
+	if (g->q->revocation == CERTIFY_CRL_SOFT)
+		X509_STORE_CTX_set_verify_cb(g->ctx, without_crl);
+	if (X509_verify_cert(g->ctx) == 1)
+		return CERTIFY_OK;
+	int error = X509_STORE_CTX_get_error(g->ctx);
+	for (size_t i = 0; i < COUNT_OF(errors); i++)
+		if (errors[i].error == error)
+			return errors[i].reason;
+	return CERTIFY_INVALID;
+}
+
+static bool rsa_is_good(EVP_PKEY *key)
+{
+	BIGNUM *e = NULL;
+	int bits = EVP_PKEY_get_bits(key);
+	bool good = bits >= CERTIFY_RSA_BITS_MIN && bits <= CERTIFY_RSA_BITS_MAX &&
+		    EVP_PKEY_get_bn_param(key, "e", &e) == 1 && BN_is_odd(e) && BN_num_bits(e) >= 17 &&
+		    BN_num_bits(e) <= 64;
+
+	BN_free(e);
+	return good;
+}
+
+static bool key_is_good(X509 *c)
+{
+	EVP_PKEY *key = X509_get0_pubkey(c);
+	char curve[32];
+
+	if (!key)
+		return false;
+	switch (EVP_PKEY_get_base_id(key)) {
+	case EVP_PKEY_RSA:
+		return rsa_is_good(key);
+	case EVP_PKEY_EC:
+		return EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL) == 1 &&
+		       (strcmp(curve, "prime256v1") == 0 || strcmp(curve, "secp384r1") == 0 ||
+			       strcmp(curve, "secp521r1") == 0);
+	case EVP_PKEY_ED25519:
+		return true;
+	}
+	return false;
+}
+
+static bool signature_is_good(X509 *c)
+{
+	int digest, key;
+
+	if (X509_get_signature_info(c, &digest, &key, NULL, NULL) != 1)
+		return false;
+	if (key == NID_ED25519)
+		return true;
+	return (key == NID_rsaEncryption || key == NID_rsassaPss || key == NID_X9_62_id_ecPublicKey) &&
+	       (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
+}
+
+static bool extended_usage_is_good(X509 *c, enum certify_role role)
+{
+	EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(c, NID_ext_key_usage, NULL, NULL);
+	bool good = X509_get_ext_by_NID(c, NID_ext_key_usage, -1) < 0;
+
+	for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages); i++) {
+		int nid = OBJ_obj2nid(sk_ASN1_OBJECT_value(usages, i));
+		good |= nid == NID_ipsec_IKE || nid == NID_anyExtendedKeyUsage ||
+			(nid == NID_server_auth && role != CERTIFY_ROLE_CLIENT) ||
+			(nid == NID_client_auth && role != CERTIFY_ROLE_SERVER);
+	}
+	EXTENDED_KEY_USAGE_free(usages);
+	return good;
+}
+
+static uint32_t path_check(struct engine *g)
+{
+	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(g->ctx);
+	int n = sk_X509_num(path);
+
+	if (n < 2)
+		return CERTIFY_NO_PATH; /* the end entity's is an anchor itself */
+	if (n > CERTIFY_DEPTH_MAX)
+		return CERTIFY_LIMIT;
+	for (int i = 0; i < n; i++) {
+		X509 *c = sk_X509_value(path, i);
+		uint32_t flags = X509_get_extension_flags(c), usage = X509_get_key_usage(c);
+		bool authority = (flags & EXFLAG_BCONS) && (flags & EXFLAG_CA) && (usage & KU_KEY_CERT_SIGN);
+		if (!key_is_good(c) || (i < n - 1 && !signature_is_good(c)))
+			return CERTIFY_WEAK;
+		if (i > 0 && !authority)
+			return CERTIFY_AUTHORITY;
+		if (i == 0 && ((flags & EXFLAG_CA) || !(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION))))
+			return CERTIFY_USAGE;
+		if (i < n - 1 && !extended_usage_is_good(c, g->q->role))
+			return CERTIFY_USAGE;
+	}
+	return CERTIFY_OK;
+}
+
+static bool subject_read(struct dn *ret_dn, X509_NAME *name)
+{
+	int n = X509_NAME_entry_count(name);
+
+	*ret_dn = (struct dn){ 0 };
+	if (n > DN_RDNS_MAX)
+		return false;
+	for (int i = 0; i < n; i++) {
+		X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
+		ASN1_STRING *s = X509_NAME_ENTRY_get_data(entry);
+		struct dn_rdn *r = &ret_dn->rdn[i];
+		int type = ASN1_STRING_type(s);
+		if (X509_NAME_ENTRY_set(entry) != i || ASN1_STRING_length(s) > DN_VALUE_MAX ||
+			(type != V_ASN1_UTF8STRING && type != V_ASN1_PRINTABLESTRING &&
+				type != V_ASN1_IA5STRING))
+			return false;
+		int length = OBJ_obj2txt(r->oid, sizeof r->oid, X509_NAME_ENTRY_get_object(entry), 1);
+		if (length <= 0 || length >= (int)sizeof r->oid)
+			return false;
+		r->n = (uint32_t)ASN1_STRING_length(s);
+		memcpy(r->value, ASN1_STRING_get0_data(s), r->n);
+	}
+	ret_dn->n = (uint32_t)n;
+	return true;
+}
+
+static bool identity_keep(struct certify_verdict *v, const uint8_t *b, size_t n)
+{
+	if (n == 0 || n > sizeof v->identity)
+		return false;
+	memcpy(v->identity, b, n);
+	v->identity_n = (uint32_t)n;
+	return true;
+}
+
+static bool subject_matches(struct certify_verdict *v, const struct certify_question *q, X509 *end)
+{
+	X509_NAME *name = X509_get_subject_name(end);
+	const uint8_t *der;
+	size_t n;
+	struct dn pattern, subject;
+
+	if (X509_NAME_entry_count(name) == 0 || X509_NAME_get0_der(name, &der, &n) != 1)
+		return false;
+	if (q->id_kind == CERTIFY_ID_DN &&
+		!certify_name_matches(CERTIFY_ID_DN, q->id, (struct certify_der){ der, n }))
+		return false;
+	if (q->id_kind == CERTIFY_ID_DN_TEXT &&
+		(dn_pattern_read(&pattern, (const char *)q->id.b, q->id.n, NULL) != RC_OK ||
+			!subject_read(&subject, name) || !dn_matches(&pattern, &subject)))
+		return false;
+	return identity_keep(v, der, n);
+}
+
+static bool alternative_matches(struct certify_verdict *v, const struct certify_question *q, X509 *end)
+{
+	static const int types[] = {
+		[CERTIFY_ID_DNS] = GEN_DNS, [CERTIFY_ID_RFC822] = GEN_EMAIL, [CERTIFY_ID_IP] = GEN_IPADD
+	};
+	GENERAL_NAMES *names = X509_get_ext_d2i(end, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; names && !found && i < sk_GENERAL_NAME_num(names); i++) {
+		int type;
+		ASN1_STRING *s = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+		if (type != types[q->id_kind])
+			continue;
+		struct certify_der name = { ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s) };
+		found = certify_name_matches(q->id_kind, q->id, name) && identity_keep(v, name.b, name.n);
+	}
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+static uint32_t end_entity_read(struct certify_verdict *v, const struct engine *g)
+{
+	bool subject = g->q->id_kind == CERTIFY_ID_DN || g->q->id_kind == CERTIFY_ID_DN_TEXT;
+	uint8_t *at = v->spki;
+	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(g->end), NULL);
+
+	if (n <= 0 || n > (int)sizeof v->spki)
+		return CERTIFY_WEAK;
+	v->spki_n = (uint32_t)i2d_X509_PUBKEY(X509_get_X509_PUBKEY(g->end), &at);
+	return (subject ? subject_matches : alternative_matches)(v, g->q, g->end) ? CERTIFY_OK
+										  : CERTIFY_IDENTITY;
+}
+
+uint32_t certify_libcrypto(struct certify_verdict *ret_verdict, const struct certify_question *q)
+{
+	struct certify_verdict v = { 0 };
+	struct engine g = { .q = q };
+	uint32_t reason = certify_bounds(q);
+
+	if (reason == CERTIFY_OK) {
+		g.store = X509_STORE_new();
+		g.ctx = X509_STORE_CTX_new();
+		g.bag = sk_X509_new_null();
+		reason = g.store && g.ctx && g.bag ? store_fill(&g) : CERTIFY_INTERNAL;
+	}
+	if (reason == CERTIFY_OK)
+		reason = path_find(&g);
+	if (reason == CERTIFY_OK)
+		reason = path_check(&g);
+	if (reason == CERTIFY_OK)
+		reason = end_entity_read(&v, &g);
+	X509_STORE_CTX_free(g.ctx);
+	sk_X509_pop_free(g.bag, X509_free);
+	X509_free(g.end);
+	X509_STORE_free(g.store);
+	ERR_clear_error();
+	if (reason == CERTIFY_OK)
+		*ret_verdict = v;
+	else
+		*ret_verdict = (struct certify_verdict){ .reason = reason };
+	return reason;
+}
