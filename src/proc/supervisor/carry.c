@@ -46,6 +46,9 @@ static const char *const parts[CARRY_PARTS] = {
 static char said[120];
 
 static int keep_said(enum libbpf_print_level level, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
+
+static int keep_said(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	char line[512];
 
