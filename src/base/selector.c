@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-char *selector_text(char *ret_text, const struct selector *s)
+/* "10.1.7.7/32 protocol 6 ports 443-443"; ret_text holds SELECTOR_TEXT_MAX. */
+static char *selector_text(char *ret_text, const struct selector *s)
 {
 	char range[RANGE_TEXT_MAX], proto[24] = "", ports[24] = "";
 

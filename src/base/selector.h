@@ -25,9 +25,6 @@ struct selector {
 
 #define SELECTOR_TEXT_MAX 140
 
-/* "10.1.7.7/32 protocol 6 ports 443-443" */
-char *selector_text(char *ret_text, const struct selector *s); /* SELECTOR_TEXT_MAX */
-
 #define SELECTOR_REST_MAX 96 /* octets of `rest` */
 
 /* "A, B", or where that is longer than size: "A, and 12 more" and `rest`. */
