@@ -127,7 +127,7 @@ def derived_in_the_end(lab):
 # --- examining captures ---
 
 SA, KE, NONCE, NOTIFY, SK = 33, 34, 40, 41, 46
-NAT_SOURCE, NAT_DESTINATION, COOKIE, FRAGMENTATION, HASHES, OTHER_GROUP, CRITICAL = 16388, 16389, 16390, 16430, 16431, 17, 1
+NAT_SOURCE, NAT_DESTINATION, COOKIE, CHILDLESS, FRAGMENTATION, HASHES, OTHER_GROUP, CRITICAL = 16388, 16389, 16390, 16418, 16430, 16431, 17, 1
 REFUSALS = {COOKIE, OTHER_GROUP, CRITICAL, 7, 14}  # to IKE_SA_INIT, each alone: INVALID_SYNTAX, NO_PROPOSAL_CHOSEN
 SA_INIT, AUTH, CREATE_CHILD, INFORMATIONAL = 34, 35, 36, 37
 # The types of the first payload that is encrypted, by exchange.
@@ -278,7 +278,7 @@ class Walk:
         if at != len(data):
             raise Bad("PAYLOAD_LENGTH: octets behind the last payload")
         order = [self.notify_type(body) if kind == NOTIFY else kind for kind, body in payloads]
-        whole = [SA, KE, NONCE, NAT_SOURCE, NAT_DESTINATION, HASHES, FRAGMENTATION]
+        whole = [SA, KE, NONCE, NAT_SOURCE, NAT_DESTINATION, HASHES, FRAGMENTATION] + [CHILDLESS] * bool(response)
         if order not in (whole, [COOKIE, *whole]) and not (response and len(order) == 1 and order[0] in REFUSALS):
             raise Bad(f"PAYLOAD_NEXT: payloads in the order {order}")
         for kind, body in payloads:
@@ -314,7 +314,7 @@ class Walk:
             self.field("NOTIFY_GROUP", data, int.from_bytes(data, "big") == self.group)
         elif kind == CRITICAL:
             self.field("NOTIFY_CRITICAL", data, len(data) == 1)
-        elif kind in REFUSALS - {COOKIE} | {FRAGMENTATION}:
+        elif kind in REFUSALS - {COOKIE} | {FRAGMENTATION, CHILDLESS}:
             self.field("NOTIFY_HEAD", data, data == b"")
         elif response:
             self.field("NOTIFY_SECRET", data[:1], self.secrets.get(source[0], data[0]) in (data[0], (data[0] - 1) % 256))
