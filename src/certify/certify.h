@@ -56,7 +56,10 @@ enum certify_reason {
 #undef E
 };
 
-/* What extendedKeyUsage may say, where it is there (RFC 4945 5.1.3.12): ipsecIKE and anyExtendedKeyUsage always, and beside them */
+/*
+ * What extendedKeyUsage may say, where it is there: ipsecIKE and anyExtendedKeyUsage always (RFC 4945 5.1.3.12, which has no
+ * others), and, because authorities in use issue nothing else, TLS's:
+ */
 enum certify_role {
 	CERTIFY_ROLE_ANY,    /* serverAuth or clientAuth: between gateways */
 	CERTIFY_ROLE_SERVER, /* serverAuth */
@@ -64,7 +67,7 @@ enum certify_role {
 };
 
 enum certify_revocation {
-	CERTIFY_CRL_SOFT, /* what a CRL lists is refused; a CRL that is absent or out of date forbids nothing else */
+	CERTIFY_CRL_SOFT, /* what a CRL of the issuer's own key lists is refused, however old it is; where there is none, nothing is */
 	CERTIFY_CRL_HARD, /* each certificate below the anchor needs a CRL that is valid now */
 };
 

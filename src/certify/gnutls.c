@@ -1,8 +1,8 @@
 /*
  * The engine over GnuTLS. That library checks a path in order and does not search for one: the paths from the end entity to an
- * anchor are made here, by names and key identifiers, and each is given to gnutls_x509_trust_list_verify_crt(), which checks
- * signatures, dates, basicConstraints, path lengths, name constraints and critical extensions. CRLs of authorities that are no
- * anchors are checked here too, because its trust list takes CRLs of anchors only.
+ * anchor are made here, by names and key identifiers, and each is given with its anchor alone to gnutls_x509_crt_list_verify(),
+ * which checks signatures, dates, basicConstraints, path lengths, name constraints and critical extensions. CRLs are looked up
+ * here, because the library takes those of anchors only.
  */
 #include "certify/match.h"
 
@@ -15,7 +15,6 @@ struct engine {
 	gnutls_x509_crt_t anchor[CERTIFY_ANCHORS_MAX], bag[CERTIFY_BAG_MAX];
 	gnutls_x509_crl_t crl[CERTIFY_CRLS_MAX];
 	size_t anchors_n, bag_n, crls_n;
-	gnutls_x509_trust_list_t trust;
 	gnutls_x509_crt_t path[CERTIFY_DEPTH_MAX];
 	bool used[CERTIFY_BAG_MAX]; /* on the path */
 	uint32_t tried;		    /* paths that reached an anchor */
@@ -52,9 +51,13 @@ static uint32_t certificates_read(
 	return CERTIFY_OK;
 }
 
-/* A CRL that covers only a part, or only what changed, has a critical extension; we use complete ones. */
+/*
+ * A CRL that covers only a part, or only what changed, has a critical extension (RFC 5280 5.2.4, 5.2.5); where its issuer forgot
+ * that, it is refused all the same. Extensions of entries are not shown by the library: libcrypto's engine alone looks at them.
+ */
 static bool crl_is_complete(gnutls_x509_crl_t crl)
 {
+	static const char scope[] = "2.5.29.28", delta[] = "2.5.29.27";
 	char oid[128];
 	unsigned critical;
 
@@ -63,7 +66,7 @@ static bool crl_is_complete(gnutls_x509_crl_t crl)
 		int rc = gnutls_x509_crl_get_extension_info(crl, i, oid, &n, &critical);
 		if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
 			return true;
-		if (rc != 0 || critical)
+		if (rc != 0 || critical || strcmp(oid, scope) == 0 || strcmp(oid, delta) == 0)
 			return false;
 	}
 	return false;
@@ -84,14 +87,7 @@ static uint32_t engine_fill(struct engine *g)
 			!crl_is_complete(g->crl[i]))
 			return CERTIFY_MALFORMED;
 	}
-	if (reason != CERTIFY_OK)
-		return reason;
-	if (gnutls_x509_trust_list_init(&g->trust, 0) != 0)
-		return CERTIFY_INTERNAL;
-	for (size_t i = 0; i < g->anchors_n; i++) /* the list borrows them */
-		if (gnutls_x509_trust_list_add_cas(g->trust, &g->anchor[i], 1, 0) < 0)
-			return CERTIFY_INTERNAL;
-	return CERTIFY_OK;
+	return reason;
 }
 
 static bool rsa_is_good(gnutls_x509_crt_t c, unsigned bits)
@@ -187,6 +183,32 @@ static bool usage_is_good(gnutls_x509_crt_t c, unsigned wanted)
 	return rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc == 0 && (usage & wanted));
 }
 
+/*
+ * What this engine enforces: the library passes over inhibitAnyPolicy, for one, as if it did. certificatePolicies binds only where
+ * one of the others asks for policies.
+ */
+static bool criticals_are_known(gnutls_x509_crt_t c)
+{
+	static const char *const known[] = { "2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.17", "2.5.29.30",
+		"2.5.29.32" };
+	char oid[128];
+	unsigned critical;
+
+	for (unsigned i = 0; i < 64; i++) {
+		size_t n = sizeof oid, k = 0;
+		int rc = gnutls_x509_crt_get_extension_info(c, (int)i, oid, &n, &critical);
+		if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+			return true;
+		if (rc != 0)
+			return false;
+		while (critical && k < COUNT_OF(known) && strcmp(oid, known[k]) != 0)
+			k++;
+		if (k == COUNT_OF(known))
+			return false;
+	}
+	return false;
+}
+
 static uint32_t path_check(const struct engine *g, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -195,6 +217,8 @@ static uint32_t path_check(const struct engine *g, size_t n)
 		if (!key_is_good(c) ||
 			(i < n - 1 && !signature_is_good(gnutls_x509_crt_get_signature_algorithm(c))))
 			return CERTIFY_WEAK;
+		if (!criticals_are_known(c))
+			return CERTIFY_CRITICAL;
 		if (i > 0 && (authority != 1 || !usage_is_good(c, GNUTLS_KEY_KEY_CERT_SIGN)))
 			return CERTIFY_AUTHORITY;
 		if (i == 0 &&
@@ -207,12 +231,18 @@ static uint32_t path_check(const struct engine *g, size_t n)
 	return CERTIFY_OK;
 }
 
-/* A CRL's age is judged by who asks: it is the only reason that may stand beside the bit that any reason sets. */
-static bool crl_status_is_good(unsigned status)
+/* A CRL of the issuer's name by another key (its old one) is none of its own. Age and algorithm are judged by who asks. */
+static bool crl_is_signed_by(gnutls_x509_crl_t crl, gnutls_x509_crt_t issuer)
 {
+	unsigned flags = GNUTLS_VERIFY_DISABLE_TIME_CHECKS | GNUTLS_VERIFY_DISABLE_CA_SIGN |
+			 GNUTLS_VERIFY_ALLOW_BROKEN;
 	unsigned age = GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED | GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE;
+	unsigned status = 0;
 
-	return status == 0 || ((status & age) && !(status & ~(age | GNUTLS_CERT_INVALID)));
+	/* The bit that any reason sets stands beside those of the age. */
+	return gnutls_x509_crl_check_issuer(crl, issuer) &&
+	       gnutls_x509_crl_verify(crl, &issuer, 1, flags, &status) == 0 &&
+	       (status == 0 || ((status & age) && !(status & ~(age | GNUTLS_CERT_INVALID))));
 }
 
 /* Of issuer about c: CERTIFY_OK, _REVOKED, _NO_CRL (none that is valid now), or what is wrong with the CRL. */
@@ -221,22 +251,19 @@ static uint32_t revocation_of(const struct engine *g, gnutls_x509_crt_t c, gnutl
 	uint32_t reason = CERTIFY_NO_CRL;
 
 	for (size_t i = 0; i < g->crls_n; i++) {
-		unsigned status = 0;
 		gnutls_x509_crl_t crl = g->crl[i];
-		if (!gnutls_x509_crl_check_issuer(crl, issuer))
+		if (!crl_is_signed_by(crl, issuer))
 			continue;
-		if (!usage_is_good(issuer, GNUTLS_KEY_CRL_SIGN) ||
-			!signature_is_good(gnutls_x509_crl_get_signature_algorithm(crl)) ||
-			gnutls_x509_crl_verify(crl, &issuer, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status) !=
-				0 ||
-			!crl_status_is_good(status))
-			return CERTIFY_SIGNATURE;
+		if (!usage_is_good(issuer, GNUTLS_KEY_CRL_SIGN))
+			return CERTIFY_AUTHORITY;
+		if (!signature_is_good(gnutls_x509_crl_get_signature_algorithm(crl)))
+			return CERTIFY_WEAK;
 		int listed = gnutls_x509_crt_check_revocation(c, &crl, 1);
 		if (listed != 0)
 			return listed == 1 ? CERTIFY_REVOKED : CERTIFY_MALFORMED;
 		time_t next = gnutls_x509_crl_get_next_update(crl);
-		if (gnutls_x509_crl_get_this_update(crl) <= g->q->now_s && next != (time_t)-1 &&
-			next > g->q->now_s)
+		time_t from = gnutls_x509_crl_get_this_update(crl);
+		if (from != (time_t)-1 && from <= g->q->now_s && next != (time_t)-1 && next > g->q->now_s)
 			reason = CERTIFY_OK;
 	}
 	return reason;
@@ -275,7 +302,7 @@ static uint32_t status_reason(unsigned status)
 	return CERTIFY_INVALID;
 }
 
-/* A path of n certificates, the last an anchor. The library wants to find the anchor in its list by itself, from the n - 1 before it. */
+/* A path of n certificates, the last an anchor: the only one that the library is given, as another may have the same name. */
 static bool path_is_good(struct engine *g, size_t n)
 {
 	unsigned status = 0;
@@ -288,7 +315,7 @@ static bool path_is_good(struct engine *g, size_t n)
 				 GNUTLS_VERIFY_DO_NOT_ALLOW_UNSORTED_CHAIN;
 		gnutls_x509_crt_t path[CERTIFY_DEPTH_MAX]; /* the library sorts the array that it is given */
 		memcpy(path, g->path, n * sizeof path[0]);
-		if (gnutls_x509_trust_list_verify_crt(g->trust, path, (unsigned)n - 1, flags, &status, NULL) <
+		if (gnutls_x509_crt_list_verify(path, (int)n - 1, &path[n - 1], 1, NULL, 0, flags, &status) <
 			0)
 			reason = CERTIFY_INVALID;
 		else if (status != 0)
@@ -369,14 +396,15 @@ static bool subject_matches(struct certify_verdict *v, const struct engine *g)
 	gnutls_x509_dn_t name;
 	struct dn pattern, subject;
 	bool good = gnutls_x509_crt_get_subject(g->bag[0], &name) == 0 &&
-		    gnutls_x509_crt_get_raw_dn(g->bag[0], &der) == 0 && subject_read(&subject, name);
+		    gnutls_x509_crt_get_raw_dn(g->bag[0], &der) == 0 &&
+		    der.size > 2; /* not an empty SEQUENCE */
 
 	if (good && g->q->id_kind == CERTIFY_ID_DN)
 		good = certify_name_matches(
 			CERTIFY_ID_DN, g->q->id, (struct certify_der){ der.data, der.size });
 	else if (good)
 		good = dn_pattern_read(&pattern, (const char *)g->q->id.b, g->q->id.n, NULL) == RC_OK &&
-		       dn_matches(&pattern, &subject);
+		       subject_read(&subject, name) && dn_matches(&pattern, &subject);
 	good = good && identity_keep(v, der.data, der.size);
 	gnutls_free(der.data);
 	return good;
@@ -423,8 +451,6 @@ static uint32_t end_entity_read(struct certify_verdict *v, const struct engine *
 
 static void engine_done(struct engine *g)
 {
-	if (g->trust)
-		gnutls_x509_trust_list_deinit(g->trust, 0);
 	for (size_t i = 0; i < g->anchors_n; i++)
 		gnutls_x509_crt_deinit(g->anchor[i]);
 	for (size_t i = 0; i < g->bag_n; i++)

@@ -1,7 +1,8 @@
 /*
  * The engine over libcrypto. X509_verify_cert() finds the path in the bag and checks signatures, dates, basicConstraints, path
- * lengths, name constraints, critical extensions and CRLs; what RFC 4945 and our own limits ask beyond that is asked here of
- * each certificate of the path that it found.
+ * lengths, name constraints and critical extensions; what RFC 4945 and our own limits ask beyond that is asked here of each
+ * certificate of the path that it found. CRLs are looked up here too: the library takes the one CRL of the issuer's name that it
+ * likes best, also where that is signed by another key, and lets certificates pass that are listed with reason removeFromCRL.
  */
 #include "certify/match.h"
 
@@ -18,6 +19,7 @@ struct engine {
 	X509_STORE *store;
 	X509_STORE_CTX *ctx;
 	STACK_OF(X509) * bag;
+	X509_CRL *crl[CERTIFY_CRLS_MAX];
 };
 
 static X509 *certificate_read(struct certify_der der)
@@ -34,6 +36,33 @@ static X509 *certificate_read(struct certify_der der)
 	return c;
 }
 
+/* Complete, for all certificates of its issuer, and without a critical extension, of an entry neither (RFC 5280 5.2, 5.3). */
+static bool list_is_complete(X509_CRL *crl)
+{
+	STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(crl);
+
+	if (X509_CRL_get_ext_by_critical(crl, 1, -1) >= 0 ||
+		X509_CRL_get_ext_by_NID(crl, NID_issuing_distribution_point, -1) >= 0 ||
+		X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
+		return false;
+	for (int i = 0; i < sk_X509_REVOKED_num(entries); i++)
+		if (X509_REVOKED_get_ext_by_critical(sk_X509_REVOKED_value(entries, i), 1, -1) >= 0)
+			return false;
+	return true;
+}
+
+static X509_CRL *list_read(struct certify_der der)
+{
+	const uint8_t *at = der.b;
+	X509_CRL *crl = d2i_X509_CRL(NULL, &at, (long)der.n);
+
+	if (crl && (at != der.b + der.n || !list_is_complete(crl))) {
+		X509_CRL_free(crl);
+		return NULL;
+	}
+	return crl;
+}
+
 static uint32_t store_fill(struct engine *g)
 {
 	for (size_t i = 0; i < g->q->anchors_n; i++) {
@@ -43,15 +72,9 @@ static uint32_t store_fill(struct engine *g)
 		if (added != 1)
 			return CERTIFY_MALFORMED;
 	}
-	for (size_t i = 0; i < g->q->crls_n; i++) {
-		const uint8_t *at = g->q->crls[i].b;
-		X509_CRL *c = d2i_X509_CRL(NULL, &at, (long)g->q->crls[i].n);
-		int added =
-			c && at == g->q->crls[i].b + g->q->crls[i].n ? X509_STORE_add_crl(g->store, c) : 0;
-		X509_CRL_free(c);
-		if (added != 1)
+	for (size_t i = 0; i < g->q->crls_n; i++)
+		if (!(g->crl[i] = list_read(g->q->crls[i])))
 			return CERTIFY_MALFORMED;
-	}
 	for (size_t i = 0; i < g->q->bag_n; i++) {
 		X509 *c = certificate_read(g->q->bag[i]);
 		if (!c)
@@ -64,17 +87,6 @@ static uint32_t store_fill(struct engine *g)
 		}
 	}
 	return CERTIFY_OK;
-}
-
-/* Soft: no CRL, or one that is out of date, is no reason. What such a CRL lists is refused all the same. */
-static int without_crl(int good, X509_STORE_CTX *ctx)
-{
-	int error = X509_STORE_CTX_get_error(ctx);
-
-	if (good)
-		return good;
-	return error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_HAS_EXPIRED ||
-	       error == X509_V_ERR_CRL_NOT_YET_VALID;
 }
 
 static const struct {
@@ -96,10 +108,6 @@ static const struct {
 	{ X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, CERTIFY_CRITICAL },
 	{ X509_V_ERR_PERMITTED_VIOLATION, CERTIFY_CONSTRAINED },
 	{ X509_V_ERR_EXCLUDED_VIOLATION, CERTIFY_CONSTRAINED },
-	{ X509_V_ERR_CERT_REVOKED, CERTIFY_REVOKED },
-	{ X509_V_ERR_UNABLE_TO_GET_CRL, CERTIFY_NO_CRL },
-	{ X509_V_ERR_CRL_HAS_EXPIRED, CERTIFY_NO_CRL },
-	{ X509_V_ERR_CRL_NOT_YET_VALID, CERTIFY_NO_CRL },
 	{ X509_V_ERR_OUT_OF_MEM, CERTIFY_INTERNAL },
 };
 
@@ -113,13 +121,8 @@ static uint32_t path_find(struct engine *g)
 	X509_VERIFY_PARAM_set_time(p, (time_t)g->q->now_s);
 	X509_VERIFY_PARAM_set_depth(
 		p, CERTIFY_DEPTH_MAX - 2); /* certificates between end entity and anchor */
-	unsigned long flags =
-		X509_V_FLAG_PARTIAL_CHAIN; /* an anchor need not be self-signed (RFC 5280 6.1.1) */
-	if (g->q->crls_n > 0 || g->q->revocation == CERTIFY_CRL_HARD)
-		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
-	X509_VERIFY_PARAM_set_flags(p, flags);
-	if (g->q->revocation == CERTIFY_CRL_SOFT)
-		X509_STORE_CTX_set_verify_cb(g->ctx, without_crl);
+	X509_VERIFY_PARAM_set_flags(
+		p, X509_V_FLAG_PARTIAL_CHAIN); /* an anchor need not be self-signed (RFC 5280 6.1.1) */
 	if (X509_verify_cert(g->ctx) == 1)
 		return CERTIFY_OK;
 	int error = X509_STORE_CTX_get_error(g->ctx);
@@ -161,16 +164,29 @@ static bool key_is_good(X509 *c)
 	return false;
 }
 
-static bool signature_is_good(X509 *c)
+static bool algorithm_is_good(int digest, int key)
 {
-	int digest, key;
-
-	if (X509_get_signature_info(c, &digest, &key, NULL, NULL) != 1)
-		return false;
 	if (key == NID_ED25519)
 		return true;
 	return (key == NID_rsaEncryption || key == NID_rsassaPss || key == NID_X9_62_id_ecPublicKey) &&
 	       (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
+}
+
+static bool signature_is_good(X509 *c)
+{
+	int digest, key;
+
+	return X509_get_signature_info(c, &digest, &key, NULL, NULL) == 1 && algorithm_is_good(digest, key);
+}
+
+/* Of RSASSA-PSS, whose parameters name the digest, the library tells nothing for a CRL: not accepted there. */
+static bool list_signature_is_good(const X509_CRL *crl)
+{
+	int digest, key, algorithm = X509_CRL_get_signature_nid(crl);
+
+	if (algorithm == NID_ED25519)
+		return true;
+	return OBJ_find_sigid_algs(algorithm, &digest, &key) == 1 && algorithm_is_good(digest, key);
 }
 
 static bool extended_usage_is_good(X509 *c, enum certify_role role)
@@ -188,6 +204,26 @@ static bool extended_usage_is_good(X509 *c, enum certify_role role)
 	return good;
 }
 
+/*
+ * What this engine enforces. The library also passes over critical policy extensions, which it knows and does not process
+ * unless it is told to; GnuTLS does not process them at all, so no path that needs them is good.
+ */
+static bool criticals_are_known(X509 *c)
+{
+	static const int known[] = { NID_basic_constraints, NID_key_usage, NID_ext_key_usage,
+		NID_subject_alt_name, NID_name_constraints, NID_certificate_policies };
+
+	for (int at = -1; (at = X509_get_ext_by_critical(c, 1, at)) >= 0;) {
+		int nid = OBJ_obj2nid(X509_EXTENSION_get_object(X509_get_ext(c, at)));
+		size_t i = 0;
+		while (i < COUNT_OF(known) && known[i] != nid)
+			i++;
+		if (i == COUNT_OF(known))
+			return false;
+	}
+	return true;
+}
+
 static uint32_t path_check(struct engine *g)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(g->ctx);
@@ -203,12 +239,64 @@ static uint32_t path_check(struct engine *g)
 		bool authority = (flags & EXFLAG_BCONS) && (flags & EXFLAG_CA) && (usage & KU_KEY_CERT_SIGN);
 		if (!key_is_good(c) || (i < n - 1 && !signature_is_good(c)))
 			return CERTIFY_WEAK;
+		if (!criticals_are_known(c))
+			return CERTIFY_CRITICAL;
 		if (i > 0 && !authority)
 			return CERTIFY_AUTHORITY;
 		if (i == 0 && ((flags & EXFLAG_CA) || !(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION))))
 			return CERTIFY_USAGE;
 		if (i < n - 1 && !extended_usage_is_good(c, g->q->role))
 			return CERTIFY_USAGE;
+	}
+	return CERTIFY_OK;
+}
+
+/* Not before the issuer's key has signed it: a CRL of the issuer's name by another key (its old one) is none of its own. */
+static bool list_is_signed_by(X509_CRL *crl, X509 *issuer)
+{
+	return X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) == 0 &&
+	       X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
+}
+
+static bool list_is_current(const X509_CRL *crl, int64_t now_s)
+{
+	time_t now = (time_t)now_s;
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+	int from = ASN1_TIME_cmp_time_t(X509_CRL_get0_lastUpdate(crl), now); /* -2: not a time */
+
+	return from >= -1 && from <= 0 && next && ASN1_TIME_cmp_time_t(next, now) == 1;
+}
+
+/* Of issuer about c: CERTIFY_OK, _REVOKED, _NO_CRL (none that is valid now), or what is wrong with the CRL. */
+static uint32_t revocation_of(const struct engine *g, X509 *c, X509 *issuer)
+{
+	uint32_t reason = CERTIFY_NO_CRL;
+	X509_REVOKED *entry;
+
+	for (size_t i = 0; i < g->q->crls_n; i++) {
+		if (!list_is_signed_by(g->crl[i], issuer))
+			continue;
+		if (!(X509_get_key_usage(issuer) & KU_CRL_SIGN))
+			return CERTIFY_AUTHORITY;
+		if (!list_signature_is_good(g->crl[i]))
+			return CERTIFY_WEAK;
+		if (X509_CRL_get0_by_serial(g->crl[i], &entry, X509_get_serialNumber(c)) != 0)
+			return CERTIFY_REVOKED; /* for any reason, removeFromCRL too: a complete CRL has no such entry */
+		if (list_is_current(g->crl[i], g->q->now_s))
+			reason = CERTIFY_OK;
+	}
+	return reason;
+}
+
+static uint32_t revocation_check(const struct engine *g)
+{
+	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(g->ctx);
+
+	for (int i = 0; i + 1 < sk_X509_num(path); i++) {
+		uint32_t reason = revocation_of(g, sk_X509_value(path, i), sk_X509_value(path, i + 1));
+		if (reason != CERTIFY_OK &&
+			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+			return reason;
 	}
 	return CERTIFY_OK;
 }
@@ -317,11 +405,15 @@ uint32_t certify_libcrypto(struct certify_verdict *ret_verdict, const struct cer
 	if (reason == CERTIFY_OK)
 		reason = path_check(&g);
 	if (reason == CERTIFY_OK)
+		reason = revocation_check(&g);
+	if (reason == CERTIFY_OK)
 		reason = end_entity_read(&v, &g);
 	X509_STORE_CTX_free(g.ctx);
 	sk_X509_pop_free(g.bag, X509_free);
 	X509_free(g.end);
 	X509_STORE_free(g.store);
+	for (size_t i = 0; i < CERTIFY_CRLS_MAX; i++)
+		X509_CRL_free(g.crl[i]);
 	ERR_clear_error();
 	if (reason == CERTIFY_OK)
 		*ret_verdict = v;

@@ -75,18 +75,19 @@ uint32_t certify_bounds(const struct certify_question *q)
 	size_t total = 0;
 
 	if (q->bag_n == 0 || q->bag_n > CERTIFY_BAG_MAX || q->anchors_n > CERTIFY_ANCHORS_MAX ||
-		q->crls_n > CERTIFY_CRLS_MAX)
+		q->crls_n > CERTIFY_CRLS_MAX || q->now_s < 0 || (unsigned)q->role > CERTIFY_ROLE_CLIENT ||
+		(unsigned)q->revocation > CERTIFY_CRL_HARD) /* another process may send any number */
 		return CERTIFY_LIMIT;
 	for (size_t i = 0; i < q->bag_n; i++) {
-		if (q->bag[i].n == 0 || q->bag[i].n > CERTIFY_BAG_BYTES_MAX - total)
+		if (!q->bag[i].b || q->bag[i].n == 0 || q->bag[i].n > CERTIFY_BAG_BYTES_MAX - total)
 			return CERTIFY_LIMIT;
 		total += q->bag[i].n;
 	}
 	for (size_t i = 0; i < q->anchors_n; i++)
-		if (q->anchors[i].n == 0 || q->anchors[i].n > CERTIFY_BAG_BYTES_MAX)
+		if (!q->anchors[i].b || q->anchors[i].n == 0 || q->anchors[i].n > CERTIFY_BAG_BYTES_MAX)
 			return CERTIFY_LIMIT;
 	for (size_t i = 0; i < q->crls_n; i++)
-		if (q->crls[i].n == 0 || q->crls[i].n > CERTIFY_CRL_BYTES_MAX)
+		if (!q->crls[i].b || q->crls[i].n == 0 || q->crls[i].n > CERTIFY_CRL_BYTES_MAX)
 			return CERTIFY_LIMIT;
 	return identity_is_one(q) ? CERTIFY_OK : CERTIFY_IDENTITY;
 }
@@ -185,7 +186,7 @@ static void type_read(char ret_oid[DN_OID_MAX], const char *text, size_t n)
 static enum rc rdn_read(struct dn_rdn *ret_rdn, const char *text, size_t n, size_t *at, struct err *e)
 {
 	size_t begin = *at, i, kept = 0;
-	bool escaped = false;
+	bool any_escaped = false;
 
 	while (begin < n && text[begin] == ' ')
 		begin++;
@@ -200,19 +201,18 @@ static enum rc rdn_read(struct dn_rdn *ret_rdn, const char *text, size_t n, size
 	for (i++; i < n && text[i] == ' ';)
 		i++;
 	for (; i < n && text[i] != ',' && text[i] != '/'; i++) {
-		if (text[i] == '\\' && i + 1 < n) {
-			i++;
-			escaped = true;
-		}
+		bool escaped = text[i] == '\\' && i + 1 < n;
+		i += escaped;
+		any_escaped |= escaped;
 		if (ret_rdn->n == DN_VALUE_MAX)
 			return err_add(e, RC_LIMIT, "a value of a distinguished name has more than %u octets",
 				(unsigned)DN_VALUE_MAX);
 		ret_rdn->value[ret_rdn->n++] = (uint8_t)text[i];
-		if (text[i] != ' ' || text[i - 1] == '\\')
+		if (text[i] != ' ' || escaped)
 			kept = ret_rdn->n;
 	}
 	ret_rdn->n = (uint32_t)kept;
-	ret_rdn->any = kept == 1 && ret_rdn->value[0] == '*' && !escaped;
+	ret_rdn->any = kept == 1 && ret_rdn->value[0] == '*' && !any_escaped;
 	*at = i + 1;
 	if (kept == 0)
 		return err_add(e, RC_MALFORMED,

@@ -56,8 +56,11 @@ struct made make_certificate(struct make m)
 	extension_add(r.c, issuer, NID_ext_key_usage, m.purposes);
 	extension_add(r.c, issuer, NID_subject_alt_name, m.names);
 	extension_add(r.c, issuer, NID_name_constraints, m.limits);
-	extension_add(r.c, issuer, NID_subject_key_identifier, "hash");
-	if (m.from)
+	extension_add(r.c, issuer, NID_policy_constraints, m.policy_constraints);
+	extension_add(r.c, issuer, NID_inhibit_any_policy, m.inhibit_any);
+	if (!m.no_key_ids)
+		extension_add(r.c, issuer, NID_subject_key_identifier, "hash");
+	if (m.from && !m.no_key_ids)
 		extension_add(r.c, issuer, NID_authority_key_identifier, "keyid");
 	if (m.unknown_critical)
 		extension_add(r.c, issuer, NID_netscape_comment, "critical,nobody knows it");
@@ -76,28 +79,81 @@ struct made make_authority(const char *subject, const struct made *from)
 		.usage = "critical,keyCertSign,cRLSign" });
 }
 
-struct certify_der make_crl(
-	const struct made *from, const struct made *revoked, int64_t this_s, int64_t next_s)
+static void list_extensions_add(X509_CRL *crl, const struct make_list *m)
+{
+	if (m->scope) {
+		X509V3_CTX ctx;
+		X509_EXTENSION *x;
+		X509V3_set_ctx(&ctx, m->from->c, NULL, NULL, crl, 0);
+		MUST((x = X509V3_EXT_conf_nid(NULL, &ctx, NID_issuing_distribution_point, m->scope)) &&
+			X509_CRL_add_ext(crl, x, -1) == 1);
+		X509_EXTENSION_free(x);
+	}
+	if (m->delta) {
+		ASN1_INTEGER *base = ASN1_INTEGER_new();
+		MUST(base && ASN1_INTEGER_set(base, 7) == 1 &&
+			X509_CRL_add1_ext_i2d(crl, NID_delta_crl, base, 0, 0) == 1);
+		ASN1_INTEGER_free(base);
+	}
+}
+
+static void entry_add(X509_CRL *crl, const ASN1_INTEGER *serial, ASN1_TIME *t, int reason, bool critical)
+{
+	X509_REVOKED *r = X509_REVOKED_new();
+
+	MUST(r && X509_REVOKED_set_serialNumber(r, (ASN1_INTEGER *)(uintptr_t)serial) == 1 &&
+		X509_REVOKED_set_revocationDate(r, t) == 1);
+	if (reason) {
+		ASN1_ENUMERATED *e = ASN1_ENUMERATED_new();
+		MUST(e && ASN1_ENUMERATED_set(e, reason) == 1 &&
+			X509_REVOKED_add1_ext_i2d(r, NID_crl_reason, e, 0, 0) == 1);
+		ASN1_ENUMERATED_free(e);
+	}
+	if (critical) {
+		ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+		MUST(text && ASN1_STRING_set(text, "nobody knows it", -1) == 1 &&
+			X509_REVOKED_add1_ext_i2d(r, NID_netscape_comment, text, 1, 0) == 1);
+		ASN1_IA5STRING_free(text);
+	}
+	MUST(X509_CRL_add0_revoked(crl, r) == 1);
+}
+
+struct certify_der make_list(struct make_list m)
 {
 	X509_CRL *crl = X509_CRL_new();
-	ASN1_TIME *t = ASN1_TIME_set(NULL, (time_t)this_s);
+	ASN1_TIME *t = ASN1_TIME_set(NULL, (time_t)m.this_s);
 	uint8_t *der = NULL;
+	bool plain = EVP_PKEY_get_base_id(m.from->key) == EVP_PKEY_ED25519;
 
 	MUST(crl && t && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1);
-	MUST(X509_CRL_set_issuer_name(crl, X509_get_subject_name(from->c)) == 1);
+	MUST(X509_CRL_set_issuer_name(crl, X509_get_subject_name(m.from->c)) == 1);
 	MUST(X509_CRL_set1_lastUpdate(crl, t) == 1);
-	if (revoked) {
-		X509_REVOKED *r = X509_REVOKED_new();
-		MUST(r && X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(revoked->c)) == 1 &&
-			X509_REVOKED_set_revocationDate(r, t) == 1 && X509_CRL_add0_revoked(crl, r) == 1);
+	if (m.revoked)
+		entry_add(crl, X509_get0_serialNumber(m.revoked->c), t, m.reason, false);
+	if (m.entry_critical) {
+		ASN1_INTEGER *serial = ASN1_INTEGER_new();
+		MUST(serial && ASN1_INTEGER_set(serial, 1) == 1);
+		entry_add(crl, serial, t, 0, true);
+		ASN1_INTEGER_free(serial);
 	}
-	ASN1_TIME_set(t, (time_t)next_s);
-	MUST(X509_CRL_set1_nextUpdate(crl, t) == 1 && X509_CRL_sign(crl, from->key, EVP_sha256()) > 0);
+	list_extensions_add(crl, &m);
+	if (m.next_s) {
+		ASN1_TIME_set(t, (time_t)m.next_s);
+		MUST(X509_CRL_set1_nextUpdate(crl, t) == 1);
+	}
+	MUST(X509_CRL_sign(crl, m.from->key, plain ? NULL : m.digest ? m.digest : EVP_sha256()) > 0);
 	int n = i2d_X509_CRL(crl, &der);
 	MUST(n > 0);
 	ASN1_TIME_free(t);
 	X509_CRL_free(crl);
 	return (struct certify_der){ der, (size_t)n };
+}
+
+struct certify_der make_crl(
+	const struct made *from, const struct made *revoked, int64_t this_s, int64_t next_s)
+{
+	return make_list(
+		(struct make_list){ .from = from, .revoked = revoked, .this_s = this_s, .next_s = next_s });
 }
 
 void made_free(struct made *m)

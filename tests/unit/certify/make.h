@@ -22,12 +22,24 @@ struct make {
 	const char *constraints, *usage, *purposes, *names,
 		*limits;      /* extensions as libcrypto's texts; NULL: absent */
 	int64_t from_s, to_s; /* 0: MADE_NOW and an hour to both sides */
-	bool unknown_critical;
+	bool unknown_critical, no_key_ids;
+	const char *policy_constraints, *inhibit_any;
 };
 
 struct made make_certificate(struct make m);
 /* An authority: cA and keyCertSign, cRLSign. */
 struct made make_authority(const char *subject, const struct made *from);
+struct make_list {
+	const struct made *from, *revoked; /* NULL: nothing */
+	int64_t this_s, next_s;		   /* next_s 0: absent */
+	const EVP_MD *digest;		   /* NULL: SHA-256 */
+	const char *scope;		   /* issuingDistributionPoint as libcrypto's text; NULL: absent */
+	bool delta;			   /* deltaCRLIndicator, not critical */
+	int reason;			   /* of the entry; 0: absent */
+	bool entry_critical;		   /* an entry of nobody's with an unknown critical extension */
+};
+
+struct certify_der make_list(struct make_list m);
 /* Of from, which lists `revoked` (NULL: nothing). */
 struct certify_der make_crl(
 	const struct made *from, const struct made *revoked, int64_t this_s, int64_t next_s);
