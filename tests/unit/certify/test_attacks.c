@@ -284,6 +284,35 @@ static void anchors_of_one_name_and_a_list(void **state)
 	made_free(&under);
 }
 
+/*
+ * GnuTLS loses the octets of a constraint of a kind that it does not know (certify/gnutls_leak.h, which this program does not include):
+ * of a certificate that anybody can make under an anchor's name, none, for the signature is looked at before.
+ */
+static void constraint_of_a_stranger(void **state)
+{
+	struct made stranger = make_certificate((struct make){ .subject = "root",
+		.constraints = "critical,CA:TRUE",
+		.usage = "critical,keyCertSign",
+		.no_key_ids = true });
+	struct made ca = make_certificate((struct make){ .subject = "ca",
+		.from = &stranger,
+		.constraints = "critical,CA:TRUE",
+		.usage = "critical,keyCertSign",
+		.limits = "critical,excluded;otherName:1.2.3.4;UTF8:some octets",
+		.no_key_ids = true });
+	struct made leaf = make_certificate(
+		(struct make){ .subject = "gw", .from = &ca, .names = NAMES, .no_key_ids = true });
+	struct certify_der bag[] = { leaf.der, ca.der };
+	struct certify_question q = question(bag, 2);
+
+	ask(&q);
+	assert_int_not_equal(libcrypto.reason, CERTIFY_OK);
+	assert_int_equal(gnutls.reason, CERTIFY_SIGNATURE); /* so the library has seen the path */
+	made_free(&stranger);
+	made_free(&ca);
+	made_free(&leaf);
+}
+
 /* What comes from another process may have any value: none of them asks for less. */
 static void values_of_no_enum(void **state)
 {
@@ -346,8 +375,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(lists), cmocka_unit_test(lists_of_another_key),
 		cmocka_unit_test(policies), cmocka_unit_test(constrained_names),
 		cmocka_unit_test(anchors_of_one_name), cmocka_unit_test(anchors_of_one_name_and_a_list),
-		cmocka_unit_test(values_of_no_enum), cmocka_unit_test(edges_of_time),
-		cmocka_unit_test(patterns) };
+		cmocka_unit_test(constraint_of_a_stranger), cmocka_unit_test(values_of_no_enum),
+		cmocka_unit_test(edges_of_time), cmocka_unit_test(patterns) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

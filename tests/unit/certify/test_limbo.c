@@ -2,8 +2,10 @@
  * The cases of x509-limbo through both engines. A case must have the verdict that the file expects, unless a row of `differ` says why a
  * VPN's rules give another one; an engine that accepts what both together refuse has a row too. The folder is
  * ../shared/vectors/x509-limbo of the project's root, or under PLAINGATE_SHARED; without it the test counts as skipped.
+ * With --seeds DIR each case is also written there as an input for the fuzzers (fuzz/certify/question.h).
  */
 #include "certify/certify.h"
+#include "certify/gnutls_leak.h"
 
 #include "must.h"
 
@@ -23,13 +25,6 @@
 #define REFUSES false
 
 #include "limbo_differences.h"
-
-/* GnuTLS 3.7 loses some octets in a malformed nameConstraints. Leaks of our own have our frames alone and are found. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libgnutls.so\n";
-}
 
 static struct certify_der from_pem(const char *text)
 {
@@ -125,6 +120,48 @@ static bool as_expected(const char *id, bool expected, const struct certify_verd
 	return false;
 }
 
+static const char *seeds; /* the folder, or NULL */
+
+static void record_write(FILE *f, struct certify_der d, unsigned mark)
+{
+	unsigned n = (unsigned)d.n | mark;
+
+	if (d.n >= 0x8000)
+		return; /* the length has 15 bits */
+	putc((int)(n >> 8), f);
+	putc((int)(n & 0xff), f);
+	MUST(fwrite(d.b, 1, d.n, f) == d.n);
+}
+
+/* What an input has no room for is left out, and the question is another one then. */
+static void seed_write(const char *id, const struct certify_question *q)
+{
+	char path[512];
+	size_t anchors_n = q->anchors_n < 4 ? q->anchors_n : 4;
+	FILE *f;
+
+	int n = snprintf(path, sizeof path, "%s/", seeds);
+	snprintf(path + n, sizeof path - (size_t)n, "%s", id);
+	for (char *c = path + n; *c; c++)
+		if (*c == '/' || *c == ':')
+			*c = '-';
+	MUST((f = fopen(path, "w")));
+	putc((int)anchors_n, f);
+	putc((int)q->id_kind, f);
+	putc((int)q->role, f);
+	putc((int)q->revocation, f);
+	for (int shift = 24; shift >= 0; shift -= 8)
+		putc((int)(q->now_s >> shift & 0xff), f);
+	record_write(f, q->id, 0);
+	for (size_t i = 0; i < anchors_n; i++)
+		record_write(f, q->anchors[i], 0);
+	for (size_t i = 0; i < q->bag_n && i < CERTIFY_BAG_MAX; i++)
+		record_write(f, q->bag[i], 0);
+	for (size_t i = 0; i < q->crls_n && i < 4; i++)
+		record_write(f, q->crls[i], 0x8000);
+	MUST(fclose(f) == 0);
+}
+
 static bool one(json_t *c)
 {
 	static struct certify_der anchors[128], crls[128], bag[128];
@@ -144,6 +181,8 @@ static bool one(json_t *c)
 	q.revocation = q.crls_n > 0 ? CERTIFY_CRL_HARD : CERTIFY_CRL_SOFT;
 	q.now_s = when(json_string_value(json_object_get(c, "validation_time")));
 	name_read(&q, json_object_get(c, "expected_peer_name"), name);
+	if (seeds)
+		seed_write(id, &q);
 	certify_libcrypto(&l, &q);
 	certify_gnutls(&g, &q);
 	bool accepted = certify_agree(&both, &l, &g) == CERTIFY_OK;
@@ -183,9 +222,11 @@ static void all_cases(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(all_cases) };
 
+	if (argc == 3 && strcmp(argv[1], "--seeds") == 0)
+		seeds = argv[2];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
