@@ -35,6 +35,25 @@ static void name_set(X509_NAME *name, const char *cn)
 	MUST(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)cn, -1, -1, 0) == 1);
 }
 
+/* libcrypto's texts cannot say it without a configuration. */
+static void directory_limit_add(X509 *c, const char *kind, const char *organization)
+{
+	NAME_CONSTRAINTS *limits = NAME_CONSTRAINTS_new();
+	GENERAL_SUBTREE *subtree = GENERAL_SUBTREE_new();
+	STACK_OF(GENERAL_SUBTREE) *subtrees = sk_GENERAL_SUBTREE_new_null();
+	X509_NAME *name = X509_NAME_new();
+
+	MUST(limits && subtree && subtrees && name && sk_GENERAL_SUBTREE_push(subtrees, subtree) > 0);
+	MUST(X509_NAME_add_entry_by_txt(name, "C", MBSTRING_UTF8, (const uint8_t *)"CH", -1, -1, 0) == 1 &&
+		X509_NAME_add_entry_by_txt(
+			name, "O", MBSTRING_UTF8, (const uint8_t *)organization, -1, -1, 0) == 1);
+	subtree->base->type = GEN_DIRNAME;
+	subtree->base->d.directoryName = name;
+	*(kind[0] == 'p' ? &limits->permittedSubtrees : &limits->excludedSubtrees) = subtrees;
+	MUST(X509_add1_ext_i2d(c, NID_name_constraints, limits, 1, 0) == 1);
+	NAME_CONSTRAINTS_free(limits);
+}
+
 struct made make_certificate(struct make m)
 {
 	static long serial = 1000;
@@ -56,6 +75,10 @@ struct made make_certificate(struct make m)
 	extension_add(r.c, issuer, NID_ext_key_usage, m.purposes);
 	extension_add(r.c, issuer, NID_subject_alt_name, m.names);
 	extension_add(r.c, issuer, NID_name_constraints, m.limits);
+	if (m.alternatives)
+		MUST(X509_add1_ext_i2d(r.c, NID_subject_alt_name, m.alternatives, 0, 0) == 1);
+	if (m.limit_kind)
+		directory_limit_add(r.c, m.limit_kind, m.limit_dn);
 	extension_add(r.c, issuer, NID_policy_constraints, m.policy_constraints);
 	extension_add(r.c, issuer, NID_inhibit_any_policy, m.inhibit_any);
 	if (!m.no_key_ids)

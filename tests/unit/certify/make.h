@@ -24,6 +24,9 @@ struct make {
 	int64_t from_s, to_s; /* 0: MADE_NOW and an hour to both sides */
 	bool unknown_critical, no_key_ids;
 	const char *policy_constraints, *inhibit_any;
+	const char *limit_kind,
+		*limit_dn;	     /* nameConstraints: "permitted" or "excluded", below C=CH, O=limit_dn */
+	GENERAL_NAMES *alternatives; /* subjectAltName that no text can say */
 };
 
 struct made make_certificate(struct make m);

@@ -228,6 +228,87 @@ static void constrained_names(void **state)
 	}
 }
 
+/* Names that only seem to be the one that is wanted. */
+static void names_that_are_none(void **state)
+{
+	static const uint8_t v4[4] = { 192, 0, 2, 7 }, mapped[16] = { [10] = 0xff, 0xff, 192, 0, 2, 7 };
+	static const uint8_t nul[] = "gw.example.com\0.attacker.example";
+	static const struct {
+		const char *names;
+		enum certify_id_kind kind;
+		struct certify_der id;
+	} rows[] = {
+		{ "IP:::ffff:192.0.2.7", CERTIFY_ID_IP, { v4, 4 } },
+		{ "IP:192.0.2.7", CERTIFY_ID_IP, { mapped, 16 } },
+		{ "DNS:192.0.2.7", CERTIFY_ID_IP, { v4, 4 } },
+		{ "DNS:*.example.com", CERTIFY_ID_DNS, { nul, 14 } },
+		{ "DNS:*.example.com", CERTIFY_ID_DNS, { (const uint8_t *)"*.example.com", 13 } },
+		{ "DNS:gw.example.com.", CERTIFY_ID_DNS, { nul, 14 } },
+		{ "DNS:.gw.example.com", CERTIFY_ID_DNS, { nul, 14 } },
+		{ "DNS:gw.example.com", CERTIFY_ID_DNS, { nul, sizeof nul - 1 } },
+		{ "DNS:gw.example.com", CERTIFY_ID_DNS, { nul, 15 } },
+		{ "URI:gw.example.com", CERTIFY_ID_DNS, { nul, 14 } },
+		{ "email:gw.example.com", CERTIFY_ID_DNS, { nul, 14 } },
+		{ "otherName:1.2.3;IA5:gw.example.com", CERTIFY_ID_DNS, { nul, 14 } },
+		{ "email:a@b@example.com", CERTIFY_ID_RFC822, { (const uint8_t *)"a@b@example.com", 15 } },
+	};
+	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct made leaf = make_certificate(
+			(struct make){ .subject = "gw", .from = &root, .names = rows[i].names });
+		struct certify_question q = question(&leaf.der, 1);
+		q.id_kind = rows[i].kind;
+		q.id = rows[i].id;
+		ask_each(&q, CERTIFY_IDENTITY, rows[i].names);
+		made_free(&leaf);
+	}
+	/* libcrypto's texts have no NUL inside. */
+	MUST(names && name && text && ASN1_STRING_set(text, nul, sizeof nul - 1) == 1);
+	GENERAL_NAME_set0_value(name, GEN_DNS, text);
+	MUST(sk_GENERAL_NAME_push(names, name) > 0);
+	struct made leaf =
+		make_certificate((struct make){ .subject = "gw", .from = &root, .alternatives = names });
+	struct certify_question q = question(&leaf.der, 1);
+	ask(&q);
+	assert_int_not_equal(libcrypto.reason, CERTIFY_OK);
+	assert_int_not_equal(gnutls.reason, CERTIFY_OK);
+	made_free(&leaf);
+	GENERAL_NAMES_free(names);
+}
+
+/* The subject as identity under constraints of directory names: GnuTLS passes over what is permitted, and takes all for excluded. */
+static void constrained_subjects(void **state)
+{
+	static const struct {
+		const char *kind, *organization;
+		bool libcrypto, gnutls;
+	} rows[] = { { "permitted", "Example", true, true }, { "permitted", "Other", false, true },
+		{ "excluded", "Example", false, false }, { "excluded", "Other", true, false } };
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct made ca = make_certificate((struct make){ .subject = "ca",
+			.from = &root,
+			.constraints = "critical,CA:TRUE",
+			.usage = "critical,keyCertSign",
+			.limit_kind = rows[i].kind,
+			.limit_dn = rows[i].organization });
+		struct made leaf =
+			make_certificate((struct make){ .subject = "gw", .from = &ca, .names = NAMES });
+		struct certify_der bag[] = { leaf.der, ca.der };
+		struct certify_question q = question(bag, 2);
+		q.id_kind = CERTIFY_ID_DN_TEXT;
+		q.id = text_of("C=CH, O=Example, CN=gw");
+		assert_int_equal(ask(&q) == CERTIFY_OK, rows[i].libcrypto && rows[i].gnutls);
+		assert_int_equal(libcrypto.reason, rows[i].libcrypto ? CERTIFY_OK : CERTIFY_CONSTRAINED);
+		assert_int_equal(gnutls.reason, rows[i].gnutls ? CERTIFY_OK : CERTIFY_CONSTRAINED);
+		made_free(&leaf);
+		made_free(&ca);
+	}
+}
+
 /* Two anchors of one name, of which one may not issue: who is answered for is who signed. */
 static void anchors_of_one_name(void **state)
 {
@@ -374,6 +455,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(lists), cmocka_unit_test(lists_of_another_key),
 		cmocka_unit_test(policies), cmocka_unit_test(constrained_names),
+		cmocka_unit_test(names_that_are_none), cmocka_unit_test(constrained_subjects),
 		cmocka_unit_test(anchors_of_one_name), cmocka_unit_test(anchors_of_one_name_and_a_list),
 		cmocka_unit_test(constraint_of_a_stranger), cmocka_unit_test(values_of_no_enum),
 		cmocka_unit_test(edges_of_time), cmocka_unit_test(patterns) };
