@@ -32,8 +32,10 @@
 	E(POST_SRC_PORT,   227, 2, 0) E(POST_DST_PORT,   228, 2, 0)		\
 	E(PORT_FIRST,      361, 2, 0) E(PORT_LAST,       362, 2, 0)
 
-#define SESSION(src, dst)	B(START) B(END) B(src) B(dst) B(SRC_PORT) B(DST_PORT) B(PROTO) B(FIREWALL_EVENT) B(END_REASON) B(STATUS)	\
+#define FLOW(src, dst)	B(START) B(END) B(src) B(dst) B(SRC_PORT) B(DST_PORT) B(PROTO) B(FIREWALL_EVENT) B(STATUS)	\
 	B(FLOW_ID) B(OCTETS) B(PACKETS) B(REVERSE_OCTETS) B(REVERSE_PACKETS)
+/* What has not ended has no reason of an end: IANA's registry of them reserves 0. */
+#define SESSION(src, dst)	FLOW(src, dst) B(END_REASON)
 #define TRANSLATED(src, dst)	B(NAT_EVENT) B(src) B(dst) B(POST_SRC_PORT) B(POST_DST_PORT)
 #define EXHAUSTED(src, dst)	B(TIME) B(NAT_EVENT) B(src) B(dst) B(SRC_PORT) B(DST_PORT) B(PROTO)
 #define BLOCK(src, post)	B(TIME) B(NAT_EVENT) B(src) B(post) B(PORT_FIRST) B(PORT_LAST)
@@ -47,7 +49,12 @@
 	T(EXHAUSTED4, EXHAUSTED(SRC4, DST4))							\
 	T(EXHAUSTED6, EXHAUSTED(SRC6, DST6))							\
 	T(BLOCK4,     BLOCK(SRC4, POST_SRC4))							\
-	T(BLOCK6,     BLOCK(SRC6, POST_SRC4))
+	T(BLOCK6,     BLOCK(SRC6, POST_SRC4))							\
+	T(FLOW4,      FLOW(SRC4, DST4))								\
+	T(FLOW6,      FLOW(SRC6, DST6))								\
+	T(FLOW44,     FLOW(SRC4, DST4) TRANSLATED(POST_SRC4, POST_DST4))			\
+	T(FLOW66,     FLOW(SRC6, DST6) TRANSLATED(POST_SRC6, POST_DST6))			\
+	T(FLOW64,     FLOW(SRC6, DST6) TRANSLATED(POST_SRC4, POST_DST4))
 /* clang-format on */
 
 enum element {
@@ -109,14 +116,17 @@ static enum template template_of(const struct session_record *r)
 	if (r->src.addr.family == ADDR_NONE)
 		return TEMPLATE_COUNT;
 	switch (r->event) {
-	case SESSION_EVENT_INIT:
 	case SESSION_EVENT_CLOSE:
 		if (is_translated(r))
 			return is_nat64(r) ? TEMPLATE_NAT64 : v6 ? TEMPLATE_NAT66 : TEMPLATE_NAT44;
 		return v6 ? TEMPLATE_SESSION6 : TEMPLATE_SESSION4;
+	case SESSION_EVENT_INIT:
+		if (is_translated(r))
+			return is_nat64(r) ? TEMPLATE_FLOW64 : v6 ? TEMPLATE_FLOW66 : TEMPLATE_FLOW44;
+		return v6 ? TEMPLATE_FLOW6 : TEMPLATE_FLOW4;
 	case SESSION_EVENT_DENY:
 	case SESSION_EVENT_DROP:
-		return v6 ? TEMPLATE_SESSION6 : TEMPLATE_SESSION4;
+		return v6 ? TEMPLATE_FLOW6 : TEMPLATE_FLOW4;
 	case SESSION_EVENT_NAT_EXHAUSTED:
 	case SESSION_EVENT_NAT_BLOCK_LIMIT:
 		return v6 ? TEMPLATE_EXHAUSTED6 : TEMPLATE_EXHAUSTED4;
@@ -199,8 +209,7 @@ static uint64_t number_of(const struct session_record *r, enum element e)
 	case EL_FIREWALL_EVENT:
 		return firewall_event(r);
 	case EL_END_REASON:
-		return r->event == SESSION_EVENT_CLOSE ? session_end_flow_end((enum session_end)r->reason)
-						       : 0;
+		return session_end_flow_end((enum session_end)r->reason);
 	case EL_STATUS:
 		return status(r);
 	case EL_FLOW_ID:

@@ -74,8 +74,8 @@ static void learn(void)
 	assert_false(r.bad);
 }
 
-/* The value of an element of the record, up to eight octets of it from its end; fails where the record has none. */
-static uint64_t value(const struct session_record *r, uint16_t number, uint32_t enterprise)
+/* Has the record the element? Its value, up to eight octets of it from its end. */
+static bool has(const struct session_record *r, uint16_t number, uint32_t enterprise, uint64_t *ret_value)
 {
 	uint8_t bytes[IPFIX_MESSAGE_MAX];
 	uint16_t id;
@@ -97,8 +97,16 @@ static uint64_t value(const struct session_record *r, uint16_t number, uint32_t 
 			found = found << 8 | at[k];
 	}
 	assert_ptr_equal(s.at, s.end);
-	if (!any)
-		fail_msg("template %u has no element %u", id, number);
+	*ret_value = found;
+	return any;
+}
+
+static uint64_t value(const struct session_record *r, uint16_t number, uint32_t enterprise)
+{
+	uint64_t found;
+
+	if (!has(r, number, enterprise, &found))
+		fail_msg("a record of event %u has no element %u", r->event, number);
 	return found;
 }
 
@@ -184,6 +192,35 @@ static void translations(void **state)
 	assert_int_equal(value(&r, 230, 0), 12);
 }
 
+/* Reasons of an end, of what has ended alone: of them IANA reserves 0, and assigns 1 to 5. */
+static void end_reasons(void **state)
+{
+	struct session_record r = closed();
+	uint64_t found;
+
+	for (unsigned i = 0; i < SESSION_END_COUNT; i++) {
+		r.reason = (uint16_t)i;
+		assert_in_range(value(&r, 136, 0), 1, 5);
+	}
+	for (int v6 = 0; v6 < 2; v6++)
+		for (int translated = 0; translated < 3; translated++) {
+			r = closed();
+			if (v6)
+				r.src = end("2001:db8::2", 40000);
+			if (translated)
+				r.nat_src = translated == v6 ? end("2001:db8:1::2", 41000)
+							     : end("198.51.100.2", 41000);
+			assert_true(has(&r, 136, 0, &found));
+			r.event = SESSION_EVENT_INIT;
+			assert_false(has(&r, 136, 0, &found));
+			r.event = SESSION_EVENT_DENY;
+			r.reason = DROP_POLICY_DENY;
+			assert_false(has(&r, 136, 0, &found));
+			r.event = SESSION_EVENT_DROP;
+			assert_false(has(&r, 136, 0, &found));
+		}
+}
+
 static void no_words(void **state)
 {
 	uint8_t bytes[IPFIX_MESSAGE_MAX];
@@ -204,7 +241,7 @@ static int scene(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(sessions), cmocka_unit_test(translations),
-		cmocka_unit_test(no_words) };
+		cmocka_unit_test(end_reasons), cmocka_unit_test(no_words) };
 
 	return cmocka_run_group_tests(tests, scene, NULL);
 }
