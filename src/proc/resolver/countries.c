@@ -201,6 +201,8 @@ static void read_now(struct resolver *x, const struct entry *first, const char *
 	bool same = f->known && memcmp(digest, f->sha256, sizeof digest) == 0;
 	if (!same && (!copy_write(x, bytes, n, &err) || parse(x, COPY_NEW, &next, &err) != RC_OK)) {
 		failed(x, err.text);
+		if (x->feed_dir >= 0)
+			unlinkat(x->feed_dir, COPY_NEW, 0); /* it takes room for nothing */
 		return;
 	}
 	f->read_at = clock_utc();
@@ -210,8 +212,10 @@ static void read_now(struct resolver *x, const struct entry *first, const char *
 	f->next = x->child->loop.now + first->of.interval_s * NS_PER_S;
 	if (same)
 		return;
-	if (renameat(x->feed_dir, COPY_NEW, x->feed_dir, COPY) < 0)
+	if (renameat(x->feed_dir, COPY_NEW, x->feed_dir, COPY) < 0) {
 		log_error("the database of countries is in use, but was not kept for the next start: %m");
+		unlinkat(x->feed_dir, COPY_NEW, 0);
+	}
 	memcpy(f->sha256, digest, sizeof digest);
 	snprintf(from, sizeof from, "file %s", first->of.file);
 	found(x, &next, from);

@@ -111,8 +111,11 @@ static void copy_write(struct resolver *x, const struct entry *e, const char *te
 
 	if (fd >= 0)
 		close(fd);
-	if (!good || renameat(x->feed_dir, made, x->feed_dir, copy_name(name, e, "")) < 0)
-		log_error("feed '%s' is in use, but was not kept for the next start: %m", e->of.name);
+	if (good && renameat(x->feed_dir, made, x->feed_dir, copy_name(name, e, "")) == 0)
+		return;
+	log_error("feed '%s' is in use, but was not kept for the next start: %m", e->of.name);
+	if (fd >= 0)
+		unlinkat(x->feed_dir, made, 0); /* a part of it takes room of a full disk for nothing */
 }
 
 char *feed_file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e)

@@ -8,6 +8,7 @@
 #include "mmdb.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -323,6 +325,23 @@ static void feed_list(uint32_t format)
 	take();
 }
 
+/* No file of the resolver becomes larger than that, as on a full disk: from the next file that it is given. */
+static rlim_t disk = RLIM_INFINITY;
+
+static void disk_is(void)
+{
+	const struct rlimit limit = { disk, RLIM_INFINITY };
+
+	if (!executable)
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void disk_again(void)
+{
+	disk = RLIM_INFINITY;
+	disk_is();
+}
+
 static void feed_is(const char *text)
 {
 	char path[] = "/tmp/plaingate-feed-XXXXXX";
@@ -334,6 +353,7 @@ static void feed_is(const char *text)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	next(PROC_SUPERVISOR, IPC_FEED_OPEN);
 	assert_string_equal(frame.u.FEED_OPEN.name, "bad");
+	disk_is();
 	assert_int_equal(ipc_send_FEED_FILE(&others[PROC_SUPERVISOR], frame.head.tag, &m, fd), RC_OK);
 	close(fd);
 }
@@ -375,6 +395,44 @@ static void feeds(void **state)
 	assert_int_equal(ipc_send_FEED_REFUSED(&others[PROC_SUPERVISOR], frame.head.tag, &no), RC_OK);
 	assert_false(comes(PROC_CONTROL, 300));
 	set_is(0, 1, "203.0.113.1");
+	finish();
+}
+
+static bool stands(const char *name)
+{
+	char path[sizeof directory + 24];
+
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	return access(path, F_OK) == 0;
+}
+
+/* What was not written as a whole leaves nothing behind; the list is used all the same. */
+static void full_disk(void **state)
+{
+	if (executable) /* its limits are its own */
+		return;
+	begin();
+	feed_list(DYNAMIC_LIST);
+	entered("last good copy"); /* of the test before */
+	feed_is("192.0.2.0/24\n");
+	found();
+	set_is(0, 1, "192.0.2.0");
+	entered("\"addresses\":1");
+	take();
+	disk = 16;
+	feed_is("198.51.100.0/24\n203.0.113.0/24\n");
+	found();
+	set_is(0, 2, "198.51.100.0");
+	entered("\"addresses\":2");
+	take();
+	assert_true(stands("blocked@bad"));
+	assert_false(stands("blocked@bad.new"));
+	disk_again();
+	finish();
+	/* The copy is the former one, and whole. */
+	begin();
+	feed_list(DYNAMIC_LIST);
+	set_is(0, 1, "192.0.2.0");
 	finish();
 }
 
@@ -459,6 +517,7 @@ static void database_is(const void *bytes, size_t n)
 	assert_true(fd >= 0 && write(fd, bytes, n) == (ssize_t)n);
 	next(PROC_SUPERVISOR, IPC_FEED_OPEN);
 	assert_int_equal(frame.u.FEED_OPEN.kind, DYNAMIC_COUNTRY);
+	disk_is();
 	assert_int_equal(ipc_send_FEED_FILE(&others[PROC_SUPERVISOR], frame.head.tag, &m, fd), RC_OK);
 	close(fd);
 }
@@ -494,6 +553,14 @@ static void countries(void **state)
 	database_is(bytes, n / 2); /* nothing of it is used */
 	database_is("<html>", 6);
 	assert_false(comes(PROC_CONTROL, 300));
+	assert_false(stands("countries.mmdb.new"));
+	if (!executable) {
+		disk = 16;
+		database_is(again, again_n);
+		assert_false(comes(PROC_CONTROL, 300));
+		assert_false(stands("countries.mmdb.new"));
+		disk_again();
+	}
 	set_is(0, 1, "192.0.2.0");
 	database_is(again, again_n);
 	found();
@@ -535,6 +602,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names),
 		cmocka_unit_test(silence_and_refusal),
 		cmocka_unit_test(feeds),
+		cmocka_unit_test(full_disk),
 		cmocka_unit_test(no_room_for_all),
 		cmocka_unit_test(countries),
 		cmocka_unit_test(wrong_memory),
@@ -544,6 +612,7 @@ int main(int argc, char **argv)
 		print_message("needs root\n");
 		return 77;
 	}
+	signal(SIGXFSZ, SIG_IGN); /* the write fails, as on a full disk */
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(chmod(directory, 0777), 0);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
