@@ -92,7 +92,8 @@ static __always_inline int options_load(
 
 /*
  * Of a segment without payload: is its checksum right, or does it stand there as where it is left to the NIC? The second
- * program knows which of them the kernel means. What is wrong is the data plane's to count.
+ * program knows which of them the kernel means. What is wrong is the data plane's to count, and what is both, as one in 65,536
+ * that is right, is its to judge: sent again, such a segment is the same.
  */
 static __always_inline int checksum_is_plausible(
 	const struct packet *p, const struct options *o, struct slot *slot)
@@ -107,7 +108,7 @@ static __always_inline int checksum_is_plausible(
 	NOT_UNROLLED
 	for (uint32_t i = 0; i < TCP_OPTIONS_ROOM; i += 4)
 		sum += word(o->b + i);
-	return slot->left || fold(sum) == 0xffff;
+	return slot->left != (fold(sum) == 0xffff);
 }
 
 /* on_answer(): the called side's SYN+ACK, with a segment size that need not be changed. */

@@ -17,7 +17,7 @@
 enum side_flags {
 	SIDE_SEEN = 1 << 0,
 	SIDE_SCALES = 1 << 1, /* its SYN carried a window scale */
-	SIDE_FIN = 1 << 2,    /* `end` is after its FIN */
+	SIDE_FIN = 1 << 2,    /* its FIN ended at `end`; stays when more passes, which receivers drop */
 	SIDE_RESET = 1 << 3,  /* its reset may not have been exact: the other side may challenge it */
 };
 

@@ -21,7 +21,7 @@ struct team carries, plain;
 struct carry_tables tables;
 bool rules_differ;
 uint64_t seed;
-uint64_t sent, passed, lost;
+uint64_t sent, passed, lost, left;
 
 uint32_t some(uint32_t n)
 {
@@ -66,7 +66,7 @@ void begin(uint32_t workers)
 	team_begin(&plain, workers);
 	for (uint32_t i = 0; i < workers; i++)
 		assert_true(pipeline_carry(&carries.gate[i].p, &tables));
-	sent = passed = lost = 0;
+	sent = passed = lost = left = 0;
 	rules_differ = false;
 }
 
@@ -238,6 +238,7 @@ void both(uint32_t link, const struct train *t)
 	through_pipeline(&plain, worker, link, t, &b);
 	through_programs(worker, link, t, &a);
 	seen_equal(&a, &b);
+	left += b.n > 0;
 	if (sent != carried)
 		free(a.out[0].bytes);
 	for (uint32_t i = 0; i < plain.n; i++) {

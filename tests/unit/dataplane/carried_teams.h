@@ -31,8 +31,8 @@ void tables_equal(void);
 extern struct carry_tables tables;
 extern const char *const nats[3];
 extern const char *nat; /* one of them, for begin() */
-/* Frames that the programs have sent, passed and lost since begin(). */
-extern uint64_t sent, passed, lost;
+/* Frames that the programs have sent, passed and lost since begin(); and trains of which something has left. */
+extern uint64_t sent, passed, lost, left;
 
 const char *team_text(void); /* the configuration without `nat` */
 void begin(uint32_t workers);
