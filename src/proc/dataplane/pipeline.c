@@ -193,6 +193,8 @@ void pipeline_load_prepared(struct pipeline *p, mono_ns now)
 	screens_load(p, old);
 	syn_proxy_forget(p);
 	pipeline_changed(p);
+	/* Nobody hears of the new policy while the kernel carries by the former one. */
+	pipeline_carry_check(p);
 }
 
 enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now, struct err *e)
