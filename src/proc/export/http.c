@@ -195,8 +195,9 @@ static struct http_client *client_displaced(struct http *h, const struct ip_addr
 
 static void client_new(struct http *h, struct MHD_Connection *c)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const struct ip_addr source = source_of(c);
+	/* The last one that is asked for: libmicrohttpd 1.0 keeps all answers at one place. */
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct http_client *place = client_of(h, NULL);
 
 	if (!place) {
