@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In place of the peer's last one, or of the oldest. */
+/* In place of the peer's last one, or of the oldest. Of whom no peer is known `show ike` has no row. */
 static void refusal_keep(struct ike *c, struct ike_refusal *r)
 {
 	struct ike_refusal **place = NULL;
 
+	if (!r->peer[0]) {
+		free(r);
+		return;
+	}
 	for (size_t i = 0; i < IKE_REFUSALS_KEPT && (!place || *place); i++) {
 		struct ike_refusal **here = &c->refusals_kept[i];
 		if (*here && strcmp((*here)->peer, r->peer) == 0) {
