@@ -37,5 +37,5 @@ def test_ike():
     rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
     for part in ("handshakes", "cpu", "wall"):
         assert rows[f"plaingate.psk.{part}"]["ratio"] > 0
-    assert rows["plaingate.psk.cpu.plaingate-keeper"]["value"] > 0 and rows["plaingate.psk.entries"]["value"] >= 3
+    assert rows["plaingate.psk.cpu.plaingate-keeper"]["value"] > 0 and rows["plaingate.psk.entries"]["value"] >= 2  # the IKE SA's, and its child's
     assert not [name for name in os.listdir("/run/netns") if name.startswith("tbi-")]
