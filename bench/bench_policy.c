@@ -1,7 +1,7 @@
 /*
  * Large policies: what it takes to read and to compile the text of 100,000 rules with a million addresses, and what a new session
  * costs at 10, 10,000 and 100,000 rules; and the longest pieces of a commit (bench_switch.c). One JSON object a line, as bench_pipeline
- * prints them. Arguments: `compile`, `sessions`, `switch`; all without.
+ * prints them. Arguments: `compile`, `sessions`, `switch`; all without. `workers`: the last with two, four and eight workers, too.
  *
  * Each rule has an object of ten addresses as its destination, one of 256 networks as its source, and one of eight ports. A flow
  * of "spread" is of any rule; one of "last" is of none, and the last rule permits it. The three policies are measured in turn, so
@@ -230,8 +230,8 @@ int main(int argc, char **argv)
 {
 	if (wanted(argc, argv, "compile"))
 		measure_compile();
-	if (wanted(argc, argv, "switch"))
-		measure_switch();
+	if (wanted(argc, argv, "switch") || wanted(argc, argv, "workers"))
+		measure_switch(argc > 1 && wanted(argc, argv, "workers"));
 	if (wanted(argc, argv, "sessions")) {
 		for (size_t k = 0; k < COUNT_OF(sizes); k++) {
 			void *block = bench_snapshot(sizes[k]);

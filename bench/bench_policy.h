@@ -13,6 +13,6 @@ void *bench_snapshot(uint32_t rules);
 void bench_sessions_begin(struct gate *g, uint32_t rules, uint32_t flow);
 
 /* bench_switch.c */
-void measure_switch(void);
+void measure_switch(bool teams); /* of two, four and eight workers, too */
 
 #endif

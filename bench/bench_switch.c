@@ -1,7 +1,8 @@
 /*
  * A commit of 100,000 rules with a million addresses while a million sessions stand: what the data plane does for it (control.c,
  * worker_timers()) is done in pieces between bursts, and the longest of each kind is what packets wait for. All of it runs in this
- * process as the loop runs it. Times are the processor's, so that other work beside does not count.
+ * process as the loop runs it. Times are the processor's, so that other work beside does not count. Of several workers each has its
+ * part of the sessions and a policy of its own, all of one snapshot; what is done for all of them in one pause is measured as one.
  */
 #include "base/lines.h"
 #include "bench_policy.h"
@@ -20,6 +21,7 @@
 #define RULES	     100000
 #define SESSIONS     1000000
 #define COMMITS	     3
+#define WORKERS	     8
 #define LOAD_BUDGET  4096 /* of the loop (loop.c) and of a worker (worker.c) */
 #define CHECK_ROWS   8	  /* control.c */
 #define SWEEP_BUDGET 512
@@ -87,12 +89,37 @@ static int file_of(const struct snapshot *s)
 	return fd;
 }
 
-static void commit(struct gate *g, const struct snapshot *s, struct snapshot_file *loaded)
+static struct gate gates[WORKERS];
+
+static void worker_prepare(struct gate *g, const struct snapshot *s)
+{
+	struct err e = { 0 };
+
+	piece_begin();
+	MUST(pipeline_prepare(&g->p, s, &e) == RC_OK);
+	piece_end(BEGIN);
+	for (bool ready = false; !ready;) {
+		piece_begin();
+		MUST(pipeline_prepare_go(&g->p, LOAD_BUDGET, &ready, &e) == RC_OK);
+		piece_end(GO);
+	}
+}
+
+static void worker_sweep(struct gate *g)
+{
+	for (bool swept = false; !swept;) {
+		piece_begin();
+		swept = fw_sweep(g->fw, g->now, SWEEP_BUDGET);
+		piece_end(SWEEP);
+	}
+}
+
+static void commit(uint32_t n, const struct snapshot *s, struct snapshot_file *loaded)
 {
 	struct snapshot_file next;
 	struct err e = { 0 };
 	struct snapshot_checking checking;
-	bool ready = false, swept = false;
+	bool ready = false;
 	int fd = file_of(s);
 
 	piece_begin();
@@ -104,60 +131,75 @@ static void commit(struct gate *g, const struct snapshot *s, struct snapshot_fil
 		MUST(snapshot_check_some(&checking, LOAD_BUDGET * CHECK_ROWS, &ready, &e) == RC_OK);
 		piece_end(CHECK);
 	}
+	for (uint32_t i = 0; i < n; i++)
+		worker_prepare(&gates[i], next.snapshot);
 	piece_begin();
-	MUST(pipeline_prepare(&g->p, next.snapshot, &e) == RC_OK);
-	piece_end(BEGIN);
-	for (ready = false; !ready;) {
-		piece_begin();
-		MUST(pipeline_prepare_go(&g->p, LOAD_BUDGET, &ready, &e) == RC_OK);
-		piece_end(GO);
+	for (uint32_t i = 0; i < n; i++) {
+		pipeline_load_prepared(&gates[i].p, gates[i].now);
+		pipeline_bind(&gates[i].p, "lan0", GATE_LAN);
+		pipeline_bind(&gates[i].p, "wan0", GATE_WAN);
 	}
-	piece_begin();
-	pipeline_load_prepared(&g->p, g->now);
-	pipeline_bind(&g->p, "lan0", GATE_LAN);
-	pipeline_bind(&g->p, "wan0", GATE_WAN);
 	piece_end(SWITCH);
 	snapshot_file_done(loaded); /* in a thread of its own */
 	*loaded = next;
-	while (!swept) {
-		piece_begin();
-		swept = fw_sweep(g->fw, g->now, SWEEP_BUDGET);
-		piece_end(SWEEP);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		worker_sweep(&gates[i]);
 }
 
-void measure_switch(void)
+static void result_print(uint32_t n, uint32_t commits)
 {
-	static struct gate g;
-	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* as the data plane's main() */
-	struct snapshot *s = bench_snapshot(RULES);
-	struct snapshot_file loaded = { 0 };
+	char part[64], team[32] = "";
 
-	s->sessions_max = SESSIONS + SESSIONS / 8;
-	gate_init_bare(&g, SESSIONS + SESSIONS / 8);
-	g.counts_only = true;
-	commit(&g, s, &loaded);
+	if (n > 1)
+		snprintf(team, sizeof team, ".workers%u", n);
+	for (int k = 0; k < PIECES; k++) {
+		snprintf(part, sizeof part, "%s.%s", team, piece_name[k]);
+		bench_print("switch", RULES, part, (double)done[k].longest / 1e6, "ms at the longest");
+		snprintf(part, sizeof part, "%s.%s.all", team, piece_name[k]);
+		bench_print("switch", RULES, part, (double)done[k].all / commits / 1e6, "ms of a commit");
+	}
+	snprintf(part, sizeof part, "%s.memory.most", team);
+	bench_print("switch", RULES, part, memory_mb("VmHWM:"), "MB");
+}
+
+static void measure(uint32_t n, struct snapshot *s, uint32_t commits)
+{
+	struct snapshot_file loaded = { 0 };
+	uint64_t sessions = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		gate_init_bare(&gates[i], s->sessions_max / n);
+		gates[i].counts_only = true;
+	}
+	commit(n, s, &loaded);
 	for (uint32_t flow = 0; flow < SESSIONS; flow += TRAIN_BURST_MAX)
-		bench_sessions_begin(&g, RULES, flow);
-	MUST(fw_counters(g.fw)->sessions_now > SESSIONS / 10 * 9);
-	bench_print("switch", RULES, ".sessions", fw_counters(g.fw)->sessions_now, "");
-	double before = memory_mb("VmRSS:");
+		bench_sessions_begin(&gates[flow / TRAIN_BURST_MAX % n], RULES, flow);
+	for (uint32_t i = 0; i < n; i++)
+		sessions += fw_counters(gates[i].fw)->sessions_now;
+	MUST(sessions > SESSIONS / 10 * 9);
+	bench_print("switch", RULES, ".memory.before", memory_mb("VmRSS:"), "MB");
 	memory_most_reset();
 	memset(done, 0, sizeof done);
-	for (int i = 0; i < COMMITS; i++)
-		commit(&g, s, &loaded);
+	for (uint32_t i = 0; i < commits; i++)
+		commit(n, s, &loaded);
 	piece_begin();
-	fw_rule_hits_clear(g.fw, g.now);
+	for (uint32_t i = 0; i < n; i++)
+		fw_rule_hits_clear(gates[i].fw, gates[i].now);
 	piece_end(CLEAR);
-	for (int k = 0; k < PIECES; k++) {
-		char part[64];
-		snprintf(part, sizeof part, ".%s", piece_name[k]);
-		bench_print("switch", RULES, part, (double)done[k].longest / 1e6, "ms at the longest");
-		snprintf(part, sizeof part, ".%s.all", piece_name[k]);
-		bench_print("switch", RULES, part, (double)done[k].all / COMMITS / 1e6, "ms of a commit");
-	}
-	bench_print("switch", RULES, ".memory.before", before, "MB");
-	bench_print("switch", RULES, ".memory.most", memory_mb("VmHWM:"), "MB");
-	fw_detach(g.fw);
+	result_print(n, commits);
+	for (uint32_t i = 0; i < n; i++)
+		gate_done(&gates[i]);
+	snapshot_file_done(&loaded);
+}
+
+void measure_switch(bool teams)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* as the data plane's main() */
+	struct snapshot *s = bench_snapshot(RULES);
+
+	s->sessions_max = SESSIONS + SESSIONS / 8;
+	measure(1, s, COMMITS);
+	for (uint32_t n = 2; teams && n <= WORKERS; n *= 2)
+		measure(n, s, 1);
 	free(s);
 }

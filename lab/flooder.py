@@ -232,10 +232,11 @@ def syns():
     return (syn(src, HOST_A, some(), 80) for src in SPOOFED for _ in range(3))
 
 
-def ike_sa_inits():
+def ike_sa_inits(peer):
+    """Half of them in the name of that peer, which has to solve a puzzle then."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
     public = raw(X25519PrivateKey.generate().public_key())
-    return (ipv4(src, HQ, 17, udp(500, 500, ike_sa_init(os.urandom(8), public, os.urandom(32)))) for src in SPOOFED)
+    return (ipv4(src, HQ, 17, udp(500, 500, ike_sa_init(os.urandom(8), public, os.urandom(32)))) for other in SPOOFED for src in (other, peer))
 
 
 def fragments():

@@ -16,7 +16,7 @@ from two_sites import CONFIGS, TwoSites
 
 RATE = 20000  # packets a second of one sender
 BOUND = 10    # seconds within which each action of the other users must be complete
-WEB, HOST_A, WITNESS_PORT = "192.0.2.80", "10.1.0.2", 7381
+WEB, HOST_A, WITNESS_PORT, BRANCH_WAN = "192.0.2.80", "10.1.0.2", 7381, "203.0.113.2"
 CONNECTIONS = ("trust", "host-a", WEB, 80, "10.1.0.250"), ("vpn", "host-b", HOST_A, 5201)
 
 PUBLISHED = """
@@ -229,7 +229,7 @@ def sessions(*senders, zone=None):
 
 
 FLOODS = {
-    "half-open IKE SAs": Flood("the half-open IKE SAs", lambda lab: [("internet", "ike_sa_inits")],
+    "half-open IKE SAs": Flood("the half-open IKE SAs", lambda lab: [("internet", "ike_sa_inits", BRANCH_WAN)],
                                lambda lab: lab.ike_rows(state="waiting for IKE_AUTH"), 64, False),
     "a peer with a key": Flood("the IKE SAs of one peer", lambda lab: [("web", "one_peer", lab["hq"].state / "etc/keys/flooder.psk",
                                                                         "flooder.example.net")],

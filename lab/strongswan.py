@@ -20,10 +20,14 @@ PLUGINS = ("random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 p
            "kernel-libipsec kernel-netlink socket-default vici updown")
 CONF = """charon-systemd {{
 	load = {plugins}
+	rsa_pss = {rsa_pss}
 	retransmit_timeout = 1.0
 	retransmit_tries = 4
 	fragment_size = {fragment_size}
 	plugins {{
+		kernel-libipsec {{
+			allow_peer_ts = {allow_peer_ts}
+		}}
 		vici {{
 			socket = unix://{state}/charon.vici
 		}}
@@ -81,14 +85,17 @@ def widen_sockets(pid):
 
 class StrongSwan:
     def __init__(self, node, root=None, fragment_size=1280):
-        self.fragment_size = fragment_size
+        self.fragment_size, self.rsa_pss = fragment_size, "yes"  # its own default is PKCS#1 v1.5
+        self.routed = False  # the administrator sets routes into the tunnel, whose selectors are all addresses
         self.node, self.root, self.state, self.process = node, root, node.state / "strongswan", None
         self.config = self.state / "swanctl/swanctl.conf"
         self.uri = f"unix://{self.state}/charon.vici"
 
     def start(self):
         self.config.parent.mkdir(parents=True, exist_ok=True)
-        (self.state / "strongswan.conf").write_text(CONF.format(plugins=PLUGINS, state=self.state, fragment_size=self.fragment_size), encoding="utf-8")
+        (self.state / "strongswan.conf").write_text(CONF.format(
+            plugins=PLUGINS, state=self.state, fragment_size=self.fragment_size, rsa_pss=self.rsa_pss,
+            allow_peer_ts="yes" if self.routed else "no"), encoding="utf-8")
         self.process = self.node.daemon(self.words(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"]),
                                         self.state / "charon.out")
         wait_for(lambda: (self.state / "charon.vici").exists() or self.process.poll() is not None, 10, "charon's socket")
@@ -97,6 +104,8 @@ class StrongSwan:
             raise LabError("charon has no UDP socket")
         # What it has caught up with goes through this device at once, and the answers come back by it.
         self.node.run("ip link set ipsec0 txqueuelen 10000")
+        if self.routed:
+            self.node.run("ip rule del priority 220")  # of its own routes, by which even its IKE messages would enter the tunnel
 
     def stop(self):
         if self.process:
@@ -108,9 +117,9 @@ class StrongSwan:
                 self.process.wait(5)
         self.process = None
 
-    def load(self, text):
+    def load(self, text, timeout=30):
         self.config.write_text(text, encoding="utf-8")
-        self.swanctl(f"--load-all --file {self.config}")
+        self.swanctl(f"--load-all --file {self.config}", timeout=timeout)
 
     def swanctl(self, words, check=True, timeout=30):
         return self.node.run(self.words(f"env SWANCTL_DIR={self.state}/swanctl swanctl {words} --uri {self.uri}"), check=check, timeout=timeout)
@@ -120,7 +129,11 @@ class StrongSwan:
 
     def private_key(self, file):
         """A copy where swanctl looks for private keys; the next load reads it."""
-        directory = self.config.parent / "private"
+        self.credential("private", file)
+
+    def credential(self, kind, file):
+        """The same in another of swanctl's directories: x509, x509ca."""
+        directory = self.config.parent / kind
         directory.mkdir(exist_ok=True)
         shutil.copy(file, directory)
 
@@ -134,7 +147,7 @@ class StrongSwan:
         found = []
         for line in self.swanctl("--list-sas").stdout.splitlines():
             ike = re.match(r"\S+: #\d+, ([A-Z]+), IKEv2, (\w+)_i\*? (\w+)_r", line)
-            child = re.match(r"  \S+: #\d+, reqid \d+, (\w+), ", line)
+            child = re.match(r"  \S+: #\d+, reqid \d+, .*?\b([A-Z]{5,}), ", line)  # of one processor: and which
             direction = re.match(r"    (in |out) +(\w+).*?, +\d+ bytes, +(\d+) packets", line)
             if ike:
                 found.append(((ike[2], ike[3]), []))

@@ -38,7 +38,8 @@ KERNEL_ROUTES = (  # only if the gateways forward by the kernel: routes to the L
 WEB_SERVERS = ("host-b", "web")
 FORWARD = {"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1}
 EXECUTABLES = ("plaingate", "plaingated", "plaingate-keeper", "plaingate-ike", "plaingate-dataplane", "plaingate-ledger",
-               "plaingate-control", "plaingate-entropy", "plaingate-courier", "plaingate-export", "plaingate-resolver")
+               "plaingate-control", "plaingate-entropy", "plaingate-courier", "plaingate-export", "plaingate-resolver",
+               "plaingate-certifier-openssl", "plaingate-certifier-gnutls")
 CONFIGS = LAB_DIR / "two-sites"
 
 
@@ -192,6 +193,13 @@ http {{
         for path, mode in ((keys, 0o700), (keys / file, 0o600)):
             path.chmod(mode)
             shutil.chown(path, "plaingate-keeper", "plaingate-keeper")
+
+    def write_certificate(self, name, file, text):
+        directory = self.nodes[name].state / "etc/certificates"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"{file}.new").write_text(text, encoding="utf-8")
+        (directory / f"{file}.new").chmod(0o644)
+        (directory / f"{file}.new").rename(directory / file)
 
     def start_gateway(self, name):
         node = self.nodes[name]

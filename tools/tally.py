@@ -3,7 +3,8 @@
 
 Meson's testlog.json: cmocka programs count by case, other programs as one each. JUnit XML of pytest: by case.
 A .fuzz file: one line "passed NAME" or "failed NAME ..." for each fuzzer. Prints the failed ones with the end of their output, then
-the line `N passed, N failed, N skipped`. Status 1 when anything failed or nothing passed.
+their names alone as `failed: NAME`, and the line `N passed, N failed, N skipped`: who sees only the end of a long output still sees which.
+Status 1 when anything failed or nothing passed.
 """
 import json
 import re
@@ -50,14 +51,18 @@ def fuzz_results(path):
 
 def main(paths):
     total = [0, 0, 0]
+    names = []
     for path in paths:
         results = meson_results if path.endswith(".json") else junit_results if path.endswith(".xml") else fuzz_results
         for name, passed, failed, skipped, output in results(path):
             for i, n in enumerate((passed, failed, skipped)):
                 total[i] += n
             if failed:
+                names.append(name)
                 print(f"--- failed: {name}")
                 print("\n".join(output.splitlines()[-40:]))
+    for name in names:
+        print(f"failed: {name}")
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] or not total[0] else 0
 

@@ -32,14 +32,15 @@ static void add(uint32_t spi, uint16_t encr, uint32_t flags)
 		memset(ts.addrs.last.b, 0xff, addr_size(&ts.addrs.last));
 		sa.local_ts[i] = sa.remote_ts[i] = ts;
 	}
-	enum rc rc = esp_install(esp, &sa, "t", 64, 1, NULL);
+	enum rc rc = esp_install(esp, &sa, "t", 64, NULL, 1, NULL);
 	assert(rc == RC_OK);
 }
 
 static void begin(void)
 {
 	size_t tables_n = (esp_tables_size(PAIRS) + 63) & ~63ul;
-	void *tables = aligned_alloc(64, tables_n), *state = aligned_alloc(64, esp_state_size(PAIRS));
+	void *tables = aligned_alloc(64, tables_n),
+	     *state = aligned_alloc(64, (esp_state_size(PAIRS) + 63) & ~63ul);
 	bool resumed;
 
 	memset(tables, 0, tables_n);
@@ -60,7 +61,8 @@ static size_t seal(const uint8_t *plain, size_t n, uint8_t *out)
 	store_be32(out + 4, (uint32_t)++sequence);
 	store_be64(out + 8, sequence);
 	memcpy(aad, out, 8);
-	esp_key_seal(esp->mgr[0], &esp->pair[0].in, out + 8, aad, 8, plain, n, out + 16);
+	esp_key_seal(
+		esp->mgr[0], &esp_pair_keys(esp, &esp->pair[0])->in, out + 8, aad, 8, plain, n, out + 16);
 	return n + 32;
 }
 

@@ -247,8 +247,14 @@ static void begin(uint8_t how)
 	/* With small ones the core cuts its messages; the puppet, which puts no parts together, has to read its IKE_AUTH request. */
 	bool reads = how % 4 == 2 || (how % 4 == 3 && !(how & 4));
 	p.config.peers[0].fragment_size = how & 16 && !reads ? 200 : 1280;
+	if (how & 32) {
+		p.config.head.workers = 3;
+		p.config.tunnels[0].flags |= TUNNEL_PER_WORKER;
+	}
 	if (how & 8)
 		p.setup.cookie_above = 0;
+	p.setup.puzzle_hardest = 8;
+	p.setup.puzzles = how & 32; /* half-open: none, so whoever solves none is served as well */
 	puppet_start(&p);
 	switch (how % 4) {
 	case 0:

@@ -71,6 +71,10 @@ static void payloads(uint8_t first, const uint8_t *data, size_t n, bool encrypte
 	}
 	for (struct ike_walk at = ike_walk_over(&p); ike_delete_next(&at, &d);)
 		inside(&(struct ike_view){ d.spis, d.spis_n * (size_t)d.spi_size }, data, n);
+	struct ike_view certificate;
+	uint8_t encoding;
+	for (struct ike_walk at = ike_walk_over(&p); ike_cert_next(&at, &encoding, &certificate);)
+		inside(&certificate, data, n);
 	MUST(strlen(ike_offer_text(text, sizeof text, &p.sa)) < sizeof text);
 	MUST(strlen(ike_offer_text(text, 20, &p.sa)) < 20);
 	if (p.idi.n > 0)

@@ -86,6 +86,39 @@ static void check_actions(struct side *s)
 	}
 }
 
+static void plausible_exchange(struct keeper_request *q, uint8_t what)
+{
+	const struct side *s = &p.side[0], *them = &p.side[1];
+
+	if (q->op == KEEPER_EXCHANGE_ANSWER) {
+		*q = pair_answer_request(&p, what & 0x40 ? s->ike : 0);
+		memcpy(q->u.EXCHANGE_ANSWER.peer_nonce, them->begun.nonce, 32);
+		memcpy(q->u.EXCHANGE_ANSWER.peer_ke, them->begun.ke, 32);
+		return;
+	}
+	if (q->op == KEEPER_ADDITIONAL_BEGIN) {
+		q->u.ADDITIONAL_BEGIN.handle = s->ike;
+		q->u.ADDITIONAL_BEGIN.method = what & 0x80 ? MLKEM_1024 : MLKEM_768;
+		q->u.ADDITIONAL_BEGIN.message_n = what & 0x40 ? 1300 : 0;
+		q->u.ADDITIONAL_BEGIN.ke_at = 40;
+		memcpy(q->u.ADDITIONAL_BEGIN.message, p.spi_i, 8);
+		memcpy(q->u.ADDITIONAL_BEGIN.message + 8, p.spi_r, 8);
+		q->u.ADDITIONAL_BEGIN.message[40] = 1;
+		return;
+	}
+	q->u.ADDITIONAL_FINISH.handle = s->ike;
+	q->u.ADDITIONAL_FINISH.request_n = what & 0x40 ? 1300 : 0;
+	q->u.ADDITIONAL_FINISH.response_n = 1300;
+	q->u.ADDITIONAL_FINISH.request_ke_at = q->u.ADDITIONAL_FINISH.response_ke_at = 40;
+	for (int i = 0; i < 2; i++) {
+		uint8_t *m = i ? q->u.ADDITIONAL_FINISH.response : q->u.ADDITIONAL_FINISH.request;
+
+		memcpy(m, p.spi_i, 8);
+		memcpy(m + 8, p.spi_r, 8);
+		memcpy(m + 40, s->reply.u.ADDITIONAL_BEGIN.ke, 1184);
+	}
+}
+
 /* A request that would go through as it is. */
 static void plausible(struct keeper_request *q, uint8_t what)
 {
@@ -111,6 +144,11 @@ static void plausible(struct keeper_request *q, uint8_t what)
 		memcpy(q->u.EXCHANGE_FINISH.spi_r, p.spi_r, 8);
 		memcpy(q->u.EXCHANGE_FINISH.peer_nonce, them->begun.nonce, 32);
 		memcpy(q->u.EXCHANGE_FINISH.peer_ke, them->begun.ke, 32);
+		break;
+	case KEEPER_EXCHANGE_ANSWER:
+	case KEEPER_ADDITIONAL_BEGIN:
+	case KEEPER_ADDITIONAL_FINISH:
+		plausible_exchange(q, what);
 		break;
 	case KEEPER_AUTH_SIGN:
 		q->u.AUTH_SIGN.handle = s->ike;

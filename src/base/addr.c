@@ -158,6 +158,12 @@ enum rc wildcard_parse(struct ip_range *ret_range, const char *text)
 	return RC_OK;
 }
 
+bool ranges_meet(const struct ip_range *a, const struct ip_range *b)
+{
+	return a->first.family == b->first.family && addr_compare(&a->first, &b->last) <= 0 &&
+	       addr_compare(&b->first, &a->last) <= 0;
+}
+
 bool range_inside(const struct ip_range *inner, const struct ip_range *outer)
 {
 	return range_holds(outer, &inner->first) && range_holds(outer, &inner->last) &&

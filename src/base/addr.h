@@ -117,6 +117,8 @@ static inline bool range_is_wildcard(const struct ip_range *r)
  * set. */
 enum rc wildcard_parse(struct ip_range *ret_range, const char *text);
 bool range_holds(const struct ip_range *r, const struct ip_addr *a);
+/* Some address is in both; not of wildcards. */
+bool ranges_meet(const struct ip_range *a, const struct ip_range *b);
 /* All of `inner` is in `outer`, and more is. */
 bool range_inside(const struct ip_range *inner, const struct ip_range *outer);
 struct ip_range range_from_prefix(const struct ip_prefix *p);

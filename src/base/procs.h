@@ -16,15 +16,18 @@
 /* clang-format off */
 #define PROCS(P)	/* id, name, executable, user and group, start, end, show */				\
 	P(SUPERVISOR, "supervisor", "plaingated",          NULL,                  0, 0, 1)	\
-	P(KEEPER,     "keeper",     "plaingate-keeper",    "plaingate-keeper",    3, 5, 4)	\
-	P(IKE,        "ike",        "plaingate-ike",       "plaingate-ike",       5, 2, 5)	\
+	P(KEEPER,     "keeper",     "plaingate-keeper",    "plaingate-keeper",    3, 7, 4)	\
+	P(IKE,        "ike",        "plaingate-ike",       "plaingate-ike",       7, 2, 5)	\
 	P(DATAPLANE,  "dataplane",  "plaingate-dataplane", "plaingate-dataplane", 4, 3, 6)	\
-	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 9, 2)	\
-	P(CONTROL,    "control",    "plaingate-control",   "plaingate-control",   6, 1, 7)	\
-	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 7, 3)	\
-	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   7, 8, 8)	\
-	P(EXPORT,     "export",     "plaingate-export",    "plaingate-export",    8, 4, 9)	\
-	P(RESOLVER,   "resolver",   "plaingate-resolver",  "plaingate-resolver",  9, 6, 10)	\
+	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 11, 2)	\
+	P(CONTROL,    "control",    "plaingate-control",   "plaingate-control",   8, 1, 7)	\
+	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 9, 3)	\
+	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   9, 10, 8)	\
+	P(EXPORT,     "export",     "plaingate-export",    "plaingate-export",    10, 4, 9)	\
+	P(RESOLVER,   "resolver",   "plaingate-resolver",  "plaingate-resolver",  11, 8, 10)	\
+	/* two opinions about certificates, by libraries that no process holds both of */			\
+	P(CERTIFIER_OPENSSL, "certifier-openssl", "plaingate-certifier-openssl", "plaingate-certifier-openssl", 5, 5, 11)	\
+	P(CERTIFIER_GNUTLS,  "certifier-gnutls",  "plaingate-certifier-gnutls",  "plaingate-certifier-gnutls",  6, 6, 12)	\
 	P(CLI,        "cli",        "plaingate",           NULL,                  0, 0, 0)
 /* clang-format on */
 

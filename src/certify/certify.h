@@ -1,8 +1,8 @@
 /*
  * Does this bag of certificates lead from an end entity to one of our trust anchors, and whose key and which identity is that? Two
  * engines answer the same question, one over libcrypto (libcrypto.c) and one over GnuTLS (gnutls.c), each in a program that does not
- * link the other's library. certify_agree() makes one verdict of two: who is let in is let in by both, with the same public key and
- * the same identity, so an error in one X.509 library admits nobody.
+ * link the other's library. certify_agree() (model/certify_api.h) makes one verdict of two: who is let in is let in by both, with the
+ * same public key and the same identity, so an error in one X.509 library admits nobody.
  *
  * What both share is what reads no DER: the bounds, the texts, the comparison of names (match.c). An error there is not caught by
  * the other engine. Rules: RFC 5280 with the profile of RFC 4945; where an engine's library is laxer, the engine asks itself.
@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "model/certify_api.h"
 
 #define CERTIFY_BAG_MAX	      16 /* certificates that a peer sends: eight on the way and as many that do not help */
 #define CERTIFY_BAG_BYTES_MAX (64 << 10) /* of all of them; RSA 8192 with long names takes 4 KB */
@@ -24,37 +25,8 @@
 #define CERTIFY_CRL_BYTES_MAX (4u << 20) /* one CRL */
 #define CERTIFY_PATHS_MAX     32	 /* paths that are tried */
 #define CERTIFY_STEPS_MAX     512 /* certificates put on paths: a bag in which each issues each has 15! orders */
-#define CERTIFY_SPKI_MAX      1088 /* RSA 8192 takes 1062 */
-#define CERTIFY_IDENTITY_MAX  512  /* octets of a name */
 #define CERTIFY_RSA_BITS_MIN  2048 /* below that it can be factored before long (SP 800-131A) */
 #define CERTIFY_RSA_BITS_MAX  8192 /* above that a check takes too long */
-
-/* clang-format off */
-#define CERTIFY_REASONS(R)	/* id, text */									\
-	R(OK,          "the chain is valid")									\
-	R(LIMIT,       "too many certificates, too many octets, or a chain that is too long")			\
-	R(MALFORMED,   "a certificate or a CRL cannot be read")							\
-	R(NO_PATH,     "no chain leads to a configured authority")						\
-	R(TIME,        "a certificate of the chain is not valid at this time")					\
-	R(SIGNATURE,   "a signature of the chain is wrong")							\
-	R(WEAK,        "a key or a signature algorithm of the chain is not accepted")				\
-	R(AUTHORITY,   "a certificate of the chain may not sign certificates")					\
-	R(USAGE,       "keyUsage or extendedKeyUsage does not permit IKE")					\
-	R(CRITICAL,    "a critical extension of the chain is not known")					\
-	R(CONSTRAINED, "a name constraint of the chain forbids a name")						\
-	R(REVOKED,     "a certificate of the chain is revoked")							\
-	R(NO_CRL,      "no valid CRL of an authority of the chain is there")					\
-	R(IDENTITY,    "the certificate does not have the identity that is expected")				\
-	R(INVALID,     "the chain is invalid")									\
-	R(DISAGREE,    "the two certifiers do not agree about key or identity")					\
-	R(INTERNAL,    "out of memory, or the library failed")
-/* clang-format on */
-
-enum certify_reason {
-#define E(id, text) CERTIFY_##id,
-	CERTIFY_REASONS(E) CERTIFY_REASON_COUNT
-#undef E
-};
 
 /*
  * What extendedKeyUsage may say, where it is there: ipsecIKE and anyExtendedKeyUsage always (RFC 4945 5.1.3.12, which has no
@@ -95,24 +67,51 @@ struct certify_question {
 	struct certify_der id; /* the name as text, the address, or DER */
 };
 
-struct certify_verdict {
-	uint32_t reason; /* enum certify_reason; all else is zero unless it is CERTIFY_OK */
-	uint32_t spki_n, identity_n;
-	uint8_t spki[CERTIFY_SPKI_MAX];		/* SubjectPublicKeyInfo, DER */
-	uint8_t identity[CERTIFY_IDENTITY_MAX]; /* the name as the certificate has it; of a DN its DER */
+/* What the configuration gives to each question. */
+enum certify_input { CERTIFY_INPUT_ANCHOR, CERTIFY_INPUT_CRL };
+
+/*
+ * CERTIFY_OK; else no question with it can have a good answer: CERTIFY_ANCHOR, _WEAK (its key) or _CRITICAL of an anchor, CERTIFY_CRL_FILE of a
+ * CRL that cannot be read, is not complete, or is signed by an algorithm that is not accepted. Whether it is valid now is not looked at.
+ */
+uint32_t certify_libcrypto_input(enum certify_input what, struct certify_der der);
+uint32_t certify_gnutls_input(enum certify_input what, struct certify_der der);
+
+#define CERTIFY_CRL_NUMBER_MAX 20 /* octets (RFC 5280 5.2.3) */
+
+/* By what an authority's CRLs say of themselves which is the newer one. */
+struct certify_crl_age {
+	int64_t this_s; /* thisUpdate, since 1970 */
+	bool numbered;
+	uint8_t number[CERTIFY_CRL_NUMBER_MAX]; /* in network order, zeros before it */
 };
 
-/* The text of any other number is that of INTERNAL. Until a process asks, for tests. */
-const char *certify_reason_text(uint32_t reason);
+/*
+ * Has one of the anchors issued it? CERTIFY_OK; _CRL_FILE: as above, or its number or time is none; _SIGNATURE: none of them has signed it;
+ * _AUTHORITY: who has may not (keyUsage).
+ */
+uint32_t certify_libcrypto_crl(struct certify_crl_age *ret_age, struct certify_der crl,
+	const struct certify_der *anchors, size_t anchors_n);
+uint32_t certify_gnutls_crl(struct certify_crl_age *ret_age, struct certify_der crl,
+	const struct certify_der *anchors, size_t anchors_n);
 
-/* The engines; until processes run them, for tests. *ret_verdict is written as a whole; equal questions have equal verdicts. */
+/* Is a older than b? A lower number says so, or an earlier time. */
+bool certify_crl_is_older(const struct certify_crl_age *a, const struct certify_crl_age *b);
+/* A DER INTEGER's octets; false: negative, or too long. (match.c) */
+bool certify_crl_number(struct certify_crl_age *age, const uint8_t *octets, size_t n);
+
+/* For people. */
+struct certify_about {
+	char subject[256];    /* of a CRL its issuer */
+	int64_t from_s, to_s; /* since 1970; to_s 0: a CRL without nextUpdate */
+};
+
+/* False: it cannot be read. */
+bool certify_libcrypto_about(
+	struct certify_about *ret_about, enum certify_input what, struct certify_der der);
+
+/* The engines. *ret_verdict is written as a whole; equal questions have equal verdicts. */
 uint32_t certify_libcrypto(struct certify_verdict *ret_verdict, const struct certify_question *q);
-/* As above, for tests. */
 uint32_t certify_gnutls(struct certify_verdict *ret_verdict, const struct certify_question *q);
-
-/* The first refusal of the two; CERTIFY_OK only if both accept with equal key and identity, which then are *ret_verdict's. Until the keeper asks,
- * for tests. */
-uint32_t certify_agree(struct certify_verdict *ret_verdict, const struct certify_verdict *a,
-	const struct certify_verdict *b);
 
 #endif

@@ -19,7 +19,7 @@ struct engine {
 	bool used[CERTIFY_BAG_MAX]; /* on the path */
 	uint32_t tried;		    /* paths that reached an anchor */
 	uint32_t steps;		    /* certificates that were put on a path */
-	uint32_t reason;	    /* of the first path that was refused */
+	uint32_t reason;	    /* of the first path that was refused, or of the first that is revoked */
 };
 
 static time_t question_time;
@@ -76,6 +76,8 @@ static uint32_t engine_fill(struct engine *g)
 {
 	uint32_t reason = certificates_read(g->anchor, &g->anchors_n, g->q->anchors, g->q->anchors_n);
 
+	if (reason == CERTIFY_MALFORMED)
+		reason = CERTIFY_ANCHOR;
 	if (reason == CERTIFY_OK)
 		reason = certificates_read(g->bag, &g->bag_n, g->q->bag, g->q->bag_n);
 	for (size_t i = 0; reason == CERTIFY_OK && i < g->q->crls_n; i++) {
@@ -85,7 +87,7 @@ static uint32_t engine_fill(struct engine *g)
 		g->crls_n = i + 1;
 		if (gnutls_x509_crl_import(g->crl[i], &d, GNUTLS_X509_FMT_DER) != 0 ||
 			!crl_is_complete(g->crl[i]))
-			return CERTIFY_MALFORMED;
+			return CERTIFY_CRL_FILE;
 	}
 	return reason;
 }
@@ -257,10 +259,10 @@ static uint32_t revocation_of(const struct engine *g, gnutls_x509_crt_t c, gnutl
 		if (!usage_is_good(issuer, GNUTLS_KEY_CRL_SIGN))
 			return CERTIFY_AUTHORITY;
 		if (!signature_is_good(gnutls_x509_crl_get_signature_algorithm(crl)))
-			return CERTIFY_WEAK;
+			return CERTIFY_CRL_FILE;
 		int listed = gnutls_x509_crt_check_revocation(c, &crl, 1);
 		if (listed != 0)
-			return listed == 1 ? CERTIFY_REVOKED : CERTIFY_MALFORMED;
+			return listed == 1 ? CERTIFY_REVOKED : CERTIFY_CRL_FILE;
 		time_t next = gnutls_x509_crl_get_next_update(crl);
 		time_t from = gnutls_x509_crl_get_this_update(crl);
 		if (from != (time_t)-1 && from <= g->q->now_s && next != (time_t)-1 && next > g->q->now_s)
@@ -269,15 +271,20 @@ static uint32_t revocation_of(const struct engine *g, gnutls_x509_crt_t c, gnutl
 	return reason;
 }
 
+/* Of the whole path: that one of it is revoked ends what was begun with it, which another fault does not. */
 static uint32_t revocation_check(const struct engine *g, size_t n)
 {
+	uint32_t first = CERTIFY_OK;
+
 	for (size_t i = 0; i + 1 < n; i++) {
 		uint32_t reason = revocation_of(g, g->path[i], g->path[i + 1]);
-		if (reason != CERTIFY_OK &&
-			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+		if (reason == CERTIFY_REVOKED)
 			return reason;
+		if (first == CERTIFY_OK && reason != CERTIFY_OK &&
+			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+			first = reason;
 	}
-	return CERTIFY_OK;
+	return first;
 }
 
 static uint32_t status_reason(unsigned status)
@@ -323,7 +330,7 @@ static bool path_is_good(struct engine *g, size_t n)
 	}
 	if (reason == CERTIFY_OK)
 		reason = revocation_check(g, n);
-	if (g->reason == CERTIFY_OK || g->reason == CERTIFY_NO_PATH)
+	if (g->reason == CERTIFY_OK || g->reason == CERTIFY_NO_PATH || reason == CERTIFY_REVOKED)
 		g->reason = reason;
 	return reason == CERTIFY_OK;
 }
@@ -480,5 +487,80 @@ uint32_t certify_gnutls(struct certify_verdict *ret_verdict, const struct certif
 		*ret_verdict = v;
 	else
 		*ret_verdict = (struct certify_verdict){ .reason = reason };
+	return reason;
+}
+
+static uint32_t anchor_judge(struct certify_der der)
+{
+	gnutls_x509_crt_t c = NULL;
+	size_t n = 0;
+	uint32_t reason = certificates_read(&c, &n, &der, 1);
+
+	if (reason == CERTIFY_MALFORMED)
+		reason = CERTIFY_ANCHOR;
+	else if (reason == CERTIFY_OK && !key_is_good(c))
+		reason = CERTIFY_WEAK;
+	else if (reason == CERTIFY_OK && !criticals_are_known(c))
+		reason = CERTIFY_CRITICAL;
+	if (n > 0)
+		gnutls_x509_crt_deinit(c);
+	return reason;
+}
+
+uint32_t certify_gnutls_input(enum certify_input what, struct certify_der der)
+{
+	gnutls_datum_t d = datum(der);
+	gnutls_x509_crl_t crl;
+	uint32_t reason = CERTIFY_OK;
+
+	if (what == CERTIFY_INPUT_ANCHOR)
+		return anchor_judge(der);
+	if (gnutls_x509_crl_init(&crl) != 0)
+		return CERTIFY_INTERNAL;
+	if (gnutls_x509_crl_import(crl, &d, GNUTLS_X509_FMT_DER) != 0 || !crl_is_complete(crl) ||
+		!signature_is_good(gnutls_x509_crl_get_signature_algorithm(crl)))
+		reason = CERTIFY_CRL_FILE;
+	gnutls_x509_crl_deinit(crl);
+	return reason;
+}
+
+static bool age_read(struct certify_crl_age *ret_age, gnutls_x509_crl_t crl)
+{
+	uint8_t number[CERTIFY_CRL_NUMBER_MAX + 1]; /* a zero may stand before it */
+	size_t n = sizeof number;
+	time_t from = gnutls_x509_crl_get_this_update(crl);
+	int rc = gnutls_x509_crl_get_number(crl, number, &n, NULL);
+
+	ret_age->this_s = (int64_t)from;
+	if (from == (time_t)-1)
+		return false;
+	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		return true;
+	return rc == 0 && n > 0 && n <= sizeof number && !(number[0] & 0x80) &&
+	       certify_crl_number(ret_age, number, n);
+}
+
+uint32_t certify_gnutls_crl(struct certify_crl_age *ret_age, struct certify_der crl,
+	const struct certify_der *anchors, size_t anchors_n)
+{
+	gnutls_datum_t d = datum(crl);
+	gnutls_x509_crl_t list;
+	uint32_t reason = CERTIFY_SIGNATURE;
+
+	*ret_age = (struct certify_crl_age){ 0 };
+	if (gnutls_x509_crl_init(&list) != 0)
+		return CERTIFY_INTERNAL;
+	if (gnutls_x509_crl_import(list, &d, GNUTLS_X509_FMT_DER) != 0 || !crl_is_complete(list) ||
+		!signature_is_good(gnutls_x509_crl_get_signature_algorithm(list)) || !age_read(ret_age, list))
+		reason = CERTIFY_CRL_FILE;
+	for (size_t i = 0; reason == CERTIFY_SIGNATURE && i < anchors_n; i++) {
+		gnutls_x509_crt_t c = NULL;
+		size_t n = 0;
+		if (certificates_read(&c, &n, &anchors[i], 1) == CERTIFY_OK && crl_is_signed_by(list, c))
+			reason = usage_is_good(c, GNUTLS_KEY_CRL_SIGN) ? CERTIFY_OK : CERTIFY_AUTHORITY;
+		if (n > 0)
+			gnutls_x509_crt_deinit(c);
+	}
+	gnutls_x509_crl_deinit(list);
 	return reason;
 }

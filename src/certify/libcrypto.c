@@ -70,11 +70,11 @@ static uint32_t store_fill(struct engine *g)
 		int added = c ? X509_STORE_add_cert(g->store, c) : 0;
 		X509_free(c);
 		if (added != 1)
-			return CERTIFY_MALFORMED;
+			return CERTIFY_ANCHOR;
 	}
 	for (size_t i = 0; i < g->q->crls_n; i++)
 		if (!(g->crl[i] = list_read(g->q->crls[i])))
-			return CERTIFY_MALFORMED;
+			return CERTIFY_CRL_FILE;
 	for (size_t i = 0; i < g->q->bag_n; i++) {
 		X509 *c = certificate_read(g->q->bag[i]);
 		if (!c)
@@ -279,7 +279,7 @@ static uint32_t revocation_of(const struct engine *g, X509 *c, X509 *issuer)
 		if (!(X509_get_key_usage(issuer) & KU_CRL_SIGN))
 			return CERTIFY_AUTHORITY;
 		if (!list_signature_is_good(g->crl[i]))
-			return CERTIFY_WEAK;
+			return CERTIFY_CRL_FILE;
 		if (X509_CRL_get0_by_serial(g->crl[i], &entry, X509_get_serialNumber(c)) != 0)
 			return CERTIFY_REVOKED; /* for any reason, removeFromCRL too: a complete CRL has no such entry */
 		if (list_is_current(g->crl[i], g->q->now_s))
@@ -288,17 +288,21 @@ static uint32_t revocation_of(const struct engine *g, X509 *c, X509 *issuer)
 	return reason;
 }
 
+/* Of the whole path: that one of it is revoked ends what was begun with it, which another fault does not. */
 static uint32_t revocation_check(const struct engine *g)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(g->ctx);
+	uint32_t first = CERTIFY_OK;
 
 	for (int i = 0; i + 1 < sk_X509_num(path); i++) {
 		uint32_t reason = revocation_of(g, sk_X509_value(path, i), sk_X509_value(path, i + 1));
-		if (reason != CERTIFY_OK &&
-			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+		if (reason == CERTIFY_REVOKED)
 			return reason;
+		if (first == CERTIFY_OK && reason != CERTIFY_OK &&
+			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+			first = reason;
 	}
-	return CERTIFY_OK;
+	return first;
 }
 
 static bool subject_read(struct dn *ret_dn, X509_NAME *name)
@@ -420,4 +424,105 @@ uint32_t certify_libcrypto(struct certify_verdict *ret_verdict, const struct cer
 	else
 		*ret_verdict = (struct certify_verdict){ .reason = reason };
 	return reason;
+}
+
+static uint32_t anchor_judge(X509 *c)
+{
+	return !c			 ? CERTIFY_ANCHOR
+	       : !key_is_good(c)	 ? CERTIFY_WEAK
+	       : !criticals_are_known(c) ? CERTIFY_CRITICAL
+					 : CERTIFY_OK;
+}
+
+uint32_t certify_libcrypto_input(enum certify_input what, struct certify_der der)
+{
+	X509 *c = what == CERTIFY_INPUT_ANCHOR ? certificate_read(der) : NULL;
+	X509_CRL *crl = what == CERTIFY_INPUT_CRL ? list_read(der) : NULL;
+	uint32_t reason = CERTIFY_OK;
+
+	if (what == CERTIFY_INPUT_ANCHOR)
+		reason = anchor_judge(c);
+	else if (!crl || !list_signature_is_good(crl))
+		reason = CERTIFY_CRL_FILE;
+	X509_free(c);
+	X509_CRL_free(crl);
+	ERR_clear_error();
+	return reason;
+}
+
+static bool time_read(int64_t *ret_s, const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
+		return false;
+	*ret_s = (int64_t)timegm(&tm);
+	return true;
+}
+
+static bool age_read(struct certify_crl_age *ret_age, const X509_CRL *crl)
+{
+	int critical;
+	ASN1_INTEGER *number = X509_CRL_get_ext_d2i(crl, NID_crl_number, &critical, NULL);
+	bool good = number ? ASN1_STRING_type(number) == V_ASN1_INTEGER &&
+				     certify_crl_number(ret_age, ASN1_STRING_get0_data(number),
+					     (size_t)ASN1_STRING_length(number))
+			   : critical == -1; /* there is none; else it is there twice, or is no number */
+
+	ASN1_INTEGER_free(number);
+	return good && time_read(&ret_age->this_s, X509_CRL_get0_lastUpdate(crl));
+}
+
+uint32_t certify_libcrypto_crl(struct certify_crl_age *ret_age, struct certify_der crl,
+	const struct certify_der *anchors, size_t anchors_n)
+{
+	X509_CRL *list = list_read(crl);
+	uint32_t reason = CERTIFY_SIGNATURE;
+
+	*ret_age = (struct certify_crl_age){ 0 };
+	if (!list || !list_signature_is_good(list) || !age_read(ret_age, list))
+		reason = CERTIFY_CRL_FILE;
+	for (size_t i = 0; reason == CERTIFY_SIGNATURE && i < anchors_n; i++) {
+		X509 *c = certificate_read(anchors[i]);
+		if (c && list_is_signed_by(list, c))
+			reason = X509_get_key_usage(c) & KU_CRL_SIGN ? CERTIFY_OK : CERTIFY_AUTHORITY;
+		X509_free(c);
+	}
+	X509_CRL_free(list);
+	ERR_clear_error();
+	return reason;
+}
+
+/* As openssl prints it: "C=CH, O=Example, CN=hq"; what is no printable ASCII is escaped. */
+static void name_text(char *ret_text, size_t size, const X509_NAME *name)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	int n = b && X509_NAME_print_ex(b, name, 0, XN_FLAG_RFC2253 & ~XN_FLAG_DN_REV) >= 0
+			? BIO_read(b, ret_text, (int)size - 1)
+			: 0;
+
+	ret_text[MAX_OF(n, 0)] = '\0';
+	BIO_free(b);
+}
+
+bool certify_libcrypto_about(struct certify_about *ret_about, enum certify_input what, struct certify_der der)
+{
+	X509 *c = what == CERTIFY_INPUT_ANCHOR ? certificate_read(der) : NULL;
+	X509_CRL *crl = what == CERTIFY_INPUT_CRL ? list_read(der) : NULL;
+	bool good = false;
+
+	*ret_about = (struct certify_about){ 0 };
+	if (c) {
+		name_text(ret_about->subject, sizeof ret_about->subject, X509_get_subject_name(c));
+		good = time_read(&ret_about->from_s, X509_get0_notBefore(c)) &&
+		       time_read(&ret_about->to_s, X509_get0_notAfter(c));
+	} else if (crl) {
+		name_text(ret_about->subject, sizeof ret_about->subject, X509_CRL_get_issuer(crl));
+		good = time_read(&ret_about->from_s, X509_CRL_get0_lastUpdate(crl));
+		time_read(&ret_about->to_s, X509_CRL_get0_nextUpdate(crl));
+	}
+	X509_free(c);
+	X509_CRL_free(crl);
+	ERR_clear_error();
+	return good;
 }

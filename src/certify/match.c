@@ -2,34 +2,6 @@
 
 #include <stdio.h>
 
-const char *certify_reason_text(uint32_t reason)
-{
-	static const char *const texts[] = {
-#define E(id, text) [CERTIFY_##id] = text,
-		CERTIFY_REASONS(E)
-#undef E
-	};
-	return texts[reason < CERTIFY_REASON_COUNT ? reason : CERTIFY_INTERNAL];
-}
-
-uint32_t certify_agree(
-	struct certify_verdict *ret_verdict, const struct certify_verdict *a, const struct certify_verdict *b)
-{
-	uint32_t reason = a->reason != CERTIFY_OK ? a->reason : b->reason;
-
-	if (reason == CERTIFY_OK &&
-		(a->spki_n == 0 || a->spki_n > CERTIFY_SPKI_MAX || a->spki_n != b->spki_n ||
-			memcmp(a->spki, b->spki, a->spki_n) != 0 || a->identity_n == 0 ||
-			a->identity_n > CERTIFY_IDENTITY_MAX || a->identity_n != b->identity_n ||
-			memcmp(a->identity, b->identity, a->identity_n) != 0))
-		reason = CERTIFY_DISAGREE;
-	if (reason == CERTIFY_OK)
-		*ret_verdict = *a;
-	else
-		*ret_verdict = (struct certify_verdict){ .reason = reason };
-	return reason;
-}
-
 /* Letters, digits, hyphens and underscores in labels between dots: neither ".example.com" nor "*.example.com". */
 static bool dns_is_one(const uint8_t *name, size_t n)
 {
@@ -236,4 +208,25 @@ enum rc dn_pattern_read(struct dn *ret_pattern, const char *text, size_t n, stru
 	} while (at <= n);
 	*ret_pattern = d;
 	return RC_OK;
+}
+
+bool certify_crl_number(struct certify_crl_age *age, const uint8_t *octets, size_t n)
+{
+	while (n > 0 && octets[0] == 0) {
+		octets++;
+		n--;
+	}
+	if (n > sizeof age->number)
+		return false;
+	memset(age->number, 0, sizeof age->number);
+	if (n > 0)
+		memcpy(age->number + sizeof age->number - n, octets, n);
+	age->numbered = true;
+	return true;
+}
+
+bool certify_crl_is_older(const struct certify_crl_age *a, const struct certify_crl_age *b)
+{
+	return a->this_s < b->this_s ||
+	       (a->numbered && b->numbered && memcmp(a->number, b->number, sizeof a->number) < 0);
 }

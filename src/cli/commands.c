@@ -5,6 +5,7 @@
 
 #include "base/nearest.h"
 #include "cli/limits.h"
+#include "pki/pki.h"
 #include "verify/verify.h"
 
 #include <stdio.h>
@@ -128,6 +129,14 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 		return &line->routes;
 	case OPTION_INGRESS:
 		return &line->ingress;
+	case OPTION_INTERFACES:
+		return &line->interfaces;
+	case OPTION_PIN_FILE:
+		return &line->pin_file;
+	case OPTION_SUBJECT:
+		return &line->subject;
+	case OPTION_SAN:
+		return &line->names;
 	case OPTION_COMMENT:
 		return &line->comment;
 	default:
@@ -171,6 +180,20 @@ static const char *const talkers_order[] = {
 #undef E
 };
 
+static const char *const pki_key_types[] = {
+#define E(id, word) [PKI_##id] = word,
+	PKI_KEY_TYPES(E)
+#undef E
+};
+
+static const char *const pki_uses[] = {
+#define E(id, word) [PKI_##id] = word,
+	PKI_USES(E)
+#undef E
+};
+
+#define REASON_WORD(number, word) " " word
+
 static enum rc option_value(struct cli_line *line, enum cli_option option, const char *value, struct err *e)
 {
 	const char *word = cli_options[option].word;
@@ -201,6 +224,17 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		return number(&line->icmp_code, value, 0, UINT8_MAX, word, e);
 	case OPTION_CONFIRM:
 		return number(&line->confirm_minutes, value, 1, CONFIRM_MINUTES_MAX, word, e);
+	case OPTION_DAYS:
+		return number(&line->days, value, 1, PKI_DAYS_MAX, word, e);
+	case OPTION_KEY_TYPE:
+		return one_of(&line->key_type, pki_key_types, PKI_KEY_TYPE_COUNT, value, word, e);
+	case OPTION_USE:
+		return one_of(&line->use, pki_uses, PKI_USE_COUNT, value, word, e);
+	case OPTION_REASON:
+		if (pki_reason(&line->reason, value))
+			return RC_OK;
+		return err_add(e, RC_MALFORMED,
+			"%s: '%.60s' found, expected one of:" PKI_REASONS(REASON_WORD), word, value);
 	case OPTION_FILES:
 		return number(&line->files, value, 1, CAPTURE_FILES_MAX, word, e);
 	case OPTION_FILE_SIZE:
@@ -326,7 +360,7 @@ static int arguments_n(const char *arguments, int *ret_needed)
 	return n;
 }
 
-#define TABLES_TEXT_MAX (ERR_TEXT_MAX / 2)
+#define TABLES_TEXT_MAX (ERR_TEXT_MAX - 128)
 
 static const char *tables_text(char ret_text[TABLES_TEXT_MAX])
 {
@@ -371,9 +405,9 @@ static const struct {
 	{ "alg", "sessions that an ALG reads are in show sessions" },
 	{ "flow", "write: show sessions" },
 	{ "drops", "write: show counters" },
-	{ "system", "write: show status; earlier configurations are in /var/lib/plaingate/config" },
+	{ "system", "write: show status, or show system commit" },
 	{ "version", "write: plaingate version" },
-	{ "rollback", "earlier configurations are /var/lib/plaingate/config/rollback.1 and so on" },
+	{ "rollback", "write: show system commit; plaingate without a command has configure and rollback N" },
 	{ "compare", "write: diff /var/lib/plaingate/config/running.conf FILE" },
 	{ "metrics", "they are served to Prometheus: docs/metrics.md" },
 };

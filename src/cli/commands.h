@@ -12,6 +12,7 @@
 
 #define CLI_SOCKET_DEFAULT  "/run/plaingate/control.sock"
 #define CLI_SOCKET_ENV	    "PLAINGATE_SOCKET"
+#define CLI_COLUMNS_ENV	    "PLAINGATE_COLUMNS" /* of the terminal that shows what is printed into a pipe */
 #define TRACE_COUNT_DEFAULT 10
 
 /* `verify` has more: VERIFY_STATUSES of verify/verify.h. */
@@ -22,6 +23,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(SOCKET,  "--socket",  "PATH",   "the gateway's socket; default: $PLAINGATE_SOCKET, or " CLI_SOCKET_DEFAULT)	\
 	O(JSON,    "--json",    "",       "print one JSON array of objects instead of a table")		\
 	O(LIMIT,   "--limit",   "N",      "at most N rows")							\
+	O(NONZERO, "--nonzero", "",       "of `show counters`, `show ike counters`, `show policy` and `show nat`: only rows that have counted something")	\
 	SESSION_FILTERS(O)												\
 	O(ICMP_TYPE, "--icmp-type", "N",  "of an ICMP query to be tested: its type; default: an echo request")	\
 	O(ICMP_CODE, "--icmp-code", "N",  "of an ICMP query to be tested: its code; default: 0")	\
@@ -33,7 +35,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CLOSE_ALL, "--close-all", "",   "accept a configuration that permits nothing, such as an empty one")	\
 	O(CONFIRM, "--confirm-within", "MINUTES", "restore the previous configuration unless `plaingate confirm` is run within that time")	\
 	O(CUT_OFF, "--cut-off", "",       "accept a configuration that does not permit the connection over which this commit is made")	\
-	O(KEY,     "--key",     "VKEY",   "the ledger's verifier key, as you noted it elsewhere")		\
+	O(KEY,     "--key",     "KEY",   "the ledger's verifier key, as you noted it elsewhere; of `pki authority`: its key in a token or TPM (pkcs11:..., handle:..., tpm2tss:FILE)")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures the head must have (C2SP tlog-policy); its log lines say which keys are valid") \
 	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum's cosignatures may be: seconds, or 90m, 12h, 7d, any; default: 1h, of a bundle any") \
 	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries the quorum need not have cosigned: a number or any; default: 256, of a bundle's range 0") \
@@ -54,7 +56,15 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(FILES,   "--files",   "N",      "keep the N newest files of a capture: FILE, FILE.1 and so on; with --file-size")	\
 	O(FILE_SIZE, "--file-size", "BYTES", "begin another file when one is larger; with --files")	\
 	O(ROUTES,  "--routes",  "FILE",   "what (ip route show table all; ip -6 route show table all) prints on the gateway")	\
-	O(INGRESS, "--ingress", "NAME",   "the interface by which all packets come; default: the capture's, else the one towards which the source is routed")
+	O(INGRESS, "--ingress", "NAME",   "the interface by which all packets come; default: the capture's, else the one towards which the source is routed")	\
+	O(SUBJECT, "--subject", "NAME",   "whose certificate it is: parts such as \"CN=gw.example.net, O=Example\"")	\
+	O(SAN,     "--san",     "NAMES",  "its other names (subjectAltName), by which peers know it: dns:NAME, ip:ADDRESS, email:ADDRESS, separated by commas")	\
+	O(USE,     "--use",     "WHAT",   "what it is good for: gateway, or client (which cannot pass for a gateway); default: gateway")	\
+	O(DAYS,    "--days",    "N",      "how long it is valid; default: 3650 of an authority, 365 of a certificate, 30 of a list")	\
+	O(KEY_TYPE, "--key-type", "TYPE", "of a key that is made: ecdsa-p256, ecdsa-p384, ed25519, rsa-3072, rsa-4096; default: ecdsa-p384 of an authority, else ecdsa-p256")	\
+	O(PIN_FILE, "--pin-file", "FILE", "the PIN of a key in a token or TPM, alone in a file that only its owner may read; without it, it is asked for on the terminal")	\
+	O(INTERFACES, "--interfaces", "NAMES", "of `import`: what the source's interfaces are called here: ge-0/0/0.0=lan0,ge-0/0/1.0=wan0")	\
+	O(REASON,  "--reason",  "WORD",   "why it is revoked: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation")
 
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL) | OPT(JSON),							\
@@ -66,7 +76,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  "Prints the running configuration as it was committed.")						\
 	C(SHOW_SHADOWED, "show policy shadowed", "", OPT(SOCKET) | OPT(JSON),				\
 	  "Prints the rules of the running configuration that never match, and the rules before them which match all that they could.")	\
-	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT(BY) | OPT(ORDER) | OPT_FILTER,	\
+	C(SHOW,          "show",           "TABLE [NAME]", OPT(SOCKET) | OPT(JSON) | OPT(LIMIT) | OPT(NONZERO) | OPT(BY) | OPT(ORDER) | OPT_FILTER,	\
 	  "Prints a table of the running gateway; with NAME only the rows that have it (a peer, a tunnel, an interface), "	\
 	  "each value on a line of its own. Filters are for sessions, their summary and talkers, and --src, --nat-src and --nat-port for nat blocks; all that are given must hold.")					\
 	C(TRACE,         "trace",          "",      OPT(SOCKET) | OPT(JSON) | OPT(COUNT) | OPT_PACKETS | OPT(OR),	\
@@ -115,6 +125,25 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(REPLAY,        "replay",         "CAPTURE [CAPTURE]...", OPT(CONFIG) | OPT(ROUTES) | OPT(INGRESS) | OPT(OUTPUT) | OPT(JSON),	\
 	  "Prints what a configuration decides about the packets of captures (pcap, pcapng), by the data plane's own code; with -o writes them "	\
 	  "with each verdict as the packet's comment. Needs no running gateway, and no privilege.")		\
+	C(PKI_AUTHORITY, "pki authority",  "DIR",   OPT(SUBJECT) | OPT(DAYS) | OPT(KEY_TYPE) | OPT(KEY) | OPT(PIN_FILE),			\
+	  "Makes a certificate authority in the directory DIR, for VPN gateways and clients. It needs no gateway, and is best kept off one. "	\
+	  "With --key its key is in a token or TPM, and made there where there is none of that name.")	\
+	C(PKI_REQUEST,   "pki request",    "KEY",   OPT(SUBJECT) | OPT(SAN) | OPT(KEY_TYPE) | OPT(OUTPUT) | OPT(PIN_FILE),		\
+	  "Writes a certificate request for the private key in the file KEY, which is made where there is none; or for one in a token or TPM: "	\
+	  "KEY is then pkcs11:..., handle:0x81... or tpm2tss:FILE.")	\
+	C(PKI_ISSUE,     "pki issue",      "DIR REQUEST", OPT(SUBJECT) | OPT(SAN) | OPT(USE) | OPT(DAYS) | OPT(OUTPUT) | OPT(PIN_FILE),	\
+	  "Issues a certificate of the authority in DIR for the key of a request. The authority says for whom: of the request's own words none is taken over.")	\
+	C(PKI_REVOKE,    "pki revoke",     "DIR CERTIFICATE", OPT(REASON) | OPT(DAYS) | OPT(PIN_FILE),			\
+	  "Revokes a certificate (its file, or its serial number) of the authority in DIR, and makes the next list of the revoked (CRL).")	\
+	C(PKI_CRL,       "pki crl",        "DIR",   OPT(DAYS) | OPT(PIN_FILE),					\
+	  "Makes the next list of the revoked (CRL) of the authority in DIR: before the last one's time is over.")	\
+	C(PKI_SHOW,      "pki show",       "FILE",  OPT(JSON),							\
+	  "Says what is in a certificate, a request or a list of the revoked (PEM).")				\
+	C(IMPORT_JUNOS,  "import junos-set", "FILE", OPT(OUTPUT) | OPT(INTERFACES) | OPT(JSON),				\
+	  "Translates a configuration of Junos (SRX; set lines, or with braces) into one of this gateway, and says of each statement what became of it. "	\
+	  "Needs no running gateway.")									\
+	C(IMPORT_SCREENOS, "import screenos", "FILE", OPT(OUTPUT) | OPT(INTERFACES) | OPT(JSON),			\
+	  "The same for ScreenOS, from what `get config` prints.")					\
 	C(VERSION,       "version",        "",      0, "Prints the program's version.")			\
 	C(HELP,          "help",           "[COMMAND] [WORD]", 0, "Prints all commands, tables and options; with COMMAND, as `show --help` does too, that one and its options.")
 /* clang-format on */
@@ -161,7 +190,9 @@ struct cli_line {
 	const char *name;     /* the second argument, or NULL */
 	uint64_t given;	      /* OPT() bits */
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
-	const char *from, *to, *before, *output, *config, *routes, *ingress, *stage;
+	const char *from, *to, *before, *output, *config, *routes, *ingress, *stage, *subject, *names;
+	const char *interfaces;			/* of import */
+	const char *pin_file;			/* of pki */
 	uint32_t files, file_size;		/* of capture; 0: not given */
 	const char *captures[CLI_CAPTURES_MAX]; /* of replay */
 	size_t captures_n;
@@ -171,6 +202,7 @@ struct cli_line {
 	uint64_t max_age_s, max_uncosigned; /* VERIFY_DEFAULT when not given */
 	uint32_t by, order;		    /* enum talker_by, enum talker_order */
 	uint32_t icmp_type, icmp_code;
+	uint32_t days, key_type, use, reason; /* of pki/pki.h; days 0: not given */
 	struct session_filter filter;
 	struct packet_filters packets; /* of trace; without its count */
 };

@@ -1,6 +1,8 @@
 #include "cli/explain.h"
 
 #include "base/nearest.h"
+#include "model/peer_id.h"
+#include "model/peer_name.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ struct explain {
 	const struct snapshot *s;
 	const struct snap_peer *peer;
 	uint32_t peer_index;
+	const char *identity; /* that is asked about, of a template; NULL: all of them */
 	const struct explain_tables *tables;
 	explain_step_fn *fn;
 	void *context;
@@ -64,6 +67,25 @@ static bool is_of_peer(const struct explain *x, uint32_t tunnel)
 	return snap_tunnels(x->s)[tunnel].peer == x->peer_index;
 }
 
+/* The template whose pattern holds the identity: the longest, as ike takes it. Count of peers: none does. */
+static uint32_t template_of(const struct explain *x, const char *identity)
+{
+	uint8_t type = strchr(identity, '@') ? ID_RFC822 : ID_FQDN;
+	uint32_t found = x->s->peers.count, best = 0;
+
+	for (uint32_t i = 0; i < x->s->peers.count; i++) {
+		const struct snap_peer *p = &snap_peers(x->s)[i];
+
+		if (!(p->flags & PEER_ID_PATTERN) || p->remote_id.len <= best ||
+			!peer_id_fits_pattern(
+				&p->remote_id, type, (const uint8_t *)identity, strlen(identity)))
+			continue;
+		best = p->remote_id.len;
+		found = i;
+	}
+	return found;
+}
+
 static enum rc find_peer(struct explain *x, const char *name, struct err *e)
 {
 	struct nearest near = nearest_to(name, strlen(name));
@@ -82,6 +104,10 @@ static enum rc find_peer(struct explain *x, const char *name, struct err *e)
 		if (strcmp(peer, name) == 0)
 			found = i;
 	}
+	if (found == x->s->peers.count) {
+		found = template_of(x, name);
+		x->identity = found < x->s->peers.count ? name : NULL;
+	}
 	if (found == x->s->peers.count)
 		return err_add(e, RC_NOT_FOUND,
 			"the running configuration has no peer or tunnel '%.60s'%s; show ike has those that there are",
@@ -97,6 +123,7 @@ static void configuration(struct explain *x)
 		[PEER_START_ALWAYS] = "started at once",
 		[PEER_START_ON_TRAFFIC] = "started by traffic" };
 	char names[700] = "", local[ADDR_TEXT_MAX], remote[ADDR_TEXT_MAX];
+	const char *name = snap_peer_dns_name(x->s, x->peer);
 	size_t used = 0;
 	uint32_t n = 0;
 
@@ -114,7 +141,7 @@ static void configuration(struct explain *x)
 			x->peer->name,
 			x->peer->local.family == ADDR_NONE ? "the address of the route"
 							   : addr_text(local, &x->peer->local),
-			addr_text(remote, &x->peer->remote), n, n == 1 ? "" : "s", names,
+			name ? name : addr_text(remote, &x->peer->remote), n, n == 1 ? "" : "s", names,
 			n > TUNNELS_LISTED ? ", ..." : "", starts[x->peer->start]);
 }
 
@@ -152,7 +179,7 @@ static uint32_t zone_of(const struct explain *x, const char *interface)
 static void admitted(struct explain *x, const char *interface)
 {
 	uint32_t zone = zone_of(x, interface);
-	const struct ip_addr *from = x->peer->flags & PEER_REMOTE_ANY ? NULL : &x->peer->remote;
+	const struct ip_addr *from = x->peer->remote.family == ADDR_NONE ? NULL : &x->peer->remote;
 	char mend[280];
 
 	if (zone == INDEX_NONE) {
@@ -197,23 +224,62 @@ static const json_t *route_to(const struct explain *x, const struct ip_addr *add
 	return best;
 }
 
+/* What ike knows of the peer's name, which stands in each row of the peer. False: no address of it is known. */
+static bool dns_name(struct explain *x, struct ip_addr *ret_remote)
+{
+	const char *name = snap_peer_dns_name(x->s, x->peer), *all, *why;
+	char first[ADDR_TEXT_MAX];
+	const json_t *at = NULL;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(x->tables->ike, i, row)
+	{
+		if (!is(row, "peer", x->peer->name) || !is(row, "name", name))
+			continue;
+		at = at && !is(row, "state", "established") ? at : row;
+	}
+	if (!at) {
+		say(x, "name", EXPLAIN_NOTE, NULL, "%s: no tunnel of the peer asks for it", name);
+		return false;
+	}
+	all = text_of(at, "name_addresses");
+	why = text_of(at, "name_error");
+	if (!all[0])
+		say(x, "name", EXPLAIN_FAULT,
+			"mend remote-address, or /etc/resolv.conf of the gateway; plaingate show resolver says when it is asked again",
+			"no address of %s is known: %s", name, why[0] ? why : "there is no answer yet");
+	else if (why[0])
+		say(x, "name", EXPLAIN_NOTE, "/etc/resolv.conf of the gateway, and the name's DNS servers",
+			"%s had %s %lld s ago; the last question failed: %.200s", name, all,
+			(long long)number_of(at, "name_answered_s"), why);
+	else
+		say(x, "name", EXPLAIN_GOOD, NULL, "%s is %s, as DNS said %lld s ago", name, all,
+			(long long)number_of(at, "name_answered_s"));
+	/* A row of an SA has a port; the first that is known will do where none is up. */
+	snprintf(first, sizeof first, "%.*s", (int)strcspn(all, " "), all);
+	return (is(at, "state", "down") && addr_parse(ret_remote, text_of(at, "remote")) == RC_OK) ||
+	       addr_parse(ret_remote, first) == RC_OK;
+}
+
 static void machine(struct explain *x)
 {
 	const struct snap_peer *p = x->peer;
 	const json_t *out = NULL, *in = NULL;
+	struct ip_addr remote = p->remote;
 	char a[ADDR_TEXT_MAX];
 
-	if (!(p->flags & PEER_REMOTE_ANY)) {
-		out = route_to(x, &p->remote);
+	if (p->flags & PEER_REMOTE_NAME ? dns_name(x, &remote) : !(p->flags & PEER_REMOTE_ANY)) {
+		out = route_to(x, &remote);
 		if (!out && json_array_size(x->tables->routes) >= EXPLAIN_ROWS_MAX)
 			say(x, "route", EXPLAIN_NOTE, NULL, "not looked up: there are more than %d routes",
 				EXPLAIN_ROWS_MAX);
 		else if (!out)
 			say(x, "route", EXPLAIN_FAULT, "add a route on the gateway, or mend remote-address",
-				"there is no route to %s", addr_text(a, &p->remote));
+				"there is no route to %s", addr_text(a, &remote));
 		else
 			say(x, "route", EXPLAIN_GOOD, NULL, "%s is reached by %s through %s",
-				addr_text(a, &p->remote), text_of(out, "prefix"), text_of(out, "interface"));
+				addr_text(a, &remote), text_of(out, "prefix"), text_of(out, "interface"));
 	}
 	if (p->local.family != ADDR_NONE) {
 		in = interface_with(x, &p->local);
@@ -264,7 +330,11 @@ static void key(struct explain *x, const char *name, const char *ending)
 
 static void keys(struct explain *x)
 {
-	key(x, x->peer->key_name, x->peer->auth == PEER_AUTH_PSK ? "psk" : "pem");
+	if (x->peer->flags & PEER_PSK_OF_ID)
+		say(x, "keys", EXPLAIN_NOTE, NULL,
+			"each identity has a key of its own, IDENTITY.psk in the key directory; show keys has those that are loaded");
+	else
+		key(x, x->peer->key_name, x->peer->auth == PEER_AUTH_PSK ? "psk" : "pem");
 	if (x->peer->ppk_name[0])
 		key(x, x->peer->ppk_name, "ppk");
 }
@@ -275,7 +345,9 @@ static void keys(struct explain *x)
 static const struct {
 	const char *word, *mend;
 } mends[] = {
-	{ "no peer is configured", "remote-address of the peer" },
+	{ "no peer is configured",
+		"remote-address of the peer; of one by name: which address its DNS has, show resolver" },
+	{ "no address of", "remote-address of the peer, and the name's DNS servers; show resolver" },
 	{ "IKE proposal",
 		"ike { peer } proposals, and the ike { proposal }s they name: have one that the peer offers too" },
 	{ "ESP proposal",
@@ -286,12 +358,31 @@ static const struct {
 	{ "TS_UNACCEPTABLE", "local and remote of the tunnel: the peer has other networks" },
 	{ "selector", "local and remote of the tunnel: the peer has other networks" },
 	{ "PPK", "ppk of the peer: both sides need the same NAME.ppk, under the same name" },
+	{ "is revoked",
+		"the peer needs another certificate: its authority has revoked this one, in the CRL that is here (show pki)" },
+	{ "CRL",
+		"show pki says what is wrong with the authority's CRL: put its next one into /etc/plaingate/certificates; "
+		"plaingate pki crl makes it, where the authority is one of plaingate pki" },
+	{ "no chain leads to",
+		"trusted-ca of the peer: its ca-profile has not the authority that issued the peer's certificate; show pki" },
+	{ "not valid at this time",
+		"the clocks of both sides, and from when until when the peer's certificate is valid: plaingate pki show FILE" },
+	{ "does not have the identity",
+		"remote-id of the peer, which must be a name in its certificate: plaingate pki show FILE prints them" },
+	{ "is not that of our key",
+		"install the certificate that was issued for this key as certificates/NAME.crt, and commit again" },
+	{ "certifier",
+		"show pki and show status; plaingate pki show FILE says what the peer's certificate is good for" },
 	{ "identif", "local-id and remote-id of the peer: the other side's are the same, exchanged" },
 	{ "AUTHENTICATION_FAILED",
-		"the key of the peer, and local-id and remote-id: what the other side has configured differs; its log says what" },
+		"the key of the peer, and local-id and remote-id: what the other side has configured differs, or of certificates its authority or CRL; "
+		"vpn explain there, or its log, says what" },
 	{ "signature", "public-key of the peer: it is that of the key the other side signs with" },
 	{ "authentic",
 		"the key of the peer, and local-id and remote-id: what the other side has configured differs" },
+	{ "to IKE_AUTH",
+		"vpn explain at the peer, which has answered before: it may be unable to judge our certificate (its CRL, its "
+		"certifiers); or UDP 4500 and long messages do not get there and back" },
 	{ "no answer",
 		"remote-address; is the peer running, and do UDP 500 and 4500 get there and back? plaingate capture --dst ADDRESS "
 		"shows what leaves" },
@@ -339,12 +430,56 @@ static void idle(struct explain *x)
 	say(x, "IKE SA", EXPLAIN_FAULT, "plaingate vpn up begins now", "%s", why[x->peer->start]);
 }
 
+#define IDENTITIES_LISTED 20
+
+/* Of a template: who uses it, or whether the identity that is asked about does. */
+static void identities(struct explain *x)
+{
+	char names[IDENTITIES_LISTED * 40] = "";
+	uint32_t n = 0, listed = 0;
+	size_t used = 0, i;
+	json_t *row;
+
+	json_array_foreach(x->tables->ike, i, row)
+	{
+		const char *identity = text_of(row, "identity");
+
+		if (!is(row, "peer", x->peer->name) || !is(row, "state", "established") || !identity[0])
+			continue;
+		if (x->identity && strcmp(identity, x->identity) == 0) {
+			say(x, "IKE SA", EXPLAIN_GOOD, NULL, "%s established one %lld s ago from %s, %s",
+				identity, (long long)number_of(row, "age_s"), text_of(row, "remote"),
+				text_of(row, "algorithms"));
+			return;
+		}
+		n++;
+		if (listed >= IDENTITIES_LISTED || used + strlen(identity) + 3 > sizeof names)
+			continue;
+		used += (size_t)snprintf(
+			names + used, sizeof names - used, "%s%s", listed++ ? ", " : ": ", identity);
+	}
+	if (x->identity)
+		say(x, "IKE SA", EXPLAIN_FAULT, "that gateway begins it: look there",
+			"%s has none; %u other identities use peer %s, whose connections-limit is %u",
+			x->identity, n, x->peer->name, x->peer->connections_max);
+	else
+		say(x, "IKE SA", n > 0 ? EXPLAIN_GOOD : EXPLAIN_FAULT,
+			n > 0 ? NULL : "its gateways begin it: look there",
+			"of at most %u identities %u have an IKE SA%s%s", x->peer->connections_max, n, names,
+			n > listed ? ", ..." : "");
+}
+
 static void ike_sa(struct explain *x)
 {
 	const json_t *up = NULL, *trying = NULL, *down = NULL;
 	json_t *row;
 	size_t i;
 
+	if (x->peer->flags & PEER_ID_PATTERN) {
+		identities(x);
+		refused(x);
+		return;
+	}
 	json_array_foreach(x->tables->ike, i, row)
 	{
 		if (!is(row, "peer", x->peer->name))

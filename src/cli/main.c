@@ -1,10 +1,10 @@
 /*
  * `plaingate`: the administrator's program. It holds no privilege and no state: what it shows comes from
- * control, what it checks offline it does with the same rooms (src/model, src/verify) that the gateway uses.
+ * control, what it checks offline it does with the same rooms (src/model, src/verify) that the gateway uses. Without a command it is a shell.
  */
-#include "cli/client.h"
 #include "cli/render.h"
 #include "cli/run.h"
+#include "cli/shell/shell.h"
 
 #include <string.h>
 
@@ -13,6 +13,8 @@ int main(int argc, char **argv)
 	struct cli_line line;
 	struct err e = { 0 };
 
+	if (argc == 1)
+		return shell_run();
 	if (cli_line_parse(&line, argc, argv, &e) != RC_OK) {
 		fputs("plaingate: ", stderr);
 		render_safe(stderr, e.text, strlen(e.text), false);

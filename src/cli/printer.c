@@ -243,6 +243,13 @@ static void object_print(struct printer *p, json_t *row)
 	json_decref(row);
 }
 
+static bool row_has_counted(const json_t *row, const char *key)
+{
+	const json_t *n = json_object_get(row, key);
+
+	return !json_is_integer(n) || json_integer_value(n) != 0;
+}
+
 enum rc printer_row(void *context, const char *json, size_t n, struct err *e)
 {
 	struct printer *p = context;
@@ -252,7 +259,8 @@ enum rc printer_row(void *context, const char *json, size_t n, struct err *e)
 	free(text);
 	if (!row)
 		return RC_MALFORMED;
-	if ((p->name && !row_is_named(row, p->name)) || (p->limit && p->printed + p->part_n >= p->limit)) {
+	if ((p->name && !row_is_named(row, p->name)) || (p->counted && !row_has_counted(row, p->counted)) ||
+		(p->limit && p->printed + p->part_n >= p->limit)) {
 		json_decref(row);
 	} else if (p->json) {
 		object_print(p, row);

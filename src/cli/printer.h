@@ -18,9 +18,10 @@ struct printer {
 	FILE *out;
 	const struct cli_table *table;
 	bool json;
-	const char *name; /* only rows that have this as a value or in a list of words; NULL: all */
-	size_t width;	  /* of the terminal, in columns; 0: none, a table may be as wide as it is */
-	uint32_t limit;	  /* rows at the most; 0: all */
+	const char *name;    /* only rows that have this as a value or in a list of words; NULL: all */
+	size_t width;	     /* of the terminal, in columns; 0: none, a table may be as wide as it is */
+	uint32_t limit;	     /* rows at the most; 0: all */
+	const char *counted; /* only rows in which the number of this key is not 0; NULL: all */
 
 	uint32_t printed;
 	struct {

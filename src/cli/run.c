@@ -7,27 +7,25 @@
 #include "cli/archive.h"
 #include "cli/capture.h"
 #include "cli/client.h"
-#include "cli/connection.h"
+#include "cli/configuration.h"
 #include "cli/explain.h"
 #include "cli/findings.h"
+#include "cli/import.h"
 #include "cli/investigate.h"
+#include "cli/pki.h"
 #include "cli/printer.h"
 #include "cli/render.h"
 #include "cli/replay.h"
 #include "cli/shadowed.h"
+#include "cli/text.h"
 #include "cli/verify.h"
 #include "cli/verify_log.h"
-#include "cli/warnings.h"
 #include "model/model.h"
-#include "witness/configured.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static int failed(const struct err *e)
@@ -46,95 +44,6 @@ static int refused(const struct msg_result *r)
 	return failed(&e);
 }
 
-/* ---- files ---- */
-
-/* All of a file, or of standard input for "-"; the caller frees *ret_text. */
-static enum rc read_text(const char *path, char **ret_text, size_t *ret_n, struct err *e)
-{
-	bool standard_input = strcmp(path, "-") == 0;
-	FILE *f = standard_input ? stdin : fopen(path, "re");
-	char *text = malloc(CONFIG_TEXT_MAX + 1);
-	enum rc rc = RC_OK;
-	size_t n = 0;
-
-	*ret_text = NULL;
-	if (!f)
-		rc = err_errno(e, RC_IO, "open '%s'", path);
-	else if (!text)
-		rc = err_add(e, RC_INTERNAL, "out of memory");
-	else
-		n = fread(text, 1, CONFIG_TEXT_MAX + 1, f);
-	if (!rc && ferror(f))
-		rc = err_errno(e, RC_IO, "read '%s'", path);
-	if (f && !standard_input)
-		fclose(f);
-	if (rc) {
-		free(text);
-		return rc;
-	}
-	*ret_text = text;
-	*ret_n = n; /* a text that is one byte too long is refused by its parser */
-	return RC_OK;
-}
-
-/* The text in a sealed memfd, which control can read and nobody can change. -1 and an error. */
-static int text_in_memory(const char *text, size_t n, struct err *e)
-{
-	int fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t written = 0;
-
-	while (fd >= 0 && written < n) {
-		ssize_t part = write(fd, text + written, n - written);
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part <= 0)
-			break;
-		written += (size_t)part;
-	}
-	if (fd >= 0 && written == n &&
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
-		return fd;
-	err_errno(e, RC_IO, "copy the configuration");
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-static int run_check(const struct cli_line *line)
-{
-	struct findings f = { .name = line->argument, .json = line->given & OPT(JSON) };
-	struct faults faults = { 0 };
-	struct err e = { 0 };
-	void *block = NULL;
-	char *text = NULL, says[ERR_TEXT_MAX];
-	size_t n = 0, bytes = 0;
-
-	if (read_text(line->argument, &text, &n, &e) ||
-		model_read(text, n, line->argument, 0, NULL, &block, &bytes, &faults, &e) ||
-		configured_keys_check(&((const struct snapshot *)block)->evidence, line->argument, &e) ||
-		(!(line->given & OPT(CLOSE_ALL)) && snapshot_check_not_closed(block, line->argument, &e))) {
-		if (faults.n)
-			findings_faults(&f, &faults);
-		else
-			findings_error(&f, e.text);
-	} else {
-		const struct snapshot *s = block;
-		snprintf(says, sizeof says,
-			"%.256s: the configuration is valid (zones: %u, policy rules: %u, NAT rules: %u, "
-			"peers: %u, tunnels: %u)%s",
-			line->argument, s->zones.count, s->rules.count,
-			s->dnat_rules.count + s->nat_rules.count, s->peers.count, s->tunnels.count,
-			warnings_unchecked(s));
-		findings_result(&f, says);
-		warnings_print(s, &f);
-	}
-	findings_end(&f);
-	free(block);
-	model_done();
-	free(text);
-	return f.errors ? STATUS_FAILED : STATUS_OK;
-}
-
 /* ---- requests to control ---- */
 
 static enum rc ignore_row(void *context, const char *json, size_t n, struct err *e)
@@ -142,12 +51,23 @@ static enum rc ignore_row(void *context, const char *json, size_t n, struct err 
 	return RC_OK;
 }
 
-/* Columns of the terminal on standard output; 0: it is not a terminal. */
+/* Columns of the terminal on standard output, or of the one that the shell shows it on; 0: it is not a terminal. */
 static size_t terminal_width(void)
 {
+	const char *behind = getenv(CLI_COLUMNS_ENV);
 	struct winsize size;
 
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+	if (isatty(STDOUT_FILENO))
+		return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+	return behind ? (size_t)strtoul(behind, NULL, 10) : 0;
+}
+
+/* What the rows of a table have counted; NULL: nothing. */
+static const char *count_key(enum show_table table)
+{
+	return table == SHOW_COUNTERS || table == SHOW_IKE_COUNTERS ? "value"
+	       : table == SHOW_POLICY || table == SHOW_NAT	    ? "hits"
+								    : NULL;
 }
 
 static enum rc show_request(const struct cli_line *line, struct msg_cli_request *ret_q, struct err *e)
@@ -159,6 +79,11 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 	if ((line->given & (OPT(BY) | OPT(ORDER))) && table != SHOW_TALKERS)
 		return err_add(e, RC_MALFORMED,
 			"--by and --order are for 'show talkers' only, not for 'show %s'", line->argument);
+	if ((line->given & OPT(NONZERO)) && !count_key(table))
+		return err_add(e, RC_MALFORMED,
+			"--nonzero is for 'show counters', 'show ike counters', 'show policy' and 'show nat' only, "
+			"not for 'show %s'",
+			line->argument);
 	if (table == SHOW_TALKERS && line->limit > TALKERS_SHOWN_MAX)
 		return err_add(e, RC_MALFORMED, "--limit: %u found, expected at most %d talkers", line->limit,
 			TALKERS_SHOWN_MAX);
@@ -175,8 +100,8 @@ static enum rc show_request(const struct cli_line *line, struct msg_cli_request 
 	ret_q->show.filter = line->filter;
 	ret_q->show.by = line->by;
 	ret_q->show.order = line->order;
-	/* with a NAME the limit counts its rows: the printer counts them */
-	ret_q->show.limit = line->name ? 0 : line->limit;
+	/* with a NAME, or of rows that have counted, the limit counts these: the printer counts them */
+	ret_q->show.limit = line->name || line->given & OPT(NONZERO) ? 0 : line->limit;
 	return RC_OK;
 }
 
@@ -199,6 +124,7 @@ static int run_show(const struct cli_line *line)
 	p.name = line->name;
 	p.width = terminal_width();
 	p.limit = line->limit;
+	p.counted = line->given & OPT(NONZERO) ? count_key((enum show_table)q.show.table) : NULL;
 	rc = client_request(line->socket, &q, -1, printer_row, &p, &result, &e);
 	printer_end(&p, !rc && !result.rc);
 	if (rc)
@@ -320,38 +246,13 @@ static void print_configuration(const char *text, size_t n, bool json)
 		fputs(number ? "\n]\n" : "[]\n", stdout);
 }
 
-/* The text of the running configuration; the caller frees *ret_text. */
-static enum rc running_text(const struct cli_line *line, char **ret_text, size_t *ret_n, struct err *e)
-{
-	struct msg_cli_request q = { .command = CLI_CONFIG };
-	struct msg_result result = { 0 };
-	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	char *text = calloc(1, CONFIG_TEXT_MAX);
-
-	if (file < 0 || !text)
-		err_errno(e, RC_IO, "allocate memory for the configuration");
-	else if (client_request(line->socket, &q, file, ignore_row, NULL, &result, e) == RC_OK &&
-		 result.rc == RC_OK &&
-		 (result.count > CONFIG_TEXT_MAX ||
-			 pread(file, text, result.count, 0) != (ssize_t)result.count))
-		err_errno(e, RC_IO, "read the configuration");
-	if (!e->rc && result.rc)
-		err_add(e, (enum rc)result.rc, "%s",
-			result.text[0] ? result.text : rc_text((enum rc)result.rc));
-	if (file >= 0)
-		close(file);
-	*ret_n = result.count;
-	*ret_text = text;
-	return e->rc;
-}
-
 static int run_vpn_explain(const struct cli_line *line)
 {
 	struct err e = { 0 };
 	uint32_t faults = 0;
 	char *text;
 	size_t n;
-	enum rc rc = running_text(line, &text, &n, &e);
+	enum rc rc = configuration_read(line->socket, 0, &text, &n, &e);
 
 	if (rc == RC_OK)
 		rc = explain_print(
@@ -369,7 +270,7 @@ static int run_show_config(const struct cli_line *line)
 	size_t n;
 	int status = STATUS_OK;
 
-	if (running_text(line, &text, &n, &e) != RC_OK)
+	if (configuration_read(line->socket, 0, &text, &n, &e) != RC_OK)
 		status = failed(&e);
 	else
 		print_configuration(text, n, line->given & OPT(JSON));
@@ -384,7 +285,7 @@ static int run_show_shadowed(const struct cli_line *line)
 	size_t n;
 	int status = STATUS_OK;
 
-	if (running_text(line, &text, &n, &e) != RC_OK ||
+	if (configuration_read(line->socket, 0, &text, &n, &e) != RC_OK ||
 		shadowed_print(text, n, line->given & OPT(JSON), &e) != RC_OK)
 		status = failed(&e);
 	free(text);
@@ -410,49 +311,45 @@ static int ask(const struct cli_line *line, const struct msg_cli_request *q, int
 	return STATUS_OK;
 }
 
-/* Control sends its findings about the text as rows, before its answer. */
-static void commit_request(
-	const struct cli_line *line, const struct msg_cli_request *q, int file, struct findings *f)
+static int run_check(const struct cli_line *line)
 {
-	struct msg_result result = { 0 };
+	struct findings f = { .name = line->argument, .json = line->given & OPT(JSON) };
 	struct err e = { 0 };
+	char *text = NULL;
+	size_t n = 0;
 
-	if (client_request(line->socket, q, file, findings_row, f, &result, &e))
-		findings_error(f, e.text);
-	else if (result.rc == RC_OK)
-		findings_result(f, result.text);
-	else if (f->errors == 0)
-		findings_error(f, result.text[0] ? result.text : rc_text((enum rc)result.rc));
+	if (text_read(line->argument, &text, &n, &e))
+		findings_error(&f, e.text);
+	else
+		configuration_check(line->socket, line->argument, text, n, line->given & OPT(CLOSE_ALL), &f);
+	findings_end(&f);
+	model_done();
+	free(text);
+	return f.errors ? STATUS_FAILED : STATUS_OK;
 }
 
 static int run_commit(const struct cli_line *line)
 {
-	struct msg_cli_request q = { .command = CLI_COMMIT };
 	const char *base = strrchr(line->argument, '/');
+	struct commit_text c = { .comment = line->comment,
+		.confirm_minutes = line->confirm_minutes,
+		.flags = (line->given & OPT(CLOSE_ALL) ? COMMIT_CLOSE_ALL : 0u) |
+			 (line->given & OPT(CUT_OFF) ? COMMIT_CUT_OFF : 0u) };
 	struct findings f = { .json = line->given & OPT(JSON) };
 	struct err e = { 0 };
 	char *text = NULL;
-	size_t n = 0;
-	int file = -1;
 
-	/* The name is for error texts only. */
-	base = strcmp(line->argument, "-") == 0 ? "standard-input" : base ? base + 1 : line->argument;
-	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base);
-	snprintf(q.comment, sizeof q.comment, "%s", line->comment ? line->comment : "");
-	q.confirm_minutes = line->confirm_minutes;
-	q.flags = (line->given & OPT(CLOSE_ALL) ? COMMIT_CLOSE_ALL : 0u) |
-		  (line->given & OPT(CUT_OFF) ? COMMIT_CUT_OFF : 0u);
-	f.name = q.name;
-	connection_find(&q.from);
-	if (read_text(line->argument, &text, &n, &e) || (file = text_in_memory(text, n, &e)) < 0)
+	c.name = f.name = strcmp(line->argument, "-") == 0 ? "standard-input"
+			  : base			   ? base + 1
+							   : line->argument;
+	if (text_read(line->argument, &text, &c.n, &e)) {
 		findings_error(&f, e.text);
-	else
-		commit_request(line, &q, file, &f);
-	if (f.errors == 0)
-		warnings_print_taken(text, n, &f);
+	} else {
+		c.text = text;
+		configuration_commit(line->socket, &c, &f);
+	}
 	findings_end(&f);
-	if (file >= 0)
-		close(file);
+	model_done();
 	free(text);
 	return f.errors ? STATUS_FAILED : STATUS_OK;
 }
@@ -598,6 +495,9 @@ static int run_help(const struct cli_line *line)
 int cli_run(const struct cli_line *line)
 {
 	switch (line->command) {
+	case COMMAND_IMPORT_JUNOS:
+	case COMMAND_IMPORT_SCREENOS:
+		return run_import(line);
 	case COMMAND_CHECK:
 		return run_check(line);
 	case COMMAND_COMMIT:
@@ -648,6 +548,13 @@ int cli_run(const struct cli_line *line)
 		return run_capture(line);
 	case COMMAND_REPLAY:
 		return run_replay(line);
+	case COMMAND_PKI_AUTHORITY:
+	case COMMAND_PKI_REQUEST:
+	case COMMAND_PKI_ISSUE:
+	case COMMAND_PKI_REVOKE:
+	case COMMAND_PKI_CRL:
+	case COMMAND_PKI_SHOW:
+		return run_pki(line);
 	case COMMAND_VERSION:
 		puts("plaingate " PLAINGATE_VERSION);
 		return STATUS_OK;

@@ -17,6 +17,10 @@ static const struct cli_column status_columns[] = {
 	{ "restarts",  "restarts",  RIGHT }, { "uptime_s", "up (s)",   RIGHT }, { "memory_bytes", "memory (bytes)", RIGHT }, { "sha256", "SHA-256", LEFT },
 	{ "reason",    "reason",    LEFT },
 };
+static const struct cli_column commits_columns[] = {
+	{ "rollback", "rollback", RIGHT }, { "generation", "generation", RIGHT }, { "time", "time", LEFT }, { "admin", "admin", LEFT }, { "comment", "comment", LEFT },
+	{ "entry", "ledger entry", RIGHT }, { "sha256", "SHA-256", LEFT }, { "reason", "reason", LEFT },
+};
 static const struct cli_column export_columns[] = {
 	{ "name", "name", LEFT }, { "state", "state", LEFT }, { "to", "to", LEFT }, { "records", "records", RIGHT }, { "lost", "lost", RIGHT },
 	{ "queued", "queued", RIGHT }, { "lines", "lines", RIGHT }, { "reason", "reason", LEFT },
@@ -101,8 +105,8 @@ static const struct cli_column ike_columns[] = {
 	{ "algorithms", "algorithms", LEFT }, { "age_s", "age (s)", RIGHT }, { "rekey_in_s", "rekey in (s)", RIGHT },
 	{ "last_received_s", "last received (s ago)", RIGHT }, { "nat", "NAT",     LEFT }, { "udp_encapsulation", "UDP "
 	"encapsulation", LEFT },
-	{ "fragmentation", "IKE fragmentation", LEFT },
-	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "wanted",   "wanted", LEFT },
+	{ "fragmentation", "IKE fragmentation", LEFT }, { "full_transcript", "full transcript", LEFT },
+	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "spis_in", "child SPIs in", LEFT }, { "wanted",   "wanted", LEFT },
 	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
 	{ "refused",  "refused",  LEFT }, { "refused_s", "refused (s ago)", RIGHT }, { "offered", "offered by the peer", LEFT },
 	{ "configured", "configured", LEFT },
@@ -117,7 +121,7 @@ static const struct cli_column ipsec_columns[] = {
 	{ "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
 	{ "seq_out",  "sequence", RIGHT }, { "mtu",       "MTU",       RIGHT }, { "age_s",     "age (s)", RIGHT },
 	{ "esn",      "ESN",      LEFT },  { "replay_window", "replay window", RIGHT },
-	{ "worker",   "worker", RIGHT }, { "dropped", "dropped", RIGHT },
+	{ "worker",   "worker", RIGHT }, { "resource", "resource", LEFT }, { "dropped", "dropped", RIGHT },
 };
 static const struct cli_column workers_columns[] = {
 	{ "worker", "worker", RIGHT }, { "packets_in", "packets in", RIGHT }, { "packets_out", "packets out", RIGHT }, { "sessions", "sessions", RIGHT },
@@ -125,7 +129,7 @@ static const struct cli_column workers_columns[] = {
 	{ "longest_us", "longest round (us)", RIGHT },
 };
 static const struct cli_column tunnels_columns[] = {
-	{ "tunnel", "tunnel", LEFT }, { "peer", "peer", LEFT }, { "state", "state", LEFT }, { "sas", "SAs", RIGHT },
+	{ "tunnel", "tunnel", LEFT }, { "peer", "peer", LEFT }, { "interface", "interface", LEFT }, { "state", "state", LEFT }, { "sas", "SAs", RIGHT },
 	{ "packets_in", "packets in", RIGHT }, { "bytes_in", "bytes in", RIGHT }, { "packets_out", "packets out", RIGHT }, { "bytes_out", "bytes out", RIGHT },
 	{ "rekeys", "rekeys", RIGHT }, { "replayed", "replayed", RIGHT }, { "unauthentic", "unauthentic", RIGHT }, { "refused", "refused", RIGHT },
 	{ "dropped", "dropped while down", RIGHT },
@@ -147,6 +151,12 @@ static const struct cli_column keys_columns[] = {
 	{ "name", "name", LEFT }, { "kind", "kind", LEFT }, { "state", "state", LEFT },
 	{ "fingerprint", "fingerprint", LEFT }, { "error", "error", LEFT },
 };
+static const struct cli_column pki_columns[] = {
+	{ "kind", "kind", LEFT }, { "name", "name", LEFT }, { "file", "file", LEFT }, { "state", "state", LEFT },
+	{ "valid_from", "valid from", LEFT }, { "valid_until", "valid until", LEFT }, { "updated", "updated", LEFT }, { "next_update", "next update", LEFT },
+	{ "age_s", "age (s)", RIGHT }, { "subject", "subject or issuer", LEFT },
+	{ "source", "source", LEFT }, { "reason", "reason", LEFT },
+};
 static const struct cli_column test_policy_columns[] = {
 	{ "verdict", "verdict", LEFT }, { "drop", "drop", LEFT }, { "reason", "reason", LEFT },
 	{ "proto", "proto", LEFT }, { "protocol", "protocol", RIGHT }, { "src", "source", LEFT }, { "dst", "destination", LEFT }, { "icmp_type", "ICMP type", RIGHT }, { "icmp_code", "ICMP code", RIGHT },
@@ -164,8 +174,10 @@ static const struct {
 #define E(id, name) [SHOW_##id] = { name##_columns, COUNT_OF(name##_columns) },
 	E(STATUS, status) E(INTERFACES, interfaces) E(ROUTES, routes) E(UPLINKS, uplinks) E(POLICY, policy) E(SESSIONS, sessions)
 	E(SESSIONS_SUMMARY, sessions_summary) E(TALKERS, talkers)
-	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
-	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys) E(LINKS, links)
+	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike)
+	E(IKE_COUNTERS, counters) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
+	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys) E(PKI, pki)
+	E(LINKS, links) E(COMMITS, commits)
 #undef E
 };
 /* clang-format on */

@@ -6,15 +6,20 @@
 #include "cli/warnings.h"
 
 #include "base/nearest.h"
+#include "cli/certificates.h"
 #include "cli/connection.h"
 #include "cli/networks.h"
+#include "ipc/certificate_file.h"
+#include "model/default_proposal.h"
 #include "model/model.h"
 #include "model/warnings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +77,25 @@ static void interfaces(const struct snapshot *s, struct findings *f)
 	}
 }
 
+/* plaingated makes it, and only once; what is no TUN device cannot be what it has made. */
+static void tunnel_interfaces(const struct snapshot *s, struct findings *f)
+{
+	char text[300], path[64 + INTERFACE_NAME_BYTES];
+
+	for (uint32_t i = 0; i < s->tunnels.count; i++) {
+		const struct snap_tunnel *t = &snap_tunnels(s)[i];
+		if (!snap_tunnel_is_routed(t) || if_nametoindex(t->interface) == 0)
+			continue;
+		snprintf(path, sizeof path, "/sys/class/net/%s/tun_flags", t->interface);
+		if (access(path, F_OK) == 0)
+			continue;
+		snprintf(text, sizeof text,
+			"interface %s of tunnel '%s' exists on this machine already, so this configuration will be refused here: name one that does not exist, plaingated makes it",
+			t->interface, t->name);
+		findings_warning(f, text);
+	}
+}
+
 static bool is_on_a_link(const struct ifaddrs *all, const struct ip_addr *wanted)
 {
 	for (const struct ifaddrs *at = all; at; at = at->ifa_next) {
@@ -124,13 +148,72 @@ static void keys(const struct snapshot *s, struct findings *f)
 	for (uint32_t i = 0; access(KEYS_DIR, X_OK) == 0 && i < s->peers.count; i++) {
 		const struct snap_peer *p = &snap_peers(s)[i];
 
-		key(f, p->name, p->key_name, p->auth == PEER_AUTH_PSK ? "psk" : "pem");
+		if (!(p->flags & PEER_PSK_OF_ID))
+			key(f, p->name, p->key_name, p->auth == PEER_AUTH_PSK ? "psk" : "pem");
 		if (p->ppk_name[0])
 			key(f, p->name, p->ppk_name, "ppk");
 	}
 }
 
+/* The reader's context: a directory, and who is told. */
+struct certificate_directory {
+	int fd;
+	struct findings *findings;
+};
+
+static void certificate_fault(void *context, const char *text)
+{
+	const struct certificate_directory *d = context;
+	char warning[ERR_TEXT_MAX + 60];
+
+	snprintf(warning, sizeof warning, "a commit here would be refused: %s", text);
+	findings_warning(d->findings, warning);
+}
+
+/* What a commit would refuse; on a machine that has no such directory nothing is said. */
+static void certificates(const struct snapshot *s, struct findings *f)
+{
+	struct certificate_directory d = { open(CERTIFICATES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC), f };
+	size_t bytes = s->bytes;
+	void *copy = d.fd >= 0 && s->certificate_files.count > 0 ? malloc(bytes) : NULL;
+
+	if (copy) {
+		memcpy(copy, s, bytes);
+		certificates_add(&copy, &bytes, certificate_file_read, &d, certificate_fault, NULL);
+	}
+	free(copy);
+	if (d.fd >= 0)
+		close(d.fd);
+}
+
 /* Whoever sits on a connection that the configuration closes is told before the commit, which refuses it. */
+static bool has_mlkem(void)
+{
+	return OPENSSL_version_major() > 3 || (OPENSSL_version_major() == 3 && OPENSSL_version_minor() >= 5);
+}
+
+/* Each proposal whose additional key exchanges this machine's libcrypto lacks: it is not used here. */
+static void additional(const struct snapshot *s, struct findings *f)
+{
+	for (uint32_t i = 0; i < s->ike_proposals.count; i++) {
+		const struct snap_ike_proposal *p = &snap_ike_proposals(s)[i];
+		char text[320];
+		bool again = false;
+
+		for (uint32_t k = 0; k < i; k++)
+			again |= strcmp(snap_ike_proposals(s)[k].name, p->name) == 0;
+		/* The default one has another beside it, as everybody without ML-KEM. */
+		if (again || p->additional[0] == 0 || has_mlkem() ||
+			strcmp(p->name, IKE_PROPOSAL_DEFAULT_HYBRID) == 0)
+			continue;
+		snprintf(text, sizeof text,
+			"IKE proposal '%s' is not used on this machine: its additional-key-exchange %s needs "
+			"libcrypto 3.5 or later; a peer without another proposal stays down",
+			p->name, kem_word(p->additional[0]));
+		findings_warning(f, text);
+	}
+}
+
 static void own_connection(const struct snapshot *s, struct findings *f)
 {
 	struct host_connection c;
@@ -151,23 +234,37 @@ static void warn(const struct snapshot *s, struct findings *f, bool gateway)
 	snapshot_warnings(s, print, f);
 	if (gateway || has_an_interface(s)) {
 		interfaces(s, f);
+		tunnel_interfaces(s, f);
 		local_addresses(s, f);
 		networks_warn(s, f);
 	}
 	keys(s, f);
+	certificates_warn(s, f);
+	additional(s, f);
+	if (!gateway) /* which has read them, and refused them if need be */
+		certificates(s, f);
 }
 
-const char *warnings_unchecked(const struct snapshot *s)
+const char *warnings_unchecked(char ret_text[WARNINGS_UNCHECKED_MAX], const struct snapshot *s)
 {
-	bool links = s->interfaces.count > 0 && !has_an_interface(s);
-	bool files = s->peers.count > 0 && access(KEYS_DIR, X_OK) != 0;
+	const struct {
+		bool is;
+		const char *what;
+	} parts[] = {
+		{ s->interfaces.count > 0 && !has_an_interface(s),
+			"interfaces and local addresses (this machine has none of the interfaces)" },
+		{ s->peers.count > 0 && access(KEYS_DIR, X_OK) != 0, "key files (it has no " KEYS_DIR ")" },
+		{ s->certificate_files.count > 0 && access(CERTIFICATES_DIR, X_OK) != 0,
+			"certificate files (it has no " CERTIFICATES_DIR ")" },
+	};
+	size_t n = 0;
 
-	return links && files
-		       ? "; not checked: interfaces and local addresses (this machine has none of the interfaces), key files "
-			 "(it has no " KEYS_DIR ")"
-	       : links ? "; not checked: interfaces and local addresses (this machine has none of the interfaces)"
-	       : files ? "; not checked: key files (no " KEYS_DIR " on this machine)"
-		       : "";
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		if (parts[i].is)
+			n += (size_t)snprintf(ret_text + n, WARNINGS_UNCHECKED_MAX - n, "%s%s",
+				n ? ", " : "; not checked on this machine: ", parts[i].what);
+	return ret_text;
 }
 
 void warnings_print(const struct snapshot *s, struct findings *f)
@@ -185,5 +282,4 @@ void warnings_print_taken(const char *text, size_t n, struct findings *f)
 	if (model_read(text, n, f->name, 0, NULL, &block, &bytes, &none, NULL) == RC_OK)
 		warn(block, f, true);
 	free(block);
-	model_done();
 }

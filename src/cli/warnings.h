@@ -7,8 +7,10 @@
 #include "model/snapshot.h"
 
 void warnings_print(const struct snapshot *s, struct findings *f);
-/* What of it only the gateway's machine can tell, and this one cannot: "; not checked: …", or "". */
-const char *warnings_unchecked(const struct snapshot *s);
+#define WARNINGS_UNCHECKED_MAX 320 /* octets of a text: all of its parts */
+
+/* What of it only the gateway's machine can tell, and this one cannot: "; not checked on this machine: …", or "". */
+const char *warnings_unchecked(char ret_text[WARNINGS_UNCHECKED_MAX], const struct snapshot *s);
 /* Of a text that the gateway on this machine has taken. */
 void warnings_print_taken(const char *text, size_t n, struct findings *f);
 

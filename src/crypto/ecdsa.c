@@ -4,6 +4,7 @@
 
 #include "crypto/ecdsa.h"
 
+#include "crypto/curve.h"
 #include "crypto/hmac.h"
 
 #include <openssl/bn.h>
@@ -34,28 +35,44 @@ static int curve_of(uint32_t kind)
 {
 	return kind == SIGN_ECDSA_P256	 ? NID_X9_62_prime256v1
 	       : kind == SIGN_ECDSA_P384 ? NID_secp384r1
+	       : kind == SIGN_ECDSA_P521 ? NID_secp521r1
 					 : NID_undef;
 }
 
-/* Octets of a coordinate, a scalar and the order: the same on these curves, and full octets. */
+/* Octets of a coordinate, a scalar and the order: the same on these curves. */
 static size_t field_size(uint32_t kind)
 {
-	return kind == SIGN_ECDSA_P256 ? 32 : kind == SIGN_ECDSA_P384 ? 48 : 0;
+	return kind == SIGN_ECDSA_P256 ? 32 : kind == SIGN_ECDSA_P384 ? 48 : kind == SIGN_ECDSA_P521 ? 66 : 0;
+}
+
+/* RFC 6979 section 2.3.2: the leftmost bits, as many as the order has. */
+static bool bits_to_int(const uint8_t *bits, size_t n, const BIGNUM *order, BIGNUM *ret)
+{
+	int surplus = (int)(8 * n) - BN_num_bits(order);
+
+	return BN_bin2bn(bits, (int)n, ret) && (surplus <= 0 || BN_rshift(ret, ret, surplus) == 1);
 }
 
 static EC_KEY *public_load(uint32_t kind, const uint8_t *public_key)
 {
-	size_t n = field_size(kind);
-	EC_KEY *key = EC_KEY_new_by_curve_name(curve_of(kind));
-	BIGNUM *x = BN_bin2bn(public_key, (int)n, NULL), *y = BN_bin2bn(public_key + n, (int)n, NULL);
+	size_t n = 2 * field_size(kind);
+	uint8_t encoded[1 + SIGN_PUBLIC_MAX] = { 4 }; /* SEC 1: uncompressed */
+	const EC_GROUP *group = curve_group(curve_of(kind));
+	EC_POINT *point = group ? EC_POINT_new(group) : NULL;
+	EC_KEY *key = point ? EC_KEY_new() : NULL;
 
-	/* Demands coordinates below p, the curve's equation and the group's order. */
-	if (!key || !x || !y || EC_KEY_set_public_key_affine_coordinates(key, x, y) != 1) {
+	memcpy(encoded + 1, public_key, n);
+	/*
+	 * Demands both coordinates below p and the curve's equation. That is all: these curves have cofactor 1, so each point but
+	 * infinity, which has no such encoding, has the group's order. To multiply it by the order, as EC_KEY_check_key() does,
+	 * would show the same and takes as long as a signature.
+	 */
+	if (!key || EC_POINT_oct2point(group, point, encoded, 1 + n, NULL) != 1 ||
+		EC_KEY_set_group(key, group) != 1 || EC_KEY_set_public_key(key, point) != 1) {
 		EC_KEY_free(key);
 		key = NULL;
 	}
-	BN_free(x);
-	BN_free(y);
+	EC_POINT_free(point);
 	return key;
 }
 
@@ -72,7 +89,7 @@ enum rc ecdsa_public_check(uint32_t kind, const uint8_t *public_key)
 enum rc ecdsa_public(uint32_t kind, const uint8_t *scalar, uint8_t *ret_public)
 {
 	int n = (int)field_size(kind);
-	EC_GROUP *group = EC_GROUP_new_by_curve_name(curve_of(kind));
+	const EC_GROUP *group = curve_group(curve_of(kind));
 	BIGNUM *d = BN_bin2bn(scalar, n, NULL), *x = BN_new(), *y = BN_new();
 	EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	enum rc rc = RC_INTERNAL;
@@ -91,7 +108,6 @@ out:
 	BN_free(y);
 	BN_free(x);
 	BN_clear_free(d);
-	EC_GROUP_free(group);
 	return rc;
 }
 
@@ -121,10 +137,11 @@ static bool nonce_make(const struct sign_key *key, const struct digest_row *dige
 {
 	struct nonce_maker m = { .digest = digest };
 	size_t n = field_size(key->kind), got;
-	uint8_t hash_octets[48], t[48 + ECDSA_DIGEST_MAX];
-	BIGNUM *z = BN_bin2bn(h1, (int)MIN_OF(digest->size, n), NULL); /* bits2int: the leftmost bits */
+	uint8_t hash_octets[SIGN_SECRET_MAX], t[SIGN_SECRET_MAX + ECDSA_DIGEST_MAX];
+	BIGNUM *z = BN_new();
 	const struct prf_part seed[2] = { { key->secret, n }, { hash_octets, n } };
-	bool ok = z && (BN_cmp(z, order) < 0 || BN_sub(z, z, order) == 1) && /* bits2octets: z1 mod q */
+	bool ok = z && bits_to_int(h1, digest->size, order, z) &&
+		  (BN_cmp(z, order) < 0 || BN_sub(z, z, order) == 1) && /* bits2octets: z1 mod q */
 		  BN_bn2binpad(z, hash_octets, (int)n) == (int)n;
 
 	memset(m.v, 1, sizeof m.v);
@@ -135,7 +152,7 @@ static bool nonce_make(const struct sign_key *key, const struct digest_row *dige
 			ok = hmac_run(digest->name, m.k, digest->size, &v, 1, m.v, digest->size) == RC_OK;
 			memcpy(t + got, m.v, digest->size);
 		}
-		ok = ok && BN_bin2bn(t, (int)n, ret_k) != NULL;
+		ok = ok && bits_to_int(t, n, order, ret_k);
 		if (!ok || (!BN_is_zero(ret_k) && BN_cmp(ret_k, order) < 0))
 			break;
 		ok = nonce_step(&m, 0, NULL);

@@ -1,5 +1,5 @@
 /*
- * ECDSA on P-256 and P-384 over libcrypto's curve arithmetic, with the deterministic nonces of RFC 6979
+ * ECDSA on P-256, P-384 and P-521 over libcrypto's curve arithmetic, with the deterministic nonces of RFC 6979
  * (libcrypto has them from 3.2 on only). Private to src/crypto; the others use crypto/sign.h. Kinds, sizes
  * and formats are sign.h's.
  */

@@ -3,7 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
-EVP_MAC_CTX *hmac_start(const char *digest, const void *key, size_t key_n)
+static EVP_MAC_CTX *unkeyed_new(const char *digest)
 {
 	OSSL_PARAM params[2] = {
 		/* The library reads the name only; its parameter type has no const. */
@@ -14,8 +14,40 @@ EVP_MAC_CTX *hmac_start(const char *digest, const void *key, size_t key_n)
 	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
 
 	EVP_MAC_free(mac); /* the context holds its own reference */
+	if (ctx && EVP_MAC_CTX_set_params(ctx, params) == 1)
+		return ctx;
+	EVP_MAC_CTX_free(ctx);
+	return NULL;
+}
+
+/*
+ * A context without a key for each digest, made once: to find HMAC and its digest by their names takes longer than the HMAC
+ * of a short message. Each HMAC gets a copy, so that no key outlives its use.
+ */
+static const EVP_MAC_CTX *unkeyed(const char *digest)
+{
+	static struct {
+		const char *digest;
+		EVP_MAC_CTX *context;
+	} known[] = { { "SHA256", NULL }, { "SHA384", NULL }, { "SHA512", NULL } };
+	size_t i = 0;
+
+	while (i < COUNT_OF(known) && strcmp(known[i].digest, digest) != 0)
+		i++;
+	if (i == COUNT_OF(known))
+		return NULL;
+	if (!known[i].context)
+		known[i].context = unkeyed_new(digest);
+	return known[i].context;
+}
+
+EVP_MAC_CTX *hmac_start(const char *digest, const void *key, size_t key_n)
+{
+	const EVP_MAC_CTX *from = unkeyed(digest);
+	EVP_MAC_CTX *ctx = from ? EVP_MAC_CTX_dup(from) : NULL;
+
 	/* An empty key must not be a null pointer: libcrypto takes that for "keep the old one". */
-	if (ctx && EVP_MAC_init(ctx, key_n ? key : (const void *)"", key_n, params) == 1)
+	if (ctx && EVP_MAC_init(ctx, key_n ? key : (const void *)"", key_n, NULL) == 1)
 		return ctx;
 	EVP_MAC_CTX_free(ctx);
 	return NULL;

@@ -13,7 +13,7 @@
 #define PARAM_RANDOM "ikme"
 #define PARAM_KEY    "pub"
 
-#define E(id, number, key_n, ciphertext_n, name)                                                             \
+#define E(id, number, key_n, ciphertext_n, name, word)                                                       \
 	_Static_assert((key_n) <= MLKEM_KEY_MAX && (ciphertext_n) <= MLKEM_CIPHERTEXT_MAX, name);
 MLKEM_SETS(E)
 #undef E
@@ -21,7 +21,7 @@ MLKEM_SETS(E)
 static const char *set_name(uint16_t set)
 {
 	switch (set) {
-#define E(id, number, key_n, ciphertext_n, name)                                                             \
+#define E(id, number, key_n, ciphertext_n, name, word)                                                       \
 	case number:                                                                                         \
 		return name;
 		MLKEM_SETS(E)
@@ -33,7 +33,7 @@ static const char *set_name(uint16_t set)
 size_t mlkem_key_size(uint16_t set)
 {
 	switch (set) {
-#define E(id, number, key_n, ciphertext_n, name)                                                             \
+#define E(id, number, key_n, ciphertext_n, name, word)                                                       \
 	case number:                                                                                         \
 		return key_n;
 		MLKEM_SETS(E)
@@ -45,7 +45,7 @@ size_t mlkem_key_size(uint16_t set)
 size_t mlkem_ciphertext_size(uint16_t set)
 {
 	switch (set) {
-#define E(id, number, key_n, ciphertext_n, name)                                                             \
+#define E(id, number, key_n, ciphertext_n, name, word)                                                       \
 	case number:                                                                                         \
 		return ciphertext_n;
 		MLKEM_SETS(E)

@@ -8,27 +8,13 @@
  * of a seed, a ciphertext from 32 octets m, so that both can be made from a leaf (crypto/leaf.h).
  * A struct mlkem_secret is the seed, a plain value without pointers; the expanded key is made anew for the one
  * decapsulation that it is for. Any thread.
- *
- * src/keys does not call this yet: its exchange is in the shape of Diffie-Hellman (docs/architecture.md,
- * "Post-quantum key exchange"). Until it does, all that is declared here is for tests.
  */
 #ifndef CRYPTO_MLKEM_H
 #define CRYPTO_MLKEM_H
 
 #include "base/bytes.h"
 #include "base/err.h"
-
-/* clang-format off */
-#define MLKEM_SETS(M)	/* id, IKEv2 transform number, octets of the encapsulation key, of the ciphertext, name */	\
-	M(768,  36, 1184, 1088, "ML-KEM-768")										\
-	M(1024, 37, 1568, 1568, "ML-KEM-1024")
-/* clang-format on */
-
-enum mlkem_number {
-#define E(id, number, key_n, ciphertext_n, name) MLKEM_##id = number,
-	MLKEM_SETS(E)
-#undef E
-};
+#include "model/algorithms.h"
 
 #define MLKEM_SEED_SIZE	     64 /* d || z, FIPS 203 algorithm 16 */
 #define MLKEM_RANDOM_SIZE    32 /* m, algorithm 17 */
@@ -41,20 +27,20 @@ struct mlkem_secret {
 	uint8_t seed[MLKEM_SEED_SIZE];
 };
 
-/* 0 and false for another number; for tests until src/keys calls them. */
+/* 0 and false for another number. */
 size_t mlkem_key_size(uint16_t set);
 size_t mlkem_ciphertext_size(uint16_t set);
 bool mlkem_available(uint16_t set); /* whether this libcrypto has it */
 
 /*
- * for tests until src/keys calls it: ret_key gets mlkem_key_size() octets. RC_UNSUPPORTED: not in this
+ * ret_key gets mlkem_key_size() octets. RC_UNSUPPORTED: not in this
  * libcrypto. RC_INTERNAL.
  */
 enum rc mlkem_generate(struct mlkem_secret *ret_secret, uint8_t *ret_key, uint16_t set,
 	const uint8_t seed[MLKEM_SEED_SIZE], struct err *e);
 
 /*
- * for tests until src/keys calls it: to the peer's encapsulation key. ret_ciphertext gets
+ * To the peer's encapsulation key. ret_ciphertext gets
  * mlkem_ciphertext_size() octets. RC_RANGE: wrong size; RC_MALFORMED: the key fails the modulus check of FIPS
  * 203 section 7.2. RC_UNSUPPORTED, RC_INTERNAL: not the peer's fault. On any error ret_shared is wiped.
  */
@@ -63,13 +49,12 @@ enum rc mlkem_encapsulate(uint16_t set, const void *key, size_t key_n,
 	uint8_t ret_shared[MLKEM_SHARED_SIZE], struct err *e);
 
 /*
- * for tests until src/keys calls it. RC_RANGE: the ciphertext has the wrong size. One of the right size never
+ * RC_RANGE: the ciphertext has the wrong size. One of the right size never
  * fails: a wrong one gives another secret (implicit rejection), and AUTH fails.
  */
 enum rc mlkem_decapsulate(const struct mlkem_secret *secret, const void *ciphertext, size_t ciphertext_n,
 	uint8_t ret_shared[MLKEM_SHARED_SIZE], struct err *e);
 
-/* for tests until src/keys calls it */
 void mlkem_done(struct mlkem_secret *secret);
 
 #endif

@@ -28,6 +28,9 @@ static const struct kind_row {
 #define SPKI_ECDSA_P384 .group = "secp384r1", .spki_n = 24, .spki = { \
 	0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, \
 	0x00, 0x22, 0x03, 0x62, 0x00, 0x04 }
+#define SPKI_ECDSA_P521 .group = "secp521r1", .spki_n = 26, .spki = { \
+	0x30, 0x81, 0x9b, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, \
+	0x04, 0x00, 0x23, 0x03, 0x81, 0x86, 0x00, 0x04 }
 	SIGN_KINDS(E)
 #undef E
 };
@@ -62,7 +65,7 @@ const char *sign_kind_text(uint32_t kind)
 
 static uint32_t algorithm_kind(uint32_t kind)
 {
-	return kind == SIGN_ECDSA_P384 ? SIGN_ECDSA_P256 : kind;
+	return kind == SIGN_ECDSA_P384 || kind == SIGN_ECDSA_P521 ? SIGN_ECDSA_P256 : kind;
 }
 
 const uint8_t *sign_algorithm(uint32_t kind, uint16_t hash, size_t *ret_n)
@@ -104,7 +107,7 @@ enum rc verify_key_from_spki(struct verify_key *ret_key, const void *der, size_t
 		return RC_OK;
 	}
 	return err_add(e, RC_UNSUPPORTED,
-		"malformed public key: expected DER of Ed25519, ECDSA P-256 or ECDSA P-384 "
+		"malformed public key: expected DER of Ed25519 or ECDSA P-256, P-384 or P-521 "
 		"(uncompressed point)");
 }
 
@@ -170,7 +173,7 @@ enum rc sign_key_from_secret(struct sign_key *ret_key, enum sign_kind kind, cons
 /* The raw secret of a key that libcrypto read. */
 static enum rc secret_take(struct sign_key *ret_key, EVP_PKEY *pkey, struct err *e)
 {
-	uint8_t secret[48];
+	uint8_t secret[SIGN_SECRET_MAX];
 	size_t n = sizeof secret;
 	char group[32];
 	enum rc rc = RC_UNSUPPORTED;
@@ -183,6 +186,7 @@ static enum rc secret_take(struct sign_key *ret_key, EVP_PKEY *pkey, struct err 
 			   pkey, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof group, &n) == 1) {
 		uint32_t kind = strcmp(group, kinds[SIGN_ECDSA_P256].group) == 0   ? SIGN_ECDSA_P256
 				: strcmp(group, kinds[SIGN_ECDSA_P384].group) == 0 ? SIGN_ECDSA_P384
+				: strcmp(group, kinds[SIGN_ECDSA_P521].group) == 0 ? SIGN_ECDSA_P521
 										   : SIGN_NONE;
 		int size = (int)kinds[kind].secret_n;
 		BIGNUM *d = NULL;
@@ -193,7 +197,8 @@ static enum rc secret_take(struct sign_key *ret_key, EVP_PKEY *pkey, struct err 
 		BN_clear_free(d);
 	}
 	bytes_wipe(secret, sizeof secret);
-	return rc == RC_OK ? RC_OK : err_add(e, rc, "not an Ed25519, ECDSA P-256 or ECDSA P-384 private key");
+	return rc == RC_OK ? RC_OK
+			   : err_add(e, rc, "not an Ed25519, ECDSA P-256, P-384 or P-521 private key");
 }
 
 /* Keys with a passphrase are refused: it cannot be entered. */
@@ -229,7 +234,13 @@ void sign_key_done(struct sign_key *key)
 static enum rc ed25519_sign_checked(
 	const struct sign_key *key, const void *message, size_t n, uint8_t *ret_signature)
 {
-	ed25519_sign(ret_signature, key->secret, message, n);
+	uint8_t secret[ED25519_SECRET_SIZE];
+
+	/* Our public key was derived of the seed when the key was loaded; were it another by now, the check below would fail. */
+	memcpy(secret, key->secret, ED25519_SEED_SIZE);
+	memcpy(secret + ED25519_SEED_SIZE, key->public_part.bytes, ED25519_PUBLIC_SIZE);
+	ed25519_secret_sign(ret_signature, secret, message, n);
+	bytes_wipe(secret, sizeof secret);
 	if (ed25519_verify(key->public_part.bytes, message, n, ret_signature))
 		return RC_OK;
 	bytes_wipe(ret_signature, ED25519_SIGNATURE_SIZE);

@@ -1,6 +1,6 @@
 /*
- * Signatures that IKEv2 authenticates with: Ed25519 (RFC 8032, RFC 8420) and ECDSA on P-256 and P-384 (RFC
- * 4754, RFC 7427). Keys are plain values without pointers, made from PEM or DER once; a struct sign_key holds
+ * Signatures that IKEv2 authenticates with: Ed25519 (RFC 8032, RFC 8420) and ECDSA on P-256, P-384 and P-521
+ * (RFC 4754, RFC 7427); RSA is crypto/rsa.h's. Keys are plain values without pointers, made from PEM or DER once; a struct sign_key holds
  * a secret and ends with sign_key_done().
  *
  * ECDSA is deterministic (RFC 6979): no bit of a signature is free, so none can carry a generator's state.
@@ -18,7 +18,8 @@
 #define SIGN_KINDS(S)	/* id, octets of the secret, octets of the public key, octets of a plain signature, text */	\
 	S(ED25519,    32, 32, 64, "ed25519")										\
 	S(ECDSA_P256, 32, 64, 64, "ecdsa-p256")	/* public: x and y */							\
-	S(ECDSA_P384, 48, 96, 96, "ecdsa-p384")
+	S(ECDSA_P384, 48, 96, 96, "ecdsa-p384")						\
+	S(ECDSA_P521, 66, 132, 132, "ecdsa-p521")
 /* clang-format on */
 
 enum sign_kind {
@@ -33,9 +34,10 @@ enum sign_format {
 	SIGN_DER,   /* ECDSA-Sig-Value (RFC 3279), which RFC 7427 takes over; Ed25519: as plain */
 };
 
-#define SIGN_PUBLIC_MAX	   96
-#define SIGN_SIGNATURE_MAX 104 /* P-384 in DER: 2 + 2 * (2 + 49) */
-#define SIGN_SPKI_MAX	   120 /* P-384's SubjectPublicKeyInfo in DER */
+#define SIGN_SECRET_MAX	   66
+#define SIGN_PUBLIC_MAX	   132
+#define SIGN_SIGNATURE_MAX 139 /* P-521 in DER: 3 + 2 * (2 + 66) */
+#define SIGN_SPKI_MAX	   158 /* P-521's SubjectPublicKeyInfo in DER */
 
 struct verify_key {
 	uint32_t kind; /* enum sign_kind */
@@ -46,13 +48,13 @@ struct verify_key {
 struct sign_key {
 	uint32_t kind;
 	uint32_t n;
-	uint8_t secret[48]; /* seed, or scalar big-endian */
+	uint8_t secret[SIGN_SECRET_MAX]; /* seed, or scalar big-endian */
 	struct verify_key public_part;
 };
 
 const char *sign_kind_text(uint32_t kind);
 
-/* Strict DER of exactly these three kinds, points uncompressed; RC_UNSUPPORTED or RC_MALFORMED otherwise. */
+/* Strict DER of exactly these kinds, points uncompressed; RC_UNSUPPORTED or RC_MALFORMED otherwise. */
 enum rc verify_key_from_spki(struct verify_key *ret_key, const void *der, size_t n, struct err *e);
 /* for tests: "-----BEGIN PUBLIC KEY-----". */
 enum rc verify_key_from_pem(struct verify_key *ret_key, const void *pem, size_t n, struct err *e);

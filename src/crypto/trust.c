@@ -94,7 +94,8 @@ enum rc trust_error(SSL *ssl, int result, struct err *e)
 	int saved = errno, what = SSL_get_error(ssl, result);
 	long verdict = SSL_get_verify_result(ssl);
 	unsigned long reason = ERR_peek_last_error();
-	bool before = SSL_in_init(ssl);
+	bool before =
+		SSL_get_peer_finished(ssl, NULL, 0) == 0; /* SSL_in_init() is true after any fatal error */
 
 	ERR_clear_error();
 	errno = saved;

@@ -4,16 +4,22 @@
 
 #define NONCE_SIZE (AEAD_SALT_SIZE_GCM + AEAD_IV_SIZE)
 
+enum rc esp_key_check(uint16_t encr, uint16_t encr_bits, size_t keymat_n)
+{
+	if (!(encr == ENCR_AES_GCM_16 && (encr_bits == 128 || encr_bits == 256)) &&
+		!(encr == ENCR_CHACHA20_POLY1305 && encr_bits == 256))
+		return RC_UNSUPPORTED;
+	return keymat_n == encr_bits / 8u + AEAD_SALT_SIZE_GCM ? RC_OK : RC_RANGE;
+}
+
 enum rc esp_key_set(IMB_MGR *mgr, struct esp_key *key, uint16_t encr, uint16_t encr_bits,
 	const uint8_t *keymat, size_t keymat_n)
 {
 	size_t key_n = encr_bits / 8;
+	enum rc rc = esp_key_check(encr, encr_bits, keymat_n);
 
-	if (!(encr == ENCR_AES_GCM_16 && (encr_bits == 128 || encr_bits == 256)) &&
-		!(encr == ENCR_CHACHA20_POLY1305 && encr_bits == 256))
-		return RC_UNSUPPORTED;
-	if (keymat_n != key_n + AEAD_SALT_SIZE_GCM)
-		return RC_RANGE;
+	if (rc != RC_OK)
+		return rc;
 	assert((uintptr_t)key % 64 == 0);
 	if (encr == ENCR_CHACHA20_POLY1305)
 		memcpy(key->chacha, keymat, sizeof key->chacha);

@@ -23,6 +23,8 @@ struct esp_key {
 	uint16_t encr, encr_bits;
 } __attribute__((aligned(64)));
 
+/* Whether esp_key_set() takes keys of this kind, with its errors. */
+enum rc esp_key_check(uint16_t encr, uint16_t encr_bits, size_t keymat_n);
 /* Key and salt as KEYMAT delivers them. RC_UNSUPPORTED: no such algorithm; RC_RANGE: key_n does not fit it.
  */
 enum rc esp_key_set(IMB_MGR *mgr, struct esp_key *key, uint16_t encr, uint16_t encr_bits,

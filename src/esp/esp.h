@@ -22,6 +22,10 @@
  * its first authentic inbound packet or by esp_activate(), so that no packet is sent that the peer cannot
  * decrypt yet.
  *
+ * Beside a pair there may be others with the same selectors for one worker each (RFC 9611; sa_install.resource): a worker sends by its own,
+ * where that is active and of the same group (sa_install.group) as the newest pair for all workers, and else by that one: what another IKE SA has
+ * left behind is used by nobody.
+ *
  * Several workers may use the SAs at the same time, each in a thread: every pair belongs to one of them, which alone
  * seals and opens with both of its SAs and writes their sequence numbers, window and counters. They do not share a
  * pair by an atomic counter: a worker that has taken a number and then waits for its core would send that number
@@ -34,6 +38,7 @@
  *	open.c    inbound packets
  *	inner.c   checks of the inner packet: form, selectors, ECN
  *	replay.c  the anti-replay window
+ *	life.c    the hard end of a pair
  *	total.c   counts of a tunnel over all its pairs
  *	state.h   what is kept where
  */
@@ -49,7 +54,7 @@
 
 #define ESP_INNER_EXTENSIONS_MAX 8 /* IPv6 extension headers of an inner packet that are walked */
 
-#define ESP_PAIRS_MAX	   16384
+#define ESP_PAIRS_MAX	   32768
 #define ESP_PAIR_NONE	   UINT32_MAX
 #define ESP_REPLAY_DEFAULT 1024
 
@@ -73,25 +78,36 @@ void esp_free(struct esp *esp);
 /*
  * The pairs are divided among so many workers. When it is another number than before, each gets an owner anew, and goes on
  * with the same numbers and window; otherwise they stay with their owners, over a restart too. A pair that replaces
- * another one (rekeys_spi_in) has its owner; others go to the worker that has fewest. After an error there are as many
+ * another one (rekeys_spi_in) has its owner; one for a worker has that one; others go to the worker that has fewest. After an error there are as many
  * as before.
  */
 enum rc esp_workers(struct esp *esp, uint32_t workers, struct err *e);
 uint32_t esp_owner(const struct esp *esp, uint32_t pair); /* the worker */
 
 /*
- * tunnel_name identifies the tunnel in other generations of the configuration and after a restart. RC_EXISTS:
+ * How long a pair serves: after `lasts` it neither sends nor receives (0: for ever); octets and packets of both directions together are
+ * those after which it has to be replaced (0: any number), and it ends some more later (model/sa.h). It stands with the pair from its
+ * installation on, whatever is configured afterwards: who rekeys it has been told of no other end.
+ */
+struct esp_life {
+	mono_ns lasts;
+	uint64_t octets, packets;
+};
+struct esp_life esp_life_of(const struct snap_tunnel *t);
+
+/*
+ * life: NULL: without an end. tunnel_name identifies the tunnel in other generations of the configuration and after a restart. RC_EXISTS:
  * an SA has this SPI already. RC_LIMIT: all pairs are in use. RC_UNSUPPORTED, RC_RANGE: a value of *sa.
  */
 enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tunnel_name,
-	uint32_t replay_window, mono_ns now, struct err *e);
+	uint32_t replay_window, const struct esp_life *life, mono_ns now, struct err *e);
 enum rc esp_remove(struct esp *esp, uint32_t spi_in); /* wipes its keys; RC_NOT_FOUND */
 enum rc esp_activate(struct esp *esp, uint32_t spi_in);
 enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *remote);
 /* The tunnels of a new snapshot, by name. Pairs whose tunnel is gone are removed. */
 void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n);
 
-/* The newest pair that sends for the tunnel, or ESP_PAIR_NONE. */
+/* The newest pair that sends for the tunnel, if possible one for all workers, or ESP_PAIR_NONE. */
 uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel);
 /* Does the pair send something that no newer pair of its tunnel would? By their selectors. */
 bool esp_pair_sends(const struct esp *esp, uint32_t pair);
@@ -101,6 +117,7 @@ struct esp_view {
 	uint32_t tunnel, spi_in, spi_out, flags; /* flags: enum child_flags */
 	uint32_t replay_window;
 	uint16_t encr, encr_bits, local_n, remote_n;
+	uint16_t resource; /* for worker resource - 1; 0: for all */
 	bool outbound_active;
 	const struct endpoint *local, *remote;
 	const struct selector *local_ts, *remote_ts;
@@ -156,15 +173,15 @@ struct esp_batch {
 void esp_batch_begin(struct esp_batch *b);
 
 /*
- * The pair that sends this packet (parsed fields of the train): of the tunnel's active pairs the newest whose
- * selectors hold it, or, for an ICMP error, answers to the packet that it quotes (RFC 4301 section 6.2).
- * ESP_PAIR_NONE: none does.
+ * The pair by which this worker sends the packet (parsed fields of the train): of the tunnel's active pairs the newest whose
+ * selectors hold it, or, for an ICMP error, answers to the packet that it quotes (RFC 4301 section 6.2); the worker's own
+ * one of the same group, if there is one. ESP_PAIR_NONE: none does.
  */
-uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t);
+uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, uint32_t worker, const struct train *t);
 
 /*
  * By the pair's owner. Seals the cutter's packets into the batch. True: all of them. False: send the batch first, then call again;
- * with *ret_drop set, the rest of the train is lost instead: sequence numbers are used up, or a packet is too
+ * with *ret_drop set, the rest of the train is lost instead: the pair has ended, by its sequence numbers or its lifetime, or a packet is too
  * large for any batch. The trailer is written after each packet of the cutter and removed again.
  */
 bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,

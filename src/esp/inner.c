@@ -105,10 +105,10 @@ static bool selectors_hold(const struct selector *ts, uint16_t n, const struct i
 	return false;
 }
 
-static bool selected(const struct esp_state_pair *s, const struct inner *in)
+static bool selected(const struct esp_pair *p, const struct inner *in)
 {
-	return selectors_hold(s->remote_ts, s->remote_n, &in->src, in->src_port, in) &&
-	       selectors_hold(s->local_ts, s->local_n, &in->dst, in->dst_port, in);
+	return selectors_hold(p->remote_ts, p->state->remote_n, &in->src, in->src_port, in) &&
+	       selectors_hold(p->local_ts, p->state->local_n, &in->dst, in->dst_port, in);
 }
 
 /*
@@ -116,7 +116,7 @@ static bool selected(const struct esp_state_pair *s, const struct inner *in)
  * the way. "The receiver must extract the header of the triggering packet from the ICMP payload, and reverse
  * fields".
  */
-static bool error_selected(const struct esp_state_pair *s, const struct inner *error)
+static bool error_selected(const struct esp_pair *p, const struct inner *error)
 {
 	struct quoted q;
 
@@ -128,7 +128,7 @@ static bool error_selected(const struct esp_state_pair *s, const struct inner *e
 		.has_ports = ip_has_ports(q.proto),
 		.src_port = q.dst_port,
 		.dst_port = q.src_port };
-	return addr_equal(&q.src, &error->dst) && selected(s, &answer);
+	return addr_equal(&q.src, &error->dst) && selected(p, &answer);
 }
 
 /* IPv4's header checksum after one of its 16-bit words changed: RFC 1624, equation 3. */
@@ -172,7 +172,6 @@ static enum drop_reason congestion_move(uint8_t *ip, uint8_t outer_class)
 enum drop_reason esp_inner_check(const struct esp_pair *pair, uint8_t *ip, uint32_t n, uint8_t next_header,
 	uint8_t outer_class, uint32_t *ret_n)
 {
-	const struct esp_state_pair *s = pair->state;
 	struct inner in = { 0 };
 	enum drop_reason drop;
 
@@ -184,12 +183,12 @@ enum drop_reason esp_inner_check(const struct esp_pair *pair, uint8_t *ip, uint3
 			drop = DROP_ESP_SELECTOR;
 	} else if (next_header == 4 || next_header == 41) {
 		drop = next_header == 4 ? ipv4_read(&in, ip, n) : ipv6_read(&in, ip, n);
-		if (drop == DROP_NONE && !selected(s, &in))
+		if (drop == DROP_NONE && !selected(pair, &in))
 			drop = DROP_ESP_SELECTOR;
 	} else {
 		return DROP_ESP_NEXT_HEADER;
 	}
-	if (drop == DROP_ESP_SELECTOR && error_selected(s, &in))
+	if (drop == DROP_ESP_SELECTOR && error_selected(pair, &in))
 		drop = DROP_NONE;
 	*ret_n = in.n; /* what follows is traffic flow confidentiality padding (RFC 4303 section 2.7) */
 	return drop == DROP_NONE && (outer_class & 3) != 0 ? congestion_move(ip, outer_class) : drop;

@@ -63,7 +63,11 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 	uint64_t sequence = replay_extend(&s->replay, s->replay_window, esn, low);
 	ret_opened->pair = pair;
 	ret_opened->tunnel = p->tunnel;
-	if (!replay_allows(&s->replay, s->replay_window, sequence)) {
+	if (esp_life_is_over(p, 0, 0, now)) {
+		ret_opened->drop = DROP_ESP_LIFETIME;
+		return;
+	}
+	if (!replay_allows(&s->replay, p->wide_block, s->replay_window, sequence)) {
 		ret_opened->drop = DROP_ESP_REPLAY;
 		s->replayed++;
 		return;
@@ -74,14 +78,15 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		store_be64(aad + 4, sequence);
 	else
 		store_be32(aad + 4, low);
-	if (!esp_key_open(esp->mgr[p->owner], &p->in, iv, aad, esn ? 12 : 8, r.at, body_n, dst)) {
+	if (!esp_key_open(esp->mgr[p->owner], &esp_pair_keys(esp, p)->in, iv, aad, esn ? 12 : 8, r.at, body_n,
+		    dst)) {
 		ret_opened->drop = DROP_ESP_AUTH;
 		s->unauthentic++;
 		return;
 	}
 	assert(s->live && sequence != 0);
 	ret_opened->newest = sequence > s->replay.top;
-	replay_take(&s->replay, s->replay_window, sequence);
+	replay_take(&s->replay, p->wide_block, s->replay_window, sequence);
 	opened_count(esp, pair, body_n, now);
 	ret_opened->drop = trailer_check(dst, body_n, &ret_opened->n, &next);
 	if (ret_opened->drop == DROP_NONE && next == NEXT_HEADER_DUMMY)

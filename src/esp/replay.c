@@ -21,34 +21,45 @@ uint64_t replay_extend(const struct replay *r, uint32_t window, bool esn, uint32
 	return high << 32 | low;
 }
 
-bool replay_allows(const struct replay *r, uint32_t window, uint64_t sequence)
+/* Where a block stands; two constants to divide by, not one variable. */
+static uint64_t place(uint32_t window, uint64_t block)
 {
+	return window <= REPLAY_WINDOW_USUAL ? block % REPLAY_BLOCKS_USUAL : block % REPLAY_BLOCKS;
+}
+
+bool replay_allows(const struct replay *r, const uint64_t *wide, uint32_t window, uint64_t sequence)
+{
+	const uint64_t *blocks = window <= REPLAY_WINDOW_USUAL ? r->block : wide;
+
 	if (sequence == 0)
 		return false; /* RFC 4303 3.3.3: the first packet has 1 */
 	if (sequence > r->top)
 		return true;
 	if (r->top - sequence >= window)
 		return false;
-	uint64_t block = r->block[sequence / REPLAY_BLOCK_BITS % REPLAY_BLOCKS];
+	uint64_t block = blocks[place(window, sequence / REPLAY_BLOCK_BITS)];
 	return !(block >> sequence % REPLAY_BLOCK_BITS & 1);
 }
 
-bool replay_take(struct replay *r, uint32_t window, uint64_t sequence)
+bool replay_take(struct replay *r, uint64_t *wide, uint32_t window, uint64_t sequence)
 {
+	uint64_t *blocks = window <= REPLAY_WINDOW_USUAL ? r->block : wide;
+	uint64_t blocks_n = window <= REPLAY_WINDOW_USUAL ? REPLAY_BLOCKS_USUAL : REPLAY_BLOCKS;
+
 	assert(window >= 1 && window <= REPLAY_WINDOW_LIMIT);
-	if (!replay_allows(r, window, sequence))
+	if (!replay_allows(r, wide, window, sequence))
 		return false;
 	if (sequence > r->top) {
 		uint64_t from = r->top / REPLAY_BLOCK_BITS, to = sequence / REPLAY_BLOCK_BITS;
 		__atomic_store_n(&r->top, sequence, __ATOMIC_RELEASE);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
-		if (to - from > REPLAY_BLOCKS)
-			from = to - REPLAY_BLOCKS;
+		if (to - from > blocks_n)
+			from = to - blocks_n;
 		while (from < to)
-			r->block[++from % REPLAY_BLOCKS] = 0;
+			blocks[place(window, ++from)] = 0;
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	}
-	uint64_t *block = &r->block[sequence / REPLAY_BLOCK_BITS % REPLAY_BLOCKS];
+	uint64_t *block = &blocks[place(window, sequence / REPLAY_BLOCK_BITS)];
 	__atomic_store_n(block, *block | 1ull << sequence % REPLAY_BLOCK_BITS, __ATOMIC_RELEASE);
 	return true;
 }

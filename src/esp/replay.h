@@ -14,22 +14,27 @@
 
 #define REPLAY_BLOCK_BITS   64
 #define REPLAY_WINDOW_LIMIT 4096
+#define REPLAY_WINDOW_USUAL 1024 /* windows up to this one have their blocks in struct replay */
 /* One block more than the window: the block that is being filled never holds numbers that still count. */
 #define REPLAY_BLOCKS	    (REPLAY_WINDOW_LIMIT / REPLAY_BLOCK_BITS + 1)
+#define REPLAY_BLOCKS_USUAL (REPLAY_WINDOW_USUAL / REPLAY_BLOCK_BITS + 1)
 
-_Static_assert(REPLAY_WINDOW_LIMIT % REPLAY_BLOCK_BITS == 0, "a window is whole blocks");
+_Static_assert(REPLAY_WINDOW_LIMIT % REPLAY_BLOCK_BITS == 0 && REPLAY_WINDOW_USUAL % REPLAY_BLOCK_BITS == 0,
+	"a window is whole blocks");
 
 struct replay {
 	uint64_t top; /* the highest number that was authenticated; 0: none yet */
-	uint64_t block[REPLAY_BLOCKS];
+	uint64_t block[REPLAY_BLOCKS_USUAL];
 };
+
+/* The blocks of a longer window, REPLAY_BLOCKS of them, are elsewhere: `wide`, which shorter ones do not touch. */
 
 /* The full number of a packet whose lower half came; 0, which no packet has, when it lies before the
  * beginning. */
 uint64_t replay_extend(const struct replay *r, uint32_t window, bool esn, uint32_t low);
 /* May this number still come? Asked before decryption, and decided by replay_take() after it. */
-bool replay_allows(const struct replay *r, uint32_t window, uint64_t sequence);
+bool replay_allows(const struct replay *r, const uint64_t *wide, uint32_t window, uint64_t sequence);
 /* Enters an authenticated number; false when it is a replay. */
-bool replay_take(struct replay *r, uint32_t window, uint64_t sequence);
+bool replay_take(struct replay *r, uint64_t *wide, uint32_t window, uint64_t sequence);
 
 #endif

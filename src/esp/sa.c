@@ -21,13 +21,19 @@ static uint32_t slots_for(uint32_t pairs_max)
 
 size_t esp_state_size(uint32_t pairs_max)
 {
-	return sizeof(struct esp_state) + pairs_max * sizeof(struct esp_state_pair);
+	return sizeof(struct esp_state) +
+	       pairs_max * (sizeof(struct esp_state_pair) + sizeof(struct esp_state_wide));
 }
 
 size_t esp_tables_size(uint32_t pairs_max)
 {
-	return pairs_max * (sizeof(struct esp_pair) + sizeof(uint32_t)) +
-	       (slots_for(pairs_max) + TUNNELS_MAX) * sizeof(uint32_t);
+	return pairs_max * (sizeof(struct esp_pair) + sizeof(struct esp_keys) + sizeof(uint32_t)) +
+	       (slots_for(pairs_max) + 3 * TUNNELS_MAX + ESP_NAMES) * sizeof(uint32_t);
+}
+
+static struct esp_state_wide *wide_of(const struct esp *esp, uint32_t pair)
+{
+	return (struct esp_state_wide *)(void *)(esp->state->pair + esp->pairs_max) + pair;
 }
 
 static uint32_t spi_slot(const struct esp *esp, uint32_t spi)
@@ -52,18 +58,36 @@ static void slot_put(struct esp *esp, uint32_t pair)
 	esp->slot[i] = pair + 1;
 }
 
-static void slots_build(struct esp *esp)
+/* Before the pair's state is wiped. Those that stand behind it in its row move up, so that none is cut off. */
+static void slot_take(struct esp *esp, uint32_t pair)
 {
-	memset(esp->slot, 0, esp->slots_n * sizeof *esp->slot);
-	for (uint32_t k = 0; k < esp->live_n; k++)
-		slot_put(esp, esp->live[k]);
+	uint32_t mask = esp->slots_n - 1, hole = spi_slot(esp, esp->pair[pair].state->spi_in);
+
+	while (esp->slot[hole] != pair + 1)
+		hole = (hole + 1) & mask;
+	for (uint32_t i = (hole + 1) & mask; esp->slot[i] != 0; i = (i + 1) & mask) {
+		uint32_t home = spi_slot(esp, esp->pair[esp->slot[i] - 1].state->spi_in);
+		if (((i - home) & mask) < ((i - hole) & mask))
+			continue;
+		esp->slot[hole] = esp->slot[i];
+		hole = i;
+	}
+	esp->slot[hole] = 0;
 }
 
-/* Out of the list of its tunnel's active pairs, if it is there. */
+/* The list of its tunnel's active pairs: those for one worker have one of their own. NULL: it has no tunnel. */
+static uint32_t *list_of(struct esp *esp, const struct esp_pair *p)
+{
+	if (p->tunnel >= TUNNELS_MAX)
+		return NULL;
+	return p->state->resource ? &esp->outbound_own[p->tunnel] : &esp->outbound[p->tunnel];
+}
+
+/* Out of that list, if it is there. */
 static void active_out(struct esp *esp, uint32_t pair)
 {
 	struct esp_pair *p = &esp->pair[pair];
-	uint32_t *at = p->tunnel < TUNNELS_MAX ? &esp->outbound[p->tunnel] : NULL;
+	uint32_t *at = list_of(esp, p);
 
 	while (at && *at != ESP_PAIR_NONE && *at != pair)
 		at = &esp->pair[*at].next_active;
@@ -80,7 +104,7 @@ static void active_out(struct esp *esp, uint32_t pair)
 static void active_in(struct esp *esp, uint32_t pair)
 {
 	struct esp_pair *p = &esp->pair[pair];
-	uint32_t *at = p->tunnel < TUNNELS_MAX ? &esp->outbound[p->tunnel] : NULL;
+	uint32_t *at = list_of(esp, p);
 
 	assert(p->next_active == ESP_PAIR_NONE);
 	if (!at || !p->state->outbound_active)
@@ -103,8 +127,9 @@ void esp_pair_send(struct esp *esp, uint32_t pair)
 
 uint32_t esp_outbound(const struct esp *esp, uint32_t tunnel)
 {
-	return tunnel < TUNNELS_MAX ? __atomic_load_n(&esp->outbound[tunnel], __ATOMIC_ACQUIRE)
-				    : ESP_PAIR_NONE;
+	uint32_t pair = esp_outbound_first(esp->outbound, tunnel);
+
+	return pair != ESP_PAIR_NONE ? pair : esp_outbound_first(esp->outbound_own, tunnel);
 }
 
 /* Does one of the list hold all of the selector? */
@@ -128,20 +153,39 @@ static bool selectors_covered(
 	return true;
 }
 
+/* Does the other one hold all that this one does? */
+static bool pair_covered(const struct esp_pair *p, const struct esp_pair *by)
+{
+	return selectors_covered(p->local_ts, p->state->local_n, by->local_ts, by->state->local_n) &&
+	       selectors_covered(p->remote_ts, p->state->remote_n, by->remote_ts, by->state->remote_n);
+}
+
+/* This one is for one worker: does the newest for all, whose place it takes, have it in its group? */
+static bool own_is_used(const struct esp *esp, const struct esp_pair *p)
+{
+	for (uint32_t i = esp_outbound_first(esp->outbound, p->tunnel); i != ESP_PAIR_NONE;
+		i = esp->pair[i].next_active)
+		if (pair_covered(p, &esp->pair[i]))
+			return esp->pair[i].state->group == p->state->group;
+	return true;
+}
+
 bool esp_pair_sends(const struct esp *esp, uint32_t pair)
 {
-	const struct esp_state_pair *s = esp->pair[pair].state, *newer;
+	const struct esp_pair *p = &esp->pair[pair], *newer;
+	bool own = p->state->resource != 0;
 
-	if (!s->outbound_active)
+	if (!p->state->outbound_active)
 		return false;
-	for (uint32_t i = esp_outbound(esp, esp->pair[pair].tunnel); i != pair && i != ESP_PAIR_NONE;
-		i = esp->pair[i].next_active) {
-		newer = esp->pair[i].state;
-		if (selectors_covered(s->local_ts, s->local_n, newer->local_ts, newer->local_n) &&
-			selectors_covered(s->remote_ts, s->remote_n, newer->remote_ts, newer->remote_n))
+	for (uint32_t i = esp_outbound_first(own ? esp->outbound_own : esp->outbound, p->tunnel);
+		i != pair && i != ESP_PAIR_NONE; i = newer->next_active) {
+		newer = &esp->pair[i];
+		if (own && (newer->owner != p->owner || newer->state->group != p->state->group))
+			continue;
+		if (pair_covered(p, newer))
 			return false;
 	}
-	return true;
+	return !own || own_is_used(esp, p);
 }
 
 /* One range for any protocol and port, as two numbers. */
@@ -155,26 +199,63 @@ static bool plain_range(const struct selector *ts, uint16_t n, uint32_t *ret_fir
 	return true;
 }
 
+/* Where the selectors of the pair stand in the state when there are n of both sides. */
+static struct selector *selectors_room(const struct esp *esp, uint32_t pair, uint32_t n)
+{
+	return n <= ESP_SELECTORS_USUAL ? esp->state->pair[pair].ts : wide_of(esp, pair)->ts;
+}
+
+const struct esp_keys *esp_pair_keys(struct esp *esp, struct esp_pair *p)
+{
+	struct esp_keys *keys = &esp->keys[p - esp->pair];
+	const struct esp_state_pair *s = p->state;
+
+	if (!p->keyed) {
+		enum rc in = esp_key_set(
+				esp->mgr[p->owner], &keys->in, s->encr, s->encr_bits, s->key_in, s->key_n),
+			out = esp_key_set(
+				esp->mgr[p->owner], &keys->out, s->encr, s->encr_bits, s->key_out, s->key_n);
+		assert(in == RC_OK && out == RC_OK); /* esp_key_check() */
+		p->keyed = true;
+	}
+	return keys;
+}
+
+/* What stands apart as well. */
+static void state_wipe(struct esp *esp, uint32_t i)
+{
+	struct esp_state_pair *s = &esp->state->pair[i];
+
+	if (s->local_n + s->remote_n > ESP_SELECTORS_USUAL)
+		memset(wide_of(esp, i)->ts, 0, sizeof wide_of(esp, i)->ts);
+	if (s->replay_window > REPLAY_WINDOW_USUAL)
+		memset(wide_of(esp, i)->block, 0, sizeof wide_of(esp, i)->block);
+	bytes_wipe(s, sizeof *s);
+}
+
 /* Makes this process's part of a pair from its state. */
 static enum rc pair_attach(struct esp *esp, uint32_t i)
 {
 	struct esp_pair *p = &esp->pair[i];
 	struct esp_state_pair *s = &esp->state->pair[i];
-	enum rc rc = esp_key_set(esp->mgr[0], &p->in, s->encr, s->encr_bits, s->key_in, s->key_n);
+	enum rc rc = esp_key_check(s->encr, s->encr_bits, s->key_n);
 
-	if (rc == RC_OK)
-		rc = esp_key_set(esp->mgr[0], &p->out, s->encr, s->encr_bits, s->key_out, s->key_n);
 	if (rc != RC_OK)
 		return rc;
 	assert(esp->live_n < esp->pairs_max);
 	p->state = s;
+	p->keyed = false;
+	p->wide_block = wide_of(esp, i)->block;
+	p->local_ts = selectors_room(esp, i, s->local_n + s->remote_n);
+	p->remote_ts = p->local_ts + s->local_n;
 	p->sequence_next = s->sequence_ceiling;
 	p->tunnel = INDEX_NONE;
 	p->next_active = ESP_PAIR_NONE;
 	p->live_at = esp->live_n;
 	p->owner = s->owner;
-	p->plain_v4 = plain_range(s->local_ts, s->local_n, &p->local_first, &p->local_last) &&
-		      plain_range(s->remote_ts, s->remote_n, &p->remote_first, &p->remote_last);
+	esp_life_attach(p);
+	p->plain_v4 = plain_range(p->local_ts, s->local_n, &p->local_first, &p->local_last) &&
+		      plain_range(p->remote_ts, s->remote_n, &p->remote_first, &p->remote_last);
 	esp->live[esp->live_n++] = i;
 	slot_put(esp, i);
 	return RC_OK;
@@ -187,16 +268,19 @@ static bool pair_sane(const struct esp_state_pair *s)
 	return s->local_n >= 1 && s->local_n <= SELECTORS_MAX && s->remote_n >= 1 &&
 	       s->remote_n <= SELECTORS_MAX && s->key_n <= AEAD_KEY_MAX && s->replay_window >= 1 &&
 	       s->replay_window <= REPLAY_WINDOW_LIMIT && s->spi_in >= SPI_MIN && s->spi_out >= SPI_MIN &&
-	       s->owner < WORKERS_MAX && s->sequence_ceiling >= 1 &&
+	       s->owner < WORKERS_MAX && s->resource <= WORKERS_MAX && s->sequence_ceiling >= 1 &&
 	       memchr(s->tunnel_name, '\0', sizeof s->tunnel_name);
 }
 
 /* Is b what will replace a, or a what is replaced by b: for the same packets of the same tunnel? */
-static bool same_traffic(const struct esp_state_pair *a, const struct esp_state_pair *b)
+static bool same_traffic(const struct esp_pair *a, const struct esp_pair *b)
 {
-	return strncmp(a->tunnel_name, b->tunnel_name, sizeof a->tunnel_name) == 0 &&
-	       memcmp(a->local_ts, b->local_ts, sizeof a->local_ts) == 0 &&
-	       memcmp(a->remote_ts, b->remote_ts, sizeof a->remote_ts) == 0;
+	const struct esp_state_pair *s = a->state, *t = b->state;
+
+	return strncmp(s->tunnel_name, t->tunnel_name, sizeof s->tunnel_name) == 0 &&
+	       s->local_n == t->local_n && s->remote_n == t->remote_n &&
+	       memcmp(a->local_ts, b->local_ts, s->local_n * sizeof *a->local_ts) == 0 &&
+	       memcmp(a->remote_ts, b->remote_ts, s->remote_n * sizeof *a->remote_ts) == 0;
 }
 
 /*
@@ -205,12 +289,15 @@ static bool same_traffic(const struct esp_state_pair *a, const struct esp_state_
  */
 static uint32_t owner_choose(const struct esp *esp, uint32_t pair, uint32_t n)
 {
-	const struct esp_state_pair *s = esp->pair[pair].state;
-	uint32_t owned[WORKERS_MAX] = { 0 }, least = 0;
+	uint32_t owned[WORKERS_MAX] = { 0 }, least = 0, resource = esp->pair[pair].state->resource;
 
+	if (esp->workers == 1)
+		return 0;
+	if (resource != 0)
+		return (resource - 1) % esp->workers;
 	for (uint32_t k = 0; k < n; k++) {
 		const struct esp_pair *other = &esp->pair[esp->live[k]];
-		if (esp->live[k] != pair && !same_traffic(s, other->state))
+		if (esp->live[k] != pair && !same_traffic(&esp->pair[pair], other))
 			owned[other->owner]++;
 	}
 	for (uint32_t w = 1; w < esp->workers; w++)
@@ -290,7 +377,7 @@ static void state_resume(struct esp *esp)
 		if (!s->live || !pair_sane(s) || esp_pair_find(esp, s->spi_in) != ESP_PAIR_NONE ||
 			pair_attach(esp, i) != RC_OK) {
 			__atomic_store_n(&s->live, 0, __ATOMIC_RELEASE);
-			bytes_wipe(s, sizeof *s);
+			state_wipe(esp, i);
 			continue;
 		}
 		esp->order_next = MAX_OF(esp->order_next, s->order + 1);
@@ -333,11 +420,15 @@ struct esp *esp_new(void *state, size_t state_n, void *tables, size_t tables_n, 
 	esp->state = state;
 	esp->pairs_max = pairs_max;
 	esp->pair = tables;
-	esp->live = (uint32_t *)(void *)(esp->pair + pairs_max);
+	esp->keys = (struct esp_keys *)(void *)(esp->pair + pairs_max);
+	esp->live = (uint32_t *)(void *)(esp->keys + pairs_max);
 	esp->slot = esp->live + pairs_max;
 	esp->slots_n = slots_for(pairs_max);
 	esp->outbound = esp->slot + esp->slots_n;
-	memset(esp->outbound, 0xff, TUNNELS_MAX * sizeof *esp->outbound);
+	esp->outbound_own = esp->outbound + TUNNELS_MAX;
+	esp->total_at = esp->outbound_own + TUNNELS_MAX;
+	esp->names.slot = esp->total_at + TUNNELS_MAX;
+	memset(esp->outbound, 0xff, 3 * TUNNELS_MAX * sizeof *esp->outbound);
 
 	struct esp_state *s = esp->state;
 	*ret_resumed = s->magic == ESP_STATE_MAGIC && s->version == ESP_STATE_VERSION &&
@@ -355,13 +446,22 @@ fail:
 	return NULL;
 }
 
+/* Wipes this process's part. */
+static void pair_forget(struct esp *esp, uint32_t i)
+{
+	if (esp->pair[i].keyed)
+		bytes_wipe(&esp->keys[i], sizeof esp->keys[i]);
+	bytes_wipe(&esp->pair[i], sizeof esp->pair[i]);
+}
+
 void esp_free(struct esp *esp)
 {
 	if (!esp)
 		return;
-	for (uint32_t k = 0; k < esp->live_n; k++)
-		bytes_wipe(&esp->pair[esp->live[k]], sizeof esp->pair[0]);
-	memset(esp->live, 0, (esp->pairs_max + esp->slots_n + TUNNELS_MAX) * sizeof *esp->live);
+	while (esp->live_n > 0)
+		pair_forget(esp, esp->live[--esp->live_n]);
+	memset(esp->live, 0,
+		(esp->pairs_max + esp->slots_n + 3 * TUNNELS_MAX + ESP_NAMES) * sizeof *esp->live);
 	managers_free(esp, 0);
 	free(esp);
 }
@@ -378,6 +478,9 @@ static enum rc install_check(
 		return err_add(e, RC_RANGE,
 			"%u local and %u remote traffic selectors: each side needs between 1 and %d",
 			sa->local_n, sa->remote_n, SELECTORS_MAX);
+	if (sa->resource > WORKERS_MAX)
+		return err_add(e, RC_RANGE, "the SA is for worker %u: at most %d are allowed",
+			sa->resource - 1u, WORKERS_MAX);
 	if (sa->key_n > AEAD_KEY_MAX)
 		return err_add(e, RC_RANGE, "the key has %u octets, at most %d are allowed", sa->key_n,
 			AEAD_KEY_MAX);
@@ -391,16 +494,15 @@ static enum rc install_check(
 	return RC_OK;
 }
 
-static uint32_t pair_unused(const struct esp *esp)
+static uint32_t pair_unused(struct esp *esp)
 {
-	for (uint32_t i = 0; i < esp->state->used; i++)
-		if (!esp->state->pair[i].live)
-			return i;
-	return esp->state->used < esp->pairs_max ? (uint32_t)esp->state->used : ESP_PAIR_NONE;
+	while (esp->unused_from < esp->state->used && esp->state->pair[esp->unused_from].live)
+		esp->unused_from++;
+	return esp->unused_from < esp->pairs_max ? esp->unused_from : ESP_PAIR_NONE;
 }
 
 enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tunnel_name,
-	uint32_t replay_window, mono_ns now, struct err *e)
+	uint32_t replay_window, const struct esp_life *life, mono_ns now, struct err *e)
 {
 	uint32_t window = replay_window == 0 ? ESP_REPLAY_DEFAULT : replay_window, i;
 	enum rc rc = install_check(esp, sa, window, e);
@@ -411,7 +513,7 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 		return err_add(e, RC_LIMIT, "all %u pairs of SAs are in use", esp->pairs_max);
 	struct esp_state_pair *s = &esp->state->pair[i];
 	esp->state->used = MAX_OF(esp->state->used, i + 1u);
-	bytes_wipe(s, sizeof *s);
+	state_wipe(esp, i);
 	s->spi_in = sa->spi_in;
 	s->spi_out = sa->spi_out;
 	s->flags = sa->flags;
@@ -422,29 +524,35 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	s->remote_n = sa->remote_n;
 	s->replay_window = window;
 	s->outbound_active = !(sa->flags & CHILD_OUTBOUND_LATER);
+	s->resource = sa->resource;
+	s->group = sa->group;
 	s->order = esp->order_next;
 	s->sequence_ceiling = 1;
 	s->installed = now;
+	s->ends = life && life->lasts ? now + life->lasts : 0;
+	s->octets_soft = life ? life->octets : 0;
+	s->packets_soft = life ? life->packets : 0;
 	s->local = sa->local;
 	s->remote = sa->remote;
 	strncpy(s->tunnel_name, tunnel_name, sizeof s->tunnel_name - 1);
-	memcpy(s->local_ts, sa->local_ts, sizeof s->local_ts);
-	memcpy(s->remote_ts, sa->remote_ts, sizeof s->remote_ts);
+	struct selector *ts = selectors_room(esp, i, sa->local_n + sa->remote_n);
+	memcpy(ts, sa->local_ts, sa->local_n * sizeof *ts);
+	memcpy(ts + sa->local_n, sa->remote_ts, sa->remote_n * sizeof *ts);
 	memcpy(s->key_in, sa->key_in, sizeof s->key_in);
 	memcpy(s->key_out, sa->key_out, sizeof s->key_out);
 	rc = pair_attach(esp, i);
 	if (rc != RC_OK) {
-		bytes_wipe(s, sizeof *s);
+		state_wipe(esp, i);
 		return err_add(e, rc, "encryption algorithm %u with a key of %u bits is not supported",
 			sa->encr, sa->encr_bits);
 	}
 	esp->order_next++;
 	esp->pair[i].tunnel = sa->tunnel;
 	if (sa->rekeys_spi_in)
-		esp_total_rekeyed(esp, s->tunnel_name);
+		esp_total_rekeyed(esp, i);
 	uint32_t rekeyed = sa->rekeys_spi_in ? esp_pair_find(esp, sa->rekeys_spi_in) : ESP_PAIR_NONE;
-	owner_set(esp, i,
-		rekeyed != ESP_PAIR_NONE ? esp->pair[rekeyed].owner : owner_choose(esp, i, esp->live_n));
+	bool same_owner = rekeyed != ESP_PAIR_NONE && sa->resource == 0;
+	owner_set(esp, i, same_owner ? esp->pair[rekeyed].owner : owner_choose(esp, i, esp->live_n));
 	__atomic_store_n(&s->live, 1, __ATOMIC_RELEASE);
 	active_in(esp, i);
 	return RC_OK;
@@ -458,13 +566,14 @@ static void pair_remove(struct esp *esp, uint32_t i)
 	assert(esp->live_n > 0 && esp->live[p->live_at] == i);
 	active_out(esp, i);
 	esp_total_keep(esp, i);
+	slot_take(esp, i);
 	__atomic_store_n(&p->state->live, 0, __ATOMIC_RELEASE);
-	bytes_wipe(p->state, sizeof *p->state);
+	state_wipe(esp, i);
+	esp->unused_from = MIN_OF(esp->unused_from, i);
 	esp->live[p->live_at] = last;
 	esp->pair[last].live_at = p->live_at;
 	esp->live_n--;
-	bytes_wipe(p, sizeof *p);
-	slots_build(esp);
+	pair_forget(esp, i);
 }
 
 enum rc esp_remove(struct esp *esp, uint32_t spi_in)
@@ -502,32 +611,21 @@ enum rc esp_endpoint(struct esp *esp, uint32_t spi_in, const struct endpoint *re
 	return RC_OK;
 }
 
-/* The tunnel of that name; most often it has the number that it had before. */
-static uint32_t tunnel_by_name(
-	const struct snap_tunnel *tunnels, uint32_t n, const char *name, uint32_t before)
-{
-	if (before < n && strncmp(tunnels[before].name, name, sizeof tunnels[before].name) == 0)
-		return before;
-	for (uint32_t i = 0; i < n; i++)
-		if (strncmp(tunnels[i].name, name, sizeof tunnels[i].name) == 0)
-			return i;
-	return INDEX_NONE;
-}
-
 void esp_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n)
 {
-	memset(esp->outbound, 0xff, TUNNELS_MAX * sizeof *esp->outbound);
+	names_make(&esp->names, esp->names.slot, ESP_NAMES, tunnels, sizeof *tunnels, tunnels_n);
+	memset(esp->outbound, 0xff, 2 * TUNNELS_MAX * sizeof *esp->outbound); /* and outbound_own */
 	for (uint32_t k = 0; k < esp->live_n; k++)
 		esp->pair[esp->live[k]].next_active = ESP_PAIR_NONE;
 	for (uint32_t k = esp->live_n; k-- > 0;) {
 		struct esp_pair *p = &esp->pair[esp->live[k]];
-		p->tunnel = tunnel_by_name(tunnels, tunnels_n, p->state->tunnel_name, p->tunnel);
+		p->tunnel = names_find(&esp->names, p->state->tunnel_name);
 		if (p->tunnel == INDEX_NONE)
 			pair_remove(esp, esp->live[k]);
 		else
 			active_in(esp, esp->live[k]);
 	}
-	esp_totals_bind(esp, tunnels, tunnels_n);
+	esp_totals_bind(esp);
 }
 
 uint32_t esp_pairs(const struct esp *esp)
@@ -557,11 +655,12 @@ void esp_view(const struct esp *esp, uint32_t pair, struct esp_view *ret_view)
 		.encr_bits = s->encr_bits,
 		.local_n = s->local_n,
 		.remote_n = s->remote_n,
+		.resource = s->resource,
 		.outbound_active = __atomic_load_n(&s->outbound_active, __ATOMIC_RELAXED),
 		.local = &s->local,
 		.remote = &s->remote,
-		.local_ts = s->local_ts,
-		.remote_ts = s->remote_ts,
+		.local_ts = p->local_ts,
+		.remote_ts = p->remote_ts,
 		.installed = s->installed,
 		.tunnel_name = s->tunnel_name,
 	};
@@ -581,6 +680,9 @@ void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usag
 	const struct esp_state_pair *s = p->state;
 	/* Without ESN the last sixteenth of the numbers is the time to rekey in. */
 	uint64_t low_from = s->flags & CHILD_ESN ? UINT64_MAX - (1ull << 60) : 0xf0000000u;
+	bool over = p->sequence_next > esp_sequence_last(s) || esp_life_is_over(p, 0, 0, now),
+	     low = (s->octets_soft != 0 && s->bytes_in + s->bytes_out >= s->octets_soft) ||
+		   (s->packets_soft != 0 && s->packets_in + s->packets_out >= s->packets_soft);
 
 	assert(s->live && p->sequence_next <= s->sequence_ceiling);
 	*ret_usage = (struct sa_usage){
@@ -590,7 +692,8 @@ void esp_usage(const struct esp *esp, uint32_t pair, mono_ns now, struct sa_usag
 		.idle_in_ms = idle_ms(now, s->last_in),
 		.idle_out_ms = idle_ms(now, s->last_out),
 		.flags = (s->outbound_active ? SA_OUTBOUND_ACTIVE : 0u) |
-			 (p->sequence_next >= low_from ? SA_SEQUENCE_LOW : 0u) | (p->moved ? SA_MOVED : 0u),
+			 (p->sequence_next >= low_from ? SA_SEQUENCE_LOW : 0u) | (p->moved ? SA_MOVED : 0u) |
+			 (low ? SA_LIFE_LOW : 0u) | (over ? SA_LIFE_OVER : 0u),
 		.bytes_in = s->bytes_in,
 		.bytes_out = s->bytes_out,
 		.packets_in = s->packets_in,

@@ -63,9 +63,9 @@ static bool selectors_hold(const struct esp_pair *p, const struct selected *t)
 		       dst <= p->remote_last;
 	}
 	for (uint16_t i = 0; i < s->local_n && !local; i++)
-		local = selector_holds(&s->local_ts[i], t->src, t->proto, t->src_port, t->ports);
+		local = selector_holds(&p->local_ts[i], t->src, t->proto, t->src_port, t->ports);
 	for (uint16_t i = 0; i < s->remote_n && !remote; i++)
-		remote = selector_holds(&s->remote_ts[i], t->dst, t->proto, t->dst_port, t->ports);
+		remote = selector_holds(&p->remote_ts[i], t->dst, t->proto, t->dst_port, t->ports);
 	return local && remote;
 }
 
@@ -85,16 +85,36 @@ static bool error_selected(const struct esp_pair *p, const struct train *t)
 	return addr_equal(&q.src, &t->dst) && selectors_hold(p, &answer);
 }
 
-uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct train *t)
+static uint32_t next_of(const struct esp *esp, uint32_t pair)
+{
+	return __atomic_load_n(&esp->pair[pair].next_active, __ATOMIC_ACQUIRE);
+}
+
+/* Of the list that begins with this pair. */
+static uint32_t first_for(
+	const struct esp *esp, uint32_t pair, const struct selected *own, const struct train *t)
+{
+	while (pair != ESP_PAIR_NONE && !selectors_hold(&esp->pair[pair], own) &&
+		!error_selected(&esp->pair[pair], t))
+		pair = next_of(esp, pair);
+	return pair;
+}
+
+uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, uint32_t worker, const struct train *t)
 {
 	bool ports = ip_has_ports(t->proto);
 	struct selected own = { &t->src, &t->dst, t->proto, ports, t->src_port, t->dst_port };
-	uint32_t pair = esp_outbound(esp, tunnel);
+	uint32_t all = first_for(esp, esp_outbound_first(esp->outbound, tunnel), &own, t),
+		 mine = esp_outbound_first(esp->outbound_own, tunnel);
 
-	while (pair != ESP_PAIR_NONE && !selectors_hold(&esp->pair[pair], &own) &&
-		!error_selected(&esp->pair[pair], t))
-		pair = __atomic_load_n(&esp->pair[pair].next_active, __ATOMIC_ACQUIRE);
-	return pair;
+	for (uint32_t pair = mine; pair != ESP_PAIR_NONE; pair = next_of(esp, pair)) {
+		const struct esp_pair *p = &esp->pair[pair];
+		if (p->owner == worker &&
+			(all == ESP_PAIR_NONE || p->state->group == esp->pair[all].state->group) &&
+			(selectors_hold(p, &own) || error_selected(p, t)))
+			return pair;
+	}
+	return all != ESP_PAIR_NONE ? all : first_for(esp, mine, &own, t);
 }
 
 /*
@@ -105,9 +125,8 @@ uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, const struct t
 static uint64_t sequence_take(struct esp_pair *p)
 {
 	struct esp_state_pair *s = p->state;
-	uint64_t last = s->flags & CHILD_ESN ? UINT64_MAX - 2 * ESP_SEQUENCE_STEP : UINT32_MAX;
 
-	if (p->sequence_next > last)
+	if (p->sequence_next > esp_sequence_last(s))
 		return 0;
 	if (p->sequence_next >= s->sequence_ceiling) {
 		__atomic_store_n(
@@ -146,7 +165,8 @@ static void seal_one(
 	store_be32(out, p->state->spi_out);
 	store_be32(out + 4, (uint32_t)sequence);
 	store_be64(out + 8, sequence); /* the IV: a counter never repeats (RFC 4106 section 3.1) */
-	esp_key_seal(esp->mgr[p->owner], &p->out, out + 8, aad, aad_n, ip, n + pad + 2, out + ESP_HEAD_SIZE);
+	esp_key_seal(esp->mgr[p->owner], &esp_pair_keys(esp, p)->out, out + 8, aad, aad_n, ip, n + pad + 2,
+		out + ESP_HEAD_SIZE);
 	memcpy(tail, kept, sizeof kept);
 }
 
@@ -174,9 +194,11 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 		if (batch->full || batch->packets == batch->packets_max || size > batch->room - batch->n ||
 			(batch->packets > 0 && size > batch->packet_size))
 			break;
-		uint64_t sequence = sequence_take(p);
+		uint64_t sequence = esp_life_is_over(p, packets, bytes, now) ? 0 : sequence_take(p);
 		if (sequence == 0) {
-			*ret_drop = DROP_ESP_SEQUENCE_OVERFLOW;
+			*ret_drop = p->sequence_next > esp_sequence_last(p->state)
+					    ? DROP_ESP_SEQUENCE_OVERFLOW
+					    : DROP_ESP_LIFETIME;
 			break;
 		}
 		seal_one(esp, p, segment_cut_next(cutter, &n), n, sequence, batch->bytes + batch->n);

@@ -6,26 +6,24 @@
 
 #include <assert.h>
 
-/* The account of that name, or the first unused one; NULL: all are others'. hint: where it most often is. */
-static struct esp_state_total *total_at(const struct esp *esp, const char *name, uint32_t hint)
+/* The account of the pair's tunnel, which gets one where it has none; NULL: all are in use. */
+static struct esp_state_total *total_of(struct esp *esp, const struct esp_pair *p)
 {
 	struct esp_state_total *all = esp->state->total;
+	const char *name = p->state->tunnel_name;
+	uint32_t at = p->tunnel < TUNNELS_MAX ? esp->total_at[p->tunnel] : INDEX_NONE;
 
-	if (hint < TUNNELS_MAX && strncmp(all[hint].tunnel_name, name, NAME_MAX_BYTES) == 0)
-		return &all[hint];
-	for (uint32_t i = 0; i < TUNNELS_MAX; i++)
-		if (!all[i].tunnel_name[0] || strncmp(all[i].tunnel_name, name, NAME_MAX_BYTES) == 0)
-			return &all[i];
-	return NULL;
-}
-
-static struct esp_state_total *total_of(const struct esp *esp, const char *name)
-{
-	struct esp_state_total *t = total_at(esp, name, TUNNELS_MAX);
-
-	if (t && !t->tunnel_name[0])
-		memcpy(t->tunnel_name, name, strnlen(name, NAME_MAX_BYTES - 1));
-	return t;
+	/* Of a pair from before a restart that is bound to no tunnel yet. */
+	for (uint32_t i = 0; p->tunnel >= TUNNELS_MAX && i < esp->totals_n && at == INDEX_NONE; i++)
+		if (strncmp(all[i].tunnel_name, name, NAME_MAX_BYTES) == 0)
+			at = i;
+	if (at == INDEX_NONE && esp->totals_n < TUNNELS_MAX) {
+		at = esp->totals_n++;
+		memcpy(all[at].tunnel_name, name, strnlen(name, NAME_MAX_BYTES - 1));
+	}
+	if (p->tunnel < TUNNELS_MAX)
+		esp->total_at[p->tunnel] = at;
+	return at == INDEX_NONE ? NULL : &all[at];
 }
 
 static void counts_add(struct esp_counts *sum, const struct esp_state_pair *s)
@@ -42,15 +40,15 @@ static void counts_add(struct esp_counts *sum, const struct esp_state_pair *s)
 void esp_total_keep(struct esp *esp, uint32_t pair)
 {
 	const struct esp_state_pair *s = esp->pair[pair].state;
-	struct esp_state_total *t = total_of(esp, s->tunnel_name);
+	struct esp_state_total *t = total_of(esp, &esp->pair[pair]);
 
 	if (t)
 		counts_add(&t->counts, s);
 }
 
-void esp_total_rekeyed(struct esp *esp, const char *tunnel_name)
+void esp_total_rekeyed(struct esp *esp, uint32_t pair)
 {
-	struct esp_state_total *t = total_of(esp, tunnel_name);
+	struct esp_state_total *t = total_of(esp, &esp->pair[pair]);
 
 	if (t)
 		t->counts.rekeys++;
@@ -60,36 +58,29 @@ void esp_totals_resume(struct esp *esp)
 {
 	struct esp_state_total *all = esp->state->total;
 
-	for (uint32_t i = 0; i < TUNNELS_MAX && all[i].tunnel_name[0]; i++)
-		if (!memchr(all[i].tunnel_name, '\0', NAME_MAX_BYTES))
-			memset(&all[i], 0, sizeof all[i] * (TUNNELS_MAX - i));
-}
+	uint32_t n = 0;
 
-static bool tunnel_exists(
-	const struct snap_tunnel *tunnels, uint32_t n, const char *name, uint32_t most_often)
-{
-	if (most_often < n && strncmp(tunnels[most_often].name, name, NAME_MAX_BYTES) == 0)
-		return true;
-	for (uint32_t i = 0; i < n; i++)
-		if (strncmp(tunnels[i].name, name, NAME_MAX_BYTES) == 0)
-			return true;
-	return false;
+	while (n < TUNNELS_MAX && all[n].tunnel_name[0] && memchr(all[n].tunnel_name, '\0', NAME_MAX_BYTES))
+		n++;
+	if (n < TUNNELS_MAX && all[n].tunnel_name[0])
+		memset(&all[n], 0, sizeof all[n] * (TUNNELS_MAX - n));
+	esp->totals_n = n;
 }
 
 /* Accounts of tunnels that are gone end; the last one takes the place. */
-void esp_totals_bind(struct esp *esp, const struct snap_tunnel *tunnels, uint32_t tunnels_n)
+void esp_totals_bind(struct esp *esp)
 {
 	struct esp_state_total *all = esp->state->total;
-	uint32_t n = 0;
 
-	while (n < TUNNELS_MAX && all[n].tunnel_name[0])
-		n++;
-	for (uint32_t i = n; i-- > 0;) {
-		if (tunnel_exists(tunnels, tunnels_n, all[i].tunnel_name, i))
+	memset(esp->total_at, 0xff, TUNNELS_MAX * sizeof *esp->total_at);
+	for (uint32_t i = esp->totals_n; i-- > 0;) {
+		if (names_find(&esp->names, all[i].tunnel_name) != NAMES_NONE)
 			continue;
-		all[i] = all[--n];
-		memset(&all[n], 0, sizeof all[n]);
+		all[i] = all[--esp->totals_n];
+		memset(&all[esp->totals_n], 0, sizeof all[0]);
 	}
+	for (uint32_t i = 0; i < esp->totals_n; i++)
+		esp->total_at[names_find(&esp->names, all[i].tunnel_name)] = i;
 }
 
 static void counts_live(struct esp_counts *sum, const struct esp_state_pair *s)
@@ -102,8 +93,8 @@ void esp_counts(const struct esp *esp, const struct snap_tunnel *tunnels, uint32
 	struct esp_counts *ret_counts)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		const struct esp_state_total *t = total_at(esp, tunnels[first + i].name, first + i);
-		ret_counts[i] = t && t->tunnel_name[0] ? t->counts : (struct esp_counts){ 0 };
+		uint32_t at = first + i < TUNNELS_MAX ? esp->total_at[first + i] : INDEX_NONE;
+		ret_counts[i] = at == INDEX_NONE ? (struct esp_counts){ 0 } : esp->state->total[at].counts;
 	}
 	for (uint32_t k = 0; k < esp->live_n; k++) {
 		const struct esp_pair *p = &esp->pair[esp->live[k]];

@@ -10,9 +10,7 @@ static void refuse(struct firewall *fw, struct train *t, enum drop_reason why, m
 {
 	t->drop = why;
 	if (fw->policy && t->rule < fw->policy->snapshot->rules.count) {
-		struct fw_rule_hits *h = &fw->policy->rule_hits[t->rule];
-		h->hits++;
-		h->last = now;
+		fw_hits_hit(&fw->policy->hits[FW_LIST_POLICY], t->rule, now);
 		fw_log_deny(fw, t, now);
 	} else if (why == DROP_HOST_INBOUND) {
 		fw_host_refused(fw, t, now);
@@ -321,10 +319,8 @@ static enum drop_reason session_begin(struct firewall *fw, struct train *t, cons
 	fw_session_arm(fw, index, now, fw_session_timeout(fw, s));
 	fw_session_begin(fw, index);
 	t->session = index;
-	if (fw->policy && rules->nat != TRAIN_NONE) {
-		fw->policy->nat_hits[rules->nat].hits++;
-		fw->policy->nat_hits[rules->nat].last = now;
-	}
+	if (fw->policy && rules->nat != TRAIN_NONE)
+		fw_hits_hit(&fw->policy->hits[FW_LIST_NAT], rules->nat, now);
 	fw_dnat_hit(fw, rules->dnat, now);
 	fw_rule_hit(fw, t->rule, now);
 	if (fw->policy && t->rule != TRAIN_NONE)
@@ -663,19 +659,35 @@ bool fw_admit_elsewhere(struct firewall *fw, const struct train *t, const struct
 	return *ret_worker != fw->limits.worker;
 }
 
-/* With another translation of its source it would be another connection to the other side. */
+/* With another translation of its source it would be another connection to the other side. Nothing is translated into a
+ * tunnel. */
 static bool same_source_nat(
 	const struct firewall *fw, const struct fw_session *s, const struct fw_tuple *tuple, bool tunnel)
 {
 	struct ip_addr published, is = fw_key_dst(&s->key[1]);
 	uint32_t rule;
 
-	if (!tunnel && fw_static_source(fw, tuple, &published, &rule))
+	if (tunnel)
+		return !fw_source_translated(s);
+	if (fw_static_source(fw, tuple, &published, &rule))
 		return addr_equal(&published, &is);
-	rule = tunnel ? FW_NONE : fw_nat_lookup(fw, tuple);
+	rule = fw_nat_lookup(fw, tuple);
 	return fw_source_translated(s)
 		       ? rule == s->nat_rule
 		       : rule == FW_NONE || snap_nat_rules(fw->policy->snapshot)[rule].action == NAT_OFF;
+}
+
+/* The zone is the same, and has links and tunnels: may the session go on from one to the other? */
+static bool same_kind_of_way(const struct firewall *fw, const struct fw_session *s, const struct train *t)
+{
+	if (fw_direction(t) == 1 || s->flags & FW_SESSION_INWARD || s->zones.zone[0] == FW_ZONE_HOST ||
+		s->zones.zone[1] == FW_ZONE_HOST || !fw->policy)
+		return true;
+	if (t->tunnel != TRAIN_NONE)
+		return !fw_source_translated(s);
+	struct fw_tuple tuple = fw_tuple_of_session(s, s->zones.zone[0], s->zones.zone[1]);
+	/* Numbers of tunnels change with the policy; that it was one does not. */
+	return s->forwarding[0].tunnel == TRAIN_NONE || same_source_nat(fw, s, &tuple, false);
 }
 
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
@@ -685,8 +697,13 @@ void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now)
 	struct fw_session *s = &fw->sessions[t->session];
 	uint32_t d = fw_direction(t), to = to_host ? FW_ZONE_HOST : t->out_zone, rule, timeout_s;
 
-	if (s->zones.zone[1 - d] == to)
+	if (s->zones.zone[1 - d] == to) {
+		if (same_kind_of_way(fw, s, t))
+			return;
+		t->drop = DROP_SESSION_ZONE_MISMATCH;
+		fw_session_end_by(fw, t->session, FW_END_ROUTE_CHANGED, now);
 		return;
+	}
 	if (d == 1 || s->flags & FW_SESSION_INWARD || to == FW_ZONE_HOST || to == TRAIN_NONE ||
 		s->zones.zone[0] == FW_ZONE_HOST || s->zones.zone[1] == FW_ZONE_HOST) {
 		t->drop = DROP_SESSION_ZONE_MISMATCH;

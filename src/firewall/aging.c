@@ -75,7 +75,7 @@ bool fw_age(struct firewall *fw, mono_ns now, uint32_t budget)
 		uint32_t index = a->cursor++;
 		if (!is_idle(fw, index, now))
 			continue;
-		fw_session_end_by(fw, index, FW_END_AGED, now);
+		fw_session_end_over(fw, index, FW_END_AGED, now);
 		fw->counters.aged_early++;
 		if (!is_active(fw))
 			return true;

@@ -163,8 +163,9 @@ static void count(struct firewall *fw, struct fw_session *s, const struct train 
 	s->bytes[d] += train_bytes(t);
 	s->interface[d] = (uint16_t)t->in_interface;
 	if (fw_rule_flags(fw->policy, s->rule) & RULE_COUNT) {
-		fw->policy->rule_hits[s->rule].packets += packets;
-		fw->policy->rule_hits[s->rule].bytes += train_bytes(t);
+		struct fw_rule_hits *h = fw_hits_of(&fw->policy->hits[FW_LIST_POLICY], s->rule);
+		h->packets += packets;
+		h->bytes += train_bytes(t);
 	}
 }
 

@@ -71,9 +71,10 @@ static void rule_count(struct firewall *fw, const struct fw_session *s, const st
 {
 	if (s->zones.epoch != fw->state->epoch || !(fw_rule_flags(fw->policy, s->rule) & RULE_COUNT))
 		return;
+	struct fw_rule_hits *h = fw_hits_of(&fw->policy->hits[FW_LIST_POLICY], s->rule);
 	for (int d = 0; d < 2; d++) {
-		fw->policy->rule_hits[s->rule].packets += passed->packets[d];
-		fw->policy->rule_hits[s->rule].bytes += passed->bytes[d];
+		h->packets += passed->packets[d];
+		h->bytes += passed->bytes[d];
 	}
 }
 

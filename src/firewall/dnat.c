@@ -261,8 +261,6 @@ void fw_nat64_address(const struct firewall *fw, const struct fw_session *s, con
 
 void fw_dnat_hit(struct firewall *fw, uint32_t rule, mono_ns now)
 {
-	if (!fw->policy || rule >= fw->policy->snapshot->dnat_rules.count)
-		return;
-	fw->policy->dnat_hits[rule].hits++;
-	fw->policy->dnat_hits[rule].last = now;
+	if (fw->policy && rule < fw->policy->snapshot->dnat_rules.count)
+		fw_hits_hit(&fw->policy->hits[FW_LIST_DNAT], rule, now);
 }

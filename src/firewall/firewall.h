@@ -359,11 +359,12 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget);
 bool fw_age(struct firewall *fw, mono_ns now, uint32_t budget);
 
 /*
- * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set. True: t is now the whole datagram, parsed,
+ * t is a fragment (TRAIN_FRAGMENT) whose in_zone is set, and tunnel the one that it came by, TRAIN_NONE: none; of the
+ * host's, that by whose interface it was sent. One for a group is of a datagram that the caller lets pass. True: t is now the whole datagram, parsed,
  * TRAIN_REASSEMBLED; its buffer is the firewall's and valid until fw_reassemble_done(). False: the fragment
  * was kept (DROP_NONE), or t->drop says why not.
  */
-bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now);
+bool fw_reassemble(struct firewall *fw, struct train *t, uint32_t tunnel, mono_ns now);
 /* The burst has been sent: buffers of its whole datagrams are free again. Cheap when there are none. */
 void fw_reassemble_done(struct firewall *fw);
 
@@ -516,7 +517,8 @@ bool fw_host_open_to_all(const struct firewall *fw, uint32_t zone, uint8_t proto
 /*
  * A new forwarding decision was made for t's session: if it leads to another zone (t->out_zone), policy is
  * evaluated again. Not for ICMP errors: only its own packets change a session. Sets t->drop when the packet
- * may not go there: policy's reason (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies.
+ * may not go there: policy's reason (the session ends), or DROP_SESSION_ZONE_MISMATCH for replies. So also in the same zone
+ * from a link into a tunnel, or back, where the source is translated by the one and not by the other (the session ends).
  */
 void fw_reroute(struct firewall *fw, struct train *t, bool to_host, mono_ns now);
 
@@ -699,8 +701,9 @@ struct fw_rule_hits {
 	uint64_t packets, bytes; /* of its sessions */
 	uint64_t exhausted;	 /* of source NAT: packets for which no address and port was free */
 	mono_ns last;		 /* last hit, 0: never */
-	mono_ns since;		 /* of rules of policy: counted since */
-	uint64_t zero[2];	 /* so that each has a cache line */
+	mono_ns since;		 /* counted since */
+	uint64_t turn;		 /* hits.c */
+	uint64_t zero;		 /* so that each has a cache line */
 };
 /* The counts of all rules of policy begin again, now. */
 void fw_rule_hits_clear(struct firewall *fw, mono_ns now);

@@ -7,6 +7,7 @@
 #include "base/siphash.h"
 #include "firewall/adopt.h"
 #include "firewall/firewall.h"
+#include "firewall/hits.h"
 #include "firewall/limits.h"
 #include "firewall/matcher.h"
 #include "firewall/nat.h"
@@ -141,13 +142,15 @@ struct fw_log_exhausted {
 enum fw_sweep_phase {
 	FW_SWEEP_NONE,
 	FW_SWEEP_JUDGE,	 /* sessions are evaluated by the new policy */
+	FW_SWEEP_HITS,	 /* hit counts of its rules are taken over from the former one */
 	FW_SWEEP_EVICT,	 /* until session-limit holds */
 	FW_SWEEP_RECOUNT /* protected sessions are counted again, by the shares of another session-limit */
 };
 struct fw_sweep {
 	enum fw_sweep_phase phase;
-	uint32_t cursor; /* the next record */
+	uint32_t cursor; /* the next record, or rule */
 	bool other_limit;
+	uint32_t list; /* of rules: enum fw_list */
 };
 
 /* Early ageing (aging.c). */
@@ -185,7 +188,7 @@ struct fw_policy {
 	uint32_t statics_n;	   /* the first of the rules of destination NAT */
 	bool persistent;	   /* some rule of source NAT has persistent-nat, or dynamic blocks */
 	bool dnat_interfaces;	   /* one of those is by the addresses of interfaces */
-	struct fw_rule_hits *rule_hits, *nat_hits, *dnat_hits;
+	struct fw_hits hits[FW_LISTS];
 	uint32_t *rule_sessions, *limit_slots; /* limit.c; limit_slots: NULL where no zone limits addresses */
 	struct fw_log_exhausted
 		*nat_exhausted; /* of each NAT rule: without a port, and beyond blocks of a host */
@@ -193,7 +196,7 @@ struct fw_policy {
 	uint32_t *nat_sessions, *nat_bindings, *nat_blocks;
 	/* NAT rules that let hosts outside begin sessions by their bindings. */
 	uint32_t *wide, wide_n;
-	/* By rule, then by zone: records not written since the last report. */
+	/* By rule, then by zone: records not written since the last report; then how many of these are not zero. */
 	uint64_t *log_suppressed;
 	uint64_t *servers_down; /* of each rule of destination NAT, a bit for each of its servers */
 	/* Not on the lines by which other workers find these counters. */
@@ -220,9 +223,8 @@ struct fw_prepared {
 	enum fw_list list;
 	struct fw_matcher **place; /* of the one that is being made; NULL: none is */
 	struct fw_build build;
-	uint32_t *bucket, buckets;		 /* and their chains: 1 + the former rule, 0: none */
-	uint32_t *rule_was, *nat_was, *dnat_was; /* of each rule: 1 + the former one, 0: none */
-	uint32_t zone_was[ZONES_MAX];		 /* of each zone: snap_zone_was() */
+	uint32_t *bucket, buckets;    /* and their chains: 1 + the former rule, 0: none */
+	uint32_t zone_was[ZONES_MAX]; /* of each zone: snap_zone_was() */
 };
 
 struct fw_range {
@@ -255,8 +257,12 @@ enum fw_datagram_state {
 /* A datagram being put together. */
 struct fw_datagram {
 	enum fw_datagram_state state;
-	struct fw_key key;     /* ports: the identification; proto 0 for IPv6 */
-	uint32_t origin;       /* the zone, and whether out of a tunnel */
+	struct fw_key key; /* ports: the identification; proto 0 for IPv6 */
+	struct fw_origin {
+		uint32_t zone;	 /* and whether out of a tunnel */
+		uint32_t tunnel; /* TRAIN_NONE: none */
+		uint32_t epoch;	 /* of the policy by which these are numbered */
+	} origin;
 	uint32_t host, source; /* hashes of its source's address and of what addr_source() makes of it */
 	mono_ns deadline;
 	uint32_t fragments;
@@ -348,6 +354,9 @@ struct firewall {
 uint32_t fw_session_new(struct firewall *fw, const struct fw_key key[2], mono_ns now); /* FW_NONE: full */
 void fw_session_begin(struct firewall *fw, uint32_t index); /* the record is complete: makes it valid */
 void fw_session_end_by(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
+typedef void fw_end_fn(struct firewall *fw, uint32_t index, enum fw_end why, mono_ns now);
+/* Ends by `end` whose time is over; returns when to call again, as fw_expire(). */
+mono_ns fw_wheel_turn(struct firewall *fw, mono_ns now, uint32_t budget, fw_end_fn *end);
 /* A new connection takes over the record, with its own number, counters and log records. */
 void fw_session_reopen(struct firewall *fw, uint32_t index, mono_ns now);
 void fw_session_arm(struct firewall *fw, uint32_t index, mono_ns now, uint32_t seconds);
@@ -465,12 +474,20 @@ void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by); /* p
 struct fw_policy *fw_prepared_take(
 	struct firewall *fw, struct fw_prepared *x, mono_ns now); /* with the hit counts of now */
 
+/* expire.c */
+fw_end_fn fw_session_end_over; /* of one that may not have been evaluated yet */
+
 /* judge.c */
 /*
  * Evaluates a live session by the loaded policy, if it stands under an earlier one. False: it has ended, or
  * no policy is loaded that could say.
  */
 bool fw_session_judge(struct firewall *fw, uint32_t index, mono_ns now);
+/*
+ * One of a former process that ends before it was evaluated (adopt.c): the rule that permits it by the loaded policy, if there is
+ * one, is in the log of its end. Ends nothing; the caller does.
+ */
+void fw_session_judge_ending(struct firewall *fw, uint32_t index, mono_ns now);
 /* Before the next policy is loaded: which zones it has under another name. */
 void fw_zones_renamed(struct firewall *fw, const struct snapshot *next);
 void fw_zone_maps_make(struct firewall *fw); /* from the names in the memory */

@@ -98,6 +98,37 @@ static bool decide(struct firewall *fw, const struct fw_session *s, const struct
 	return true;
 }
 
+/* As decide() will of what an application layer gateway let expect, but its parent goes on as it is. */
+static bool parent_permits(struct firewall *fw, const struct fw_session *parent, uint32_t *ret_rule)
+{
+	uint32_t timeout_s;
+
+	*ret_rule = parent->rule;
+	if (parent->zones.epoch == fw->state->epoch)
+		return true;
+	struct fw_tuple t =
+		fw_tuple_of_session(parent, fw_zone_now(fw, parent, 0), fw_zone_now(fw, parent, 1));
+	return t.from != FW_ZONE_GONE && t.to != FW_ZONE_GONE &&
+	       fw_policy_lookup(fw, &t, ret_rule, &timeout_s) == RULE_PERMIT;
+}
+
+void fw_session_judge_ending(struct firewall *fw, uint32_t index, mono_ns now)
+{
+	struct fw_session *s = &fw->sessions[index];
+	uint32_t from = fw_zone_now(fw, s, 0), to = fw_zone_now(fw, s, 1), rule, timeout_s;
+
+	if (!fw->policy || fw_is_binding(s))
+		return;
+	const struct fw_session *parent = s->flags & FW_SESSION_INWARD ? NULL : parent_of(fw, s);
+	struct fw_tuple t = fw_tuple_of_session(s, from, to);
+	if (parent ? !parent_permits(fw, parent, &rule) : !decide(fw, s, &t, now, &rule, &timeout_s))
+		return;
+	s->rule = rule;
+	fw_zones_store(s, (struct fw_zones){ { (uint16_t)from, (uint16_t)to }, fw->state->epoch });
+	fw_nat_bound(fw->policy, s, 1); /* whoever ends it takes this back */
+	fw_limit_count(fw, fw->policy, s, 1);
+}
+
 /* The translation of a source does not change; the rule that would make it now is for `show` only. */
 static void source_rules_find(struct firewall *fw, struct fw_session *s, const struct fw_tuple *t)
 {

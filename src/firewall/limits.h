@@ -111,6 +111,7 @@
 #define FW_PREPARE_WORDS       16
 #define FW_PREPARE_NAMES_UNITS 8
 #define FW_PREPARE_LIST_UNITS  16
+#define FW_SETTLE_RULES	       8 /* rules whose hit counts are taken over */
 
 /* ---- reassembly ---- */
 

@@ -16,6 +16,8 @@ static void epochs_end(struct firewall *fw, mono_ns now)
 {
 	struct fw_state *st = fw->state;
 
+	for (uint32_t i = 0; i < FW_LISTS && fw->policy; i++)
+		assert(!fw->policy->hits[i].before);
 	for (uint32_t e = st->oldest; e != st->epoch; e++) {
 		fw_log_policy_retire(fw, fw->past[e % FW_EPOCHS], now);
 		fw->past[e % FW_EPOCHS] = NULL;
@@ -26,6 +28,17 @@ static void epochs_end(struct firewall *fw, mono_ns now)
 bool fw_load_has_room(const struct firewall *fw)
 {
 	return fw->state->epoch - __atomic_load_n(&fw->state->oldest, __ATOMIC_ACQUIRE) < FW_EPOCHS - 1;
+}
+
+/* Of all lists, from sweep.list on. True: no hit counts are left in former policies. */
+static bool hits_settle(struct firewall *fw, uint32_t *budget)
+{
+	struct fw_sweep *w = &fw->sweep;
+
+	for (; w->list < FW_LISTS; w->list++, w->cursor = 0)
+		if (fw->policy && !fw_hits_settle(&fw->policy->hits[w->list], &w->cursor, budget))
+			return false;
+	return true;
 }
 
 /* Stores the names first: after a kill in between, nothing refers to them. */
@@ -39,6 +52,9 @@ static void epoch_begin(struct firewall *fw, struct fw_policy *next, mono_ns now
 		for (uint32_t i = 0; i < st->used; i++)
 			if (fw->sessions[i].live)
 				fw_session_judge(fw, i, now);
+		uint32_t all = UINT32_MAX;
+		fw->sweep.list = fw->sweep.cursor = 0;
+		hits_settle(fw, &all);
 		epochs_end(fw, now);
 	}
 	uint32_t from = st->epoch % FW_EPOCHS, to = (st->epoch + 1) % FW_EPOCHS;
@@ -77,12 +93,14 @@ void fw_load_prepared(struct firewall *fw, struct fw_prepared *x, mono_ns now)
 	if (fw->all[0] == fw)
 		fw_claims_purge(fw);
 	fw_servers_apply(fw, next);
+	if (fw->servers.n > 0)
+		fw->servers.sweep = 0; /* by its rules other sessions may end with them */
 	fw_log_report_suppressed(fw, now);
 	epoch_begin(fw, next, now);
 	memcpy(fw->timeout_s, s->timeout_s, sizeof fw->timeout_s);
 	fw->half_open_max = share_of_worker(fw, s->half_open_max);
-	fw->sweep =
-		(struct fw_sweep){ FW_SWEEP_JUDGE, 0, fw->sweep.other_limit || fw->sessions_limit != limit };
+	fw->sweep = (struct fw_sweep){ .phase = FW_SWEEP_JUDGE,
+		.other_limit = fw->sweep.other_limit || fw->sessions_limit != limit };
 	fw->silent.step = FW_SILENT_IDLE;
 	fw->sessions_limit = limit;
 	fw_aging_set(fw, &s->aging);
@@ -146,14 +164,16 @@ bool fw_sweep(struct firewall *fw, mono_ns now, uint32_t budget)
 
 	if (!fw_adopt(fw, now, &budget))
 		return false;
-	if (w->phase == FW_SWEEP_JUDGE && sweep_records(fw, now, &budget)) {
+	if (w->phase == FW_SWEEP_JUDGE && sweep_records(fw, now, &budget))
+		*w = (struct fw_sweep){ .phase = FW_SWEEP_HITS, .other_limit = w->other_limit };
+	if (w->phase == FW_SWEEP_HITS && hits_settle(fw, &budget)) {
 		epochs_end(fw, now);
-		*w = (struct fw_sweep){ FW_SWEEP_EVICT, 0, w->other_limit };
+		*w = (struct fw_sweep){ .phase = FW_SWEEP_EVICT, .other_limit = w->other_limit };
 	}
 	if (w->phase == FW_SWEEP_EVICT && budget > 0 && fw_evict_over_limit(fw, now, budget))
 		w->phase = w->other_limit ? FW_SWEEP_RECOUNT : FW_SWEEP_NONE;
 	else if (w->phase == FW_SWEEP_RECOUNT && sweep_records(fw, now, &budget))
-		*w = (struct fw_sweep){ FW_SWEEP_NONE, 0, false };
+		*w = (struct fw_sweep){ 0 };
 	bool shed = shed_some(&fw->shed, &budget);
 	return sweep_servers(fw, now, &budget) && w->phase == FW_SWEEP_NONE &&
 	       fw->adopt.phase == FW_ADOPT_NONE && cleared && shed;

@@ -44,6 +44,12 @@ static struct fw_log *log_place(struct firewall *fw)
 	return fw->log_head - fw->log_tail == FW_LOG_RING ? NULL : &fw->log[fw->log_head++ % FW_LOG_RING];
 }
 
+/* Rules and zones with suppressed records. */
+static uint64_t *suppressed_n(const struct fw_policy *p)
+{
+	return &p->log_suppressed[p->snapshot->rules.count + p->snapshot->zones.count];
+}
+
 /* A place for a record of a rule, or of a zone when rule is TRAIN_NONE. NULL: suppressed. */
 static struct fw_log *log_room(
 	struct firewall *fw, const struct fw_policy *p, uint32_t rule, uint32_t zone, mono_ns now)
@@ -60,7 +66,9 @@ static struct fw_log *log_room(
 		l = log_place(fw);
 	if (l)
 		return l;
-	p->log_suppressed[rule < s->rules.count ? rule : s->rules.count + zone]++;
+	uint64_t *suppressed = &p->log_suppressed[rule < s->rules.count ? rule : s->rules.count + zone];
+	*suppressed_n(p) += *suppressed == 0;
+	++*suppressed;
 	fw->counters.log_records_suppressed++;
 	if (fw->log_report_at == 0)
 		fw->log_report_at = now + FW_LOG_SUPPRESSED_EVERY;
@@ -164,7 +172,7 @@ void fw_log_exhausted(struct firewall *fw, uint32_t nat_rule, const struct train
 		return;
 	const struct snap_nat_rule *rule = &snap_nat_rules(fw->policy->snapshot)[nat_rule];
 	struct fw_log_exhausted *e = &fw->policy->nat_exhausted[2 * nat_rule + limited];
-	fw->policy->nat_hits[nat_rule].exhausted += !limited;
+	fw_hits_of(&fw->policy->hits[FW_LIST_NAT], nat_rule)->exhausted += !limited;
 	e->packets++;
 	struct fw_log *l = now >= e->next ? log_place(fw) : NULL;
 	if (!l)
@@ -210,7 +218,7 @@ static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now
 	const struct snapshot *s = p ? p->snapshot : NULL;
 	bool all = true;
 
-	for (uint32_t i = 0; s && i < s->rules.count + s->zones.count; i++) {
+	for (uint32_t i = 0; s && *suppressed_n(p) > 0 && i < s->rules.count + s->zones.count; i++) {
 		uint64_t *suppressed = &p->log_suppressed[i];
 		struct fw_log *l = *suppressed ? log_place(fw) : NULL;
 		all &= l || !*suppressed;
@@ -228,6 +236,7 @@ static bool suppressed_put(struct firewall *fw, struct fw_policy *p, mono_ns now
 		name_put(l->zone_name[0], s, rule ? rule->from_zone : i - s->rules.count);
 		name_put(l->zone_name[1], s, rule ? rule->to_zone : FW_ZONE_HOST);
 		*suppressed = 0;
+		--*suppressed_n(p);
 	}
 	return all;
 }

@@ -46,6 +46,7 @@ struct fw_dimension {
 
 /* Lists of rules that a matcher is made for. */
 enum fw_list { FW_LIST_POLICY, FW_LIST_NAT, FW_LIST_DNAT };
+#define FW_LISTS (FW_LIST_DNAT + 1)
 
 /* Finds the first matching rule of a list: candidates by intervals, then the exact check. */
 struct fw_matcher {

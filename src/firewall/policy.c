@@ -108,7 +108,7 @@ void fw_policy_fetch(struct firewall *fw, struct train *const *trains, uint32_t 
 			uint32_t rule = fw->fetched[i].rule;
 			if (rule == FW_NONE)
 				continue;
-			__builtin_prefetch(&p->rule_hits[rule], 1);
+			__builtin_prefetch(&p->hits[FW_LIST_POLICY].of[rule], 1);
 			__builtin_prefetch(&p->rule_sessions[rule], 1);
 		}
 		first += count;
@@ -220,21 +220,22 @@ struct fw_policy *fw_policy_new(const struct snapshot *s)
 		return NULL;
 	p->snapshot = malloc(s->bytes);
 	p->pair = calloc((s->zones.count + 1u) * (s->zones.count + 1u), sizeof(struct fw_matcher *));
-	p->rule_hits = lines_new(s->rules.count + 1u, sizeof *p->rule_hits);
+	const uint32_t rules[FW_LISTS] = { s->rules.count, s->nat_rules.count, s->dnat_rules.count };
+	bool hits = true;
+	for (uint32_t i = 0; i < FW_LISTS; i++)
+		hits &= fw_hits_new(&p->hits[i], rules[i]);
 	p->nat_sessions = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_sessions);
 	p->nat_bindings = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_bindings);
 	p->nat_blocks = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_blocks);
 	p->wide = calloc(s->nat_rules.count + 1u, sizeof *p->wide);
-	p->nat_hits = lines_new(s->nat_rules.count + 1u, sizeof *p->nat_hits);
 	p->nat_exhausted = lines_new(2 * (s->nat_rules.count + 1u), sizeof *p->nat_exhausted);
-	p->dnat_hits = lines_new(s->dnat_rules.count + 1u, sizeof *p->dnat_hits);
 	p->servers_down = calloc(s->dnat_rules.count + 1u, sizeof *p->servers_down);
 	p->log_suppressed = lines_new(s->rules.count + s->zones.count + 1u, sizeof *p->log_suppressed);
 	if (p->snapshot)
 		memcpy(p->snapshot, s, sizeof *s);
-	if (!p->snapshot || !p->pair || !p->rule_hits || !p->nat_hits || !p->nat_sessions ||
-		!p->nat_bindings || !p->nat_blocks || !p->wide || !p->nat_exhausted || !p->dnat_hits ||
-		!p->servers_down || !p->log_suppressed || !fw_limits_new(p, s)) {
+	if (!p->snapshot || !p->pair || !hits || !p->nat_sessions || !p->nat_bindings || !p->nat_blocks ||
+		!p->wide || !p->nat_exhausted || !p->servers_down || !p->log_suppressed ||
+		!fw_limits_new(p, s)) {
 		fw_policy_free(p);
 		return NULL;
 	}
@@ -252,8 +253,8 @@ void fw_policy_free(struct fw_policy *p)
 	fw_matcher_free(p->nat);
 	fw_matcher_free(p->dnat);
 	free(p->pair);
-	free(p->rule_hits);
-	free(p->nat_hits);
+	for (uint32_t i = 0; i < FW_LISTS; i++)
+		fw_hits_done(&p->hits[i]);
 	free(p->rule_sessions);
 	free(p->limit_slots);
 	free(p->nat_sessions);
@@ -261,7 +262,6 @@ void fw_policy_free(struct fw_policy *p)
 	free(p->nat_blocks);
 	free(p->wide);
 	free(p->nat_exhausted);
-	free(p->dnat_hits);
 	free(p->servers_down);
 	free(p->log_suppressed);
 	free(p->snapshot);
@@ -273,12 +273,13 @@ void fw_policy_discard(struct firewall *fw, struct fw_policy *p)
 	if (!p)
 		return;
 	const struct snapshot *s = p->snapshot;
-	uint32_t ends = s->zones.count + 1, rules = s->rules.count + 1;
+	struct fw_hits *hits = &p->hits[FW_LIST_POLICY];
+	uint32_t ends = s->zones.count + 1;
 	for (uint32_t i = 0; i < ends * ends; i++)
 		fw_matcher_shed(p->pair[i], &fw->shed);
 	fw_matcher_shed(p->global, &fw->shed);
-	shed_add(&fw->shed, p->rule_hits, rules * sizeof *p->rule_hits);
-	p->rule_hits = NULL;
+	shed_add(&fw->shed, hits->of, lines_bytes(hits->n + 1u, sizeof *hits->of));
+	hits->of = NULL;
 	for (uint32_t i = 0; i < ends * ends; i++) {
 		fw_matcher_free(p->pair[i]);
 		p->pair[i] = NULL;
@@ -290,28 +291,31 @@ void fw_policy_discard(struct firewall *fw, struct fw_policy *p)
 
 void fw_rule_hit(struct firewall *fw, uint32_t rule, mono_ns now)
 {
-	if (!fw->policy || rule >= fw->policy->snapshot->rules.count)
-		return;
-	fw->policy->rule_hits[rule].hits++;
-	fw->policy->rule_hits[rule].last = now;
+	if (fw->policy && rule < fw->policy->snapshot->rules.count)
+		fw_hits_hit(&fw->policy->hits[FW_LIST_POLICY], rule, now);
 }
 
 void fw_rule_hits_clear(struct firewall *fw, mono_ns now)
 {
-	for (uint32_t i = 0; fw->policy && i < fw->policy->snapshot->rules.count; i++)
-		fw->policy->rule_hits[i] = (struct fw_rule_hits){ .since = now };
+	if (fw->policy)
+		fw_hits_clear(&fw->policy->hits[FW_LIST_POLICY], now);
+}
+
+static const struct fw_rule_hits *hits_of(const struct firewall *fw, enum fw_list list, uint32_t rule)
+{
+	struct fw_hits *h = fw->policy ? &fw->policy->hits[list] : NULL;
+
+	return h && rule < h->n ? fw_hits_of(h, rule) : NULL;
 }
 
 const struct fw_rule_hits *fw_rule_hits(const struct firewall *fw, uint32_t rule)
 {
-	return fw->policy && rule < fw->policy->snapshot->rules.count ? &fw->policy->rule_hits[rule] : NULL;
+	return hits_of(fw, FW_LIST_POLICY, rule);
 }
 
 const struct fw_rule_hits *fw_nat_rule_hits(const struct firewall *fw, uint32_t nat_rule)
 {
-	return fw->policy && nat_rule < fw->policy->snapshot->nat_rules.count
-		       ? &fw->policy->nat_hits[nat_rule]
-		       : NULL;
+	return hits_of(fw, FW_LIST_NAT, nat_rule);
 }
 
 void fw_nat_bound(struct fw_policy *p, const struct fw_session *s, int by)
@@ -350,9 +354,7 @@ uint32_t fw_nat_rule_blocks(const struct firewall *fw, uint32_t nat_rule)
 
 const struct fw_rule_hits *fw_dnat_rule_hits(const struct firewall *fw, uint32_t dnat_rule)
 {
-	return fw->policy && dnat_rule < fw->policy->snapshot->dnat_rules.count
-		       ? &fw->policy->dnat_hits[dnat_rule]
-		       : NULL;
+	return hits_of(fw, FW_LIST_DNAT, dnat_rule);
 }
 
 const struct snapshot *fw_policy(const struct firewall *fw)

@@ -168,14 +168,14 @@ static bool names_hash(struct fw_prepared *x, uint32_t *budget)
 
 static bool rules_match(struct fw_prepared *x, uint32_t *budget)
 {
-	const struct snapshot *a = x->policy->snapshot, *b = x->before ? x->before->snapshot : NULL;
+	const struct snapshot *s = x->policy->snapshot;
 
-	for (; b && x->next < a->rules.count; x->next++) {
-		const struct snap_rule *r = &snap_rules(a)[x->next];
+	for (; x->next < s->rules.count; x->next++) {
+		const struct snap_rule *r = &snap_rules(s)[x->next];
 		if (*budget == 0)
 			return false;
 		*budget -= MIN_OF(*budget, (uint32_t)FW_PREPARE_NAMES_UNITS);
-		x->rule_was[x->next] = rule_before(x, r);
+		fw_hits_prepare(&x->policy->hits[FW_LIST_POLICY], x->next, x->before ? rule_before(x, r) : 0);
 	}
 	return true;
 }
@@ -194,31 +194,43 @@ static bool same_dnat_rule(const struct snapshot *a, uint32_t i, const struct sn
 
 /* Rules of NAT are few, and mostly keep their order, so the search continues after the last one found. x->looked: how
  * far it has come for the next rule. */
-static bool nat_rules_match(struct fw_prepared *x, uint32_t n, uint32_t former_n,
-	bool (*same)(const struct snapshot *, uint32_t, const struct snapshot *, uint32_t), uint32_t *was,
-	uint32_t *budget)
+static bool nat_rules_match(struct fw_prepared *x, enum fw_list list,
+	bool (*same)(const struct snapshot *, uint32_t, const struct snapshot *, uint32_t), uint32_t *budget)
 {
-	for (; x->before && x->next < n; x->next++, x->looked = 0)
-		for (bool found = false; x->looked < former_n && !found; x->looked++) {
+	struct fw_hits *h = &x->policy->hits[list];
+	uint32_t former_n = x->before ? x->before->hits[list].n : 0;
+
+	for (; x->next < h->n; x->next++, x->looked = 0) {
+		uint32_t was = 0;
+		for (; x->looked < former_n && was == 0; x->looked++) {
 			uint32_t j = (x->found + x->looked) % former_n;
 			if (*budget == 0)
 				return false;
 			--*budget;
-			found = same(x->policy->snapshot, x->next, x->before->snapshot, j);
-			if (found) {
-				was[x->next] = j + 1;
-				x->found = j + 1;
-			}
+			if (same(x->policy->snapshot, x->next, x->before->snapshot, j))
+				x->found = was = j + 1;
 		}
+		fw_hits_prepare(h, x->next, was);
+	}
 	return true;
 }
 
-static void hits_carry(
-	struct fw_rule_hits *to, const struct fw_rule_hits *from, const uint32_t *was, uint32_t n)
+/* What packets ask of all rules of NAT together. */
+static void nat_rules_note(struct fw_policy *p)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (was[i] != 0)
-			to[i] = from[was[i] - 1];
+	const struct snapshot *s = p->snapshot;
+
+	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
+		p->statics_n++;
+	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
+		uint32_t filtering = snap_nat_rules(s)[i].filtering;
+		p->persistent |=
+			filtering != NAT_NOT_PERSISTENT || snap_nat_has_dynamic_blocks(&snap_nat_rules(s)[i]);
+		if (filtering == NAT_FILTER_ENDPOINT_INDEPENDENT || filtering == NAT_FILTER_ADDRESS_DEPENDENT)
+			p->wide[p->wide_n++] = i;
+	}
+	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
+		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;
 }
 
 /* ---- all of it ---- */
@@ -226,8 +238,6 @@ static void hits_carry(
 /* True: this step is over. */
 static bool step_go(struct fw_prepared *x, uint32_t *budget)
 {
-	const struct snapshot *a = x->policy->snapshot, *b = x->before ? x->before->snapshot : NULL;
-
 	switch (x->step) {
 	case FW_PREPARE_COPY:
 		return snapshot_copy(x, budget);
@@ -238,11 +248,12 @@ static bool step_go(struct fw_prepared *x, uint32_t *budget)
 	case FW_PREPARE_RULES:
 		return rules_match(x, budget);
 	case FW_PREPARE_NAT:
-		return nat_rules_match(
-			x, a->nat_rules.count, b ? b->nat_rules.count : 0, same_nat_rule, x->nat_was, budget);
+		return nat_rules_match(x, FW_LIST_NAT, same_nat_rule, budget);
 	case FW_PREPARE_DNAT:
-		return nat_rules_match(x, a->dnat_rules.count, b ? b->dnat_rules.count : 0, same_dnat_rule,
-			x->dnat_was, budget);
+		if (!nat_rules_match(x, FW_LIST_DNAT, same_dnat_rule, budget))
+			return false;
+		nat_rules_note(x->policy);
+		return true;
 	case FW_PREPARE_READY:
 		break;
 	}
@@ -256,13 +267,10 @@ struct fw_prepared *fw_prepare(const struct firewall *fw, const struct snapshot 
 	if (x) {
 		*x = (struct fw_prepared){ .source = s, .before = fw->policy, .loaded = fw->policy };
 		x->policy = fw_policy_new(s);
-		x->rule_was = calloc(s->rules.count + 1u, sizeof *x->rule_was);
-		x->nat_was = calloc(s->nat_rules.count + 1u, sizeof *x->nat_was);
-		x->dnat_was = calloc(s->dnat_rules.count + 1u, sizeof *x->dnat_was);
 	}
 	for (uint32_t i = 0; x && x->policy && x->before && i < s->zones.count; i++)
 		x->zone_was[i] = snap_zone_was(x->before->snapshot, s, i);
-	if (!x || !x->policy || !x->rule_was || !x->nat_was || !x->dnat_was) {
+	if (!x || !x->policy) {
 		fw_prepared_free(x);
 		err_add(e, RC_LIMIT, "out of memory for a policy of %u rules", s->rules.count);
 		return NULL;
@@ -286,28 +294,11 @@ enum rc fw_prepare_go(struct fw_prepared *x, uint32_t budget, bool *ret_ready, s
 struct fw_policy *fw_prepared_take(struct firewall *fw, struct fw_prepared *x, mono_ns now)
 {
 	struct fw_policy *p = x->policy;
-	const struct snapshot *s = p->snapshot;
 
 	assert(x->step == FW_PREPARE_READY && x->loaded == fw->policy);
 	p->snapshot->schedules_off = fw->schedules_off;
-	for (uint32_t i = 0; i < s->rules.count; i++)
-		p->rule_hits[i].since = now;
-	while (p->statics_n < s->dnat_rules.count && snap_dnat_is_static(&snap_dnat_rules(s)[p->statics_n]))
-		p->statics_n++;
-	for (uint32_t i = 0; i < s->nat_rules.count; i++) {
-		uint32_t filtering = snap_nat_rules(s)[i].filtering;
-		p->persistent |=
-			filtering != NAT_NOT_PERSISTENT || snap_nat_has_dynamic_blocks(&snap_nat_rules(s)[i]);
-		if (filtering == NAT_FILTER_ENDPOINT_INDEPENDENT || filtering == NAT_FILTER_ADDRESS_DEPENDENT)
-			p->wide[p->wide_n++] = i;
-	}
-	for (uint32_t i = 0; i < s->dnat_rules.count; i++)
-		p->dnat_interfaces |= snap_dnat_rules(s)[i].interfaces != 0;
-	if (x->before) {
-		hits_carry(p->rule_hits, x->before->rule_hits, x->rule_was, s->rules.count);
-		hits_carry(p->nat_hits, x->before->nat_hits, x->nat_was, s->nat_rules.count);
-		hits_carry(p->dnat_hits, x->before->dnat_hits, x->dnat_was, s->dnat_rules.count);
-	}
+	for (uint32_t i = 0; i < FW_LISTS; i++)
+		fw_hits_begin(&p->hits[i], x->before ? &fw->policy->hits[i] : NULL, now);
 	x->policy = NULL;
 	fw_prepared_free(x);
 	return p;
@@ -319,9 +310,6 @@ void fw_prepared_free(struct fw_prepared *x)
 		return;
 	fw_build_done(&x->build);
 	fw_policy_free(x->policy);
-	free(x->rule_was);
-	free(x->nat_was);
-	free(x->dnat_was);
 	free(x->bucket);
 	free(x);
 }

@@ -134,19 +134,28 @@ static bool fragment_read(struct fragment *f, const struct train *t)
 /* ---- storing ---- */
 
 /*
- * Fragments from a tunnel are not reassembled with fragments in clear text, even where a tunnel and links
- * share a zone: the datagram would count as what its last fragment was.
+ * Fragments from a tunnel are not reassembled with fragments in clear text, nor with those of another tunnel, even where
+ * they share a zone: the datagram would count as what its last fragment was. Another policy numbers zones and tunnels
+ * differently.
  */
-static uint32_t origin_of(const struct train *t)
+static struct fw_origin origin_of(const struct firewall *fw, const struct train *t, uint32_t tunnel)
 {
-	return t->in_zone << 1 | !!(t->flags & TRAIN_FROM_TUNNEL);
+	return (struct fw_origin){ t->in_zone << 1 | !!(t->flags & TRAIN_FROM_TUNNEL), tunnel,
+		fw->state->epoch };
 }
 
-static uint32_t slot_find(const struct firewall *fw, const struct fw_key *key, uint32_t origin, uint64_t tag)
+static bool origin_same(const struct fw_origin *a, const struct fw_origin *b)
+{
+	return a->zone == b->zone && a->tunnel == b->tunnel && a->epoch == b->epoch;
+}
+
+static uint32_t slot_find(
+	const struct firewall *fw, const struct fw_key *key, const struct fw_origin *origin, uint64_t tag)
 {
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++)
 		if (fw->datagram_tag[i] == tag && fw->datagram[i].state == FW_DATAGRAM_FILLING &&
-			fw_key_equal(&fw->datagram[i].key, key) && fw->datagram[i].origin == origin)
+			fw_key_equal(&fw->datagram[i].key, key) &&
+			origin_same(&fw->datagram[i].origin, origin))
 			return i;
 	return FW_NONE;
 }
@@ -160,7 +169,7 @@ struct shares {
  * first. */
 static uint64_t share_of(const struct fw_datagram *d, const struct shares *s)
 {
-	return (uint64_t)s->origin[MIN_OF(d->origin, 2u * ZONES_MAX)] << 32 |
+	return (uint64_t)s->origin[MIN_OF(d->origin.zone, 2u * ZONES_MAX)] << 32 |
 	       (uint64_t)s->source[d->source % FW_FRAGMENT_SOURCES] << 16 |
 	       s->host[d->host % FW_FRAGMENT_SOURCES];
 }
@@ -177,7 +186,7 @@ static uint32_t slot_evict(struct firewall *fw)
 
 	assert(fw->datagrams_used == fw->limits.reassembly_max);
 	for (uint32_t i = 0; i < fw->limits.reassembly_max; i++) {
-		s.origin[MIN_OF(fw->datagram[i].origin, 2u * ZONES_MAX)]++;
+		s.origin[MIN_OF(fw->datagram[i].origin.zone, 2u * ZONES_MAX)]++;
 		s.source[fw->datagram[i].source % FW_FRAGMENT_SOURCES]++;
 		s.host[fw->datagram[i].host % FW_FRAGMENT_SOURCES]++;
 	}
@@ -209,7 +218,8 @@ static uint32_t addr_hash(const struct firewall *fw, struct ip_addr a)
 	return (uint32_t)siphash13(fw->limits.hash_key, a.b, sizeof a.b);
 }
 
-static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t origin, mono_ns now)
+static uint32_t slot_for(
+	struct firewall *fw, const struct fragment *f, const struct fw_origin *origin, mono_ns now)
 {
 	uint64_t tag = fw_key_hash(fw, &f->key) | 1;
 	uint32_t i = slot_find(fw, &f->key, origin, tag);
@@ -219,7 +229,7 @@ static uint32_t slot_for(struct firewall *fw, const struct fragment *f, uint32_t
 	uint8_t *bytes = fw->datagram[i].bytes;
 	fw->datagram[i] = (struct fw_datagram){ .state = FW_DATAGRAM_FILLING,
 		.key = f->key,
-		.origin = origin,
+		.origin = *origin,
 		.host = addr_hash(fw, fw_key_src(&f->key)),
 		.source = addr_hash(fw, addr_source(fw_key_src(&f->key))),
 		.deadline = now + FW_FRAGMENT_TIMEOUT_S * NS_PER_S,
@@ -341,8 +351,23 @@ static void header_finish(struct fw_datagram *d, uint8_t *ip, bool v4)
 	}
 }
 
-bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
+/* The whole datagram's headers. A group was let pass with each of its fragments. */
+static enum drop_reason whole_parse(struct train *t)
 {
+	enum drop_reason drop = train_parse(t);
+
+	if (drop == DROP_MULTICAST)
+		drop = t->drop = DROP_NONE;
+	if (drop == DROP_NONE && t->flags & TRAIN_FRAGMENT)
+		t->drop = DROP_FRAGMENT_INVALID; /* a fragment within fragments */
+	if (t->drop == DROP_NONE)
+		train_verify_l4(t);
+	return t->drop;
+}
+
+bool fw_reassemble(struct firewall *fw, struct train *t, uint32_t tunnel, mono_ns now)
+{
+	const struct fw_origin origin = origin_of(fw, t, tunnel);
 	struct fragment f;
 
 	if (t->drop || !(t->flags & TRAIN_FRAGMENT))
@@ -351,7 +376,7 @@ bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
 		t->drop = DROP_FRAGMENT_INVALID;
 		return false;
 	}
-	uint32_t i = slot_for(fw, &f, origin_of(t), now);
+	uint32_t i = slot_for(fw, &f, &origin, now);
 	if (i == FW_NONE) {
 		t->drop = DROP_FRAGMENT_LIMIT;
 		return false;
@@ -372,11 +397,7 @@ bool fw_reassemble(struct firewall *fw, struct train *t, mono_ns now)
 	t->flags |= TRAIN_REASSEMBLED;
 	t->fragment_max = d->largest;
 	header_finish(d, t->ip, t->src.family == ADDR_V4);
-	if (train_parse(t) == DROP_NONE && !(t->flags & TRAIN_FRAGMENT))
-		train_verify_l4(t);
-	else if (!t->drop)
-		t->drop = DROP_FRAGMENT_INVALID; /* a fragment within fragments */
-	if (t->drop) {
+	if (whole_parse(t) != DROP_NONE) {
 		fw->counters.fragments_overlap += d->fragments - 1;
 		slot_free(fw, i);
 		return false;

@@ -41,9 +41,12 @@ void fw_server_set(struct firewall *fw, const struct endpoint *server, bool up)
 
 	while (i < s->n && !endpoint_same(&s->down[i], server))
 		i++;
-	if (up && i < s->n)
+	bool known = up == (i == s->n); /* to each worker it is told with each commit */
+	if (known)
+		return;
+	if (up)
 		s->down[i] = s->down[--s->n];
-	else if (!up && i == s->n && s->n < HEALTH_SERVERS_MAX)
+	else if (s->n < HEALTH_SERVERS_MAX)
 		s->down[s->n++] = *server;
 	if (fw->policy)
 		fw_servers_apply(fw, fw->policy);

@@ -255,15 +255,11 @@ static void expire_fetch(const struct firewall *fw, uint32_t first)
 		fw_index_prefetch(fw, i);
 }
 
-mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
+mono_ns fw_wheel_turn(struct firewall *fw, mono_ns now, uint32_t budget, fw_end_fn *end)
 {
 	uint64_t now_s = now / NS_PER_S;
 	uint32_t fetched = 0;
 
-	fw_reassembly_expire(fw, now);
-	fw_log_report_due(fw, now);
-	fw_redirects_expire(fw, now);
-	fw_expected_announce(fw, now);
 	for (; fw->wheel_at_s <= now_s; fw->wheel_at_s++, fetched = 0) {
 		uint32_t index = fw->wheel[fw->wheel_at_s % FW_WHEEL_SLOTS];
 		while (index != FW_NONE) {
@@ -286,7 +282,7 @@ mono_ns fw_expire(struct firewall *fw, mono_ns now, uint32_t budget)
 				fw->sessions[index].expires =
 					now + NS_PER_S; /* until its record has a place */
 			if (fw->sessions[index].expires <= now) {
-				fw_session_end_by(fw, index, expired_by(&fw->sessions[index]), now);
+				end(fw, index, expired_by(&fw->sessions[index]), now);
 			} else { /* not over: to a later slot */
 				wheel_remove(fw, index);
 				wheel_add(fw, index, fw->sessions[index].expires, fw->wheel_at_s + 1);

@@ -222,7 +222,9 @@ static enum drop_reason on_reset(
 
 	if (after(g->seq, right_edge(from, g)) || after(from->end - to->max_window, g->seq))
 		return DROP_TCP_STATE;
-	if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack)) {
+	if (s->state == FW_TCP_TIME_WAIT) {
+		*ret_step = FW_STEP_PASSES; /* whose last ACK came twice answers the second one so */
+	} else if (g->seq == from->end || (to->flags & SIDE_SEEN && g->seq == to->ack)) {
 		s->state = FW_TCP_CLOSED;
 		from->flags &= (uint8_t)~SIDE_RESET;
 		if (to->flags & SIDE_SEEN && from->end != to->ack)
@@ -282,7 +284,10 @@ static enum drop_reason track_loose(
 	struct fw_session *s, const struct segment *g, uint32_t d, enum fw_step *ret_step)
 {
 	if (g->flags & TCP_RST) {
-		s->state = FW_TCP_CLOSED;
+		if (s->state == FW_TCP_TIME_WAIT)
+			*ret_step = FW_STEP_PASSES; /* as on_reset() */
+		else
+			s->state = FW_TCP_CLOSED;
 		return DROP_NONE;
 	}
 	if ((g->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && s->state != FW_TCP_SYN_SENT)

@@ -47,6 +47,8 @@ static void action_free(struct ike *c, struct action_node *node)
 	free(node->a.bytes);
 	if (node->a.kind == IKE_ASK)
 		free(node->a.keeper);
+	if (node->a.kind == IKE_CERTIFY)
+		free(node->a.certify);
 	if (node->a.kind == IKE_REFUSED)
 		refusal_keep(c, node->a.refusal);
 	free(node);

@@ -92,6 +92,8 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa)
 	sa->ask_at = 0;
 	a->request.tag = ++c->tags << 16 | sa->slot;
 	sa->flight = a->request.tag;
+	if (a->request.op == KEEPER_AUTH_VERIFY && a->epoch == sa->steps[a->side].epoch)
+		certify_ask_emit(c, &a->request.u.AUTH_VERIFY, &sa->steps[a->side].in->p);
 	act = ike_action_add(c, IKE_ASK);
 	act->keeper = ike_alloc(sizeof *act->keeper);
 	*act->keeper = a->request;
@@ -123,7 +125,7 @@ void sa_drop_handle(struct ike *c, struct ike_sa *sa)
 	d->handle = sa->handle;
 	d->was_up = sa->was_up;
 	d->peer = sa->peer;
-	snprintf(d->reason, sizeof d->reason, "%.190s", sa->reason);
+	snprintf(d->reason, sizeof d->reason, "%.190s", text_of(sa->reason));
 	sa->handle = 0;
 	sa->was_up = false;
 	aead_key_done(&sa->key_in);

@@ -12,6 +12,21 @@
 #define AUTH_FAILED    "authentication failed"
 #define AUTH_UNDECIDED "authentication could not be completed here" /* the fault is ours, not the peer's */
 
+/* The IKE_SA_INIT message of the side whose AUTH it is, and behind it the other one if both are authenticated. */
+static uint16_t messages_state(const struct ike_sa *sa, const struct blob *of_side, const struct blob *other,
+	uint8_t ret[KEEPER_MESSAGE_MAX], uint16_t *ret_other_n)
+{
+	size_t n = MIN_OF(of_side->n, (size_t)KEEPER_MESSAGE_MAX);
+
+	assert(!sa->transcript || of_side->n + other->n <= KEEPER_MESSAGE_MAX); /* transcript_fits() */
+	memcpy(ret, of_side->at, n);
+	if (!sa->transcript)
+		return (uint16_t)n;
+	memcpy(ret + n, other->at, other->n);
+	*ret_other_n = (uint16_t)other->n;
+	return (uint16_t)n;
+}
+
 static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then *then)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
@@ -21,8 +36,7 @@ static void ask_sign(struct ike *c, struct ike_sa *sa, struct step *st, ike_then
 	q->peer = sa->peer;
 	q->hashes = sa->hashes;
 	q->ppk = sa->initiator && sa->ppk_agreed;
-	q->message_n = (uint16_t)MIN_OF(sa->init_ours.n, sizeof q->message);
-	memcpy(q->message, sa->init_ours.at, q->message_n);
+	q->message_n = messages_state(sa, &sa->init_ours, &sa->init_theirs, q->message, &q->other_n);
 	q->id_n = (uint16_t)peer_id_body(&p->local_id, &sa->local.addr, q->id);
 }
 
@@ -55,8 +69,8 @@ static void ppk_write(struct ike_out *o, const struct snap_peer *p, const struct
 
 	memcpy(id + 1, p->ppk_name, n);
 	ike_out_notify(o, NTF_PPK_IDENTITY, id, 1 + n);
-	if (st->no_ppk_n > 0)
-		ike_out_notify(o, NTF_NO_PPK_AUTH, st->no_ppk, st->no_ppk_n);
+	if (st->no_ppk.n > 0)
+		ike_out_notify(o, NTF_NO_PPK_AUTH, st->no_ppk.at, st->no_ppk.n);
 }
 
 static bool ask_verify(
@@ -76,8 +90,7 @@ static bool ask_verify(
 	q->auth_n = (uint16_t)auth.n;
 	if (auth.n > 0)
 		memcpy(q->auth, auth.at, auth.n);
-	q->message_n = (uint16_t)MIN_OF(sa->init_theirs.n, sizeof q->message);
-	memcpy(q->message, sa->init_theirs.at, q->message_n);
+	q->message_n = messages_state(sa, &sa->init_theirs, &sa->init_ours, q->message, &q->other_n);
 	q->id_n = (uint16_t)id->n;
 	memcpy(q->id, id->at, id->n);
 	q->local = sa->local;
@@ -89,20 +102,25 @@ static bool ask_verify(
 
 /*
  * Why this authentication method can never be verified here; NULL: the keeper decides. RFC 7427 section 3: an
- * octet of length, then the algorithm's DER, for RSA of the arc 1.2.840.113549.1.1.
+ * octet of length, then the algorithm's DER, for RSA of the arc 1.2.840.113549.1.1. Pinned keys are not RSA.
  */
-static const char *unsupported_method(const struct ike_payloads *p, const struct ike_view *auth)
+static const char *unsupported_method(
+	const struct snap_peer *peer, const struct ike_payloads *p, const struct ike_view *auth)
 {
 	static const uint8_t rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01 };
 	enum { METHOD_RSA = 1, METHOD_DSS = 3 };
 	struct rd r = rd_over(auth->at, auth->n);
 	size_t der_n = rd_u8(&r);
 	const uint8_t *der = rd_take(&r, der_n);
+	bool certified = peer->auth == PEER_AUTH_CERTIFICATE;
 
 	if (p->auth_method == METHOD_DSS)
 		return "the peer authenticates itself by DSS, which is not supported";
-	if (p->auth_method == METHOD_RSA ||
-		(p->auth_method == AUTH_DIGITAL_SIGNATURE && der && memmem(der, der_n, rsa, sizeof rsa)))
+	if (certified && p->auth_method == METHOD_RSA)
+		return "the peer authenticates itself by RSA with SHA-1 (method 1), which is not supported: have it sign by "
+		       "RFC 7427";
+	if (p->auth_method == METHOD_RSA || (!certified && p->auth_method == AUTH_DIGITAL_SIGNATURE && der &&
+						    memmem(der, der_n, rsa, sizeof rsa)))
 		return "the peer authenticates itself by RSA, which is not supported: use ECDSA, Ed25519 or a "
 		       "pre-shared key";
 	return auth->n > KEEPER_AUTH_MAX
@@ -118,7 +136,7 @@ void auth_start(struct ike *c, struct ike_sa *sa, struct step *st)
 		sa_kill(c, sa, "the configuration has changed");
 		return;
 	}
-	assert(sa->initiator && sa->own_id == 1);
+	assert(sa->initiator && sa->own_id == 1u + sa->additional_done && !additional_is_due(sa));
 	st->task = TASK_AUTH;
 	ask_sign(c, sa, st, auth_signed);
 }
@@ -128,15 +146,13 @@ static void auth_signed(struct ike *c, struct ike_sa *sa, struct step *st, const
 	const struct keeper_auth_signed *s = &r->u.AUTH_SIGN;
 	struct keeper_child_begin *q;
 
-	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_MAX) {
+	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_OWN_MAX) {
 		sa_kill(c, sa, "we cannot authenticate ourselves to the peer: %.180s", s->text);
 		return;
 	}
 	st->auth_method = s->method;
-	st->auth_n = s->auth_n;
-	memcpy(st->auth, s->auth, s->auth_n);
-	st->no_ppk_n = MIN_OF(s->no_ppk_n, (uint16_t)KEEPER_AUTH_MAX);
-	memcpy(st->no_ppk, s->no_ppk, st->no_ppk_n);
+	blob_set(&st->auth, s->auth, s->auth_n);
+	blob_set(&st->no_ppk, s->no_ppk, MIN_OF(s->no_ppk_n, (uint16_t)KEEPER_AUTH_OWN_MAX));
 	st->tunnel = sa->first_tunnel;
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, auth_child_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
@@ -172,15 +188,21 @@ static void auth_child_begun(struct ike *c, struct ike_sa *sa, struct step *st, 
 	child_set_id(c, st->child, b);
 	o = message_begin_request(c, sa, EX_IKE_AUTH);
 	ike_out_payload(&o, PL_IDI, id, peer_id_body(&p->local_id, &sa->local.addr, id));
+	certs_write(c, &o, p);
 	if (is_initial_contact(c, sa))
 		ike_out_notify(&o, NTF_INITIAL_CONTACT, NULL, 0);
-	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->remote_id, &p->remote, id));
-	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
+	certreq_write(c, &o, p);
+	if (p->remote_id.type != ID_DN) /* a pattern is no identity */
+		ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->remote_id, &p->remote, id));
+	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth.at, st->auth.n);
 	if (sa->ppk_agreed)
 		ppk_write(&o, p, st);
 	offer_make_esp(c, t, st->child->spi_in, false, &offer);
 	ike_out_offer(&o, &offer);
-	child_offer_selectors(c, &o, st->tunnel, NULL);
+	if (tunnel_has_resources(c, st->tunnel))
+		resource_write(&o, 0);
+	child_offer_selectors(c, &o, st->tunnel, tunnel_offers(c, st->tunnel));
+	crash_token_write(c, sa, &o);
 	peer_messages_offer(&o);
 	step_done(c, sa, st);
 	message_send_request(c, sa, &o);
@@ -210,7 +232,7 @@ static void auth_reject(struct ike *c, struct ike_sa *sa, uint16_t notify, const
 	ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", reason);
 	tunnel_failed(c, sa->first_tunnel, reason);
 	ike_log(c, true, "peer %s: %s", sa_peer_name(c, sa), reason);
-	snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+	text_set(&sa->reason, "%s", reason);
 	own_exchange_done(c, sa);
 	sa->delete_notify = notify;
 	info_start(c, sa, TASK_IKE_DELETE, NULL);
@@ -231,7 +253,9 @@ void on_auth_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	peer_messages_offered(sa, &st->in->p);
 	sa->ppk = sa->ppk_agreed && ike_notify_find(&st->in->p, NTF_PPK_IDENTITY);
-	unsupported = unsupported_method(&st->in->p, &st->in->p.auth);
+	unsupported = unsupported_method(p, &st->in->p, &st->in->p.auth);
+	if (!unsupported)
+		unsupported = certs_obstacle(c, p, &st->in->p);
 	if (unsupported || !ask_verify(c, sa, st, id, auth_verified))
 		auth_reject(c, sa, NTF_AUTHENTICATION_FAILED,
 			unsupported ? unsupported
@@ -297,6 +321,8 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		return;
 	}
 	sa->was_up = true;
+	sa_user_proved(c, sa, &p->idr);
+	crash_token_read(sa, p);
 	step_done(c, sa, st);
 	sa_established(c, sa);
 	liveness_second(c, sa, ike_notify_find(p, NTF_INITIAL_CONTACT), asked_at);
@@ -310,11 +336,13 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 		auth_child_failed(c, sa, st, text, false);
 		return;
 	}
-	if (!child_answer_fits(c, sa, st, p, false, &why)) {
+	if (!child_answer_fits(c, sa, st, p, false, &why) ||
+		!resource_answered(c, p, st->child, NULL, NULL, &why)) {
 		auth_child_failed(c, sa, st, why.text, true);
 		return;
 	}
-	st->child->lowest = st->child->lineage = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	blob_set(&st->child->lowest, sa->lowest.at, sa->lowest.n);
+	blob_set(&st->child->lineage, sa->lowest.at, sa->lowest.n);
 	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE, 0, auth_child_installed);
 }
 
@@ -368,10 +396,10 @@ static void request_put_off(struct ike *c, struct ike_sa *sa, struct step *st, c
 	if (sa->put_off)
 		return; /* recorded and logged the first time */
 	sa->put_off = true;
-	snprintf(sa->reason, sizeof sa->reason, AUTH_UNDECIDED ": %.180s", why);
+	text_set(&sa->reason, AUTH_UNDECIDED ": %.180s", why);
 	ike_log(c, true, "peer %s: %s; retried when the peer retransmits its request", sa_peer_name(c, sa),
-		sa->reason);
-	r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", sa->reason);
+		text_of(sa->reason));
+	r = ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa), "%s", text_of(sa->reason));
 	if (r)
 		ike_id_text(r->id, sizeof r->id, st->in->p.idi.at, st->in->p.idi.n);
 	sa_touch(c, sa);
@@ -433,7 +461,9 @@ void on_auth_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	auth = auth_of(sa, p);
-	unsupported = unsupported_method(p, &auth);
+	unsupported = unsupported_method(sa_peer(c, sa), p, &auth);
+	if (!unsupported)
+		unsupported = certs_obstacle(c, sa_peer(c, sa), p);
 	if (unsupported || !ask_verify(c, sa, st, &p->idi, request_verified))
 		request_refused(c, sa, st,
 			unsupported ? unsupported
@@ -451,11 +481,19 @@ static void request_verified(struct ike *c, struct ike_sa *sa, struct step *st, 
 		return;
 	}
 	if (v->rc != RC_OK) {
+		if (v->rc == RC_LIMIT && peer_is_template(c, sa->peer) && !sa->put_off)
+			peer_entry(c, sa->peer)->instances_refused++;
 		request_put_off(c, sa, st, v->text);
 		return;
 	}
 	sa->was_up = true;
-	sa_peer_room(c, sa->peer, sa);
+	sa_user_proved(c, sa, &st->in->p.idi);
+	/* One identity of a template takes no place of another one; any other peer has one of its own. */
+	if (!sa_peer_room(c, sa->peer, sa) && sa->user.n > 0) {
+		peer_entry(c, sa->peer)->instances_refused++;
+		request_refused(c, sa, st, "too many IKE SAs: all places that peers share are taken");
+		return;
+	}
 	sa_join_peer(c, sa);
 	ask_sign(c, sa, st, request_signed);
 }
@@ -474,13 +512,12 @@ static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, co
 	struct keeper_child_begin *q;
 	struct choice choice;
 
-	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_MAX) {
+	if (s->rc != RC_OK || s->auth_n > KEEPER_AUTH_OWN_MAX) {
 		request_put_off(c, sa, st, s->text);
 		return;
 	}
 	st->auth_method = s->method;
-	st->auth_n = s->auth_n;
-	memcpy(st->auth, s->auth, s->auth_n);
+	blob_set(&st->auth, s->auth, s->auth_n);
 	st->tunnel = INDEX_NONE;
 	if (is_childless(st)) {
 		request_answer(c, sa, st);
@@ -491,7 +528,7 @@ static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, co
 		request_answer(c, sa, st);
 		return;
 	}
-	st->answer = choice.answer;
+	step_answer_set(st, &choice.answer);
 	st->child = child_new(c, sa, st->tunnel, false);
 	child_take_choice(c, st->child, &choice);
 	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_CHILD_BEGIN, request_child_begun)->u.CHILD_BEGIN;
@@ -521,19 +558,22 @@ static void request_child_begun(
 		return;
 	}
 	child_set_id(c, st->child, b);
-	st->child->lowest = st->child->lineage = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	nonce_set_lower(&st->child->lowest, &sa->nonce_i, sa->nonce_r.at, sa->nonce_r.n);
+	blob_set(&st->child->lineage, st->child->lowest.at, st->child->lowest.n);
 	if (!child_narrow(c, st->child, &st->in->p.tsi, &st->in->p.tsr)) {
 		request_child_dropped(
 			c, sa, st, "no traffic selector is common to the request and the tunnel");
 		return;
 	}
+	resource_refusal(c, &st->in->p, st->child, NULL); /* never: it is the first one of its IKE SA */
 	/*
 	 * While there is an older pair, the peer's data plane may still have it, even if its IKE lost its
 	 * state; and it has the new one only some time after our response. Until a packet comes in on the new
 	 * one, or that time is over, the older one sends.
 	 */
 	others = child_has_stand_in(c, st->child);
-	orphan = c->tunnels[st->tunnel].orphan != 0;
+	/* Of a template it may be another one's, and must not send what is meant for this one. */
+	orphan = c->tunnels[st->tunnel].orphan != 0 && !(sa_peer(c, sa)->flags & PEER_ID_PATTERN);
 	if (orphan || (others && sa->initial_contact))
 		st->child->activate_at = c->now + IKE_ACTIVATE_MS * NS_PER_MS;
 	others |= orphan;
@@ -555,26 +595,34 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	const struct snap_peer *p = sa_peer(c, sa);
 	struct child_sa *ch = st->child;
 	uint8_t id[KEEPER_ID_MAX];
-	struct ike_offer answer = st->answer;
+	struct ike_offer answer;
 	mono_ns asked_at = sa->since;
 	struct ike_out o = message_begin_response(c, sa);
 	uint8_t spi[4];
 
 	assert(ch ? ch->installing : st->refuse_child != 0 || is_childless(st));
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->local_id, &sa->local.addr, id));
-	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth, st->auth_n);
+	certs_write(c, &o, p);
+	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth.at, st->auth.n);
 	if (sa->ppk)
 		ike_out_notify(&o, NTF_PPK_IDENTITY, NULL, 0);
 	if (ch) {
 		store_be32(spi, ch->spi_in);
+		answer = *st->answer;
 		answer.proposals[0].spi_n = 4;
 		memcpy(answer.proposals[0].spi, spi, 4);
 		ike_out_offer(&o, &answer);
 		ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
 		ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
+		if (ch->shares)
+			resource_write(&o, 0);
+		if (child_more_possible(c, sa, ch, &st->in->p.tsi, &st->in->p.tsr))
+			ike_out_notify(&o, NTF_ADDITIONAL_TS_POSSIBLE, NULL, 0);
 	} else if (st->refuse_child) {
 		ike_out_notify(&o, st->refuse_child, NULL, 0);
 	}
+	crash_token_read(sa, &st->in->p);
+	crash_token_write(c, sa, &o);
 	peer_messages_offer(&o);
 	step_done(c, sa, st);
 	sa_established(c, sa);

@@ -52,12 +52,16 @@ static const char *sa_wrong(const struct ike *c, const struct ike_sa *sa)
 	MUST(!link_used(&sa->of_dirty));
 	MUST(sa->state != ST_UP || link_used(&sa->of_peer));
 	MUST((sa->state == ST_AUTH_WAIT || sa->state == ST_FAILED) == link_used(&sa->of_state));
+	MUST(!sa->puzzle || (sa->state == ST_INIT_SENT && sa->puzzle->sa == sa && sa->asks_n == 0));
+	MUST(!sa->puzzle || sa->again_at != 0 || link_used(&sa->puzzle->of_solving) ||
+		sa->steps[SIDE_OWN].busy || sa->give_up_at != 0);
 	MUST(scheduled(c, &sa->due, sa->again_at) && scheduled(c, &sa->due, sa->give_up_at));
 	MUST(scheduled(c, &sa->due, sa->timer_at) && scheduled(c, &sa->due, sa->ask_at));
 	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->rekey_at));
 	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->expire_at));
 	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->keepalive_at));
-	MUST(sa->state == ST_DEAD || sa->state == ST_LARVAL || sa->due.place != 0 || sa->asks_n > 0);
+	MUST(sa->state == ST_DEAD || sa->state == ST_LARVAL || sa->due.place != 0 || sa->asks_n > 0 ||
+		(sa->puzzle && link_used(&sa->puzzle->of_solving)));
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
 		n++;
 		if (!wrong)
@@ -67,11 +71,50 @@ static const char *sa_wrong(const struct ike *c, const struct ike_sa *sa)
 	return wrong;
 }
 
+static bool same_user(const struct ike_instance *i, const struct ike_sa *sa)
+{
+	return i->user.n == sa->user.n && memcmp(i->user.at, sa->user.at, i->user.n) == 0;
+}
+
+/* What each identity of a template has, counted again; adds to what is beyond its places. */
+static const char *instances_wrong(
+	const struct ike *c, const struct ike_peer *p, uint32_t *sas_extra, uint32_t *children_extra)
+{
+	LIST_FOR (struct ike_instance, i, &p->instances, of_peer) {
+		uint32_t n = 0;
+
+		LIST_FOR (struct ike_sa, sa, &p->sas, of_peer) {
+			n += sa->instance == i;
+			MUST(sa->instance != i || same_user(i, sa));
+		}
+		MUST(n == i->sas_n && (n > 0 || !list_empty(&i->shares)));
+		*sas_extra += p->each && n > IKE_SAS_SURE ? n - IKE_SAS_SURE : 0;
+		LIST_FOR (struct tunnel_share, s, &i->shares, of_instance) {
+			uint32_t live = 0, linger = 0, all = 0;
+
+			LIST_FOR (struct child_sa, ch, &c->tunnels[s->tunnel].children, of_tunnel) {
+				if (ch->share != s)
+					continue;
+				live += ch->state == CH_UP || ch->state == CH_LARVAL;
+				linger += ch->state == CH_LINGER;
+				all++;
+			}
+			MUST(all > 0 && live == s->live_n && linger == s->linger_n && all == s->all_n);
+			*children_extra += p->each && all > IKE_CHILDREN_SURE ? all - IKE_CHILDREN_SURE : 0;
+		}
+	}
+	if (!p->each)
+		*sas_extra += p->sas_n > IKE_SAS_SURE ? p->sas_n - IKE_SAS_SURE : 0;
+	return NULL;
+}
+
 static const char *tunnel_wrong(const struct ike *c, const struct tunnel *t)
 {
 	uint32_t up = 0, live = 0, linger = 0, all = 0;
 
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
+		MUST(!ch->share == !peer_is_template(c, ch->sa->peer));
+		MUST(!ch->share || (ch->share->tunnel == ch->tunnel && same_user(ch->share->of, ch->sa)));
 		up += ch->state == CH_UP;
 		live += ch->state == CH_UP || ch->state == CH_LARVAL;
 		linger += ch->state == CH_LINGER;
@@ -85,7 +128,7 @@ static const char *tunnel_wrong(const struct ike *c, const struct tunnel *t)
 
 const char *ike_view_wrong(const struct ike *c)
 {
-	uint32_t extra = 0, sas = 0;
+	uint32_t extra = 0, sas_extra = 0, sas = 0;
 	const char *wrong = NULL;
 
 	for (uint32_t i = 1; i <= c->dues_n; i++)
@@ -97,9 +140,13 @@ const char *ike_view_wrong(const struct ike *c)
 	}
 	for (uint32_t i = 0; i < c->tunnels_n && !wrong; i++) {
 		wrong = tunnel_wrong(c, &c->tunnels[i]);
-		extra +=
-			c->tunnels[i].all_n > IKE_CHILDREN_SURE ? c->tunnels[i].all_n - IKE_CHILDREN_SURE : 0;
+		if (!peer_entry(c, tunnel_config(c, i)->peer)->each &&
+			c->tunnels[i].all_n > IKE_CHILDREN_SURE)
+			extra += c->tunnels[i].all_n - IKE_CHILDREN_SURE;
 	}
-	MUST(wrong || (extra == c->children_extra && sas + c->free_n == IKE_SAS_MAX));
+	for (uint32_t i = 0; i <= c->peers_n && !wrong; i++)
+		wrong = instances_wrong(c, &c->peers[i], &sas_extra, &extra);
+	MUST(wrong ||
+		(extra == c->children_extra && sas_extra == c->sas_extra && sas + c->free_n == IKE_SAS_MAX));
 	return wrong;
 }

@@ -68,6 +68,10 @@ void child_unlink(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	link_out(&ch->wanting);
 	link_out(&ch->unsure);
 	sa->children_n--;
+	free(ch->local_ts);
+	blob_free(&ch->lowest);
+	blob_free(&ch->lineage);
+	free(ch->reason);
 	free(ch);
 	sa_touch(c, sa);
 }
@@ -92,12 +96,16 @@ void child_changed(struct ike *c, struct child_sa *ch)
 		at = due_sooner(c, at, ch->expire_at);
 	if (up && ch->want_rekey)
 		at = due_sooner(c, at, ch->retry_at);
+	if (up && ch->wants_beside)
+		at = due_sooner(c, at, ch->beside_at);
 	if (here && !ch->confirmed)
 		at = due_sooner(c, at, ch->since + IKE_CONFIRM_S * NS_PER_S);
 	due_set(c, &ch->due, at);
 	link_if(here && !ch->confirmed, &ch->sa->unsure, &ch->unsure);
-	link_if(up ? ch->want_rekey && c->now >= ch->retry_at : ch->state == CH_CLOSING && !ch->delete_sent,
-		&ch->sa->wanting, &ch->wanting);
+	bool wants = up ? (ch->want_rekey && c->now >= ch->retry_at) ||
+				     (ch->wants_beside && c->now >= ch->beside_at)
+			: ch->state == CH_CLOSING && !ch->delete_sent;
+	link_if(wants, &ch->sa->wanting, &ch->wanting);
 	sa_touch(c, ch->sa);
 }
 
@@ -136,7 +144,7 @@ static uint64_t rank(const struct child_sa *ch)
 }
 
 /* Another child SA that can carry all of its traffic, over all IKE SAs: by rank, then the newest. One for another pair of
- * networks cannot. */
+ * networks cannot; and what is one worker's own is taken over by one for the same worker, or goes by that for all by itself. */
 static struct child_sa *survivor(const struct ike *c, const struct child_sa *gone)
 {
 	const struct tunnel *t = child_tunnel(c, gone);
@@ -148,7 +156,8 @@ static struct child_sa *survivor(const struct ike *c, const struct child_sa *gon
 		bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
 			       (ch->state == CH_CLOSING && !ch->delete_sent);
 
-		if (ch == gone || !carries || !child_within(gone, ch))
+		if (ch == gone || !carries || ch->resource != gone->resource || !child_within(gone, ch) ||
+			!child_same_user(c, gone, ch))
 			continue;
 		if (!best || rank(ch) > rank(best) || (rank(ch) == rank(best) && ch->since > best->since))
 			best = ch;
@@ -167,7 +176,8 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 	if (!other || other->activate_at != 0)
 		return other; /* it is activated anyway, as soon as the peer is known to have it */
 	LIST_FOR (struct child_sa, each, &c->tunnels[other->tunnel].children, of_tunnel)
-		if (child_within(each, other) && child_within(other, each))
+		if (each->resource == other->resource && child_within(each, other) &&
+			child_within(other, each) && child_same_user(c, each, other))
 			each->takes_over = each == other;
 	tunnel_touch(c, other->tunnel);
 	return true;
@@ -210,12 +220,13 @@ void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	ch->rekey_at = ch->ours ? child_lifetime(c, ch, IKE_REKEY_OURS_FROM, IKE_REKEY_OURS_TO)
 				: child_lifetime(c, ch, IKE_REKEY_THEIRS_FROM, IKE_REKEY_THEIRS_TO);
 	ch->expire_at = child_lifetime(c, ch, IKE_CHILD_EXPIRE, IKE_CHILD_EXPIRE);
+	ch->beside_at = ch->ours ? 0 : c->now + IKE_BESIDE_WAIT_MS * NS_PER_MS;
 	child_enter_state(c, sa, ch, CH_UP);
 	child_follow(c, ch);
-	t->reason[0] = '\0';
+	text_clear(&t->reason);
 	tunnel_child_added(c, ch);
 	sa->childless_at = 0;
-	if (t->orphan != 0)
+	if (t->orphan != 0 && !peer_is_template(c, sa->peer))
 		t->orphan_remove_at = c->now + IKE_LINGER_S * NS_PER_S;
 	tunnel_touch(c, ch->tunnel);
 	ike_log(c, false, "tunnel %s: child SA %08x established", tunnel_config(c, ch->tunnel)->name,
@@ -232,7 +243,7 @@ static void ask_remove(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
 	q->child = ch->handle;
 	q->tunnel = ch->tunnel;
 	q->spi_in = ch->spi_in;
-	snprintf(q->reason, sizeof q->reason, "%.190s", ch->reason);
+	snprintf(q->reason, sizeof q->reason, "%.190s", text_of(ch->reason));
 }
 
 void child_drop_handle(struct ike *c, struct ike_sa *sa, struct child_sa *ch)
@@ -253,7 +264,7 @@ static void revive(struct ike *c, const struct child_sa *gone)
 			ch->sa->state != ST_UP)
 			continue;
 		ch->superseded_by = 0;
-		ch->reason[0] = '\0';
+		text_clear(&ch->reason);
 		child_enter_state(c, ch->sa, ch, CH_UP);
 	}
 }
@@ -267,11 +278,48 @@ static void end_lingering(struct ike *c, const struct child_sa *last)
 	if (!t)
 		return;
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
-		if (ch->state != CH_LINGER || !child_meets(ch, last))
+		if (ch->state != CH_LINGER || ch->resource != last->resource || !child_meets(ch, last) ||
+			!child_same_user(c, ch, last))
 			continue;
 		ch->remove_at = c->now + 1;
 		child_changed(c, ch);
 	}
+}
+
+struct child_sa *child_first_of(const struct ike *c, const struct child_sa *ch)
+{
+	const struct tunnel *t = child_tunnel(c, ch);
+
+	if (!t)
+		return NULL;
+	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
+		if (other != ch && other->sa == ch->sa && other->resource == 0 && other->state == CH_UP &&
+			child_within(other, ch) && child_within(ch, other))
+			return other;
+	return NULL;
+}
+
+void child_put_off_beside(struct ike *c, struct child_sa *first, uint64_t ms_min, uint64_t ms_max)
+{
+	first->beside_at = c->now + ike_jitter(c, ms_min, ms_max) * NS_PER_MS;
+	child_changed(c, first);
+}
+
+/* Of one worker, and no other one of that worker is there: a peer that does not want it is not asked again at once. */
+static void resource_ended(struct ike *c, const struct child_sa *ch)
+{
+	struct child_sa *first = ch->resource != 0 ? child_first_of(c, ch) : NULL;
+
+	if (first)
+		child_put_off_beside(c, first, IKE_BESIDE_MS_MIN, IKE_BESIDE_MS_MAX);
+}
+
+/* Of the children of an IKE SA and its successors: our SPI is random, so that no other one has it, also after a restart. */
+static uint64_t group_of(struct ike_sa *sa)
+{
+	if (sa->group == 0)
+		sa->group = load_be64(sa->initiator ? sa->spi_i : sa->spi_r) | 1;
+	return sa->group;
 }
 
 void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const char *reason)
@@ -280,8 +328,8 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 	if (ch->state == CH_LINGER)
 		return;
 	revive(c, ch);
-	if (ch->reason[0] == '\0')
-		snprintf(ch->reason, sizeof ch->reason, "%s", reason);
+	if (!ch->reason)
+		text_set(&ch->reason, "%s", reason);
 	if (sa->steps[SIDE_OWN].child == ch)
 		sa->steps[SIDE_OWN].child = NULL;
 	if (sa->steps[SIDE_PEER].child == ch)
@@ -292,8 +340,10 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 		return;
 	}
 	if (ch->state == CH_LARVAL || !child_hand_over(c, ch)) {
-		if (ch->state != CH_LARVAL)
+		if (ch->state != CH_LARVAL) {
 			end_lingering(c, ch);
+			resource_ended(c, ch);
+		}
 		ask_remove(c, sa, ch);
 		child_unlink(c, sa, ch);
 		return;
@@ -308,7 +358,7 @@ void child_want_delete(struct ike *c, struct ike_sa *sa, struct child_sa *ch, co
 {
 	if (ch->state == CH_CLOSING || ch->state == CH_LINGER)
 		return;
-	snprintf(ch->reason, sizeof ch->reason, "%s", reason);
+	text_set(&ch->reason, "%s", reason);
 	child_enter_state(c, sa, ch, CH_CLOSING);
 }
 
@@ -326,6 +376,9 @@ void child_confirm(struct ike *c, struct child_sa *ch)
 		return;
 	ch->confirmed = true;
 	child_changed(c, ch);
+	/* Nothing that it replaces ends, and the peer's packets may all go by others. */
+	if (ch->resource && ch->state == CH_UP)
+		child_activate(c, ch);
 	if (!t)
 		return;
 	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
@@ -364,7 +417,7 @@ void child_lingered(struct ike *c, struct child_sa *ch)
 	child_unlink(c, ch->sa, ch);
 }
 
-/* Those that linger would be gone in a moment: the oldest make room. */
+/* Those that linger would be gone in a moment: the oldest make room, of a template those of the same identity. */
 void child_linger_limit(struct ike *c, uint32_t tunnel)
 {
 	struct tunnel *t = &c->tunnels[tunnel];
@@ -373,7 +426,7 @@ void child_linger_limit(struct ike *c, uint32_t tunnel)
 	LIST_FOR_SAFE (struct child_sa, ch, after, &t->children, of_tunnel) {
 		if (t->linger_n <= IKE_LINGER_PER_TUNNEL_MAX)
 			return;
-		if (ch->state == CH_LINGER)
+		if (ch->state == CH_LINGER && (!ch->share || ch->share->linger_n > IKE_LINGER_PER_TUNNEL_MAX))
 			child_lingered(c, ch);
 	}
 }
@@ -399,8 +452,12 @@ void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	q->child = ch->handle;
 	q->tunnel = ch->tunnel;
 	q->spi_out = ch->spi_out;
-	q->rekeys_spi_in = rekeys_spi_in ? rekeys_spi_in : orphan;
+	/* Of a template nobody knows whose the orphan was. */
+	q->rekeys_spi_in =
+		rekeys_spi_in || peer_is_template(c, sa->peer) || ch->resource ? rekeys_spi_in : orphan;
 	q->flags = flags | (ch->esn ? CHILD_ESN : 0) | (ch->encap ? CHILD_ENCAP : 0);
+	q->resource = ch->resource;
+	q->group = group_of(sa);
 	q->role = ch->ours ? KEEPER_INITIATOR : KEEPER_RESPONDER;
 	q->encr = ch->encr;
 	q->encr_bits = ch->encr_bits;
@@ -408,14 +465,14 @@ void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	q->remote = ch->remote = sa->remote;
 	q->local_n = (uint16_t)ch->local_n;
 	q->remote_n = (uint16_t)ch->remote_n;
-	memcpy(q->local_ts, ch->local_ts, sizeof q->local_ts);
-	memcpy(q->remote_ts, ch->remote_ts, sizeof q->remote_ts);
+	memcpy(q->local_ts, ch->local_ts, ch->local_n * sizeof q->local_ts[0]);
+	memcpy(q->remote_ts, ch->remote_ts, ch->remote_n * sizeof q->remote_ts[0]);
 	if (!p)
 		return;
 	q->dh_group = ch->dh;
 	q->peer_nonce_n = (uint16_t)p->nonce.n;
 	memcpy(q->peer_nonce, p->nonce.at, p->nonce.n);
-	if (ch->dh == DH_NONE)
+	if (ch->dh == DH_NONE || !ch->ours) /* CHILD_BEGIN had it when we are the responder */
 		return;
 	q->peer_ke_n = (uint16_t)p->ke.n;
 	memcpy(q->peer_ke, p->ke.at, p->ke.n);

@@ -24,11 +24,17 @@ struct ike *ike_core_new(const struct ike_setup *setup)
 	struct ike *c = ike_alloc(sizeof *c);
 
 	c->setup = *setup;
+	c->setup.live_max = setup->live_max ? setup->live_max : IKE_LIVE_MAX;
+	c->setup.children_max = setup->children_max ? setup->children_max : IKE_CHILDREN_MAX;
+	c->setup.puzzle_hardest = setup->puzzle_hardest ? setup->puzzle_hardest : IKE_PUZZLE_HARDEST;
 	c->random = setup->seed;
 	c->actions_end = &c->actions;
 	list_init(&c->sas);
 	list_init(&c->dirty);
 	list_init(&c->dirty_tunnels);
+	list_init(&c->turns);
+	list_init(&c->solving);
+	c->solving_due.kind = DUE_PUZZLES;
 	list_init(&c->waiting);
 	list_init(&c->failed);
 	index_init(c);
@@ -52,6 +58,7 @@ static void sa_free_whole(struct ike *c, struct ike_sa *sa)
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
 	sa_asks_free(sa);
+	sa_leave_peer(c, sa);
 	due_set(c, &sa->due, 0);
 	sa_memory_free(sa);
 }
@@ -67,10 +74,13 @@ void ike_core_free(struct ike *c)
 		sa_free_whole(c, sa);
 	}
 	ike_actions_free(c);
-	free(c->tunnels);
-	free(c->peers);
+	tunnels_free(c->tunnels, c->tunnels_n);
+	peers_free(c->peers, c->peers_n);
+	due_set(c, &c->solving_due, 0);
+	free(c->places);
 	free(c->dues);
 	free(c->snap);
+	free(c->anchor_hashes);
 	bytes_wipe(c, sizeof *c);
 	free(c);
 }

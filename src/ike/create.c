@@ -35,7 +35,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	struct keeper_child_begin *q;
 
 	assert(sa->state == ST_UP && st->task == TASK_NONE && !st->child);
-	if (!child_room(c, tunnel, old ? CHILD_REKEYED : CHILD_ANOTHER)) {
+	if (!child_room(c, sa, tunnel, old ? CHILD_REKEYED : CHILD_ANOTHER)) {
 		no_room(c, tunnel, old);
 		return false;
 	}
@@ -44,8 +44,8 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	st->tunnel = tunnel;
 	st->old_spi_in = old ? old->spi_in : 0;
 	if (old)
-		st->lineage = old->lineage;
-	st->dh = dh != DH_NONE ? dh : snap_esp_proposals(c->snap)[t->proposals.first].dh;
+		blob_set(&st->lineage, old->lineage.at, old->lineage.n);
+	st->dh = dh != DH_NONE ? dh : child_group(c, t, old);
 	q = &sa_ask(c, sa, SIDE_OWN, KEEPER_CHILD_BEGIN, create_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
 	q->tunnel = tunnel;
@@ -54,31 +54,67 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	return true;
 }
 
+bool child_start_beside(struct ike *c, struct ike_sa *sa, struct child_sa *first, uint16_t dh)
+{
+	assert(first->state == CH_UP && first->resource == 0);
+	if (!child_room(c, sa, first->tunnel, CHILD_ANOTHER)) {
+		resource_failed(c, first, 0);
+		return false;
+	}
+	child_start(c, sa, first->tunnel, NULL, dh);
+	sa->steps[SIDE_OWN].beside_spi_in = first->spi_in;
+	return true;
+}
+
 /* This attempt failed; the next one is due after ms, more or less. */
 static void create_failed(struct ike *c, struct ike_sa *sa, struct step *st, const char *reason, uint64_t ms)
 {
-	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in),
+			*first = child_by_in(c, sa, st->beside_spi_in);
 	uint32_t tunnel = st->tunnel;
-	bool rekey = st->task == TASK_CHILD_REKEY;
+	bool rekey = st->task == TASK_CHILD_REKEY, beside = st->beside_spi_in != 0;
 
 	own_exchange_done(c, sa);
+	if (first)
+		resource_failed(c, first, 0);
 	if (old && old->state == CH_UP) {
 		old->want_rekey = true;
 		old->retry_at = c->now + ike_jitter(c, ms, 3 * ms) * NS_PER_MS;
 		child_changed(c, old);
 	}
-	if (!rekey)
+	if (!rekey && !beside)
 		tunnel_failed(c, tunnel, reason);
 	ike_log(c, true, "peer %s: tunnel %s: %s: %s", sa_peer_name(c, sa),
 		tunnel_config(c, tunnel) ? tunnel_config(c, tunnel)->name : "?",
-		rekey ? "rekey of the child SA" : "child SA", reason);
+		rekey	 ? "rekey of the child SA"
+		: beside ? "child SA for one worker"
+			 : "child SA",
+		reason);
+}
+
+/* What was wanted beside a child SA, or in place of one, may not be any more. */
+static bool create_is_due(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	const struct child_sa *old = child_by_in(c, sa, st->old_spi_in),
+			      *first = child_by_in(c, sa, st->beside_spi_in);
+
+	if (st->beside_spi_in != 0) {
+		st->child->resource = first && first->state == CH_UP ? resource_missing(c, first) : 0;
+		return st->child->resource != 0;
+	}
+	if (st->task == TASK_CHILD_REKEY) {
+		st->child->resource = old ? old->resource : 0;
+		return old && old->state == CH_UP;
+	}
+	return true;
 }
 
 static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in),
+			*first = child_by_in(c, sa, st->beside_spi_in);
 	struct ike_offer offer;
 	struct ike_out o;
 	uint8_t spi[4];
@@ -89,15 +125,15 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	}
 	st->child = child_new(c, sa, st->tunnel, true);
 	child_set_id(c, st->child, b);
-	if (st->task == TASK_CHILD_REKEY && (!old || old->state != CH_UP)) {
-		own_exchange_done(c, sa); /* the peer has rekeyed or deleted it meanwhile */
+	if (!create_is_due(c, sa, st)) {
+		own_exchange_done(c, sa); /* the peer has rekeyed, deleted or made it meanwhile */
 		return;
 	}
 	if (st->task == TASK_CHILD_NEW && c->tunnels[st->tunnel].held) {
 		create_failed(c, sa, st, IKE_TERMINATED, IKE_REKEY_RETRY_S * 1000);
 		return;
 	}
-	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	blob_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	o = message_begin_request(c, sa, EX_CREATE_CHILD_SA);
 	if (old) {
 		store_be32(spi, old->spi_in);
@@ -105,10 +141,12 @@ static void create_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	}
 	offer_make_esp(c, t, b->spi_in, true, &offer);
 	ike_out_offer(&o, &offer);
-	ike_out_payload(&o, PL_NONCE, st->nonce.bytes, st->nonce.n);
+	ike_out_payload(&o, PL_NONCE, st->nonce.at, st->nonce.n);
 	if (st->dh != DH_NONE)
 		ike_out_ke(&o, st->dh, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
-	child_offer_selectors(c, &o, st->tunnel, old);
+	if (st->child->resource == 0 ? tunnel_has_resources(c, st->tunnel) : !old)
+		resource_write(&o, st->child->resource);
+	child_offer_selectors(c, &o, st->tunnel, old ? old : first ? first : tunnel_offers(c, st->tunnel));
 	message_send_request(c, sa, &o);
 }
 
@@ -125,7 +163,6 @@ static void create_unusable(struct ike *c, struct ike_sa *sa, struct step *st, c
 void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
-	struct nonce theirs;
 	struct err why = { 0 };
 
 	if (st->task != TASK_CHILD_NEW && st->task != TASK_CHILD_REKEY) {
@@ -133,7 +170,9 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		sa_close(c, sa, "the peer's response does not match our request");
 		return;
 	}
-	if (!child_answer_fits(c, sa, st, p, true, &why)) {
+	if (!child_answer_fits(c, sa, st, p, true, &why) ||
+		!resource_answered(c, p, st->child, child_by_in(c, sa, st->beside_spi_in),
+			child_by_in(c, sa, st->old_spi_in), &why)) {
 		create_unusable(c, sa, st, why.text);
 		return;
 	}
@@ -143,8 +182,7 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
 		return;
 	}
-	nonce_set(&theirs, p->nonce.at, p->nonce.n);
-	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
+	nonce_set_lower(&st->child->lowest, &st->nonce, p->nonce.at, p->nonce.n);
 	/* 2.8: "the initiator ... SHOULD... use the new SA" at once: the responder can receive on it. */
 	child_ask_install(c, sa, st, p, 0, st->old_spi_in, create_installed);
 }
@@ -181,10 +219,11 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 	}
 	st->child = NULL;
 	sa->restarts = 0;
-	ch->lineage = st->lineage.n ? st->lineage : ch->lowest;
+	blob_set(&ch->lineage, st->lineage.n ? st->lineage.at : ch->lowest.at,
+		st->lineage.n ? st->lineage.n : ch->lowest.n);
 	ch->verified = old && old->verifying;
 	child_up(c, sa, ch);
-	if (st->task == TASK_CHILD_NEW)
+	if (st->task == TASK_CHILD_NEW && st->beside_spi_in == 0)
 		tunnel_child_granted(c, ch->tunnel);
 	if (old && (old->state == CH_UP || old->state == CH_REPLACED))
 		settle_rekey(c, sa, old, ch);
@@ -196,8 +235,9 @@ static void create_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_notify *v)
 {
 	const struct snap_tunnel *t = tunnel_config(c, st->tunnel);
-	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
-	bool rekey = st->task == TASK_CHILD_REKEY, known = false;
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in),
+			*first = child_by_in(c, sa, st->beside_spi_in);
+	bool rekey = st->task == TASK_CHILD_REKEY, known = false, beside = st->beside_spi_in != 0;
 	uint32_t tunnel = st->tunnel;
 	uint16_t group;
 
@@ -206,19 +246,34 @@ static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st
 	group = load_be16(v->data.at);
 	for (uint32_t i = 0; i < t->proposals.count; i++)
 		known |= snap_esp_proposals(c->snap)[t->proposals.first + i].dh == group && group != st->dh;
-	if (!known || (rekey && (!old || old->state != CH_UP)))
+	if (!known || (rekey && (!old || old->state != CH_UP)) ||
+		(beside && (!first || first->state != CH_UP)))
 		return false;
 	own_exchange_done(c, sa);
-	child_start(c, sa, tunnel, old, group);
+	if (first)
+		child_start_beside(c, sa, first, group);
+	else
+		child_start(c, sa, tunnel, old, group);
 	return true;
 }
 
 static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uint16_t type)
 {
 	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
+	struct tunnel *t = st->tunnel < c->tunnels_n ? &c->tunnels[st->tunnel] : NULL;
+	/* 2.25: what the peer is at will be over. An administrator's order stands until then, also where nothing else begins the tunnel. */
+	bool again = type == NTF_TEMPORARY_FAILURE && st->task == TASK_CHILD_NEW && t && t->want;
 	char text[IKE_REASON_MAX], name[48];
 
 	snprintf(text, sizeof text, "the peer refused with %s", ike_notify_text(name, sizeof name, type));
+	if (st->beside_spi_in != 0) {
+		struct child_sa *first = child_by_in(c, sa, st->beside_spi_in);
+
+		create_failed(c, sa, st, text, IKE_TEMPORARY_MS);
+		if (first)
+			resource_failed(c, first, type);
+		return;
+	}
 	if (old && old->successor_of_peer != 0) {
 		/* 2.8.1: the peer had finished its own rekey; that one is kept. */
 		if (old->state == CH_UP && child_by_in(c, sa, old->successor_of_peer))
@@ -244,6 +299,8 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 		tunnel_refused(c, st->tunnel, type, false);
 	create_failed(
 		c, sa, st, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
+	if (again)
+		t->want = true;
 }
 
 void on_create_refused(struct ike *c, struct ike_sa *sa, struct step *st)
@@ -331,7 +388,7 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	if (own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && !rekeying(sa, old))
 		own_exchange_done(c, sa); /* ours has not been sent: the peer's is enough */
 	st->old_spi_in = old->spi_in;
-	st->lineage = old->lineage;
+	blob_set(&st->lineage, old->lineage.at, old->lineage.n);
 	st->tunnel = old->tunnel;
 	return true;
 }
@@ -367,7 +424,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		message_answer_notify(c, sa, NTF_INVALID_SYNTAX, NULL, 0);
 		return;
 	}
-	st->answer = choice.answer;
+	step_answer_set(st, &choice.answer);
 	st->dh = choice.dh;
 	assert(!st->child);
 	st->child = child_new(c, sa, st->tunnel, false);
@@ -376,11 +433,20 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		message_answer_notify(c, sa, NTF_TS_UNACCEPTABLE, NULL, 0);
 		return;
 	}
+	refusal = resource_refusal(c, p, st->child, child_by_in(c, sa, st->old_spi_in));
+	if (refusal) {
+		message_answer_notify(c, sa, refusal, NULL, 0);
+		return;
+	}
 	q = &sa_ask(c, sa, SIDE_PEER, KEEPER_CHILD_BEGIN, answer_begun)->u.CHILD_BEGIN;
 	q->handle = sa->handle;
 	q->tunnel = st->tunnel;
 	q->dh_group = choice.dh;
 	q->role = KEEPER_RESPONDER;
+	if (choice.dh == DH_NONE)
+		return;
+	q->peer_ke_n = (uint16_t)p->ke.n;
+	memcpy(q->peer_ke, p->ke.at, p->ke.n);
 }
 
 static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uint32_t rc, const char *text)
@@ -393,7 +459,6 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 {
 	const struct keeper_child_begun *b = &r->u.CHILD_BEGIN;
 	struct child_sa *old = child_by_in(c, sa, st->old_spi_in);
-	struct nonce theirs;
 
 	if (b->rc != RC_OK) {
 		answer_failed(c, sa, st, b->rc, b->text);
@@ -405,11 +470,9 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}
-	nonce_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
-	nonce_set(&theirs, st->in->p.nonce.at, st->in->p.nonce.n);
-	st->child->lowest = *nonce_lower(&st->nonce, &theirs);
-	st->ke_n = MIN_OF(b->ke_n, KEEPER_KE_MAX);
-	memcpy(st->ke, b->ke, st->ke_n);
+	blob_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
+	nonce_set_lower(&st->child->lowest, &st->nonce, st->in->p.nonce.at, st->in->p.nonce.n);
+	blob_set(&st->ke, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
 	/* The peer sends on it first; until then we send on the old one, which the peer still has. */
 	child_ask_install(c, sa, st, &st->in->p, child_has_stand_in(c, st->child) ? CHILD_OUTBOUND_LATER : 0,
 		st->old_spi_in, answer_installed);
@@ -418,7 +481,7 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	struct child_sa *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
-	struct ike_offer answer = st->answer;
+	struct ike_offer answer;
 	struct ike_out o;
 
 	if (r->u.CHILD_INSTALL.rc != RC_OK) {
@@ -426,16 +489,22 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		return;
 	}
 	o = message_begin_response(c, sa);
+	answer = *st->answer;
 	answer.proposals[0].spi_n = 4;
 	store_be32(answer.proposals[0].spi, ch->spi_in);
 	ike_out_offer(&o, &answer);
-	ike_out_payload(&o, PL_NONCE, st->nonce.bytes, st->nonce.n);
+	ike_out_payload(&o, PL_NONCE, st->nonce.at, st->nonce.n);
 	if (st->dh != DH_NONE)
-		ike_out_ke(&o, st->dh, st->ke, st->ke_n);
+		ike_out_ke(&o, st->dh, st->ke.at, st->ke.n);
 	ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
 	ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
+	if (resource_is_asked(&st->in->p) && (ch->resource ? !old : ch->shares))
+		resource_write(&o, ch->resource);
+	if (!old && child_more_possible(c, sa, ch, &st->in->p.tsi, &st->in->p.tsr))
+		ike_out_notify(&o, NTF_ADDITIONAL_TS_POSSIBLE, NULL, 0);
 	st->child = NULL;
-	ch->lineage = st->lineage.n ? st->lineage : ch->lowest;
+	blob_set(&ch->lineage, st->lineage.n ? st->lineage.at : ch->lowest.at,
+		st->lineage.n ? st->lineage.n : ch->lowest.n);
 	child_up(c, sa, ch);
 	if (old && old->state == CH_UP) {
 		if (rekeying(sa, old))

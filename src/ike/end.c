@@ -20,7 +20,7 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 		old = child_by_in(c, sa, st->old_spi_in);
 	if (old)
 		child_redundancy_mark(c, old); /* that had to wait for this exchange */
-	free(st->in);
+	step_values_free(st);
 	*st = (struct step){ .side = st->side, .epoch = st->epoch + 1 };
 	if (successor && successor->state != ST_DEAD)
 		sa_kill(c, successor, "abandoned");
@@ -32,6 +32,16 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	child_drop_handle(c, sa, ch);
 	child_unlink(c, sa, ch);
+}
+
+void followup_drop(struct ike *c, struct ike_sa *sa)
+{
+	struct followup *f = sa->followup;
+
+	sa->followup = NULL;
+	if (f && f->successor->state != ST_DEAD)
+		sa_kill(c, f->successor, "abandoned");
+	free(f);
 }
 
 /* Whichever of the two IKE SAs of a rekey ends, the other one keeps the children. */
@@ -51,13 +61,14 @@ static void end_all(struct ike *c, struct ike_sa *sa)
 {
 	step_reset(c, sa, &sa->steps[SIDE_OWN]);
 	step_reset(c, sa, &sa->steps[SIDE_PEER]);
+	followup_drop(c, sa);
 	LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa)
-		child_gone(c, sa, ch, sa->reason);
+		child_gone(c, sa, ch, text_of(sa->reason));
 	assert(!sa->steps[SIDE_OWN].child && !sa->steps[SIDE_PEER].child);
 	sa_drop_handle(c, sa);
 	blob_free(&sa->request);
 	sa->again_at = sa->give_up_at = sa->rekey_at = sa->expire_at = sa->keepalive_at = sa->timer_at = 0;
-	sa->want_delete = sa->want_rekey = sa->want_dpd = false;
+	sa->want_delete = sa->want_rekey = sa->want_dpd = sa->want_token = false;
 }
 
 /* From any state to DEAD or FAILED. */
@@ -75,11 +86,16 @@ static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
 	if (!was_live && !was_starting)
 		return;
 	ike_log(c, true, "peer %s: IKE SA %s: %s", sa_peer_name(c, sa),
-		was_live ? "ended" : "not established", sa->reason);
+		was_live ? "ended" : "not established", text_of(sa->reason));
+	if (was_starting && !sa->terminated && named_next(c, sa->peer, &sa->remote.addr)) {
+		tunnel_at_once(c, sa->first_tunnel, text_of(sa->reason));
+		return;
+	}
+	named_ask(c, sa->peer); /* it may be somewhere else by now */
 	if (was_starting)
-		tunnel_failed(c, sa->first_tunnel, sa->reason);
+		tunnel_failed(c, sa->first_tunnel, text_of(sa->reason));
 	else
-		tunnels_lost(c, sa->peer, sa->reason);
+		tunnels_lost(c, sa->peer, text_of(sa->reason));
 }
 
 void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
@@ -92,8 +108,7 @@ void sa_kill(struct ike *c, struct ike_sa *sa, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	_Static_assert(sizeof text == sizeof sa->reason, "copied as a whole");
-	memcpy(sa->reason, text, sizeof sa->reason);
+	text_set(&sa->reason, "%s", text);
 	end(c, sa, ST_DEAD);
 }
 
@@ -118,6 +133,7 @@ bool sa_half_open_room(struct ike *c)
 	if (c->half_open < IKE_HALF_OPEN_MAX)
 		return true;
 	oldest = oldest_of(&c->waiting);
+	c->counts[IKE_COUNT_HALF_OPEN_EVICTED] += oldest != NULL;
 	if (oldest)
 		sa_kill(c, oldest, "evicted: too many half-open IKE SAs and no IKE_AUTH yet");
 	return oldest;
@@ -128,7 +144,7 @@ static void failed_limit(struct ike *c)
 	struct ike_sa *oldest = c->failed_n > IKE_FAILED_MAX ? oldest_of(&c->failed) : NULL;
 
 	if (oldest)
-		sa_kill(c, oldest, "%s", oldest->reason);
+		sa_kill(c, oldest, "%s", text_of(oldest->reason));
 }
 
 void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason)
@@ -136,7 +152,7 @@ void sa_fail(struct ike *c, struct ike_sa *sa, const char *reason)
 	if (sa->state == ST_DEAD || sa->state == ST_FAILED)
 		return;
 	if (reason != sa->reason)
-		snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+		text_set(&sa->reason, "%s", reason);
 	end(c, sa, ST_FAILED);
 	sa->timer_at = c->now + IKE_FAILED_S * NS_PER_S;
 	failed_limit(c);
@@ -146,7 +162,7 @@ void sa_close(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	if (sa->state == ST_UP || sa->state == ST_REPLACED) {
 		if (!sa->want_delete)
-			snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+			text_set(&sa->reason, "%s", reason);
 		sa->want_delete = true;
 		tunnels_retry(c, sa->peer);
 		sa_touch(c, sa);
@@ -165,12 +181,13 @@ void sa_terminate(struct ike *c, struct ike_sa *sa, const char *reason)
 	switch (sa->state) {
 	case ST_KEYS_OWN:
 	case ST_INIT_SENT:
+	case ST_ADDITIONAL_SENT:
 	case ST_UP:
 		sa_close(c, sa, reason);
 		break;
 	case ST_AUTH_SENT:
 	case ST_AUTH_WAIT: /* and authenticated: it is in the peer's list */
-		snprintf(sa->reason, sizeof sa->reason, "%s", reason);
+		text_set(&sa->reason, "%s", reason);
 		sa->want_delete = true;
 		break;
 	default: /* it ends already, or comes from one that is terminated as well */
@@ -181,19 +198,34 @@ void sa_terminate(struct ike *c, struct ike_sa *sa, const char *reason)
 
 /* ---- too many with one peer ---- */
 
-static bool peer_has_room(const struct ike *c, const struct ike_peer *p)
+/* Those that count as one peer's: of a template the IKE SAs of one identity. `keep` NULL: of no template. */
+static bool counts(const struct ike *c, const struct ike_sa *sa, const struct ike_sa *keep)
 {
-	return p->sas_n < IKE_SAS_SURE ||
-	       (p->sas_n < IKE_SAS_PER_PEER_MAX && c->sas_extra < IKE_LIVE_MAX - IKE_SAS_SURE * c->peers_n);
+	return !keep || sa_same_user(c, sa, keep);
+}
+
+static bool peer_has_room(const struct ike *c, struct ike_peer *p, const struct ike_sa *keep)
+{
+	uint32_t n = p->sas_n, has = n;
+
+	if (keep && keep->user.n > 0 && peer_is_template(c, keep->peer)) {
+		struct ike_instance *i = instance_get(p, &keep->user);
+
+		has = p->each ? i->sas_n : has;
+		n = i->sas_n - link_used(&keep->of_peer);
+		instance_put(i); /* if it has none */
+	}
+	return has < IKE_SAS_SURE ||
+	       (n < IKE_SAS_PER_PEER_MAX && c->sas_extra < c->setup.live_max - c->sas_sure);
 }
 
 /* One that is being replaced or closed first, else the oldest established one. */
-static struct ike_sa *peer_victim(const struct ike_peer *p, const struct ike_sa *keep)
+static struct ike_sa *peer_victim(const struct ike *c, const struct ike_peer *p, const struct ike_sa *keep)
 {
 	struct ike_sa *oldest = NULL;
 
 	LIST_FOR (struct ike_sa, sa, &p->sas, of_peer) {
-		if (sa == keep)
+		if (sa == keep || !counts(c, sa, keep))
 			continue;
 		if (sa->state == ST_REPLACED || sa->state == ST_CLOSING)
 			return sa;
@@ -205,10 +237,10 @@ static struct ike_sa *peer_victim(const struct ike_peer *p, const struct ike_sa 
 
 bool sa_peer_room(struct ike *c, uint32_t peer, const struct ike_sa *keep)
 {
-	const struct ike_peer *p = peer_entry(c, peer);
+	struct ike_peer *p = peer_entry(c, peer);
 
-	while (!peer_has_room(c, p)) {
-		struct ike_sa *victim = peer_victim(p, keep);
+	while (!peer_has_room(c, p, keep)) {
+		struct ike_sa *victim = peer_victim(c, p, keep);
 
 		assert(!victim || victim != keep);
 		if (!victim)
@@ -224,7 +256,7 @@ void sa_peer_limit(struct ike *c, const struct ike_sa *fresh)
 	uint32_t n = 0;
 
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer) {
-		if (sa->state != ST_UP || sa->want_delete)
+		if (sa->state != ST_UP || sa->want_delete || !sa_same_user(c, sa, fresh))
 			continue;
 		n++;
 		if (sa != fresh && (!oldest || sa->since < oldest->since))

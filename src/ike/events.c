@@ -20,6 +20,8 @@ void ike_input_acquire(
 	t = &c->tunnels[tunnel];
 	if (tunnel_in_work(c, tunnel) || (t->up > 0 && c->now < t->retry_at))
 		return; /* the next packet asks again */
+	if (t->up > 0 && src && dst && pair_is_put_off(c, tunnel, src, dst))
+		return;
 	t->has_packet = src && dst && child_packet_fits(c, tunnel, src, dst);
 	if (t->has_packet) {
 		t->packet[0] = *src;
@@ -49,7 +51,27 @@ static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage
 	/* It carries traffic and cannot be rekeyed: the tunnel is negotiated again before it ends. */
 	if (snap_peers(c->snap)[snap_tunnels(c->snap)[usage->tunnel].peer].start != PEER_START_NEVER)
 		t->want = true;
-	snprintf(t->reason, sizeof t->reason, "carried by a child SA from before a restart");
+	text_set(&t->reason, "carried by a child SA from before a restart");
+}
+
+/*
+ * The same of a template: nobody knows whose it is, so it stays while its peer sends by it. That one comes back as soon as it
+ * notices that its IKE SA is gone, and then sends by another one. orphan_until, without an orphan: not before.
+ */
+static void orphan_of_template(struct ike *c, mono_ns now, const struct sa_usage *usage)
+{
+	struct tunnel *t = &c->tunnels[usage->tunnel];
+
+	if (t->orphan != 0)
+		return; /* one at a time */
+	if (t->orphan_until == 0)
+		t->orphan_until = now + IKE_ORPHAN_IDLE_S * NS_PER_S;
+	if (now < t->orphan_until || usage->idle_in_ms < IKE_ORPHAN_IDLE_S * 1000)
+		return;
+	t->orphan = usage->spi_in;
+	t->orphan_until = now + IKE_ORPHAN_IDLE_S * NS_PER_S;
+	t->orphan_remove_at = now;
+	tunnel_touch(c, usage->tunnel);
 }
 
 static void use_seen(
@@ -59,8 +81,7 @@ static void use_seen(
 	mono_ns idle = usage->idle_in_ms * NS_PER_MS;
 
 	ch->used = usage->idle_in_ms != UINT32_MAX;
-	ch->idle_in_ms = usage->idle_in_ms;
-	ch->idle_out_ms = usage->idle_out_ms;
+	ch->last_in = ch->used ? now - MIN_OF(now, idle) : 0;
 	ch->bytes = usage->bytes_in + usage->bytes_out;
 	ch->seq_out = usage->seq_out;
 	/* RFC 7296 2.4: receiving on a child SA shows that the peer is alive. */
@@ -76,9 +97,16 @@ static void use_seen(
 		sa->local_gone_at = 0;
 	if (sa->state == ST_DEAD)
 		return; /* and the child with it */
+	if ((usage->flags & SA_LIFE_OVER) && (ch->state == CH_UP || ch->state == CH_REPLACED)) {
+		child_want_delete(c, sa, ch, "its hard lifetime, or its sequence numbers, ended");
+		return;
+	}
 	if (ch->state != CH_UP || ch->want_rekey)
 		return;
-	if ((usage->flags & SA_SEQUENCE_LOW) || (t && t->rekey_bytes && ch->bytes >= t->rekey_bytes)) {
+	/* What is configured now, or was when it was installed. */
+	if ((usage->flags & (SA_SEQUENCE_LOW | SA_LIFE_LOW)) ||
+		(t && t->rekey_bytes && ch->bytes >= t->rekey_bytes) ||
+		(t && t->rekey_packets && usage->packets_in + usage->packets_out >= t->rekey_packets)) {
 		ch->want_rekey = true;
 		child_changed(c, ch);
 	}
@@ -93,8 +121,43 @@ void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage)
 		return;
 	if (ch)
 		use_seen(c, now, ch->sa, ch, usage);
+	else if (peer_is_template(c, tunnel_config(c, usage->tunnel)->peer))
+		orphan_of_template(c, now, usage);
 	else
 		orphan_seen(c, now, usage);
+	sa_settle_all(c);
+}
+
+/* ---- the resolver ---- */
+
+/* Nobody has answered there yet, and the name has other addresses by now. */
+static void end_misled(struct ike *c, uint32_t peer)
+{
+	LIST_FOR_SAFE (struct ike_sa, sa, after, &peer_entry(c, peer)->sas, of_peer)
+		if (sa->initiator && sa->state == ST_INIT_SENT &&
+			!named_is_current(c, peer, &sa->remote.addr))
+			sa_kill(c, sa, "its name has other addresses now");
+}
+
+void ike_input_peer_resolved(struct ike *c, mono_ns now, const struct peer_name_told *told)
+{
+	uint32_t peer = 0;
+	const char *name;
+
+	c->now = now;
+	if (!peer_name_ok(told))
+		return;
+	while (peer < c->peers_n && strcmp(snap_peers(c->snap)[peer].name, told->peer) != 0)
+		peer++;
+	name = peer < c->peers_n ? snap_peer_dns_name(c->snap, &snap_peers(c->snap)[peer]) : NULL;
+	if (!name || strcmp(name, told->name) != 0)
+		return;
+	if (named_told(c, peer, told) && named_may_act(c, peer)) {
+		end_misled(c, peer);
+		for (uint32_t i = c->peers[peer].tunnels; i != INDEX_NONE; i = c->tunnels[i].next_of_peer)
+			if (c->tunnels[i].up == 0)
+				tunnel_at_once(c, i, NULL);
+	}
 	sa_settle_all(c);
 }
 
@@ -119,14 +182,14 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 		t->held = false;
 		t->retry_at = 0;
 		if (t->up == 0) /* in place of the reason of the last failure */
-			snprintf(t->reason, sizeof t->reason, "initiated by an administrator");
+			text_set(&t->reason, "initiated by an administrator");
 		return true;
 	}
 	if (order == IKE_ORDER_TERMINATE) {
 		end_attempts(c, tunnel);
 		t->held = true;
 		t->want = snap_peers(c->snap)[tunnel_config(c, tunnel)->peer].start == PEER_START_ALWAYS;
-		snprintf(t->reason, sizeof t->reason, "%s", IKE_TERMINATED);
+		text_set(&t->reason, "%s", IKE_TERMINATED);
 	}
 	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel) {
 		ch->terminated |= order == IKE_ORDER_TERMINATE && ch->state == CH_LARVAL;
@@ -142,11 +205,18 @@ static bool order_tunnel(struct ike *c, enum ike_order order, uint32_t tunnel)
 	return done || order == IKE_ORDER_TERMINATE;
 }
 
-static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer)
+/* user: as ike_id_text() has the identity; NULL: all of the peer. */
+static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer, const char *user)
 {
+	char text[KEEPER_ID_MAX]; /* whole: a part of another one's must not do */
 	bool done = false;
 
 	LIST_FOR_SAFE (struct ike_sa, sa, after, &peer_entry(c, peer)->sas, of_peer) {
+		if (user &&
+			(sa->user.n == 0 ||
+				strcmp(ike_id_text(text, sizeof text, sa->user.at, sa->user.n), user) != 0))
+			continue;
+		done |= sa->state == ST_UP;
 		if (order == IKE_ORDER_TERMINATE)
 			sa_terminate(c, sa, IKE_TERMINATED);
 		if (sa->state != ST_UP)
@@ -154,9 +224,26 @@ static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer)
 		if (order == IKE_ORDER_REKEY_IKE)
 			sa->want_rekey = true;
 		sa_touch(c, sa);
-		done = true;
 	}
 	return done;
+}
+
+/* By the identity of a gateway that uses a template: its IKE SAs alone, whoever uses the template afterwards. */
+static bool order_user(struct ike *c, enum ike_order order, const char *user, bool *ret_done)
+{
+	bool found = false;
+
+	/* One that fills its field may have been cut off, and be another one. */
+	if ((order != IKE_ORDER_TERMINATE && order != IKE_ORDER_REKEY_IKE) ||
+		strlen(user) >= NAME_MAX_BYTES - 1)
+		return false;
+	for (uint32_t i = 0; c->snap && i < c->snap->peers.count; i++) {
+		if (!(snap_peers(c->snap)[i].flags & PEER_ID_PATTERN))
+			continue;
+		found |= order_peer(c, order, i, user);
+	}
+	*ret_done |= found;
+	return found;
 }
 
 enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e)
@@ -173,12 +260,14 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
 			continue;
 		found = true;
 		if (order == IKE_ORDER_REKEY_IKE)
-			done |= order_peer(c, order, t->peer);
+			done |= order_peer(c, order, t->peer, NULL);
 		else
 			done |= order_tunnel(c, order, i);
 		if (by_peer && order == IKE_ORDER_TERMINATE)
-			order_peer(c, order, t->peer);
+			order_peer(c, order, t->peer, NULL);
 	}
+	if (!found)
+		found = order_user(c, order, name, &done);
 	sa_settle_all(c);
 	if (!found)
 		return err_add(e, RC_NOT_FOUND, "no tunnel or peer with tunnels is named '%.63s'", name);

@@ -28,7 +28,10 @@ static void set(struct ike *c, struct ike_sa *sa, const struct endpoint *to, mon
 			child_follow(c, ch);
 }
 
-/* All IKE SAs that had the same mapping move together: those of a rekey, those being replaced. */
+/*
+ * All IKE SAs that had the same mapping move together: those of a rekey, those being replaced. Of a template those of the same
+ * identity alone: a source address can be forged, and what one identity says moves nobody else.
+ */
 static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, mono_ns when, const char *by)
 {
 	struct endpoint from = sa->remote;
@@ -39,7 +42,7 @@ static void move(struct ike *c, struct ike_sa *sa, const struct endpoint *to, mo
 		endpoint_text(was, &from), endpoint_text(is, to), by);
 	set(c, sa, to, when);
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
-		if (other->peer_natted && endpoint_same(&other->remote, &from))
+		if (other->peer_natted && endpoint_same(&other->remote, &from) && sa_same_user(c, other, sa))
 			set(c, other, to, when);
 }
 
@@ -62,7 +65,8 @@ static void probe(struct ike *c, struct ike_sa *sa, const struct endpoint *at, c
 static bool seen_since(const struct ike *c, const struct ike_sa *sa, mono_ns when)
 {
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
-		if (other->peer_natted && endpoint_same(&other->remote, &sa->remote) && other->seen_at > when)
+		if (other->peer_natted && endpoint_same(&other->remote, &sa->remote) &&
+			other->seen_at > when && sa_same_user(c, other, sa))
 			return true;
 	return false;
 }

@@ -6,7 +6,7 @@
  * Every call may queue actions; after each, take them with ike_action_next() until it returns NULL, in order.
  * Times are monotonic nanoseconds and never go back. Callers: proc/ike (one thread), tests/sim, fuzz/ike.
  *
- * Not supported: EAP, certificates, configuration payloads (ignored), fragmentation (RFC 7383), MOBIKE,
+ * Not supported: EAP, configuration payloads (ignored), MOBIKE,
  * transport mode.
  */
 #ifndef IKE_IKE_H
@@ -15,7 +15,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "ike/limits.h"
+#include "model/certify_api.h"
 #include "model/keeper_api.h"
+#include "model/peer_name.h"
 #include "model/sa.h"
 #include "model/snapshot.h"
 #include "wire/ike_limits.h"
@@ -24,8 +26,16 @@ struct ike;
 
 struct ike_setup {
 	uint8_t cookie_secret[32];
-	uint64_t seed;	       /* of jitter; nothing secret */
-	uint32_t cookie_above; /* half-open IKE SAs above which cookies are demanded */
+	uint64_t seed; /* of jitter; nothing secret */
+	uint8_t crash_secret
+		[32]; /* of tokens (RFC 6290): the same after a restart of the process and of the machine */
+	bool has_crash_secret;		 /* else no tokens are given */
+	uint32_t live_max, children_max; /* 0: IKE_LIVE_MAX, IKE_CHILDREN_MAX; fewer for tests */
+	uint32_t cookie_above;		 /* half-open IKE SAs above which cookies are demanded */
+	bool puzzles;			 /* beside them (RFC 8019), from that number on */
+	uint32_t puzzles_above;
+	uint8_t puzzle_hardest; /* of peers, zero bits that are tried; 0: IKE_PUZZLE_HARDEST; fewer for fuzzers */
+	bool mlkem;		/* libcrypto has ML-KEM: proposals with additional key exchanges are usable */
 };
 
 struct ike *ike_core_new(const struct ike_setup *setup);
@@ -56,6 +66,8 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now);
 void ike_input_acquire(
 	struct ike *c, mono_ns now, uint32_t tunnel, const struct selector *src, const struct selector *dst);
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage);
+/* What the resolver knows of a peer by name; of another name or peer than the configuration's it is ignored. */
+void ike_input_peer_resolved(struct ike *c, mono_ns now, const struct peer_name_told *told);
 /* Replaces the cookie secret; the previous one is valid until the next call. */
 void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32]);
 
@@ -81,13 +93,15 @@ mono_ns ike_deadline(const struct ike *c);
 /* ---- actions ---- */
 
 enum ike_action_kind {
-	IKE_SEND,	  /* datagram */
-	IKE_KEEPALIVE,	  /* one octet 0xff from local to remote, without marker (RFC 3948 section 2.3) */
-	IKE_ASK,	  /* keeper */
-	IKE_REFUSED,	  /* refusal, for the ledger */
-	IKE_LOG,	  /* text */
+	IKE_SEND,      /* datagram */
+	IKE_KEEPALIVE, /* one octet 0xff from local to remote, without marker (RFC 3948 section 2.3) */
+	IKE_ASK,       /* keeper */
+	IKE_CERTIFY, /* certify: to both certifiers, ahead of an AUTH_VERIFY; the keeper gets their answers */
+	IKE_REFUSED, /* refusal, for the ledger */
+	IKE_LOG,     /* text */
 	IKE_ACTIVATE,	  /* sa: the data plane may send on this child now */
 	IKE_ENDPOINT,	  /* endpoint: the peer of this child moved */
+	IKE_RESOLVE,	  /* resolve: the resolver is to tell of that peer by name, and to ask DNS again */
 	IKE_PEER_MESSAGE, /* message and bytes: from that peer's ledger to ours */
 };
 
@@ -107,6 +121,7 @@ struct ike_action {
 	struct endpoint local, remote; /* SEND, KEEPALIVE; local.addr ADDR_NONE: any */
 	union {
 		struct keeper_request *keeper;
+		struct certify_ask *certify;
 		struct ike_refusal *refusal;
 		struct sa_ref sa;
 		struct sa_endpoint endpoint;
@@ -114,6 +129,7 @@ struct ike_action {
 			enum ike_peer_message kind;
 			char peer[NAME_MAX_BYTES];
 		} message;
+		struct peer_name_ask resolve;
 		struct {
 			bool warning;
 			const char *kind; /* a constant: its format */
@@ -129,6 +145,30 @@ const struct ike_action *ike_action_next(struct ike *c);
 
 /* ---- views ---- */
 
+/* clang-format off */
+#define IKE_COUNTERS(C)	/* id, name, text */										\
+	C(COOKIES_DEMANDED,   "cookies-demanded",   "IKE_SA_INIT requests answered with the demand for a cookie (RFC 7296 section 2.6)")	\
+	C(COOKIES_WRONG,      "cookies-wrong",      "cookies returned that are not ours, or too old: the sender has to return another one")	\
+	C(PUZZLES_GIVEN,      "puzzles-given",      "demands for a cookie that had a puzzle beside it (RFC 8019)")	\
+	C(PUZZLES_SOLVED,     "puzzles-solved",     "requests served because the puzzle is solved")	\
+	C(PUZZLES_WRONG,      "puzzles-wrong",      "solutions that are wrong; such a request counts as one without a solution")	\
+	C(UNSOLVED_SERVED,    "puzzles-unsolved-served", "requests without a solution that were served: some of them are, for peers that know no puzzles")	\
+	C(UNSOLVED_REFUSED,   "puzzles-unsolved-refused", "requests without a solution that were answered with another puzzle")	\
+	C(HALF_OPEN_EVICTED,  "half-open-evicted",  "half-open IKE SAs that ended for a newer one, because there were too many")	\
+	C(PEER_PUZZLES_SOLVED, "peer-puzzles-solved", "puzzles of peers that were solved here")	\
+	C(PEER_PUZZLES_LEFT,  "peer-puzzles-left",  "puzzles of peers that were not: too hard, or with a function that is not known here")
+/* clang-format on */
+
+enum ike_counter {
+#define E(id, name, text) IKE_COUNT_##id,
+	IKE_COUNTERS(E) IKE_COUNTERS_N
+#undef E
+};
+
+/* Row *cursor of `show ike counters`, as ike_show() has it: those above, and how many IKE SAs are half-open now. */
+size_t ike_show_counters(const struct ike *c, uint32_t *cursor, char *text, size_t size);
+uint64_t ike_view_count(const struct ike *c, enum ike_counter which); /* for tests */
+
 /*
  * Row *cursor of `show ike` as a JSON object into text; *cursor moves on. Returns its length, 0 after the
  * last. First the IKE SAs, then the configured tunnels that have no child SA, with the last reason.
@@ -140,6 +180,7 @@ struct ike_child_view {
 	uint8_t spi_i[8], spi_r[8]; /* of its IKE SA */
 	uint32_t tunnel, spi_in, spi_out;
 	uint16_t encr, encr_bits;
+	uint16_t resource;	   /* for worker resource - 1; 0: for all */
 	bool esn, encap, replaced; /* replaced or being closed */
 	uint32_t local_n, remote_n;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
@@ -149,7 +190,7 @@ struct ike_sa_view {
 	uint8_t spi_i[8], spi_r[8];
 	bool initiator, up; /* up: established and not replaced or closing */
 	uint32_t peer;
-	uint16_t encr, encr_bits, prf, dh;
+	uint16_t encr, encr_bits, prf, dh, additional[ADDITIONAL_MAX];
 	uint32_t children;
 };
 

@@ -1,6 +1,7 @@
 /*
  * INFORMATIONAL in both roles (RFC 7296 sections 1.4, 1.4.1, 2.4): deleting IKE and child SAs, asking whether
- * the peer is alive, messages between the ledgers (peer_message.c). Crossing deletes: 2.25.1, 2.25.2.
+ * the peer is alive, messages between the ledgers (peer_message.c), our token of an IKE SA that our
+ * rekey made (crash.c). Crossing deletes: 2.25.1, 2.25.2.
  */
 #include "ike/internal.h"
 
@@ -33,6 +34,9 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 		st->old_spi_in = ch->spi_in;
 	} else if (task == TASK_PEER_MESSAGE) {
 		peer_messages_out(sa, &o);
+	} else if (task == TASK_TOKEN) {
+		sa->want_token = false;
+		crash_token_write(c, sa, &o);
 	}
 	message_send_request(c, sa, &o);
 }
@@ -45,7 +49,7 @@ void on_info_response(struct ike *c, struct ike_sa *sa, struct step *st)
 	uint16_t error = v ? v->type : 0;
 
 	if (task == TASK_IKE_DELETE) {
-		sa_kill(c, sa, "%s", sa->reason);
+		sa_kill(c, sa, "%s", text_of(sa->reason));
 		return;
 	}
 	own_exchange_done(c, sa);
@@ -154,6 +158,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	rekey_settle_to(c, sa);
 	peer_messages_in(c, sa, p);
+	crash_token_read(sa, p);
 	o = message_begin_response(c, sa);
 	delete_children(c, sa, p, &o);
 	message_send_response(c, sa, &o);

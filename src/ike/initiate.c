@@ -18,9 +18,14 @@ static bool begin_child_task(struct ike *c, struct ike_sa *sa)
 	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting) {
 		if (sa->steps[SIDE_PEER].old_spi_in == ch->spi_in)
 			continue; /* the peer is rekeying it already */
-		if (ch->state == CH_UP && !sa->moving && child_confirmed(c, ch))
+		if (ch->state == CH_UP && ch->want_rekey && c->now >= ch->retry_at && !sa->moving &&
+			child_confirmed(c, ch))
 			return child_start(c, sa, ch->tunnel, ch, DH_NONE);
 	}
+	LIST_FOR (struct child_sa, ch, &sa->wanting, wanting)
+		if (ch->state == CH_UP && ch->wants_beside && c->now >= ch->beside_at && !sa->moving &&
+			child_confirmed(c, ch))
+			return child_start_beside(c, sa, ch, DH_NONE);
 	return false;
 }
 
@@ -46,12 +51,15 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 		return;
 	}
 	/* Not while the peer rekeys this IKE SA, and not on a new one that has not got its children yet. */
-	if (sa->state != ST_UP || theirs->successor || sa->parent != 0 || sa->peer_successor != 0)
+	if (sa->state != ST_UP || theirs->successor || sa->followup || sa->parent != 0 ||
+		sa->peer_successor != 0)
 		return;
 	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
 		return;
 	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);
+	else if (sa->want_token)
+		info_start(c, sa, TASK_TOKEN, NULL);
 	else if (peer_messages_wait(sa))
 		info_start(c, sa, TASK_PEER_MESSAGE, NULL);
 	else if (sa->want_dpd)
@@ -63,6 +71,8 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 /* The established IKE SA of the peer that can carry a new child. */
 static struct ike_sa *carrier(const struct ike *c, uint32_t peer)
 {
+	if (peer_is_template(c, peer))
+		return NULL; /* whose network it is for, only its identities say */
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, peer)->sas, of_peer)
 		if (sa->state == ST_UP && !sa->want_delete && !sa->moving)
 			return sa;
@@ -116,7 +126,10 @@ static void begin(struct ike *c, uint32_t tunnel)
 	if (tunnel_in_work(c, tunnel))
 		return;
 	if (!sa && !being_made(c, peer)) {
-		init_start(c, peer, tunnel);
+		if (sa_may_begin(c))
+			init_start(c, peer, tunnel);
+		else if (!link_used(&t->of_turn))
+			link_last(&c->turns, &t->of_turn);
 		return;
 	}
 	if (!link_used(&t->of_ready))
@@ -133,6 +146,7 @@ void tunnel_settle(struct ike *c, uint32_t tunnel)
 	assert(tunnel < c->tunnels_n);
 	child_take_over(c, tunnel);
 	tunnel_redundancy_check(c, tunnel);
+	tunnel_share_workers(c, tunnel);
 	child_linger_limit(c, tunnel);
 	orphan_look(c, tunnel);
 	at = due_sooner(c, due_sooner(c, 0, t->orphan != 0 ? t->orphan_until : 0), t->orphan_remove_at);
@@ -140,6 +154,10 @@ void tunnel_settle(struct ike *c, uint32_t tunnel)
 		at = due_sooner(c, at, t->retry_at);
 		if (c->now >= t->retry_at)
 			begin(c, tunnel);
+	}
+	if (t->has_turn) {
+		t->has_turn = false;
+		sa_next_turn(c); /* if there is room still: this one may be wanted no more */
 	}
 	due_set(c, &t->due, at);
 }

@@ -162,6 +162,12 @@ static bool exchange_fits(const struct ike_sa *sa, const struct ike_header *h)
 {
 	switch (sa->state) {
 	case ST_AUTH_WAIT: /* INFORMATIONAL before IKE_AUTH (CVE-2019-12312) is not even decrypted */
+		if (sa->additional_done > 0 && h->exchange == EX_IKE_INTERMEDIATE &&
+			h->message_id == sa->peer_id - 1)
+			return true; /* the last one again: our response was lost */
+		return h->exchange == (additional_is_due(sa) ? EX_IKE_INTERMEDIATE : EX_IKE_AUTH);
+	case ST_ADDITIONAL_SENT:
+		return h->exchange == EX_IKE_INTERMEDIATE;
 	case ST_AUTH_SENT:
 		return h->exchange == EX_IKE_AUTH;
 	case ST_UP:
@@ -189,8 +195,10 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 			liveness_hint(c, h, remote, &c->scratch_payloads);
 		return;
 	}
-	if (!sa || memcmp(h->spi_i, sa->spi_i, 8) != 0 || memcmp(h->spi_r, sa->spi_r, 8) != 0)
+	if (!sa || memcmp(h->spi_i, sa->spi_i, 8) != 0 || memcmp(h->spi_r, sa->spi_r, 8) != 0) {
+		crash_answer(c, h, local, remote, n);
 		return;
+	}
 	if (sa->state == ST_FAILED) { /* only repeats its last response */
 		request_in_window(c, sa, h, local, remote, bytes, n);
 		return;

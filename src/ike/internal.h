@@ -3,12 +3,12 @@
  * never those below (tests/unit/test_symbols.py). With the types: state.h.
  *
  *   values       memory.c
- *   effects      schedule.c action.c ask.c
- *   look-up      index.c
- *   negotiation  proposals.c selectors.c choose.c nat.c
- *   states       peer_message.c sa.c tunnel.c child.c redundant.c successor.c end.c
- *   messages     seal.c message.c liveness.c follow.c move.c
- *   exchanges    negotiate.c info.c rekey.c create.c auth.c init.c
+ *   effects      schedule.c action.c certificate.c ask.c
+ *   look-up      share.c index.c named.c instance.c
+ *   negotiation  proposals.c selectors.c choose.c nat.c puzzle.c solve.c
+ *   states       peer_message.c sa.c pairs.c tunnel.c child.c redundant.c per_worker.c successor.c end.c
+ *   messages     seal.c message.c crash.c liveness.c follow.c move.c
+ *   exchanges    negotiate.c info.c followup.c rekey.c create.c auth.c intermediate.c admit.c init.c
  *   machine      table.c initiate.c settle.c
  *   events       input.c keeper.c config.c events.c
  *   the whole    core.c show.c check.c
@@ -27,9 +27,22 @@ struct message *message_new(const struct ike_header *h, const struct endpoint *l
 /* A copy of an unprotected message, with views into its own bytes. */
 struct message *message_copy_plain(const struct message *in);
 void gathered_free(struct gathered **g);
-void nonce_set(struct nonce *v, const void *bytes, size_t n);
-const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b);
-int nonce_compare(const struct nonce *a, const struct nonce *b);
+int nonce_compare(const struct blob *a, const struct blob *b);
+void nonce_set_lower(struct blob *ret, const struct blob *a, const void *b, size_t b_n);
+/* Texts that most have not, and so are not part of what has them: NULL is the empty one. */
+void text_set(char **text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void text_clear(char **text);
+static inline const char *text_of(const char *text)
+{
+	return text ? text : "";
+}
+/* The child SA's selectors, copied. */
+void selectors_keep(struct child_sa *ch, const struct selector *local, uint32_t local_n,
+	const struct selector *remote, uint32_t remote_n);
+/* What an exchange needs while it lasts. */
+void step_answer_set(struct step *st, const struct ike_offer *answer);
+void step_values_free(struct step *st);
+void tunnels_free(struct tunnel *tunnels, uint32_t n);
 
 /* ---- action.c: what is emitted ---- */
 struct ike_action *ike_action_add(struct ike *c, enum ike_action_kind kind);
@@ -54,19 +67,54 @@ void tunnel_touch(struct ike *c, uint32_t tunnel);
 /* A number from lo to hi, at random by the seed: for jitter only. */
 uint64_t ike_jitter(struct ike *c, uint64_t lo, uint64_t hi);
 
+/* ---- certificate.c: CERT and CERTREQ (RFC 7296 sections 3.6, 3.7) ---- */
+/* SHA-1 of the keys of the configuration's certificates, for CERTREQ. */
+void anchor_hashes_make(struct ike *c);
+/* Our certificate and those on its way, if the peer is one of certificates. */
+void certs_write(const struct ike *c, struct ike_out *o, const struct snap_peer *p);
+/* Which authorities we take: those of a peer, or of all that may be at its address when who it is is not known yet. */
+void certreq_write(const struct ike *c, struct ike_out *o, const struct snap_peer *p);
+void certreq_write_all(const struct ike *c, struct ike_out *o);
+/* Why the certificates of its IKE_AUTH cannot be judged, or ours is not there; NULL: the certifiers and the keeper decide. */
+const char *certs_obstacle(const struct ike *c, const struct snap_peer *p, const struct ike_payloads *in);
+/* The question to both certifiers, ahead of an AUTH_VERIFY about this message. */
+void certify_ask_emit(struct ike *c, const struct keeper_auth_verify *q, const struct ike_payloads *in);
+
+/* ---- share.c: what one identity of a template has ---- */
+struct ike_instance *instance_get(struct ike_peer *p, const struct blob *user); /* makes it, if need be */
+struct tunnel_share *share_get(struct ike_instance *i, uint32_t tunnel);	/* the same */
+/* Frees it, if it is empty. */
+void instance_put(struct ike_instance *i);
+void share_put(struct tunnel_share *s);
+
 /* ---- index.c: who is found by what, and how many there may be ---- */
 void index_init(struct ike *c);
+/* sa.c: IKE SAs that we begin take turns. */
+bool sa_may_begin(const struct ike *c);
+void sa_next_turn(struct ike *c); /* the tunnel that has waited longest is looked at again */
+void sa_begin(struct ike *c, struct ike_sa *sa);
+void sa_unanswered(struct ike *c, struct ike_sa *sa); /* its request has been repeated without an answer */
+/* Those that may be at an address, by their configuration or their name, with others: the first of c->places, then its next. */
+void peers_by_address(struct ike *c);
+uint32_t peers_first_at(struct ike *c, const struct ip_addr *remote, bool anywhere);
+bool peer_is_anywhere(const struct snap_peer *p); /* has no configured address */
+/* How many places each peer and tunnel of c->snap has of its own. */
+void places_share(struct ike *c);
 void peers_new(struct ike *c, uint32_t n); /* c->peers, all without IKE SAs and tunnels */
 const struct snap_tunnel *tunnel_config(const struct ike *c, uint32_t tunnel);
 const struct snap_peer *sa_peer(const struct ike *c, const struct ike_sa *sa);
 const char *sa_peer_name(const struct ike *c, const struct ike_sa *sa);
 void sa_set_spi(struct ike *c, struct ike_sa *sa, const uint8_t spi[8]); /* ours */
+bool spi_stands(struct ike *c, const uint8_t spi[8]); /* it is one of ours, of an IKE SA in whatever state */
 struct ike_sa *sa_by_spi(const struct ike *c, bool we_are_initiator, const uint8_t spi[8]);
+uint16_t source_slot(const struct ike *c, const struct ip_addr *remote); /* in half_open_at */
 void sa_expect_init(struct ike *c, struct ike_sa *sa);
 /* The half-open one that this very IKE_SA_INIT made. */
 struct ike_sa *sa_by_init(const struct ike *c, const struct message *in);
+/* Another request of the one that has begun a half-open IKE SA: its address, SPI and nonce. */
+bool init_has_begun(const struct ike *c, const struct message *in);
 struct ike_peer *peer_entry(const struct ike *c, uint32_t peer);
-void sa_join_peer(struct ike *c, struct ike_sa *sa);
+void sa_join_peer(struct ike *c, struct ike_sa *sa); /* of a template: after its user is set */
 void sa_leave_peer(struct ike *c, struct ike_sa *sa);
 struct ike_sa *sa_by_serial(const struct ike *c, uint32_t peer, uint64_t serial);
 void child_set_in(struct ike *c, struct child_sa *ch, uint32_t spi);
@@ -90,7 +138,29 @@ enum child_kind {
 	CHILD_OF_AUTH, /* with its IKE SA, whose number is limited */
 	CHILD_REKEYED, /* replaces an existing one */
 };
-bool child_room(const struct ike *c, uint32_t tunnel, enum child_kind kind);
+bool child_room(struct ike *c, const struct ike_sa *sa, uint32_t tunnel, enum child_kind kind);
+
+/* ---- named.c: peers by name ---- */
+void named_new(struct ike *c); /* for the peers of c->snap, nothing is known */
+void named_move(struct ike_peer *to, struct ike_peer *from);
+void peers_free(struct ike_peer *peers, uint32_t n);
+/* Has the resolver tell of it, and ask DNS again. Of a peer that has no name: nothing. */
+void named_ask(struct ike *c, uint32_t peer);
+void named_ask_unknown(struct ike *c); /* all of which nothing is known */
+/* The newest answer has it, or the one before had it within the time to live. */
+bool named_has_address(const struct ike *c, uint32_t peer, const struct ip_addr *remote);
+bool named_is_current(
+	const struct ike *c, uint32_t peer, const struct ip_addr *remote); /* the newest has it */
+/* Of a peer by name: the address to begin with. False: there is none, and named_obstacle() says why. */
+bool named_begin_with(const struct ike *c, uint32_t peer, struct ip_addr *ret_remote);
+const char *named_obstacle(const struct ike *c, uint32_t peer, char *text, size_t size);
+bool named_is_silent(const struct ike *c, uint32_t peer); /* the resolver has told nothing of it yet */
+bool named_is_stale(const struct ike *c, uint32_t peer);  /* the last question had no good answer */
+bool named_has_others(const struct ike *c, uint32_t peer, const struct ip_addr *remote); /* to begin with */
+/* An attempt at that address has failed. True: there is another one to be tried in this round. */
+bool named_next(struct ike *c, uint32_t peer, const struct ip_addr *failed);
+bool named_told(struct ike *c, uint32_t peer, const struct peer_name_told *t); /* true: other addresses */
+bool named_may_act(struct ike *c, uint32_t peer); /* on other addresses, now; it counts as done */
 
 /* ---- ask.c: requests to the keeper ---- */
 /* A request to fill in; its answer goes to `then` (NULL: nobody waits) with the step, unless that was
@@ -109,21 +179,57 @@ void sa_drop_handle(struct ike *c, struct ike_sa *sa);
 bool keeper_rc_blames_peer(uint32_t rc);
 uint16_t keeper_rc_notify(uint32_t rc); /* the notify for a CREATE_CHILD_SA */
 
+/* ---- instance.c: who uses a template ---- */
+bool peer_is_template(const struct ike *c, uint32_t peer);
+/* Of a peer that is no template all IKE SAs are one user's. */
+bool sa_same_user(const struct ike *c, const struct ike_sa *a, const struct ike_sa *b);
+bool child_same_user(const struct ike *c, const struct child_sa *a, const struct child_sa *b);
+void sa_user_proved(const struct ike *c, struct ike_sa *sa, const struct ike_view *id);
+/* Another identity's child SA of the tunnel that has one of these addresses, and which; NULL: there is none. */
+const struct child_sa *instance_with_address(const struct ike *c, const struct ike_sa *sa, uint32_t tunnel,
+	const struct selector *remote, uint32_t n, struct ip_range *ret_range);
+uint32_t instances_count(const struct ike *c, uint32_t peer); /* identities that have an IKE SA */
+
 /* ---- proposals.c: proposals ---- */
 struct choice {
 	uint16_t encr, encr_bits, prf, dh;
+	uint16_t additional[ADDITIONAL_MAX];
 	bool esn;
 	struct ike_offer answer; /* one proposal with the peer's number, without SPI */
 	struct ike_view spi;	 /* the peer's, borrowed from the offer */
 };
-bool proposals_choose_ike(
-	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret);
-bool proposal_match_ike(
-	const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret);
+/* Which additional key exchanges of our proposals count (RFC 9370). */
+enum additional_mode {
+	ADDITIONAL_ANY,	   /* IKE_SA_INIT, and the peer can do IKE_INTERMEDIATE */
+	ADDITIONAL_NONE,   /* it cannot: only proposals that name none */
+	ADDITIONAL_IGNORE, /* as if ours named none */
+	/* of an IKE SA: the same, if none fits with them: its keys are made of those that they are in already */
+	ADDITIONAL_REKEY,
+};
+/* Ours for this peer: whether it can be used on this machine, and is what the peer's configuration requires. */
+bool proposal_is_usable(
+	const struct ike *c, const struct snap_peer *peer, const struct snap_ike_proposal *ours);
+/* The first one that is; NULL: none, and ike_log() was told why at the commit. */
+const struct snap_ike_proposal *proposals_first(const struct ike *c, const struct snap_peer *peer);
+bool proposals_have_group(
+	const struct ike *c, const struct snap_peer *peer, uint16_t group); /* one that is */
+/* Of which group the KE payload of our request for a rekey is: that of the one before, if it may still be. old NULL: a new child SA. */
+uint16_t rekey_group(const struct ike *c, const struct snap_peer *peer, uint16_t now);
+uint16_t child_group(const struct ike *c, const struct snap_tunnel *t, const struct child_sa *old);
+enum additional_mode additional_mode_of(const struct ike_payloads *p); /* of IKE_SA_INIT */
+/* "-ml-kem-768-ml-kem-1024", for the end of a text of algorithms */
+char *additional_text(char *ret_text, size_t size, const uint16_t additional[ADDITIONAL_MAX]);
+bool proposals_choose_ike(const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer,
+	enum additional_mode mode, struct choice *ret);
+bool proposal_match_ike(const struct ike *c, const struct snap_peer *peer,
+	const struct snap_ike_proposal *ours, const struct ike_offer *offer, enum additional_mode mode,
+	struct choice *ret);
 bool proposals_choose_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer,
 	bool with_dh, struct choice *ret);
-void offer_make_ike(
-	const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret);
+void offer_make_ike(const struct ike *c, const struct snap_peer *peer, struct ike_offer *ret);
+/* The rekey of this IKE SA; if it has additional key exchanges those with them first, then all without. */
+void offer_make_rekey(
+	const struct ike *c, const struct ike_sa *sa, const uint8_t spi[8], struct ike_offer *ret);
 void offer_make_esp(
 	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret);
 /* As a response must be: one proposal, one transform per type. */
@@ -132,14 +238,15 @@ bool offer_is_single(const struct ike_offer *o);
 char *offer_explain(char *ret_text, size_t size, const struct ike_offer *peer, const struct ike_offer *ours);
 
 /* ---- selectors.c: traffic selectors ---- */
-uint32_t selectors_intersect(struct selector *ret, const struct selector *a, uint32_t a_n,
-	const struct selector *b, uint32_t b_n); /* at most SELECTORS_MAX */
 bool selectors_within(
 	const struct selector *inner, uint32_t inner_n, const struct selector *outer, uint32_t outer_n);
 char *selectors_text(char *ret_text, size_t size, const struct selector *list, uint32_t n);
 /* What the configuration has, tunnel_config()->local.count and ->remote.count of them. */
 const struct selector *tunnel_locals(const struct ike *c, const struct snap_tunnel *t);
 const struct selector *tunnel_remotes(const struct ike *c, const struct snap_tunnel *t);
+/* What of these selectors of the peer's side is the tunnel's. */
+uint32_t tunnel_remote_part(const struct ike *c, uint32_t tunnel, const struct ike_selectors *asked,
+	struct selector ret[SELECTORS_MAX]);
 /* Is a packet of these inside the tunnel's configured selectors? Does a child SA that is up hold the tunnel's
  * `packet`? */
 bool child_packet_fits(
@@ -160,6 +267,9 @@ void child_offer_selectors(
 /* The tunnel of this peer that fits best, or INDEX_NONE. remote_ts: the peer's side. */
 uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts);
+/* 2.9: the peer asked also for traffic of another tunnel of its own, which needs a child SA of its own. */
+bool child_more_possible(const struct ike *c, const struct ike_sa *sa, const struct child_sa *ch,
+	const struct ike_selectors *remote_ts, const struct ike_selectors *local_ts);
 bool child_narrow(const struct ike *c, struct child_sa *ch, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts);
 
@@ -184,8 +294,6 @@ const char *peer_initiate_obstacle(const struct snap_peer *p);
 void nat_detection_write(struct ike_out *o, const uint8_t spi_i[8], const uint8_t spi_r[8],
 	const struct endpoint *local, const struct endpoint *remote, bool pretend);
 void nat_detection_read(struct ike_sa *sa, const struct message *in);
-void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8_t ret[33]);
-bool cookie_is_valid(struct ike *c, const struct message *in);
 void signature_hashes_write(struct ike_out *o);
 uint32_t signature_hashes_read(const struct ike_payloads *p);
 void fragmentation_write(struct ike_out *o, const struct snap_peer *p);
@@ -193,6 +301,22 @@ void fragmentation_write(struct ike_out *o, const struct snap_peer *p);
 bool fragmentation_agreed(const struct snap_peer *p, const struct ike_payloads *in);
 void ppk_offer(struct ike_out *o, const struct snap_peer *p);
 bool ppk_agreed(const struct snap_peer *p, const struct ike_payloads *in);
+
+/* ---- puzzle.c: client puzzles (RFC 8019) ---- */
+/* for tests: with how many zero bits the PRF of the text ends under that key; 0 as well if there is no such PRF. */
+unsigned puzzle_zero_bits(uint16_t prf, const void *key, size_t key_n, const struct ike_view *text);
+bool puzzle_is_solved(
+	uint16_t prf, unsigned difficulty, const struct ike_view *text, const struct ike_view *solution);
+/* Tries so many more keys; true: all are found. */
+bool puzzle_search_on(struct puzzle_search *s, const struct ike_view *text, uint32_t tries);
+
+/* ---- solve.c: a peer's, as initiator ---- */
+/* The peer's demand for sa->cookie: true, its puzzle is being solved; false: it has none, or none that we solve. */
+bool solve_begin(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p);
+/* One piece of one search. The IKE SA whose search ended, or NULL: its request is to be sent again, with the solution if it still
+ * has a puzzle. */
+struct ike_sa *solve_piece(struct ike *c);
+void solve_drop(struct ike_sa *sa);
 
 /* ---- peer_message.c: between the ledgers of the two gateways ---- */
 void peer_messages_offer(struct ike_out *o);
@@ -204,22 +328,46 @@ void peer_messages_move(struct ike_sa *from, struct ike_sa *to); /* to the succe
 void peer_messages_free(struct ike_sa *sa);
 
 /* ---- sa.c: an IKE SA as a value ---- */
+void sa_take_choice(struct ike_sa *sa, const struct choice *choice);
+static inline bool additional_is_due(const struct ike_sa *sa)
+{
+	return sa->additional_done < ADDITIONAL_MAX && sa->additional[sa->additional_done] != 0;
+}
 struct ike_sa *sa_new(struct ike *c, bool initiator);
 void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state);
 void sa_established(struct ike *c, struct ike_sa *sa);
-bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f);
+/* The responder's request for a new IKE SA; parent: handle of the one that is rekeyed, or 0. */
+void sa_fill_answer(struct keeper_exchange_answer *q, const struct ike_sa *sa, uint32_t parent,
+	const struct ike_payloads *theirs);
+bool sa_take_keys(struct ike_sa *sa, const struct keeper_sk_e *sk_e);
 void sa_memory_free(struct ike_sa *sa); /* its messages and itself, wiped; not children, steps, asks */
 void sa_free_dead(struct ike *c, struct ike_sa *sa);
 const char *ike_state_text(enum ike_state s);
 /* A step has done what its row says: enter the row's next state, arm its timer. */
 void step_done(struct ike *c, struct ike_sa *sa, struct step *st);
 
+/* ---- pairs.c: a pair of networks that the peer does not grant ---- */
+/* The one that the tunnel's packet asks for waits; false: there is no place for it alone, or there is one pair only. */
+bool pair_put_off(struct ike *c, uint32_t tunnel);
+bool pair_is_put_off(
+	const struct ike *c, uint32_t tunnel, const struct selector *local, const struct selector *remote);
+void pair_granted(struct ike *c, uint32_t tunnel); /* the one of the tunnel's packet */
+
 /* ---- tunnel.c: configured tunnels ---- */
 bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel); /* a child SA has to be begun, now or later */
 bool tunnel_in_work(const struct ike *c, uint32_t tunnel);
+/* It is wanted still: later, or at once (reason NULL: as it was). */
+void tunnel_put_off(struct ike *c, uint32_t tunnel, const char *reason);
+void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason);
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* an attempt failed: back off */
-void tunnels_lost(struct ike *c, uint32_t peer, const char *reason);	/* an IKE SA with children ended */
+/* It is wanted still: a little later, or at once (reason NULL: as it was). */
+void tunnel_put_off(struct ike *c, uint32_t tunnel, const char *reason);
+void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason);
+void tunnels_lost(struct ike *c, uint32_t peer, const char *reason); /* an IKE SA with children ended */
 /* A child SA of the tunnel is up; it is one that we requested, and not by a rekey. */
+/* What is moved to another IKE SA (move.c), and offered as it is: the peer may have narrowed it, and each part moves by itself. NULL:
+ * the tunnel's, or what a packet asks for. */
+const struct child_sa *tunnel_offers(const struct ike *c, uint32_t tunnel);
 void tunnel_child_added(struct ike *c, const struct child_sa *fresh);
 void tunnel_child_granted(struct ike *c, uint32_t tunnel);
 /* The peer refused one, of_auth: that of an IKE_AUTH. What follows from the kind of error for the next
@@ -276,6 +424,28 @@ void child_confirm(struct ike *c, struct child_sa *ch);
 bool child_confirmed(struct ike *c, struct child_sa *ch);
 bool child_may_be_deleted(struct ike *c, struct child_sa *ch);
 void child_redundancy_mark(struct ike *c, struct child_sa *ch);
+/* Beside which ch, for one worker, stands or would stand: up on the same IKE SA, with its selectors, for all workers; NULL: there is none. */
+struct child_sa *child_first_of(const struct ike *c, const struct child_sa *ch);
+/* No other one is requested beside it for a while, at random. */
+void child_put_off_beside(struct ike *c, struct child_sa *first, uint64_t ms_min, uint64_t ms_max);
+
+/* ---- per_worker.c: child SAs for one worker each (RFC 9611) ---- */
+/* What the tunnel's child SAs that are for all workers want beside them, at the end of an event. */
+void tunnel_share_workers(struct ike *c, uint32_t tunnel);
+/* Into a request or response: of a child SA of the tunnel for this worker (as resource of struct child_sa), or the first one. */
+void resource_write(struct ike_out *o, uint16_t resource);
+bool resource_is_asked(const struct ike_payloads *p);
+bool tunnel_has_resources(const struct ike *c, uint32_t tunnel); /* as configured */
+uint16_t resource_missing(const struct ike *c,
+	const struct child_sa *first); /* a worker that has none beside it; 0: all have */
+/* Of the response to our request for ch, beside first (NULL: it is a first one, or replaces old): false, why: it is of no use. */
+bool resource_answered(struct ike *c, const struct ike_payloads *p, struct child_sa *ch,
+	struct child_sa *first, const struct child_sa *old, struct err *ret_why);
+/* The peer requests ch, whose selectors are known; old: that it replaces, or NULL. 0, or the notify that refuses it. */
+uint16_t resource_refusal(
+	struct ike *c, const struct ike_payloads *p, struct child_sa *ch, const struct child_sa *old);
+/* One beside `first` could not be made; notify: the peer's refusal, or 0. */
+void resource_failed(struct ike *c, struct child_sa *first, uint16_t notify);
 
 /* ---- redundant.c: redundant child SAs ---- */
 /* Of those of the tunnel's child SAs that came up or changed. */
@@ -299,6 +469,8 @@ void sa_close(struct ike *c, struct ike_sa *sa, const char *reason); /* with a d
 #define IKE_TERMINATED "terminated by an administrator"
 void sa_terminate(struct ike *c, struct ike_sa *sa, const char *reason); /* also while it is being made */
 void step_reset(struct ike *c, struct ike_sa *sa, struct step *st);
+/* The peer's exchange that IKE_FOLLOWUP_KE would continue, if there is one, ends. */
+void followup_drop(struct ike *c, struct ike_sa *sa);
 /* Room for one more half-open IKE SA, at the oldest one's expense; false: there is none. */
 bool sa_half_open_room(struct ike *c);
 /* Room for one more IKE SA with this peer, at the expense of its others but keep; false: there is none. */
@@ -317,7 +489,15 @@ uint16_t child_refusal(
 
 /* ---- seal.c: SK and SKF payloads ---- */
 /* Seals what was written, but IKE_SA_INIT: one message, or back to back those of its parts. False: it does not fit. */
+/* Of IKE_INTERMEDIATE what is authenticated of it is kept in sa->intermediate. */
 bool message_seal(struct ike *c, struct ike_sa *sa, struct ike_out *o, struct blob *ret);
+/*
+ * A message of IKE_INTERMEDIATE as RFC 9242 section 3.3.2 authenticates it: as if it had been sent in one part and in clear.
+ * The content begins at INTERMEDIATE_HEADS.
+ */
+enum { INTERMEDIATE_HEADS = IKE_HEADER_SIZE + IKE_PAYLOAD_HEADER_SIZE };
+void intermediate_form(
+	struct blob *ret, const struct ike_header *h, uint8_t first, const void *content, size_t n);
 void message_send(struct ike *c, const struct endpoint *local, const struct endpoint *remote,
 	const struct blob *sealed);
 /*
@@ -351,6 +531,16 @@ static inline bool own_makes_child(const struct step *own)
 }
 bool own_awaits_answer(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
 
+/* ---- crash.c: quick crash detection (RFC 6290) ---- */
+/* Our token of this IKE SA, whose SPIs are both known, into a protected message; the peer's out of one. */
+void crash_token_write(const struct ike *c, const struct ike_sa *sa, struct ike_out *o);
+void crash_token_read(struct ike_sa *sa, const struct ike_payloads *p);
+/* An unprotected message has the token that the peer gave within this IKE SA: it has lost it. */
+bool crash_is_proved(const struct ike_sa *sa, const struct ike_payloads *p);
+/* A message of n octets of an IKE SA that is not here. */
+void crash_answer(struct ike *c, const struct ike_header *h, const struct endpoint *local,
+	const struct endpoint *remote, size_t n);
+
 /* ---- liveness.c: whether the peer still has an IKE SA ---- */
 /* There is another one, `fresh`, whose IKE_SA_INIT was sent at asked_at. */
 void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, mono_ns asked_at);
@@ -381,6 +571,15 @@ typedef void ike_handler(struct ike *c, struct ike_sa *sa, struct step *st);
 ike_handler on_info_request, on_info_response;
 void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct child_sa *ch);
 
+ike_handler on_followup_request, on_followup_response;
+/* The notify of a response that names what the next request continues; false: it has none. */
+bool followup_link_read(const struct ike_payloads *p, struct blob *ret_link);
+/* Our CREATE_CHILD_SA was answered, st->link and st->followed are set: the first of st->successor's additional key exchanges. */
+void followup_start(struct ike *c, struct ike_sa *sa, struct step *st);
+/* Of the peer's: `successor` waits for them, and `done` continues after the last. Writes the notify. */
+void followup_await(
+	struct ike *c, struct ike_sa *sa, struct ike_sa *successor, ike_then *done, struct ike_out *o);
+
 ike_handler on_rekey_request, on_rekey_response;
 void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh);
 void rekey_refused(struct ike *c, struct ike_sa *sa);
@@ -388,13 +587,29 @@ void rekey_refused(struct ike *c, struct ike_sa *sa);
 ike_handler on_child_request, on_child_response, on_create_refused, on_temporary_failure;
 /* false: there is no room for it now. */
 bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child_sa *old, uint16_t dh);
+bool child_start_beside(struct ike *c, struct ike_sa *sa, struct child_sa *first, uint16_t dh);
 
 ike_handler on_auth_request, on_auth_eap, on_auth_response, on_auth_refused;
 void auth_start(struct ike *c, struct ike_sa *sa, struct step *st);
 /* The peer has retransmitted its IKE_AUTH request, which has no response yet. */
 void auth_repeated(struct ike *c, struct ike_sa *sa);
 
+ike_handler on_intermediate_request, on_intermediate_response, on_intermediate_refused;
+/* The keys of IKE_SA_INIT are made: the additional key exchanges of the chosen proposal, then IKE_AUTH. */
+void intermediate_start(struct ike *c, struct ike_sa *sa, struct step *st);
+
+/* admit.c: whether the sender of an IKE_SA_INIT is served now; else it was told what it has to do. */
+/* Number of the secret, PRF and difficulty of the puzzle, demands before this one; a MAC. */
+enum { COOKIE_HEAD = 4, COOKIE_SIZE = COOKIE_HEAD + 32 };
+#define COOKIE_NONE UINT32_MAX
+/* Its cookie, COOKIE_NONE if it needed none; init_spend() when it costs a key exchange: once. */
+bool init_admit(struct ike *c, const struct message *in, uint32_t *ret_cookie);
+void init_spend(struct ike *c, uint32_t cookie);
+/* A half-open IKE SA of that slot has failed. */
+void init_burn(struct ike *c, uint16_t source);
+
 ike_handler on_init_response, on_init_refused;
+void init_again(struct ike *c, struct ike_sa *sa); /* its puzzle is solved, or left */
 void init_start(struct ike *c, uint32_t peer, uint32_t tunnel);
 struct ike_row;
 void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row);

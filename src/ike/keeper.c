@@ -18,6 +18,10 @@ static void clean_up(
 		if (r->u.EXCHANGE_BEGIN.rc == RC_OK)
 			sa_ask_drop(c, sa, r->u.EXCHANGE_BEGIN.handle, 0);
 		break;
+	case KEEPER_EXCHANGE_ANSWER:
+		if (r->u.EXCHANGE_ANSWER.rc == RC_OK)
+			sa_ask_drop(c, sa, r->u.EXCHANGE_ANSWER.handle, 0);
+		break;
 	case KEEPER_CHILD_BEGIN:
 		if (r->u.CHILD_BEGIN.rc == RC_OK)
 			sa_ask_drop(c, sa, q->u.CHILD_BEGIN.handle, r->u.CHILD_BEGIN.child);
@@ -141,7 +145,9 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now)
 		sa_asks_free(sa);
 		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa) {
 			ch->handle = 0;
-			if (ch->state == CH_UP && ch->tunnel < c->tunnels_n) {
+			if (ch->tunnel < c->tunnels_n && peer_is_template(c, sa->peer)) {
+				c->tunnels[ch->tunnel].orphan_until = 0; /* seen again by its usage */
+			} else if (ch->state == CH_UP && ch->tunnel < c->tunnels_n) {
 				c->tunnels[ch->tunnel].orphan = ch->spi_in;
 				c->tunnels[ch->tunnel].orphan_until = now + IKE_ORPHAN_S * NS_PER_S;
 				c->tunnels[ch->tunnel].orphan_remove_at = 0;

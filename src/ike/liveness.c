@@ -2,7 +2,7 @@
  * Whether the peer still has an IKE SA, where something other than its silence makes that doubtful (RFC 7296
  * section 2.4): INITIAL_CONTACT, a second IKE SA, or an unprotected notify about an unknown SPI. The first
  * ends the older IKE SAs, the second has them checked with few retransmissions, the third only has them
- * checked. And whether we still have the address that it was made with.
+ * checked, unless the peer's token is in it. And whether we still have the address that it was made with.
  */
 #include "ike/internal.h"
 
@@ -13,7 +13,7 @@
 static struct ike_sa *left_over(const struct ike *c, const struct ike_sa *sa, mono_ns asked_at)
 {
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
-		if (other != sa && other->since <= asked_at &&
+		if (other != sa && other->since <= asked_at && sa_same_user(c, sa, other) &&
 			(other->state == ST_UP || other->state == ST_REPLACED || other->state == ST_CLOSING))
 			return other;
 	return NULL;
@@ -43,7 +43,7 @@ void liveness_second(struct ike *c, struct ike_sa *fresh, bool initial_contact, 
 	if (initial_contact || fresh->initiator)
 		return; /* one that we began shows nothing about the older ones */
 	LIST_FOR (struct ike_sa, sa, &peer_entry(c, fresh->peer)->sas, of_peer)
-		if (sa != fresh && sa->state == ST_UP && !sa->want_delete)
+		if (sa != fresh && sa->state == ST_UP && !sa->want_delete && sa_same_user(c, sa, fresh))
 			ask_soon(c, sa);
 }
 
@@ -72,7 +72,8 @@ static void hint_of_esp(struct ike *c, const struct endpoint *remote, const stru
 /*
  * 2.4: "an endpoint MUST NOT conclude that the other endpoint has failed based on ... IKE messages that
  * arrive without cryptographic protection (e.g., Notify messages complaining about unknown SPIs)": whoever
- * sees our packets can forge them. 2.21.4: the SPIs are those of the request; the initiator flag is not
+ * sees our packets can forge them, unless they have the token that only the
+ * peer can make (crash.c). 2.21.4: the SPIs are those of the request; the initiator flag is not
  * reliable.
  */
 void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpoint *remote,
@@ -89,8 +90,13 @@ void liveness_hint(struct ike *c, const struct ike_header *h, const struct endpo
 	sa = sa_by_spi(c, true, h->spi_i);
 	if (!sa)
 		sa = sa_by_spi(c, false, h->spi_r);
-	if (sa && memcmp(h->spi_i, sa->spi_i, 8) == 0 && memcmp(h->spi_r, sa->spi_r, 8) == 0 &&
-		addr_equal(&remote->addr, &sa->remote.addr) && ike_notify_find(p, NTF_INVALID_IKE_SPI))
+	if (!sa || memcmp(h->spi_i, sa->spi_i, 8) != 0 || memcmp(h->spi_r, sa->spi_r, 8) != 0 ||
+		!addr_equal(&remote->addr, &sa->remote.addr) || !ike_notify_find(p, NTF_INVALID_IKE_SPI))
+		return;
+	if ((sa->state == ST_UP || sa->state == ST_REPLACED || sa->state == ST_CLOSING) &&
+		crash_is_proved(sa, p))
+		sa_kill(c, sa, "the peer has lost it, which its token proves (RFC 6290)");
+	else
 		liveness_ask(c, sa);
 }
 

@@ -1,10 +1,12 @@
 /*
  * Memory of the IKE core, and the values of variable size that it keeps: octets (struct blob), messages, the parts of
- * one that have come, nonces.
+ * one that have come, nonces, texts.
  */
 #include "ike/internal.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void *ike_alloc(size_t n)
@@ -69,28 +71,92 @@ void gathered_free(struct gathered **g)
 	*g = NULL;
 }
 
-/* So none is ever cut short. */
-_Static_assert(IKE_NONCE_MAX <= KEEPER_NONCE_MAX, "a nonce of the peer fits");
-
-void nonce_set(struct nonce *v, const void *bytes, size_t n)
-{
-	memset(v, 0, sizeof *v);
-	if (n > sizeof v->bytes)
-		n = sizeof v->bytes;
-	memcpy(v->bytes, bytes, n);
-	v->n = (uint16_t)n;
-}
-
 /* RFC 7296 2.8.1: "lowest" as octet strings, a shorter one before a longer one that it begins. */
-int nonce_compare(const struct nonce *a, const struct nonce *b)
+static int octets_compare(const void *a, size_t a_n, const void *b, size_t b_n)
 {
-	int order = memcmp(a->bytes, b->bytes, MIN_OF(a->n, b->n));
+	int order = memcmp(a, b, MIN_OF(a_n, b_n));
 
-	assert(a->n <= sizeof a->bytes && b->n <= sizeof b->bytes);
-	return order ? order : (int)a->n - (int)b->n;
+	return order ? order : (a_n > b_n) - (a_n < b_n);
 }
 
-const struct nonce *nonce_lower(const struct nonce *a, const struct nonce *b)
+int nonce_compare(const struct blob *a, const struct blob *b)
 {
-	return nonce_compare(a, b) <= 0 ? a : b;
+	if (a->n == 0 || b->n == 0) /* not known yet */
+		return (a->n > 0) - (b->n > 0);
+	return octets_compare(a->at, a->n, b->at, b->n);
+}
+
+void nonce_set_lower(struct blob *ret, const struct blob *a, const void *b, size_t b_n)
+{
+	bool first = a->n == 0 || (b_n > 0 && octets_compare(a->at, a->n, b, b_n) <= 0);
+
+	blob_set(ret, first ? a->at : b, first ? a->n : b_n);
+}
+
+void text_set(char **text, const char *fmt, ...)
+{
+	char made[IKE_REASON_MAX];
+	va_list args;
+	size_t n;
+
+	va_start(args, fmt);
+	vsnprintf(made, sizeof made, fmt, args); /* which may read the old one */
+	va_end(args);
+	n = strlen(made);
+	free(*text);
+	*text = n ? ike_alloc(n + 1) : NULL;
+	if (n)
+		memcpy(*text, made, n);
+}
+
+void text_clear(char **text)
+{
+	free(*text);
+	*text = NULL;
+}
+
+void selectors_keep(struct child_sa *ch, const struct selector *local, uint32_t local_n,
+	const struct selector *remote, uint32_t remote_n)
+{
+	struct selector *list = NULL;
+
+	assert(local_n <= SELECTORS_MAX && remote_n <= SELECTORS_MAX);
+	if (local_n + remote_n > 0) {
+		list = ike_alloc((local_n + remote_n) * sizeof *list);
+		memcpy(list, local, local_n * sizeof *list);
+		memcpy(list + local_n, remote, remote_n * sizeof *list);
+	}
+	free(ch->local_ts);
+	ch->local_ts = list;
+	ch->remote_ts = list ? list + local_n : NULL;
+	ch->local_n = local_n;
+	ch->remote_n = remote_n;
+}
+
+void step_answer_set(struct step *st, const struct ike_offer *answer)
+{
+	free(st->answer);
+	st->answer = ike_alloc(sizeof *st->answer);
+	*st->answer = *answer;
+}
+
+void step_values_free(struct step *st)
+{
+	struct blob *blobs[] = { &st->lineage, &st->nonce, &st->ke, &st->auth, &st->no_ppk, &st->link };
+
+	for (size_t i = 0; i < COUNT_OF(blobs); i++)
+		blob_free(blobs[i]);
+	free(st->answer);
+	st->answer = NULL;
+	free(st->in);
+	st->in = NULL;
+}
+
+void tunnels_free(struct tunnel *tunnels, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		free(tunnels[i].reason);
+		free(tunnels[i].put_off);
+	}
+	free(tunnels);
 }

@@ -129,6 +129,8 @@ static unsigned tries_most(const struct ike *c, const struct ike_sa *sa)
 
 	if (sa->doubted) /* its ESP proves nothing: the data plane of a peer may outlive its IKE */
 		return IKE_RETRANSMITS_DOUBTED;
+	if (sa->state == ST_INIT_SENT && named_has_others(c, sa->peer, &sa->remote.addr))
+		return IKE_RETRANSMITS_DOUBTED; /* they are tried in turn */
 	return sa->state == ST_UP && alive ? IKE_RETRANSMITS_ALIVE : IKE_RETRANSMITS;
 }
 
@@ -147,6 +149,8 @@ void own_retransmit(struct ike *c, struct ike_sa *sa)
 		return;
 	}
 	sa->again_at = retransmit_time(c, sa->tries);
+	if (sa->tries >= IKE_UNANSWERED_TRIES)
+		sa_unanswered(c, sa);
 	request_send(c, sa);
 }
 

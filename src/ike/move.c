@@ -54,10 +54,18 @@ void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify)
 
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify)
 {
+	/* A peer with additional key exchanges that has them in new IKE SAs alone. */
+	bool wants_new = notify == NTF_NO_PROPOSAL_CHOSEN && sa->additional[0] != 0;
+
 	sa->refused++;
-	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, sa->refused, sa->since, sa->expire_at))
+	/* RFC 9370 2.2.4: "continues to receive STATE_NOT_FOUND ... MUST treat this situation as a fatal error". */
+	if (notify == NTF_STATE_NOT_FOUND && sa->refused >= IKE_MOVE_REFUSALS)
+		wants_new = true;
+	if (notify == NTF_NO_ADDITIONAL_SAS || wants_new ||
+		nearly_over(c, sa->refused, sa->since, sa->expire_at))
 		sa_move(c, sa,
 			notify == NTF_NO_ADDITIONAL_SAS
 				? "the peer refuses CREATE_CHILD_SA with NO_ADDITIONAL_SAS"
-				: "the peer refuses to rekey it");
+			: notify == NTF_STATE_NOT_FOUND ? "the peer forgets its rekeys (STATE_NOT_FOUND)"
+							: "the peer refuses to rekey it");
 }

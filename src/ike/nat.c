@@ -1,6 +1,6 @@
 /*
- * What IKE_SA_INIT carries beside the key exchange: NAT detection (RFC 7296 section 2.23), cookies (2.6),
- * signature hashes (RFC 7427 section 4), fragmentation (RFC 7383 section 2.3), PPKs (RFC 8784 section 3).
+ * What IKE_SA_INIT carries beside the key exchange: NAT detection (RFC 7296 section 2.23), signature hashes
+ * (RFC 7427 section 4), fragmentation (RFC 7383 section 2.3), PPKs (RFC 8784 section 3).
  */
 #include "ike/internal.h"
 
@@ -60,46 +60,6 @@ void nat_detection_read(struct ike_sa *sa, const struct message *in)
 	sa->nat_known = sources && destinations;
 	sa->peer_natted = sa->nat_known && !source_fits;
 	sa->we_natted = sa->nat_known && !destination_fits;
-}
-
-/*
- * 2.6: Cookie = <version> | hash(Ni | IPi | SPIi | <secret>): here a MAC, so that no state is kept for an
- * initiator that has not shown that it receives at its address.
- */
-void cookie_make(struct ike *c, uint8_t version, const struct message *in, uint8_t ret[33])
-{
-	uint8_t port[2];
-	struct prf_part parts[] = {
-		{ in->p.nonce.at, in->p.nonce.n },
-		{ in->remote.addr.b, sizeof in->remote.addr.b },
-		{ port, 2 },
-		{ in->h.spi_i, 8 },
-	};
-
-	store_be16(port, in->remote.port);
-	ret[0] = version;
-	if (prf_run(PRF_HMAC_SHA2_256, c->cookie_secrets[version & 1], 32, parts, COUNT_OF(parts), ret + 1) !=
-		RC_OK)
-		memset(ret + 1, 0, 32);
-}
-
-bool cookie_is_valid(struct ike *c, const struct message *in)
-{
-	const struct ike_notify *v = ike_notify_find(&in->p, NTF_COOKIE);
-	uint8_t want[33];
-
-	if (!v || v->data.n != sizeof want)
-		return false;
-	if (v->data.at[0] != c->cookie_version && v->data.at[0] != (uint8_t)(c->cookie_version - 1))
-		return false;
-	cookie_make(c, v->data.at[0], in, want);
-	return bytes_equal_secret(want, v->data.at, sizeof want);
-}
-
-void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32])
-{
-	c->cookie_version++;
-	memcpy(c->cookie_secrets[c->cookie_version & 1], secret, 32);
 }
 
 void signature_hashes_write(struct ike_out *o)

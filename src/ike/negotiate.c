@@ -7,6 +7,29 @@
 #include <assert.h>
 #include <stdio.h>
 
+/* A template's tunnel: what of these selectors of the peer's side is the tunnel's is another identity's. */
+static bool is_anothers(
+	struct ike *c, const struct ike_sa *sa, uint32_t tunnel, const struct ike_selectors *asked)
+{
+	const struct snap_tunnel *t = tunnel_config(c, tunnel);
+	struct selector list[SELECTORS_MAX];
+	char id[KEEPER_ID_MAX], range[RANGE_TEXT_MAX];
+	const struct child_sa *other;
+	struct ip_range what;
+
+	if (!peer_is_template(c, sa->peer))
+		return false;
+	other = instance_with_address(c, sa, tunnel, list, tunnel_remote_part(c, tunnel, asked, list), &what);
+	if (!other)
+		return false;
+	ike_id_text(id, sizeof id, other->sa->user.at, other->sa->user.n);
+	ike_refuse(c, &sa->local, &sa->remote, sa_peer(c, sa),
+		"child SA for tunnel %s: %s is in use by '%.120s': an address belongs to one identity at a time",
+		t->name, range_text(range, &what), id);
+	peer_entry(c, sa->peer)->claims_refused++;
+	return true;
+}
+
 bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
 	bool with_dh, struct err *ret_why)
 {
@@ -34,6 +57,11 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 			"the peer's response has traffic selectors outside of the tunnel's");
 		return false;
 	}
+	if (is_anothers(c, sa, st->tunnel, &p->tsr)) {
+		err_add(ret_why, RC_MALFORMED,
+			"the peer's response has an address that is another identity's");
+		return false;
+	}
 	if (choice.dh != DH_NONE && (choice.dh != st->dh || !(p->present & IKE_HAS(KE)) ||
 					    p->ke_group != st->dh || p->ke.n > KEEPER_KE_MAX)) {
 		err_add(ret_why, RC_MALFORMED,
@@ -41,11 +69,7 @@ bool child_answer_fits(struct ike *c, struct ike_sa *sa, struct step *st, const 
 		return false;
 	}
 	/* Without those that are inside another one, as the packet's own that we offered first. */
-	ch->local_n =
-		selectors_intersect(ch->local_ts, p->tsi.list, p->tsi.n, tunnel_locals(c, t), t->local.count);
-	ch->remote_n = selectors_intersect(
-		ch->remote_ts, p->tsr.list, p->tsr.n, tunnel_remotes(c, t), t->remote.count);
-	return ch->local_n > 0 && ch->remote_n > 0;
+	return child_narrow(c, ch, &p->tsr, &p->tsi);
 }
 
 static void refuse_selectors(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
@@ -78,11 +102,13 @@ uint16_t child_refusal(
 		refuse_selectors(c, sa, p);
 		return NTF_TS_UNACCEPTABLE;
 	}
-	if (!child_room(c, st->tunnel,
+	if (!child_room(c, sa, st->tunnel,
 		    st->old_spi_in != 0 ? CHILD_REKEYED
 		    : with_dh		? CHILD_ANOTHER
 					: CHILD_OF_AUTH))
 		return NTF_NO_ADDITIONAL_SAS;
+	if (is_anothers(c, sa, st->tunnel, &p->tsi))
+		return NTF_TS_UNACCEPTABLE;
 	offer_make_esp(c, t, 0, with_dh, &ours);
 	if (proposals_choose_esp(c, t, &p->sa, with_dh, ret_choice)) {
 		if (!child_spi_taken(c, sa, load_be32(ret_choice->spi.at)))

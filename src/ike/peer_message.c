@@ -88,8 +88,9 @@ void peer_messages_out(struct ike_sa *sa, struct ike_out *o)
 
 static void message_deliver(struct ike *c, struct ike_sa *sa, unsigned kind, const uint8_t *bytes, size_t n)
 {
-	/* The rate is that of the peer, over all of its IKE SAs. */
-	mono_ns *taken = &peer_entry(c, sa->peer)->peer_messages_taken[kind];
+	/* The rate is that of the peer, or of one identity of a template, over all of its IKE SAs. */
+	mono_ns *taken = sa->instance ? &sa->instance->peer_messages_taken[kind]
+				      : &peer_entry(c, sa->peer)->peer_messages_taken[kind];
 	struct ike_action *a;
 
 	if (n == 0 || n > IKE_PEER_MESSAGE_MAX ||

@@ -17,21 +17,122 @@ static uint16_t wire_bits(uint16_t encr, uint16_t bits)
 	return encr == ENCR_CHACHA20_POLY1305 ? 0 : bits;
 }
 
+/* ---- additional key exchanges: RFC 9370 ---- */
+
+bool proposal_is_usable(
+	const struct ike *c, const struct snap_peer *peer, const struct snap_ike_proposal *ours)
+{
+	if (ours->additional[0] != 0)
+		return c->setup.mlkem;
+	/* Without a PPK only an additional key exchange is what require-post-quantum asks for. */
+	return !(peer->flags & PEER_REQUIRE_PQ) || peer->ppk_name[0];
+}
+
+const struct snap_ike_proposal *proposals_first(const struct ike *c, const struct snap_peer *peer)
+{
+	for (uint32_t i = 0; i < peer->proposals.count; i++) {
+		const struct snap_ike_proposal *p = &snap_ike_proposals(c->snap)[peer->proposals.first + i];
+
+		if (proposal_is_usable(c, peer, p))
+			return p;
+	}
+	return NULL;
+}
+
+bool proposals_have_group(const struct ike *c, const struct snap_peer *peer, uint16_t group)
+{
+	for (uint32_t i = 0; i < peer->proposals.count; i++)
+		if (snap_ike_proposals(c->snap)[peer->proposals.first + i].dh == group &&
+			proposal_is_usable(c, peer, &snap_ike_proposals(c->snap)[peer->proposals.first + i]))
+			return true;
+	return false;
+}
+
+uint16_t rekey_group(const struct ike *c, const struct snap_peer *peer, uint16_t now)
+{
+	const struct snap_ike_proposal *first = proposals_first(c, peer);
+
+	return !first || proposals_have_group(c, peer, now) ? now : first->dh;
+}
+
+/* The child SA of IKE_AUTH has no group of its own, but a cipher that the peer took. */
+uint16_t child_group(const struct ike *c, const struct snap_tunnel *t, const struct child_sa *old)
+{
+	const struct snap_esp_proposal *list = &snap_esp_proposals(c->snap)[t->proposals.first];
+
+	for (uint32_t i = 0; old && i < t->proposals.count; i++)
+		if (list[i].encr == old->encr && list[i].encr_bits == old->encr_bits &&
+			(list[i].esn == 2 || list[i].esn == old->esn) &&
+			(old->dh == DH_NONE || old->dh == list[i].dh))
+			return list[i].dh;
+	return list[0].dh;
+}
+
+enum additional_mode additional_mode_of(const struct ike_payloads *p)
+{
+	return ike_notify_find(p, NTF_INTERMEDIATE_EXCHANGE_SUPPORTED) ? ADDITIONAL_ANY : ADDITIONAL_NONE;
+}
+
+char *additional_text(char *ret_text, size_t size, const uint16_t additional[ADDITIONAL_MAX])
+{
+	size_t n = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < ADDITIONAL_MAX && additional[i] != 0 && n < size; i++)
+		n += (size_t)snprintf(ret_text + n, size - n, "-%s", kem_word(additional[i]));
+	return ret_text;
+}
+
 /* ---- our offers ---- */
 
-void offer_make_ike(
-	const struct ike *c, const struct snap_peer *peer, const uint8_t *spi, struct ike_offer *ret)
+static bool offer_ike_add(struct ike_offer *o, const struct snap_ike_proposal *p, const uint8_t *spi,
+	const uint16_t additional[ADDITIONAL_MAX])
+{
+	if (ike_offer_add(o, IKE_PROTO_IKE, spi, spi ? 8 : 0) != RC_OK)
+		return false;
+	ike_offer_add_transform(o, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
+	ike_offer_add_transform(o, TT_PRF, p->prf, 0);
+	ike_offer_add_transform(o, TT_DH, p->dh, 0);
+	for (unsigned k = 0; k < ADDITIONAL_MAX && additional[k] != 0; k++)
+		ike_offer_add_transform(o, (uint8_t)(TT_ADDKE_FIRST + k), additional[k], 0);
+	return true;
+}
+
+void offer_make_ike(const struct ike *c, const struct snap_peer *peer, struct ike_offer *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	for (uint32_t i = 0; i < peer->proposals.count; i++) {
 		const struct snap_ike_proposal *p = &snap_ike_proposals(c->snap)[peer->proposals.first + i];
 
-		if (ike_offer_add(ret, IKE_PROTO_IKE, spi, spi ? 8 : 0) != RC_OK)
+		if (proposal_is_usable(c, peer, p) && !offer_ike_add(ret, p, NULL, p->additional))
 			return;
-		ike_offer_add_transform(ret, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
-		ike_offer_add_transform(ret, TT_PRF, p->prf, 0);
-		ike_offer_add_transform(ret, TT_DH, p->dh, 0);
 	}
+}
+
+/* Its additional key exchanges are in rekeys too; not with MODP, whose shared secret the keeper cannot keep until the last one. */
+static bool is_followed(const struct snap_ike_proposal *p)
+{
+	return p->additional[0] != 0 && !dh_is_legacy(p->dh);
+}
+
+void offer_make_rekey(
+	const struct ike *c, const struct ike_sa *sa, const uint8_t spi[8], struct ike_offer *ret)
+{
+	static const uint16_t none[ADDITIONAL_MAX];
+	const struct snap_peer *peer = sa_peer(c, sa);
+	bool was_hybrid = sa->additional[0] != 0;
+
+	memset(ret, 0, sizeof *ret);
+	for (int without = !was_hybrid; without <= 1; without++)
+		for (uint32_t i = 0; i < peer->proposals.count; i++) {
+			const struct snap_ike_proposal *p =
+				&snap_ike_proposals(c->snap)[peer->proposals.first + i];
+
+			if (!proposal_is_usable(c, peer, p) || (!without && !is_followed(p)))
+				continue;
+			if (!offer_ike_add(ret, p, spi, without ? none : p->additional))
+				return;
+		}
 }
 
 static void offer_esp_add(struct ike_offer *o, const struct snap_esp_proposal *p, uint32_t spi, bool with_dh)
@@ -89,8 +190,23 @@ static bool can_be_none(const struct ike_offer *o, const struct ike_proposal *p,
 static bool only_known_types(const struct ike_offer *o, const struct ike_proposal *p)
 {
 	for (unsigned i = 0; i < p->count; i++)
-		if (o->transforms[p->first + i].type < TT_ENCR || o->transforms[p->first + i].type > TT_ESN)
+		if (o->transforms[p->first + i].type < TT_ENCR ||
+			o->transforms[p->first + i].type > TT_ADDKE_LAST)
 			return false;
+	return true;
+}
+
+/* The additional key exchanges that we have in this place, and none in the others. */
+static bool additional_fits(
+	const uint16_t additional[ADDITIONAL_MAX], const struct ike_offer *o, const struct ike_proposal *p)
+{
+	for (uint8_t type = TT_ADDKE_FIRST; type <= TT_ADDKE_LAST; type++) {
+		unsigned k = (unsigned)(type - TT_ADDKE_FIRST);
+		uint16_t ours = k < ADDITIONAL_MAX ? additional[k] : 0;
+
+		if (ours != 0 ? !has(o, p, type, ours, 0) : !can_be_none(o, p, type))
+			return false;
+	}
 	return true;
 }
 
@@ -110,44 +226,69 @@ static void answer_none(
 		ike_offer_add_transform(&ret->answer, type, 0, 0);
 }
 
-static bool fit_ike(const struct snap_ike_proposal *ours, const struct ike_offer *o,
-	const struct ike_proposal *p, struct choice *ret)
+static bool fit_ike(const struct snap_ike_proposal *ours, const uint16_t additional[ADDITIONAL_MAX],
+	const struct ike_offer *o, const struct ike_proposal *p, struct choice *ret)
 {
 	uint16_t bits = wire_bits(ours->encr, ours->encr_bits);
 
 	/* RFC 5282 section 8: with combined-mode ciphers no integrity algorithm, or NONE. */
 	if (p->protocol != IKE_PROTO_IKE || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
 		!has(o, p, TT_ENCR, ours->encr, bits) || !has(o, p, TT_PRF, ours->prf, 0) ||
-		!has(o, p, TT_DH, ours->dh, 0) || !can_be_none(o, p, TT_INTEG) || has_type(o, p, TT_ESN))
+		!has(o, p, TT_DH, ours->dh, 0) || !can_be_none(o, p, TT_INTEG) || has_type(o, p, TT_ESN) ||
+		!additional_fits(additional, o, p))
 		return false;
 	*ret = (struct choice){
 		.encr = ours->encr, .encr_bits = ours->encr_bits, .prf = ours->prf, .dh = ours->dh
 	};
+	memcpy(ret->additional, additional, sizeof ret->additional);
 	answer_begin(ret, p, IKE_PROTO_IKE);
 	ike_offer_add_transform(&ret->answer, TT_ENCR, ours->encr, bits);
 	ike_offer_add_transform(&ret->answer, TT_PRF, ours->prf, 0);
 	answer_none(ret, o, p, TT_INTEG);
 	ike_offer_add_transform(&ret->answer, TT_DH, ours->dh, 0);
+	for (uint8_t type = TT_ADDKE_FIRST; type <= TT_ADDKE_LAST; type++) {
+		unsigned k = (unsigned)(type - TT_ADDKE_FIRST);
+
+		if (k < ADDITIONAL_MAX && additional[k] != 0)
+			ike_offer_add_transform(&ret->answer, type, additional[k], 0);
+		else
+			answer_none(ret, o, p, type);
+	}
 	return true;
 }
 
-bool proposal_match_ike(
-	const struct snap_ike_proposal *ours, const struct ike_offer *offer, struct choice *ret)
+bool proposal_match_ike(const struct ike *c, const struct snap_peer *peer,
+	const struct snap_ike_proposal *ours, const struct ike_offer *offer, enum additional_mode mode,
+	struct choice *ret)
 {
+	static const uint16_t none[ADDITIONAL_MAX];
+	const uint16_t *additional = mode == ADDITIONAL_IGNORE ? none : ours->additional;
+
+	if (!proposal_is_usable(c, peer, ours) || (mode == ADDITIONAL_NONE && additional[0] != 0))
+		return false;
 	for (unsigned k = 0; k < offer->proposals_n; k++)
-		if (fit_ike(ours, offer, &offer->proposals[k], ret))
+		if (fit_ike(ours, additional, offer, &offer->proposals[k], ret))
 			return true;
 	return false;
 }
 
-bool proposals_choose_ike(
-	const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer, struct choice *ret)
+bool proposals_choose_ike(const struct ike *c, const struct snap_peer *peer, const struct ike_offer *offer,
+	enum additional_mode mode, struct choice *ret)
 {
-	for (uint32_t i = 0; i < peer->proposals.count; i++)
-		if (proposal_match_ike(&snap_ike_proposals(c->snap)[peer->proposals.first + i], offer, ret))
+	enum additional_mode first = mode == ADDITIONAL_REKEY ? ADDITIONAL_ANY : mode;
+
+	for (uint32_t i = 0; i < peer->proposals.count; i++) {
+		const struct snap_ike_proposal *p = &snap_ike_proposals(c->snap)[peer->proposals.first + i];
+
+		if (mode == ADDITIONAL_REKEY && p->additional[0] != 0 && !is_followed(p))
+			continue;
+		if (proposal_match_ike(c, peer, p, offer, first, ret))
 			return true;
-	return false;
+	}
+	return mode == ADDITIONAL_REKEY && proposals_choose_ike(c, peer, offer, ADDITIONAL_IGNORE, ret);
 }
+
+static const uint16_t no_additional[ADDITIONAL_MAX];
 
 static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer *o,
 	const struct ike_proposal *p, bool with_dh, struct choice *ret)
@@ -157,7 +298,7 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 
 	if (p->protocol != IKE_PROTO_ESP || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
 		load_be32(p->spi) < 256 || !has(o, p, TT_ENCR, ours->encr, bits) || has_type(o, p, TT_PRF) ||
-		!can_be_none(o, p, TT_INTEG))
+		!can_be_none(o, p, TT_INTEG) || !additional_fits(no_additional, o, p))
 		return false;
 	/* In IKE_AUTH there is no KE, and DH transforms mean nothing (RFC 7296 1.2). */
 	if (with_dh && (dh != DH_NONE ? !has(o, p, TT_DH, dh, 0) : !can_be_none(o, p, TT_DH)))
@@ -176,6 +317,8 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 		answer_none(ret, o, p, TT_DH);
 	if (has_type(o, p, TT_ESN))
 		ike_offer_add_transform(&ret->answer, TT_ESN, ret->esn, 0);
+	for (uint8_t type = TT_ADDKE_FIRST; type <= TT_ADDKE_LAST; type++)
+		answer_none(ret, o, p, type);
 	return true;
 }
 
@@ -197,7 +340,7 @@ bool offer_is_single(const struct ike_offer *o)
 	if (o->proposals_n != 1)
 		return false;
 	for (unsigned i = 0; i < o->transforms_n; i++) {
-		if (o->transforms[i].type > TT_ESN || (seen >> o->transforms[i].type & 1))
+		if (o->transforms[i].type > TT_ADDKE_LAST || (seen >> o->transforms[i].type & 1))
 			return false;
 		seen |= 1u << o->transforms[i].type;
 	}
@@ -234,9 +377,14 @@ static bool uses(const struct ike_offer *o, uint8_t type)
 	return false;
 }
 
+static bool is_addke(unsigned type)
+{
+	return type >= TT_ADDKE_FIRST && type <= TT_ADDKE_LAST;
+}
+
 static char *type_text(char *ret_text, size_t size, unsigned type)
 {
-	if (type >= TT_ADDKE_FIRST && type <= TT_ADDKE_LAST)
+	if (is_addke(type))
 		snprintf(ret_text, size, "an additional key exchange (ADDKE%u, RFC 9370)",
 			type - TT_ADDKE_FIRST + 1);
 	else
@@ -257,12 +405,11 @@ static char *explain_unsupported(char *ret_text, size_t size, const struct ike_o
 		snprintf(ret_text, size,
 			"each algorithm is supported by both sides, but no proposal combines them");
 	else if (demands(peer, (uint8_t)type))
-		snprintf(ret_text, size, "the peer requires %s, which is not supported",
-			type_text(what, sizeof what, type));
+		snprintf(ret_text, size, "the peer requires %s, which is not %s",
+			type_text(what, sizeof what, type), is_addke(type) ? "configured" : "supported");
 	else
-		snprintf(ret_text, size,
-			"no proposal matches as a whole; some require %s, which is not supported",
-			type_text(what, sizeof what, type));
+		snprintf(ret_text, size, "no proposal matches as a whole; some require %s, which is not %s",
+			type_text(what, sizeof what, type), is_addke(type) ? "configured" : "supported");
 	return ret_text;
 }
 
@@ -277,6 +424,11 @@ char *offer_explain(char *ret_text, size_t size, const struct ike_offer *peer, c
 #undef E
 	};
 
+	if (ours->proposals_n == 0) {
+		snprintf(ret_text, size,
+			"we have no proposal that can be used here: those with additional-key-exchange need libcrypto 3.5");
+		return ret_text;
+	}
 	for (size_t i = 0; i < COUNT_OF(types); i++) {
 		bool they = uses(peer, types[i].type), we = uses(ours, types[i].type);
 
@@ -288,6 +440,10 @@ char *offer_explain(char *ret_text, size_t size, const struct ike_offer *peer, c
 			snprintf(ret_text, size, "the peer requires %s, none is configured", types[i].name);
 		else
 			continue;
+		return ret_text;
+	}
+	if (demands(ours, TT_ADDKE_FIRST) && !uses(peer, TT_ADDKE_FIRST)) {
+		snprintf(ret_text, size, "the peer offered no additional key exchange (RFC 9370)");
 		return ret_text;
 	}
 	return explain_unsupported(ret_text, size, peer);

@@ -57,7 +57,7 @@ void child_predecessor_restore(struct ike *c, const struct child_sa *unknown)
  */
 void child_verify(struct ike *c, struct child_sa *ch)
 {
-	bool used = ch->used && ch->idle_in_ms < IKE_DOUBT_MS_MIN, alone = true;
+	bool used = ch->used && c->now < ch->last_in + IKE_DOUBT_MS_MIN * NS_PER_MS, alone = true;
 
 	assert(ch->state == CH_UP && !ch->verifying);
 	ch->doubt_at = 0;
@@ -98,7 +98,10 @@ static void compare(struct ike *c, struct child_sa *ch)
 		if (other == ch || other->state != CH_UP || ch->state != CH_UP || being_rekeyed(other) ||
 			other->sa->moving != ch->sa->moving || other->successor_of_peer == ch->spi_in ||
 			ch->successor_of_peer == other->spi_in || in_doubt(other) || in_doubt(ch) ||
-			!same_selectors(other, ch))
+			!child_same_user(c, other, ch) || !same_selectors(other, ch))
+			continue;
+		/* Of those for one worker each the others are wanted; and each side numbers them for itself. */
+		if ((other->resource || ch->resource) && !same_lineage(other, ch))
 			continue;
 		struct child_sa *goes = goes_before(other, ch) ? other : ch, *stays = goes == ch ? other : ch;
 

@@ -13,7 +13,8 @@
 static const uint32_t legal[ST_COUNT] = {
 	[ST_NONE] = TO(KEYS_OWN) | TO(KEYS_PEER) | TO(LARVAL),
 	[ST_KEYS_OWN] = TO(INIT_SENT) | TO(DEAD),
-	[ST_INIT_SENT] = TO(KEYS_OWN) | TO(AUTH_SENT) | TO(DEAD),
+	[ST_INIT_SENT] = TO(KEYS_OWN) | TO(ADDITIONAL_SENT) | TO(AUTH_SENT) | TO(DEAD),
+	[ST_ADDITIONAL_SENT] = TO(AUTH_SENT) | TO(DEAD),
 	[ST_AUTH_SENT] = TO(UP) | TO(CLOSING) | TO(DEAD),
 	[ST_KEYS_PEER] = TO(AUTH_WAIT) | TO(DEAD),
 	[ST_AUTH_WAIT] = TO(UP) | TO(FAILED) | TO(DEAD),
@@ -55,9 +56,66 @@ static bool half_open(enum ike_state s)
 	return s == ST_KEYS_PEER || s == ST_AUTH_WAIT;
 }
 
+/* ---- those that we begin: so many at once ---- */
+
+bool sa_may_begin(const struct ike *c)
+{
+	return c->beginning_n < IKE_BEGINNING_MAX && c->begun_n < IKE_BEGUN_MAX;
+}
+
+void sa_next_turn(struct ike *c)
+{
+	struct tunnel *t = LIST_FIRST(&c->turns, struct tunnel, of_turn);
+
+	if (!t || !sa_may_begin(c))
+		return;
+	link_out(&t->of_turn);
+	t->has_turn = true;
+	tunnel_touch(c, (uint32_t)(t - c->tunnels));
+}
+
+void sa_begin(struct ike *c, struct ike_sa *sa)
+{
+	assert(sa_may_begin(c) && !sa->begun);
+	sa->begun = sa->beginning = true;
+	c->begun_n++;
+	c->beginning_n++;
+}
+
+void sa_unanswered(struct ike *c, struct ike_sa *sa)
+{
+	if (!sa->beginning)
+		return;
+	sa->beginning = false;
+	c->beginning_n--;
+	sa_next_turn(c);
+}
+
+static void sa_begun_over(struct ike *c, struct ike_sa *sa)
+{
+	if (!sa->begun)
+		return;
+	sa->begun = false;
+	c->begun_n--;
+	sa_unanswered(c, sa);
+	sa_next_turn(c);
+}
+
 void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state)
 {
 	assert(legal[sa->state] >> state & 1);
+	if (half_open(state) && !half_open(sa->state)) {
+		sa->source = source_slot(c, &sa->remote.addr);
+		c->half_open_at[sa->source]++;
+	} else if (half_open(sa->state) && !half_open(state)) {
+		assert(c->half_open_at[sa->source] > 0);
+		c->half_open_at[sa->source]--;
+		/* one whose time was over has counted for all of it */
+		if (state != ST_UP && c->now < sa->since + IKE_HALF_OPEN_S * NS_PER_S)
+			init_burn(c, sa->source);
+	}
+	if (state != ST_INIT_SENT)
+		solve_drop(sa);
 	c->half_open += half_open(state);
 	c->half_open -= half_open(sa->state);
 	c->failed_n += state == ST_FAILED;
@@ -72,6 +130,8 @@ void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state)
 	if (state == ST_DEAD)
 		link_out(&sa->of_spi);
 	sa->state = state;
+	if (state >= ST_UP)
+		sa_begun_over(c, sa);
 	sa_touch(c, sa);
 }
 
@@ -84,22 +144,41 @@ static mono_ns rekey_time(struct ike *c, bool ours, uint32_t lifetime_s)
 	return c->now + lifetime_s * NS_PER_S / 1000 * ike_jitter(c, lo, hi);
 }
 
+/* It could have been: on this machine, by one of the peer's proposals. */
+static bool wants_additional(const struct ike *c, const struct snap_peer *p)
+{
+	for (uint32_t i = 0; i < p->proposals.count; i++) {
+		const struct snap_ike_proposal *ours = &snap_ike_proposals(c->snap)[p->proposals.first + i];
+
+		if (ours->additional[0] != 0 && proposal_is_usable(c, p, ours))
+			return true;
+	}
+	return false;
+}
+
 void sa_established(struct ike *c, struct ike_sa *sa)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
 	assert(sa->state == ST_UP);
 	sa->since = sa->heard_at = c->now;
-	if (!sa->want_delete)	      /* which its reason is for */
-		sa->reason[0] = '\0'; /* of an earlier attempt with this SA */
+	if (!sa->want_delete)		 /* which its reason is for */
+		text_clear(&sa->reason); /* of an earlier attempt with this SA */
 	sa->rekey_at = rekey_time(c, sa->initiator, p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S);
 	sa->expire_at =
 		c->now + (p && p->rekey_s ? p->rekey_s : IKE_LIFETIME_S) * NS_PER_S / 1000 * IKE_SA_EXPIRE;
 	if (sa->we_natted && sa->encap)
 		sa->keepalive_at = c->now + IKE_KEEPALIVE_S * NS_PER_S;
-	sa->lowest = *nonce_lower(&sa->nonce_i, &sa->nonce_r);
+	nonce_set_lower(&sa->lowest, &sa->nonce_i, sa->nonce_r.at, sa->nonce_r.n);
+	blob_free(&sa->nonce_i);
+	blob_free(&sa->nonce_r);
 	blob_free(&sa->init_ours);
 	blob_free(&sa->init_theirs);
+	if (p && sa->additional[0] == 0 && wants_additional(c, p))
+		ike_log(c, true,
+			"peer %s: the IKE SA has no additional key exchange (ML-KEM), which is configured as "
+			"well: the peer cannot do it, or prefers none",
+			p->name);
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer)
 		sa_touch(c, other); /* one without children is redundant now (settle.c) */
 }
@@ -114,12 +193,23 @@ void sa_memory_free(struct ike_sa *sa)
 		link_out(links[i]);
 	blob_free(&sa->init_ours);
 	blob_free(&sa->init_theirs);
+	blob_free(&sa->nonce_i);
+	blob_free(&sa->nonce_r);
+	blob_free(&sa->lowest);
+	blob_free(&sa->user);
+	blob_free(&sa->intermediate);
+	blob_free(&sa->crash_token);
 	blob_free(&sa->request);
 	blob_free(&sa->peer_request);
 	blob_free(&sa->response);
 	gathered_free(&sa->gathered[SIDE_OWN]);
 	gathered_free(&sa->gathered[SIDE_PEER]);
 	peer_messages_free(sa);
+	step_values_free(&sa->steps[SIDE_OWN]);
+	step_values_free(&sa->steps[SIDE_PEER]);
+	solve_drop(sa);
+	free(sa->followup);
+	free(sa->reason);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);
 }
@@ -130,18 +220,44 @@ void sa_free_dead(struct ike *c, struct ike_sa *sa)
 	due_set(c, &sa->due, 0);
 	c->slots[sa->slot] = NULL;
 	c->free_slots[c->free_n++] = sa->slot;
-	free(sa->steps[SIDE_OWN].in);
-	free(sa->steps[SIDE_PEER].in);
 	sa_memory_free(sa);
 }
 
-bool sa_take_keys(struct ike_sa *sa, const struct keeper_exchange_finished *f)
+void sa_fill_answer(struct keeper_exchange_answer *q, const struct ike_sa *sa, uint32_t parent,
+	const struct ike_payloads *theirs)
 {
-	const uint8_t *out = sa->initiator ? f->sk_ei : f->sk_er, *in = sa->initiator ? f->sk_er : f->sk_ei;
+	assert(!sa->initiator && theirs->nonce.n <= sizeof q->peer_nonce &&
+		theirs->ke.n <= sizeof q->peer_ke);
+	q->parent = parent;
+	q->dh_group = sa->dh;
+	q->prf = sa->prf;
+	q->encr = sa->encr;
+	q->encr_bits = sa->encr_bits;
+	if (additional_is_due(sa)) /* else what it names is in its keys already */
+		memcpy(q->additional, sa->additional, sizeof q->additional);
+	memcpy(q->spi_i, sa->spi_i, 8);
+	q->peer_nonce_n = (uint16_t)theirs->nonce.n;
+	memcpy(q->peer_nonce, theirs->nonce.at, theirs->nonce.n);
+	q->peer_ke_n = (uint16_t)theirs->ke.n;
+	memcpy(q->peer_ke, theirs->ke.at, theirs->ke.n);
+}
 
-	return f->sk_e_n <= AEAD_KEY_MAX &&
-	       aead_key_init(&sa->key_out, sa->encr, sa->encr_bits, out, f->sk_e_n) == RC_OK &&
-	       aead_key_init(&sa->key_in, sa->encr, sa->encr_bits, in, f->sk_e_n) == RC_OK;
+void sa_take_choice(struct ike_sa *sa, const struct choice *choice)
+{
+	sa->encr = choice->encr;
+	sa->encr_bits = choice->encr_bits;
+	sa->prf = choice->prf;
+	sa->dh = choice->dh;
+	memcpy(sa->additional, choice->additional, sizeof sa->additional);
+}
+
+bool sa_take_keys(struct ike_sa *sa, const struct keeper_sk_e *sk_e)
+{
+	const uint8_t *out = sa->initiator ? sk_e->ei : sk_e->er, *in = sa->initiator ? sk_e->er : sk_e->ei;
+
+	return sk_e->n <= AEAD_KEY_MAX &&
+	       aead_key_init(&sa->key_out, sa->encr, sa->encr_bits, out, sk_e->n) == RC_OK &&
+	       aead_key_init(&sa->key_in, sa->encr, sa->encr_bits, in, sk_e->n) == RC_OK;
 }
 
 const char *ike_state_text(enum ike_state s)

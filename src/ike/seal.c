@@ -65,10 +65,34 @@ static bool seal_parts(struct ike *c, struct ike_sa *sa, uint8_t first, const ui
 	return true;
 }
 
+void intermediate_form(
+	struct blob *ret, const struct ike_header *h, uint8_t first, const void *content, size_t n)
+{
+	uint8_t heads[INTERMEDIATE_HEADS];
+	struct wr w = wr_over(heads, sizeof heads);
+
+	wr_bytes(&w, h->spi_i, IKE_SPI_SIZE);
+	wr_bytes(&w, h->spi_r, IKE_SPI_SIZE);
+	wr_u8(&w, PL_SK);
+	wr_u8(&w, h->version);
+	wr_u8(&w, h->exchange);
+	wr_u8(&w, h->flags);
+	wr_u32(&w, h->message_id);
+	wr_u32(&w, (uint32_t)(INTERMEDIATE_HEADS + n));
+	wr_u8(&w, first);
+	wr_u8(&w, 0);
+	wr_u16(&w, (uint16_t)(IKE_PAYLOAD_HEADER_SIZE + n));
+	blob_free(ret);
+	*ret = (struct blob){ ike_alloc(sizeof heads + n), sizeof heads + n };
+	memcpy(ret->at, heads, sizeof heads);
+	memcpy(ret->at + sizeof heads, content, n);
+}
+
 bool message_seal(struct ike *c, struct ike_sa *sa, struct ike_out *o, struct blob *ret)
 {
 	uint8_t *iv, *plain, first = o->sk ? *o->sk : 0;
 	size_t plain_n, n, room;
+	struct ike_header h;
 
 	if (!o->sk) { /* IKE_SA_INIT */
 		n = ike_out_end(o);
@@ -78,6 +102,8 @@ bool message_seal(struct ike *c, struct ike_sa *sa, struct ike_out *o, struct bl
 	}
 	n = ike_out_sk_end(o, AEAD_IV_SIZE, AEAD_ICV_SIZE, &iv, &plain, &plain_n);
 	room = message_room(c, sa);
+	if (n > 0 && ike_header_read(&h, c->scratch, n, NULL) == RC_OK && h.exchange == EX_IKE_INTERMEDIATE)
+		intermediate_form(&sa->intermediate, &h, first, plain, plain_n - 1);
 	if (n > room && sa->fragments)
 		return seal_parts(c, sa, first, plain, plain_n - 1, room, ret);
 	if (n == 0 || !seal_in_place(sa, c->scratch, iv, plain, plain_n))

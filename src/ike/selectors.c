@@ -59,7 +59,8 @@ static bool selectors_meet(const struct selector *a, uint32_t a_n, const struct 
 	return false;
 }
 
-uint32_t selectors_intersect(
+/* At most SELECTORS_MAX. */
+static uint32_t selectors_intersect(
 	struct selector *ret, const struct selector *a, uint32_t a_n, const struct selector *b, uint32_t b_n)
 {
 	uint32_t n = 0;
@@ -153,7 +154,8 @@ bool child_meets(const struct child_sa *a, const struct child_sa *b)
 bool child_has_stand_in(const struct ike *c, const struct child_sa *ch)
 {
 	LIST_FOR (struct child_sa, other, &child_tunnel(c, ch)->children, of_tunnel)
-		if (other != ch && other->state == CH_UP && child_within(ch, other))
+		if (other != ch && other->state == CH_UP && child_within(ch, other) &&
+			child_same_user(c, ch, other))
 			return true;
 	return false;
 }
@@ -222,14 +224,39 @@ uint32_t child_tunnel_for(const struct ike *c, uint32_t peer, const struct ike_s
 	return best;
 }
 
+bool child_more_possible(const struct ike *c, const struct ike_sa *sa, const struct child_sa *ch,
+	const struct ike_selectors *remote_ts, const struct ike_selectors *local_ts)
+{
+	for (uint32_t i = peer_entry(c, sa->peer)->tunnels; i != INDEX_NONE; i = c->tunnels[i].next_of_peer) {
+		const struct snap_tunnel *t = tunnel_config(c, i);
+
+		if (i != ch->tunnel &&
+			selectors_meet(tunnel_locals(c, t), t->local.count, local_ts->list, local_ts->n) &&
+			selectors_meet(tunnel_remotes(c, t), t->remote.count, remote_ts->list, remote_ts->n))
+			return true;
+	}
+	return false;
+}
+
+uint32_t tunnel_remote_part(const struct ike *c, uint32_t tunnel, const struct ike_selectors *asked,
+	struct selector ret[SELECTORS_MAX])
+{
+	const struct snap_tunnel *t = tunnel_config(c, tunnel);
+
+	return selectors_intersect(ret, asked->list, asked->n, tunnel_remotes(c, t), t->remote.count);
+}
+
 bool child_narrow(const struct ike *c, struct child_sa *ch, const struct ike_selectors *remote_ts,
 	const struct ike_selectors *local_ts)
 {
 	const struct snap_tunnel *t = tunnel_config(c, ch->tunnel);
+	struct selector local[SELECTORS_MAX], remote[SELECTORS_MAX];
+	uint32_t local_n, remote_n;
 
-	ch->local_n = selectors_intersect(
-		ch->local_ts, local_ts->list, local_ts->n, tunnel_locals(c, t), t->local.count);
-	ch->remote_n = selectors_intersect(
-		ch->remote_ts, remote_ts->list, remote_ts->n, tunnel_remotes(c, t), t->remote.count);
+	local_n =
+		selectors_intersect(local, local_ts->list, local_ts->n, tunnel_locals(c, t), t->local.count);
+	remote_n = selectors_intersect(
+		remote, remote_ts->list, remote_ts->n, tunnel_remotes(c, t), t->remote.count);
+	selectors_keep(ch, local, local_n, remote, remote_n);
 	return ch->local_n > 0 && ch->remote_n > 0;
 }

@@ -29,10 +29,12 @@ static void tick_timer(struct ike *c, struct ike_sa *sa)
 			sa->timer_at = c->now + IKE_HALF_OPEN_S * NS_PER_S;
 		else
 			sa_kill(c, sa, "%s",
-				sa->put_off ? sa->reason : "the peer did not send IKE_AUTH in time");
+				sa->put_off		? text_of(sa->reason)
+				: additional_is_due(sa) ? "the peer did not send IKE_INTERMEDIATE in time"
+							: "the peer did not send IKE_AUTH in time");
 		break;
 	case ST_FAILED:
-		sa_kill(c, sa, "%s", sa->reason);
+		sa_kill(c, sa, "%s", text_of(sa->reason));
 		break;
 	case ST_REPLACED:
 		sa_close(c, sa, "replaced; the peer did not delete it");
@@ -51,7 +53,7 @@ static void look_childless(struct ike *c, struct ike_sa *sa)
 		return;
 	}
 	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer) {
-		if (other == sa || other->state != ST_UP || other->want_delete)
+		if (other == sa || other->state != ST_UP || other->want_delete || !sa_same_user(c, other, sa))
 			continue;
 		if (list_empty(&other->children) && nonce_compare(&other->lowest, &sa->lowest) < 0)
 			continue; /* neither has one: as in 2.8.1, that with the lowest nonce is closed */
@@ -93,6 +95,8 @@ static void set_due(struct ike *c, struct ike_sa *sa)
 	mono_ns at = due_sooner(c, due_sooner(c, 0, sa->timer_at), sa->again_at);
 
 	at = due_sooner(c, due_sooner(c, at, sa->give_up_at), sa->ask_at);
+	if (sa->followup)
+		at = due_sooner(c, at, sa->followup->until);
 	if (sa->state == ST_UP) {
 		at = due_sooner(c, at, sa->rekey_at);
 		at = due_sooner(c, at, sa->expire_at);
@@ -112,7 +116,9 @@ static void sa_tick(struct ike *c, struct ike_sa *sa)
 	if (reached(c, sa->timer_at))
 		tick_timer(c, sa);
 	if (reached(c, sa->give_up_at))
-		sa_kill(c, sa, "%s", sa->reason);
+		sa_kill(c, sa, "%s", text_of(sa->reason));
+	if (sa->followup && reached(c, sa->followup->until) && !sa->steps[SIDE_PEER].busy)
+		followup_drop(c, sa);
 	if (reached(c, sa->again_at))
 		own_retransmit(c, sa);
 	if (sa->state == ST_UP)
@@ -155,6 +161,9 @@ static void sa_settle(struct ike *c, struct ike_sa *sa)
 		look_childless(c, sa);
 	if (sa->state == ST_UP && sa->moving && !sa->want_delete)
 		sa_move_on(c, sa);
+	/* Its time ended while the keeper worked on a part of it. */
+	if (sa->followup && reached(c, sa->followup->until) && !sa->steps[SIDE_PEER].busy)
+		followup_drop(c, sa);
 	own_initiate(c, sa);
 	sa_ask_next(c, sa);
 	set_due(c, sa);
@@ -200,6 +209,12 @@ void ike_tick(struct ike *c, mono_ns now)
 		case DUE_CHILD: {
 			struct child_sa *ch = LINK_OWNER(d, struct child_sa, due);
 			child_tick(c, ch->sa, ch);
+			break;
+		}
+		case DUE_PUZZLES: {
+			struct ike_sa *solved = solve_piece(c);
+			if (solved)
+				init_again(c, solved);
 			break;
 		}
 		case DUE_TUNNEL:

@@ -8,7 +8,8 @@
  * to the old one are cleaned up in keeper.c. Requests to the keeper of one IKE SA go one after the other, so
  * a CHILD_REMOVE never overtakes its install.
  *
- * Memory: an IKE SA is freed only when an event is over (settle.c), if it is dead and has no request to the
+ * Memory: what stands while nothing happens has its own length, and what only an exchange needs is freed with its step, for
+ * there may be ten thousand IKE SAs. An IKE SA is freed only when an event is over (settle.c), if it is dead and has no request to the
  * keeper left. A child SA is freed by child_unlink().
  */
 #ifndef IKE_STATE_H
@@ -25,6 +26,7 @@
 	S(NONE,       "none")			/* no IKE SA yet */				\
 	S(KEYS_OWN,   "preparing")		/* we start; the keeper makes our values */	\
 	S(INIT_SENT,  "IKE_SA_INIT sent")							\
+	S(ADDITIONAL_SENT, "IKE_INTERMEDIATE sent")	/* an additional key exchange is under way */	\
 	S(AUTH_SENT,  "IKE_AUTH sent")								\
 	S(KEYS_PEER,  "answering")		/* the peer starts; the keeper makes our values */ \
 	S(AUTH_WAIT,  "waiting for IKE_AUTH")							\
@@ -45,6 +47,7 @@ enum ike_state {
 enum ike_task {
 	TASK_NONE,
 	TASK_INIT,
+	TASK_ADDITIONAL,
 	TASK_AUTH,
 	TASK_CHILD_NEW,
 	TASK_CHILD_REKEY,
@@ -53,6 +56,7 @@ enum ike_task {
 	TASK_IKE_DELETE,
 	TASK_DPD,
 	TASK_PEER_MESSAGE,
+	TASK_TOKEN,
 };
 
 enum child_state {
@@ -63,13 +67,14 @@ enum child_state {
 	CH_LINGER,   /* deleted; its inbound half stays for packets in flight */
 };
 
-struct nonce {
-	uint16_t n;
-	uint8_t bytes[KEEPER_NONCE_MAX];
+/* Octets of their own length; n 0: none. */
+struct blob {
+	uint8_t *at;
+	size_t n;
 };
 
 /* When something has to be looked at again; schedule.c. */
-enum due_kind { DUE_IKE_SA, DUE_CHILD, DUE_TUNNEL };
+enum due_kind { DUE_IKE_SA, DUE_CHILD, DUE_TUNNEL, DUE_PUZZLES };
 
 struct due {
 	mono_ns at;
@@ -77,8 +82,25 @@ struct due {
 	enum due_kind kind;
 };
 
+/* Of a template, what one identity has; share.c. */
+struct ike_instance {
+	struct link of_peer;
+	struct blob user; /* as of struct ike_sa */
+	struct link shares;
+	uint32_t sas_n;
+	mono_ns peer_messages_taken[IKE_PEER_MESSAGE_COUNT]; /* base/rate.h */
+};
+
+/* The same in one tunnel: so many of its child SAs are this identity's. Counts as of struct tunnel. */
+struct tunnel_share {
+	struct link of_instance;
+	struct ike_instance *of;
+	uint32_t tunnel, live_n, linger_n, all_n;
+};
+
 struct child_sa {
 	struct ike_sa *sa;
+	struct tunnel_share *share; /* of a template's tunnel, while it is in the tunnel's list; else NULL */
 	struct link of_sa, of_tunnel, of_in, of_out;
 	struct link wanting; /* its IKE SA has to begin an exchange about it */
 	struct link unsure;  /* not confirmed yet (below) */
@@ -96,13 +118,19 @@ struct child_sa {
 	bool terminated;    /* by an administrator, before it was installed here: deleted when it is up */
 	uint16_t encr, encr_bits, dh;
 	bool esn, encap;
+	/* per_worker.c (RFC 9611). For worker resource - 1; 0: for all. Of the latter: */
+	uint16_t resource;
+	bool shares;		/* both sides have said that others may stand beside it */
+	bool wants_beside;	/* we want one more */
+	mono_ns beside_at;	/* not before; 0: at once */
 	struct endpoint remote; /* where the data plane sends to */
 	uint32_t local_n, remote_n;
-	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
-	struct nonce lowest; /* the lower of the two nonces of its exchange, for collisions */
+	struct selector *local_ts,
+		*remote_ts; /* one piece of memory, that of local_ts; both NULL: none yet */
+	struct blob lowest; /* the lower of the two nonces of its exchange, for collisions */
 	/* `lowest` of the first child SA from which this one comes by rekeys: so a rekey does not change
 	 * which of two redundant ones is deleted */
-	struct nonce lineage;
+	struct blob lineage;
 	uint32_t refused; /* how often the peer refused to rekey it */
 	/* CLOSING: inbound SPI of the redundant child SA that is kept, 0: none; this one is not deleted
 	 * before that one is confirmed */
@@ -117,10 +145,10 @@ struct child_sa {
 	/* the data plane sends on it from then on, if no packet has come in on it before; 0: as it was
 	 * installed */
 	mono_ns activate_at;
-	char reason[IKE_REASON_MAX]; /* why it is removed */
+	char *reason; /* why it is removed; text_of() */
 	/* from the data plane */
 	bool used;
-	uint32_t idle_in_ms, idle_out_ms;
+	mono_ns last_in; /* packet, by what was reported last */
 	uint64_t bytes, seq_out;
 };
 
@@ -151,19 +179,21 @@ struct step {
 	struct child_sa *child;	  /* the larval child; in the IKE SA's list */
 	struct ike_sa *successor; /* the larval IKE SA of a rekey */
 	uint32_t old_spi_in;	  /* the child that is rekeyed or deleted */
-	struct nonce lineage;	  /* of that child; n 0: none */
+	uint32_t beside_spi_in;	  /* SIDE_OWN: the child beside which one for a worker is made; 0: none */
+	struct blob lineage;	  /* of that child; n 0: none */
 	/* SIDE_OWN: the peer deleted them before its response told us of them */
 	uint32_t dead_spis[IKE_DEAD_SPIS_MAX];
 	uint32_t dead_spis_n;
 	uint32_t tunnel;
 	uint16_t dh;
 	uint16_t refuse_child; /* notify that refuses the child of IKE_AUTH */
-	struct nonce nonce;    /* ours in this exchange */
-	uint16_t ke_n;
-	uint8_t ke[KEEPER_KE_MAX];
-	struct ike_offer answer; /* the proposal chosen, with its number */
-	uint16_t auth_method, auth_n, no_ppk_n;
-	uint8_t auth[KEEPER_AUTH_MAX], no_ppk[KEEPER_AUTH_MAX];
+	uint16_t auth_method;
+	struct ike_offer *answer; /* the proposal chosen, with its number */
+	struct blob nonce, ke;	  /* ours in this exchange */
+	/* SIDE_OWN: of the peer's response, if IKE_FOLLOWUP_KE is to follow; and what follows on the last one */
+	struct blob link;
+	ike_then *followed;
+	struct blob auth, no_ppk;
 };
 
 struct ask {
@@ -174,9 +204,12 @@ struct ask {
 	struct keeper_request request;
 };
 
-struct blob {
-	uint8_t *at;
-	size_t n;
+/* The peer's exchange that its next IKE_FOLLOWUP_KE continues (followup.c). */
+struct followup {
+	struct ike_sa *successor; /* larval */
+	ike_then *done;		  /* after the last one */
+	uint8_t link[8];
+	mono_ns until;
 };
 
 /* The parts of one message that have come (RFC 7383). */
@@ -189,39 +222,71 @@ struct gathered {
 	struct blob parts[IKE_FRAGMENTS_MAX];
 };
 
+/* Of a puzzle (RFC 8019) the keys that have been found, the smallest first, and which one is tried next. */
+struct puzzle_search {
+	uint16_t prf;
+	uint8_t difficulty, found;
+	uint32_t next;
+	uint8_t keys[PUZZLE_KEYS][4];
+};
+
+/* Ours, as initiator: while it is being solved in c->solving, and then until the peer answers. */
+struct ike_puzzle {
+	struct link of_solving;
+	struct ike_sa *sa;
+	bool begun; /* else it waits, behind those that have */
+	mono_ns until;
+	struct puzzle_search search;
+};
+
 struct ike_sa {
 	struct link of_all, of_dirty, of_spi, of_peer_spi;
-	struct link of_peer;  /* from its authentication, or our beginning it, to its end */
-	struct link of_state; /* AUTH_WAIT, FAILED: in the order in which they came there */
+	struct link of_peer;	       /* from its authentication, or our beginning it, to its end */
+	struct ike_instance *instance; /* of a template, as long as it is in that list; else NULL */
+	struct link of_state;	       /* AUTH_WAIT, FAILED: in the order in which they came there */
 	struct due due;
 	uint64_t serial;
 	uint16_t slot;
 	bool was_up;
+	bool begun;	/* by us, and not established yet */
+	bool beginning; /* the same, and not known to be unanswered */
 	enum ike_state state;
 	bool initiator; /* we are the original initiator */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t peer;	       /* index; INDEX_NONE while unknown (responder before IKE_AUTH) */
 	uint32_t first_tunnel; /* what it was made for, as initiator */
+	uint64_t
+		group; /* of its children (struct sa_install): of itself and its successors; 0: it has had none */
+	/* Of a template, who it is: body of the ID payload that was proved; empty: of no template. */
+	struct blob user;
 	struct endpoint local, remote;
 	uint32_t handle;
 	uint16_t encr, encr_bits, prf, dh;
+	uint16_t additional[ADDITIONAL_MAX]; /* that the chosen proposal names; 0: none */
+	uint8_t additional_done;
+	/* our last message of IKE_INTERMEDIATE, as both sides authenticate it (RFC 9242 section 3.3.2) */
+	struct blob intermediate;
 	struct aead_key key_out, key_in;
 	uint64_t iv;
-	struct nonce nonce_i, nonce_r;
+	struct blob nonce_i, nonce_r;	    /* until it is established */
 	struct blob init_ours, init_theirs; /* IKE_SA_INIT messages, as signed */
 	uint32_t hashes;		    /* bit n: the peer announced signature hash n */
 	bool nat_known, peer_natted, we_natted, pretended, encap;
 	bool fragments; /* both sides can do RFC 7383 */
 	/* Both said USE_PPK (RFC 8784); the PPK is in its keys, for an initiator before the answer: is offered. */
 	bool ppk_agreed, ppk;
+	/* Both said IKE_SA_INIT_FULL_TRANSCRIPT_AUTH: AUTH of each side is over both messages of IKE_SA_INIT. Of a rekeyed one: of its first. */
+	bool transcript;
 	uint8_t cookie[IKE_COOKIE_MAX];
 	uint16_t cookie_n;
+	struct ike_puzzle *puzzle; /* NULL: none */
+	uint16_t source;	   /* while it is half-open: its place in c->half_open_at */
 	uint8_t restarts;
 	bool initial_contact;
-	bool moving;	  /* its child SAs are being replaced on another IKE SA; move.c */
-	uint32_t refused; /* how often the peer refused to rekey it */
-	bool put_off;	  /* as responder: IKE_AUTH waits until the keeper can decide; auth.c */
-	struct nonce lowest;
+	bool moving;	    /* its child SAs are being replaced on another IKE SA; move.c */
+	uint32_t refused;   /* how often the peer refused to rekey it */
+	bool put_off;	    /* as responder: IKE_AUTH waits until the keeper can decide; auth.c */
+	struct blob lowest; /* the lower of its two nonces, for collisions */
 
 	struct step steps[2];
 	/* our request that is not answered yet: a message, or its parts back to back */
@@ -240,7 +305,8 @@ struct ike_sa {
 	/* IKE rekey */
 	/* serial of the IKE SA that this one replaces and whose children it will get; 0: settled */
 	uint64_t parent;
-	uint64_t peer_successor; /* serial of the one that the peer's rekey of this one made; 0: none */
+	struct followup *followup; /* NULL: none */
+	uint64_t peer_successor;   /* serial of the one that the peer's rekey of this one made; 0: none */
 
 	/* peer_message.c */
 	bool supports_witnessing;			   /* the peer offered the vendor id */
@@ -250,17 +316,19 @@ struct ike_sa {
 	struct blob peer_messages_begun[IKE_PEER_MESSAGE_COUNT];
 
 	bool want_delete, want_rekey, want_dpd;
-	bool terminated;	/* by an administrator: what it is rekeyed to meanwhile ends as well */
-	bool doubted;		/* the peer has made another one: fewer retransmissions; liveness.c */
-	uint16_t delete_notify; /* error notify to send with the delete; 0: none */
+	bool want_token;	 /* made by our rekey: the peer does not have its token yet; crash.c */
+	struct blob crash_token; /* the peer's, of this IKE SA; n 0: none */
+	bool terminated;	 /* by an administrator: what it is rekeyed to meanwhile ends as well */
+	bool doubted;		 /* the peer has made another one: fewer retransmissions; liveness.c */
+	uint16_t delete_notify;	 /* error notify to send with the delete; 0: none */
 	mono_ns since, heard_at, timer_at, rekey_at, expire_at, retry_at, keepalive_at, childless_at;
 	mono_ns local_gone_at; /* when our address was first missing; 0: it is present */
 	mono_ns seen_at;       /* when something last showed the peer's endpoint; follow.c */
 	/* another endpoint that it was seen at while we are behind a NAT ourselves: requests go there as
 	 * well */
 	struct endpoint elsewhere;
-	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
-	char reason[IKE_REASON_MAX];
+	mono_ns hints_from;		  /* messages without protection may make us ask again; liveness.c */
+	char *reason;			  /* text_of() */
 	char former_peer[NAME_MAX_BYTES]; /* its peer's name, once the configuration has that peer no more */
 
 	struct ask *asks, **asks_end;
@@ -270,12 +338,21 @@ struct ike_sa {
 	mono_ns ask_at;
 };
 
+/* A pair of networks that the peer did not grant; pairs.c. */
+struct pair_put_off {
+	uint32_t pair, backoff_ms; /* pair 0: none */
+	mono_ns retry_at;
+};
+
 struct tunnel {
 	struct link children;
-	struct link of_dirty; /* to be looked at when the event is over */
+	struct pair_put_off *put_off; /* IKE_PAIRS_PUT_OFF_MAX; NULL: none was ever */
+	struct link of_dirty;	      /* to be looked at when the event is over */
 	struct link of_ready; /* wanted, and the time has come: an IKE SA of its peer is to begin it */
+	struct link of_turn;  /* the same, and its peer has none: waits until fewer are being made */
 	struct due due;
 	uint32_t next_of_peer;
+	bool has_turn;		   /* taken out of the list of those that wait to begin */
 	bool want, held;	   /* held: terminated by an administrator */
 	bool has_packet;	   /* traffic asks for a child SA with `packet` in it */
 	bool alone;		   /* the peer takes it on an IKE SA of its own only: NO_ADDITIONAL_SAS */
@@ -288,14 +365,32 @@ struct tunnel {
 	mono_ns orphan_until, orphan_remove_at;
 	mono_ns retry_at;
 	uint32_t backoff_ms;
-	char reason[IKE_REASON_MAX];
+	char *reason; /* text_of() */
+};
+
+/* The addresses of a peer by name; named.c. */
+struct ike_named {
+	struct ip_addr at[PEER_ADDRESSES_MAX];
+	uint32_t n,
+		current; /* the first `current` are in the newest answer, the others were a short time ago */
+	uint32_t next;	 /* whom to begin with; below current, or 0 */
+	bool known;	 /* there was an answer */
+	mono_ns answered_at;
+	mono_ns acted_at; /* an attempt was begun, or another one ended, because the addresses are others */
+	char *why;	  /* why there was none to the last question; text_of() */
 };
 
 struct ike_peer {
-	struct link sas;   /* those that we begin, and the peer's once authenticated; the oldest first */
-	struct link ready; /* tunnels */
-	uint32_t sas_n, tunnels;			     /* the first of its tunnels; INDEX_NONE: none */
-	mono_ns peer_messages_taken[IKE_PEER_MESSAGE_COUNT]; /* base/rate.h */
+	struct ike_named *named; /* NULL: it has an address, or any */
+	struct link sas;       /* those that we begin, and the peer's once authenticated; the oldest first */
+	struct link instances; /* of a template */
+	/* A template each of whose identities has places of its own: there are as many as connections-limit allows. */
+	bool each;
+	struct link ready;	 /* tunnels */
+	uint32_t sas_n, tunnels; /* the first of its tunnels; INDEX_NONE: none */
+	/* Of a template: identities that found it full, and child SAs for addresses that were another one's. */
+	uint64_t instances_refused, claims_refused;
+	mono_ns peer_messages_taken[IKE_PEER_MESSAGE_COUNT]; /* base/rate.h; of a template: its identities' */
 };
 
 struct action_node {
@@ -310,20 +405,34 @@ struct ike_expected {
 	uint32_t peer; /* index; the address says whether there is one */
 };
 
+/* A peer at one of its addresses; those with the same hash follow each other. */
+struct ike_place {
+	uint32_t peer, next; /* INDEX_NONE: the last one */
+};
+
 struct ike {
 	struct ike_setup setup;
 	mono_ns now;	 /* of the event being worked on */
 	uint64_t random; /* state of jitter */
 	struct snapshot *snap;
+	uint8_t (*anchor_hashes)[20]; /* of each certificate of the snapshot; NULL: it has none */
+	uint8_t all_authorities[1 + IKE_CERTREQ_MAX * 20]; /* a CERTREQ with those of all peers */
+	size_t all_authorities_n;
 	struct tunnel *tunnels;
 	struct ike_peer *peers; /* one more than configured; index.c */
 	uint32_t tunnels_n, peers_n;
+	/* By remote address, of those at any: the first place, in the order of the configuration; INDEX_NONE. */
+	struct ike_place *places;
+	uint32_t peers_at[IKE_PEER_BUCKETS], peers_anywhere;
 	struct link sas, dirty, dirty_tunnels;
+	struct link turns; /* tunnels that wait to begin an IKE SA */
+	uint32_t begun_n, beginning_n;
 	struct link waiting, failed; /* in AUTH_WAIT and FAILED, the oldest first */
 	struct ike_sa *slots[IKE_SAS_MAX];
 	uint16_t free_slots[IKE_SAS_MAX];
 	uint32_t free_n, half_open, failed_n;
-	uint32_t sas_extra, children_extra; /* beyond the places that each peer and tunnel has of its own */
+	/* Beyond the places that each peer and tunnel has of its own, or each identity of a template; and so many have them. */
+	uint32_t sas_extra, children_extra, sas_sure, children_sure;
 	uint8_t hash_key[16];
 	struct link by_spi[IKE_SA_BUCKETS], by_peer_spi[IKE_SA_BUCKETS];
 	struct link by_in[IKE_CHILD_BUCKETS], by_out[IKE_CHILD_BUCKETS];
@@ -332,12 +441,21 @@ struct ike {
 	uint64_t serials, tags;
 	uint8_t cookie_secrets[2][32];
 	uint8_t cookie_version;
-	uint64_t cookie_uses;
+	struct link solving; /* puzzles, in turn; when the next piece of the first one is due */
+	struct due solving_due;
+	uint64_t cookies_spent[2][IKE_COOKIES_SPENT / 64]; /* admit.c; of each secret */
+	uint16_t half_open_at[IKE_SOURCE_SLOTS];	   /* by a hash of the address, of IPv6 its /64 */
+	/* Those that failed, of all and of the same slots: until when they count; admit.c. */
+	mono_ns burnt_until, burnt_until_at[IKE_SOURCE_SLOTS];
+	mono_ns alarm_at
+		[3]; /* not before: the next line of the log about cookies, puzzles, puzzles of one address */
+	uint64_t counts[IKE_COUNTERS_N];
 	struct action_node *actions, **actions_end, *taken;
 	uint32_t actions_n;
 	struct ike_expected expected[IKE_EXPECTED_MAX];
 	uint32_t expected_next;
 	uint32_t refusal_tokens;
+	mono_ns tokens_taken; /* crash.c; base/rate.h */
 	mono_ns refusal_at;
 	uint64_t refusals_left_out;
 	struct ike_refusal *refusals_kept[IKE_REFUSALS_KEPT]; /* the newest of each peer; NULL: none */

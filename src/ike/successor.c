@@ -37,11 +37,11 @@ void sa_replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 	if (sa->state == ST_UP)
 		sa_enter(c, sa, ST_REPLACED);
 	sa->timer_at = c->now + IKE_REPLACED_S * NS_PER_S;
-	snprintf(sa->reason, sizeof sa->reason, "rekeyed");
+	text_set(&sa->reason, "rekeyed");
 	if (!sa->terminated)
 		return;
 	successor->terminated = successor->want_delete = true;
-	snprintf(successor->reason, sizeof successor->reason, "%s", IKE_TERMINATED);
+	text_set(&successor->reason, "%s", IKE_TERMINATED);
 }
 
 void rekey_settle_to(struct ike *c, struct ike_sa *successor)

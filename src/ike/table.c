@@ -21,12 +21,19 @@ _Static_assert(ST_COUNT <= 32, "a row has a bit for each state");
 /* clang-format off */
 const struct ike_row ike_rows[] = {
 	/* IKE_SA_INIT */
-	{ IN(NONE), EX_IKE_SA_INIT, REQUEST, PL(SA) | PL(KE) | PL(NONCE), EXTRAS | PL(CERTREQ),
+	{ IN(NONE), EX_IKE_SA_INIT, REQUEST, PL(SA) | PL(KE) | PL(NONCE), EXTRAS | PL(CERTREQ) | PL(PS),
 	  NULL, ST_AUTH_WAIT, IKE_HALF_OPEN_S, "RFC 7296 1.2: answer with our KE" },
 	{ IN(INIT_SENT), EX_IKE_SA_INIT, RESPONSE, PL(SA) | PL(KE) | PL(NONCE), EXTRAS | PL(CERTREQ),
 	  on_init_response, ST_AUTH_SENT, 0, "RFC 7296 1.2: derive the keys, send IKE_AUTH" },
 	{ IN(INIT_SENT), EX_IKE_SA_INIT, RESPONSE, PL(NOTIFY), EXTRAS,
-	  on_init_refused, ST_INIT_SENT, 0, "RFC 7296 2.6, 1.2: cookie, other group, refusal" },
+	  on_init_refused, ST_INIT_SENT, 0, "RFC 7296 2.6, 1.2, RFC 8019: cookie, puzzle, other group, refusal" },
+	/* IKE_INTERMEDIATE: while an additional key exchange is due (exchange_fits()) */
+	{ IN(AUTH_WAIT), EX_IKE_INTERMEDIATE, REQUEST, PL(KE), EXTRAS,
+	  on_intermediate_request, ST_COUNT, IKE_HALF_OPEN_S, "RFC 9370 2.2.2: answer with our KE, derive the keys again" },
+	{ IN(ADDITIONAL_SENT), EX_IKE_INTERMEDIATE, RESPONSE, PL(KE), EXTRAS,
+	  on_intermediate_response, ST_AUTH_SENT, 0, "RFC 9370 2.2.2: derive the keys again, send the next one or IKE_AUTH" },
+	{ IN(ADDITIONAL_SENT), EX_IKE_INTERMEDIATE, RESPONSE, 0, EXTRAS,
+	  on_intermediate_refused, ST_DEAD, 0, "RFC 9242 3.2: refused" },
 	/* IKE_AUTH */
 	{ IN(AUTH_WAIT), EX_IKE_AUTH, REQUEST, PL(IDI) | PL(AUTH) | PL(SA) | PL(TSI) | PL(TSR), IDLE_EXTRAS | PL(IDR),
 	  on_auth_request, ST_UP, 0, "RFC 7296 1.2: check AUTH, answer with ours and the first child" },
@@ -52,6 +59,13 @@ const struct ike_row ike_rows[] = {
 	  on_rekey_response, ST_COUNT, 0, "RFC 7296 1.3.2: the new IKE SA gets the children" },
 	{ IN(UP) | IN(REPLACED) | IN(CLOSING), EX_CREATE_CHILD_SA, RESPONSE, PL(NOTIFY), IDLE_EXTRAS,
 	  on_create_refused, ST_COUNT, 0, "RFC 7296 1.3: refused; 2.25: collisions" },
+	/* IKE_FOLLOWUP_KE */
+	{ LIVE, EX_IKE_FOLLOWUP_KE, REQUEST, PL(KE) | PL(NOTIFY), EXTRAS,
+	  on_followup_request, ST_COUNT, 0, "RFC 9370 2.2.4: answer with our KE; after the last what was begun is made" },
+	{ IN(UP) | IN(REPLACED), EX_IKE_FOLLOWUP_KE, RESPONSE, PL(KE), EXTRAS,
+	  on_followup_response, ST_COUNT, 0, "RFC 9370 2.2.4: send the next one; after the last what was begun is made" },
+	{ IN(UP) | IN(REPLACED), EX_IKE_FOLLOWUP_KE, RESPONSE, 0, EXTRAS,
+	  on_create_refused, ST_COUNT, 0, "RFC 9370 2.2.4: refused, or STATE_NOT_FOUND" },
 	/* INFORMATIONAL */
 	{ LIVE, EX_INFORMATIONAL, REQUEST, 0, EXTRAS | PL(DELETE) | PL(CP),
 	  on_info_request, ST_COUNT, 0, "RFC 7296 1.4: delete, liveness" },

@@ -21,18 +21,23 @@ bool child_has_another(const struct ike *c, const struct child_sa *ch, const str
 		return true; /* it is no longer configured */
 	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
 		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
-			child_within(ch, other))
+			child_within(ch, other) && child_same_user(c, ch, other))
 			return true;
 	return false;
 }
 
-static bool tunnel_is_moving(const struct ike *c, uint32_t tunnel)
+static const struct child_sa *tunnel_moves(const struct ike *c, uint32_t tunnel)
 {
 	LIST_FOR (struct child_sa, ch, &c->tunnels[tunnel].children, of_tunnel)
 		if (ch->sa->moving && ch->sa->state == ST_UP && ch->state == CH_UP &&
 			!child_has_another(c, ch, NULL))
-			return true;
-	return false;
+			return ch;
+	return NULL;
+}
+
+const struct child_sa *tunnel_offers(const struct ike *c, uint32_t tunnel)
+{
+	return c->tunnels[tunnel].has_packet ? NULL : tunnel_moves(c, tunnel);
 }
 
 static bool child_replaces_none(const struct ike *c, const struct child_sa *fresh)
@@ -50,7 +55,7 @@ bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel)
 	const struct tunnel *t = &c->tunnels[tunnel];
 
 	assert(tunnel < c->tunnels_n);
-	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_is_moving(c, tunnel));
+	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_moves(c, tunnel));
 }
 
 static bool tunnel_is_due(const struct ike *c, uint32_t tunnel)
@@ -104,15 +109,36 @@ void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason)
 	if (!t)
 		return;
 	if (t->up > 0) {
-		if (tunnel_is_wanted(c, tunnel))
+		if (tunnel_is_wanted(c, tunnel) && !(t->has_packet && pair_put_off(c, tunnel)))
 			back_off(c, t);
 		t->has_packet = false;
 		tunnel_touch(c, tunnel);
 		return;
 	}
-	snprintf(t->reason, sizeof t->reason, "%s", reason);
+	text_set(&t->reason, "%s", reason);
 	back_off(c, t);
 	unwanted(c, tunnel);
+}
+
+void tunnel_put_off(struct ike *c, uint32_t tunnel, const char *reason)
+{
+	struct tunnel *t = &c->tunnels[tunnel];
+
+	text_set(&t->reason, "%s", reason);
+	back_off(c, t);
+	tunnel_touch(c, tunnel);
+}
+
+void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason)
+{
+	struct tunnel *t = tunnel < c->tunnels_n ? &c->tunnels[tunnel] : NULL;
+
+	if (!t)
+		return;
+	if (reason && t->up == 0)
+		text_set(&t->reason, "%s", reason);
+	t->retry_at = 0;
+	tunnel_touch(c, tunnel);
 }
 
 void tunnel_child_added(struct ike *c, const struct child_sa *fresh)
@@ -127,11 +153,12 @@ void tunnel_child_added(struct ike *c, const struct child_sa *fresh)
 			sa_touch(c, ch->sa);
 	/* The peer grants less than what has to be moved: without back-off it would be asked again at
 	 * once. */
-	if (tunnel_is_moving(c, tunnel) && child_replaces_none(c, fresh))
+	if (tunnel_moves(c, tunnel) && child_replaces_none(c, fresh))
 		back_off(c, t);
 	if (t->has_packet && child_holds_packet(c, tunnel)) {
 		t->has_packet = false;
 		t->backoff_ms = 0;
+		pair_granted(c, tunnel);
 	}
 }
 
@@ -142,8 +169,9 @@ void tunnel_child_granted(struct ike *c, uint32_t tunnel)
 	if (!t->has_packet)
 		return;
 	/* Else each packet would request one more of the same. */
+	if (!pair_put_off(c, tunnel))
+		back_off(c, t);
 	t->has_packet = false;
-	back_off(c, t);
 	ike_log(c, true,
 		"tunnel %s: the peer narrowed the child SA, and the packet that requested it is outside of it",
 		tunnel_config(c, tunnel)->name);
@@ -166,7 +194,7 @@ void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)
 
 	if (!t || t->up > 0)
 		return;
-	snprintf(t->reason, sizeof t->reason, "%s", reason);
+	text_set(&t->reason, "%s", reason);
 	unwanted(c, tunnel);
 }
 
@@ -186,8 +214,8 @@ void tunnel_down(struct ike *c, uint32_t tunnel, mono_ns lived)
 		t->backoff_ms = 0;
 		t->retry_at = 0;
 	}
-	if (t->reason[0] == '\0')
-		snprintf(t->reason, sizeof t->reason, "its child SA ended after %llu s",
+	if (!t->reason)
+		text_set(&t->reason, "its child SA ended after %llu s",
 			(unsigned long long)(lived / NS_PER_S));
 	tunnel_touch(c, tunnel);
 }
@@ -199,7 +227,7 @@ void tunnels_lost(struct ike *c, uint32_t peer, const char *reason)
 
 		if (t->up > 0)
 			continue;
-		snprintf(t->reason, sizeof t->reason, "%s", reason);
+		text_set(&t->reason, "%s", reason);
 		if (t->backoff_ms == 0)
 			t->retry_at = c->now + ike_jitter(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
 		unwanted(c, i);

@@ -9,15 +9,18 @@
 #define IPC_MESSAGES_H
 
 #include "base/procs.h"
+#include "model/certify_api.h"
 #include "model/host_access.h"
 #include "model/keeper_api.h"
 #include "model/packet_filter.h"
+#include "model/peer_name.h"
 #include "model/sa.h"
 #include "model/session_filter.h"
 #include "model/session_record.h"
 #include "model/snapshot.h"
 
 #define FROM(p)		  (1u << PROC_##p)
+#define FROM_CERTIFIERS	  (FROM(CERTIFIER_OPENSSL) | FROM(CERTIFIER_GNUTLS))
 #define FROM_ALL_SERVICES (((1u << PROC_COUNT) - 1) & ~(FROM(SUPERVISOR) | FROM(CLI)))
 
 /* clang-format off */
@@ -31,8 +34,8 @@
 	M(PROGRESS,        FROM_ALL_SERVICES, FROM(SUPERVISOR), struct msg_progress, 0)	/* not ready yet, and at work */	\
 	M(STOP,            FROM(SUPERVISOR), FROM_ALL_SERVICES, struct msg_empty, 0)	/* end in order */			\
 	/* configuration: control gives every process the same snapshot, after the ledger's receipt */						\
-	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), struct msg_snapshot, 1) \
-	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	\
+	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM_CERTIFIERS, struct msg_snapshot, 1) \
+	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM_CERTIFIERS, FROM(CONTROL), struct msg_result, 0)	\
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
 	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER), FROM(LEDGER), struct msg_ledger_append, 0) \
 	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER), struct msg_ledger_receipt, 0) \
@@ -59,15 +62,28 @@
 	M(FEED_CONNECT,    FROM(RESOLVER), FROM(SUPERVISOR), struct msg_feed, 0)	/* of one with a URL: FEED_FILE has the authorities */	\
 	M(FEED_SOCKET,     FROM(SUPERVISOR), FROM(RESOLVER), struct msg_feed, 1)	/* its connection is under way */				\
 	M(FEED_REFUSED,    FROM(SUPERVISOR), FROM(RESOLVER), struct msg_result, 0)							\
+	/* CRLs that are fetched: only certifiers read them. Both say whether NAME.crl.new may become NAME.crl, in a directory of the resolver's */		\
+	M(CRL_OFFER,       FROM(RESOLVER), FROM_CERTIFIERS, struct msg_crl, 0)									\
+	M(CRL_JUDGED,      FROM_CERTIFIERS, FROM(RESOLVER), struct msg_result, 0)								\
+	M(CRL_STATE,       FROM(RESOLVER), FROM(CERTIFIER_OPENSSL), struct msg_crl, 0)	/* for `show pki` */					\
 	/* addresses that change without a commit: control says of what, in memory that both share (model/dynamic.h), and has the last word */	\
 	M(DYNAMICS,        FROM(CONTROL), FROM(RESOLVER), struct msg_dynamics, 1)								\
 	M(DYNAMICS_FOUND,  FROM(RESOLVER), FROM(CONTROL), struct msg_dynamics_found, 0)	/* control reads, the resolver does not write */	\
 	M(DYNAMICS_TAKEN,  FROM(CONTROL), FROM(RESOLVER), struct msg_result, 0)	/* it may write again */					\
+	/* IKE peers by name: what the resolver has found, when it is another answer and when ike asks (model/peer_name.h) */				\
+	M(PEER_NAME_ASK,   FROM(IKE), FROM(RESOLVER), struct peer_name_ask, 0)									\
+	M(PEER_NAME,       FROM(RESOLVER), FROM(IKE), struct peer_name_told, 0)									\
 	/* keys by name: ike asks, the keeper answers (model/keeper_api.h) */									\
 	M(EXCHANGE_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_exchange_begin, 0)							\
 	M(EXCHANGE_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_exchange_begun, 0)							\
 	M(EXCHANGE_FINISH,   FROM(IKE), FROM(KEEPER), struct keeper_exchange_finish, 0)							\
 	M(EXCHANGE_FINISHED, FROM(KEEPER), FROM(IKE), struct keeper_exchange_finished, 0)						\
+	M(EXCHANGE_ANSWER,   FROM(IKE), FROM(KEEPER), struct keeper_exchange_answer, 0)							\
+	M(EXCHANGE_ANSWERED, FROM(KEEPER), FROM(IKE), struct keeper_exchange_answered, 0)						\
+	M(ADDITIONAL_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_additional_begin, 0)						\
+	M(ADDITIONAL_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_additional_begun, 0)						\
+	M(ADDITIONAL_FINISH,   FROM(IKE), FROM(KEEPER), struct keeper_additional_finish, 0)						\
+	M(ADDITIONAL_FINISHED, FROM(KEEPER), FROM(IKE), struct keeper_additional_finished, 0)					\
 	M(AUTH_SIGN,         FROM(IKE), FROM(KEEPER), struct keeper_auth_sign, 0)							\
 	M(AUTH_SIGNED,       FROM(KEEPER), FROM(IKE), struct keeper_auth_signed, 0)							\
 	M(AUTH_VERIFY,       FROM(IKE), FROM(KEEPER), struct keeper_auth_verify, 0)							\
@@ -81,6 +97,13 @@
 	M(DROP,              FROM(IKE), FROM(KEEPER), struct keeper_drop, 0)								\
 	M(DROPPED,           FROM(KEEPER), FROM(IKE), struct keeper_dropped, 0)								\
 	M(IKE_SA_ENDED,      FROM(KEEPER), FROM(IKE), struct keeper_ended, 0)	/* its peer's key was replaced */			\
+	/* certificates of peers: ike asks both certifiers the same, and each tells the keeper (model/certify_api.h) */				\
+	M(CERTIFY_ASK,       FROM(IKE), FROM_CERTIFIERS, struct certify_ask, 0)								\
+	M(CERTIFY_VERDICT,   FROM_CERTIFIERS, FROM(KEEPER), struct certify_told, 0)							\
+	M(CERTIFY_REVOKED,   FROM_CERTIFIERS, FROM(KEEPER), struct certify_revoked, 0)	/* what it has accepted before */			\
+	/* before a commit: whether each library can read what the configuration gives it; SNAPSHOT's body, of one that may never be in force */	\
+	M(CERTIFY_CHECK,     FROM(CONTROL), FROM_CERTIFIERS, struct msg_snapshot, 1)							\
+	M(CERTIFY_CHECKED,   FROM_CERTIFIERS, FROM(CONTROL), struct msg_result, 0)							\
 	/* the second source of secrets: shares in advance, one a message */									\
 	M(ENTROPY_ASK,      FROM(KEEPER), FROM(ENTROPY), struct msg_entropy_ask, 0)							\
 	M(ENTROPY_SHARE,            FROM(ENTROPY), FROM(KEEPER), struct msg_entropy_share, 0)								\
@@ -99,6 +122,7 @@
 	M(SERVER,          FROM(SUPERVISOR), FROM(DATAPLANE), struct msg_server, 0)	/* of destination NAT: it answers, or not any more */	\
 	M(UPLINK,          FROM(SUPERVISOR) | FROM(DATAPLANE), FROM(SUPERVISOR) | FROM(DATAPLANE), struct msg_uplink, 0)	/* is down or up; to a new data plane, that it was down */	\
 	M(DETOUR,          FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_detour, 0)	/* where the host's own default route goes while an uplink is down */	\
+	M(CARRIER,         FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_carrier, 0)	/* of a tunnel's interface: up, down, or not used any more */	\
 	M(NEIGHBOUR,       FROM(DATAPLANE), FROM(SUPERVISOR), struct msg_neighbour, 0)	/* ask the kernel to resolve or confirm it */	\
 	/* what the firewall did, for those outside: bounded in the data plane, and counted where there is no room */				\
 	M(SESSION_RECORD,  FROM(DATAPLANE), FROM(EXPORT), struct msg_session_record, 0)							\
@@ -108,9 +132,9 @@
 	M(STREAM_SOCKET,   FROM(SUPERVISOR), FROM(EXPORT), struct msg_stream, 1)	/* its connection is under way */				\
 	M(STREAM_REFUSED,  FROM(SUPERVISOR), FROM(EXPORT), struct msg_result, 0)								\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
-	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), struct msg_show, 0) \
-	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_row, 0) \
-	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER), FROM(CONTROL), struct msg_result, 0) \
+	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL), struct msg_show, 0) \
+	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL), FROM(CONTROL), struct msg_row, 0) \
+	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL), FROM(CONTROL), struct msg_result, 0) \
 	/* export serves measurements: it asks control for pieces of these tables, METRICS_TABLES, and of no others */				\
 	M(METRICS,         FROM(SUPERVISOR), FROM(EXPORT), struct snap_metrics, 0)								\
 	M(METRICS_ASK,     FROM(EXPORT), FROM(CONTROL), struct msg_show, 0)	/* its table, limit and from */				\
@@ -151,10 +175,12 @@ struct msg_link {
 #define RESOURCES(R)	/* id, holder, text */										\
 	R(IKE_SOCKET,     IKE,       "UDP port 500; index 4 or 6 is the family")					\
 	R(NAT_SOCKET,     IKE,       "UDP port 4500, to send only; index 4 or 6")					\
+	R(CRASH_KEY,      IKE,       "the secret of crash tokens (RFC 6290)")						\
 	R(ESP_UDP_SOCKET, DATAPLANE, "UDP port 4500 with UDP_GRO; index 4 or 6")					\
 	R(ESP_SOCKET,     DATAPLANE, "raw socket, protocol 50; index 4 or 6")						\
 	R(INTERFACE,      DATAPLANE, "AF_PACKET socket of a zone's interface; index is the kernel's")			\
 	R(TUN,            DATAPLANE, "the host's TUN device with virtio headers")					\
+	R(TUNNEL_DEVICE,  DATAPLANE, "TUN device of a tunnel with an interface; index is the kernel's")		\
 	R(ROUTES,         DATAPLANE, "rtnetlink socket, read only, joined to link, address, route, neighbour groups")	\
 	R(STATE,          DATAPLANE, "memory of SAs and sessions that outlives the process")				\
 	R(CARRY,          DATAPLANE, "maps and tap of sessions that the kernel carries; index is enum carry_part")		\
@@ -164,10 +190,16 @@ struct msg_link {
 	R(KNOWN_ANSWERS,  KEEPER,    "known answers of its functions, sealed; the ledger has their SHA-256")		\
 	R(CONFIG_DIR,     CONTROL,   "the directory of the running configuration and its history")			\
 	R(CLI_SOCKET,     CONTROL,   "the listening socket of the command line")					\
+	R(CERTIFICATE_DIR, CONTROL,  "the directory of certificates, which the administrator keeps")			\
 	R(FEED_DIR,       RESOLVER,  "the directory of the last good feeds")						\
+	R(FETCHED_CRL_DIR, RESOLVER, "the directory of the last good CRLs that were fetched")				\
 	R(LOG_DIR,        EXPORT,    "the directory of the session log")						\
 	R(METRICS_SOCKET, EXPORT,    "listening TCP socket at which measurements are served")				\
 	R(STREAM_AUTHORITIES, EXPORT, "certificates of the authorities of a TLS collector, in PEM; index is the stream")	\
+	R(CRL_DIR_OPENSSL, CERTIFIER_OPENSSL, "the directory of certificates and CRLs")					\
+	R(CRL_DIR_GNUTLS, CERTIFIER_GNUTLS, "the directory of certificates and CRLs")					\
+	R(FETCHED_CRL_DIR_OPENSSL, CERTIFIER_OPENSSL, "the directory of the last good CRLs that were fetched, read only")	\
+	R(FETCHED_CRL_DIR_GNUTLS, CERTIFIER_GNUTLS, "the directory of the last good CRLs that were fetched, read only")	\
 	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
 /* clang-format on */
 
@@ -211,7 +243,15 @@ struct msg_snapshot {
 struct msg_feed {
 	char name[NAME_MAX_BYTES];
 	struct endpoint to; /* FEED_CONNECT */
-	uint32_t kind;	    /* DYNAMIC_FEED or DYNAMIC_COUNTRY: of the latter the file of the database */
+	uint32_t
+		kind; /* DYNAMIC_FEED, DYNAMIC_CRL or DYNAMIC_COUNTRY: of the latter the file of the database */
+};
+
+#define MSG_CRL_WHY_BYTES 160
+
+struct msg_crl {
+	char name[NAME_MAX_BYTES];   /* of the authority */
+	char why[MSG_CRL_WHY_BYTES]; /* CRL_STATE: why it was not read since; empty: it was */
 };
 
 struct msg_dynamics {
@@ -325,6 +365,19 @@ struct msg_uplink {
 	char why[UPLINK_WHY_BYTES];
 };
 
+enum carrier {
+	CARRIER_DOWN,
+	CARRIER_UP,
+	CARRIER_UNUSED, /* no tunnel of the configuration that the data plane decides by has this interface */
+	CARRIER_COUNT
+};
+
+struct msg_carrier {
+	uint32_t link;	     /* the kernel's index of the tunnel's interface */
+	uint32_t carrier;    /* enum carrier */
+	uint64_t generation; /* of the configuration that the data plane decides by */
+};
+
 struct msg_detour {
 	uint32_t family;	/* ADDR_V4 or ADDR_V6 */
 	uint32_t link;		/* the kernel's index; 0: none, it goes as the kernel has it */
@@ -366,6 +419,7 @@ struct msg_neighbour {
 	S(SCREENS,    "screens",    DATAPLANE,  "what the screens of each zone have recognised")	\
 	S(SERVERS,    "servers",    SUPERVISOR, "servers of destination NAT whose health is checked")	\
 	S(IKE,        "ike",        IKE,        "IKE SAs and configured peers that are down")	\
+	S(IKE_COUNTERS, "ike counters", IKE,    "what was demanded of those who begin IKE SAs: cookies, puzzles")	\
 	S(IPSEC,      "ipsec",      DATAPLANE,  "child SAs with counters; with a rekey they begin again")			\
 	S(TUNNELS,    "tunnels",    DATAPLANE,  "tunnels with counters over all their SAs, those that are gone among them")	\
 	S(WORKERS,    "workers",    DATAPLANE,  "workers of the data plane: packets, sessions, processor time, queues")	\
@@ -375,7 +429,9 @@ struct msg_neighbour {
 	S(ADDRESS,    "address",    RESOLVER,   "their addresses; with NAME those of one object")	\
 	S(EXPORT,     "export",     EXPORT,     "the session log, and where else records go: queues and losses")	\
 	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")			\
-	S(LINKS,      "links",      SUPERVISOR, "what the kernel and the driver count of the zones' links: errors, drops")
+	S(PKI,        "pki",        CERTIFIER_OPENSSL, "certificates of authorities, their CRLs, our own certificates: until when")	\
+	S(LINKS,      "links",      SUPERVISOR, "what the kernel and the driver count of the zones' links: errors, drops")		\
+	S(COMMITS,    "system commit", CONTROL,   "the running configuration and those before it: when, who, why, and the ledger's entry")
 /* clang-format on */
 
 enum show_table {
@@ -450,6 +506,7 @@ enum cli_command {
 enum commit_flags {
 	COMMIT_CLOSE_ALL = 1 << 0, /* a configuration that closes everything */
 	COMMIT_CUT_OFF = 1 << 1,   /* one that does not admit `from` any more */
+	COMMIT_BASE = 1 << 2,	   /* only over the text whose digest is `base` */
 };
 
 #define CONFIRM_MINUTES_MAX 1440
@@ -457,9 +514,9 @@ enum commit_flags {
 struct msg_cli_request {
 	uint32_t command; /* enum cli_command */
 	uint32_t ike_command;
-	uint32_t flags;		  /* enum commit_flags */
-	uint32_t confirm_minutes; /* of a commit; 0: it needs no confirmation */
-	uint32_t zero;
+	uint32_t flags;		     /* enum commit_flags */
+	uint32_t confirm_minutes;    /* of a commit; 0: it needs no confirmation */
+	uint32_t rollback;	     /* of CLI_CONFIG: which text of the history; 0: the running one */
 	struct host_connection from; /* a commit: on which the administrator sits, as the program says */
 	struct msg_show show;
 	struct packet_filters packets; /* of a trace or capture */
@@ -467,6 +524,7 @@ struct msg_cli_request {
 	uint32_t zero_2;
 	char name[NAME_MAX_BYTES];
 	char comment[256]; /* of a commit */
+	uint8_t base[32];  /* with COMMIT_BASE: the SHA-256 of the text that this one was made from */
 };
 
 #endif

@@ -7,7 +7,7 @@ static short port_want(struct watch *w)
 {
 	struct port *p = (struct port *)w->context;
 
-	return (short)(POLLIN | (ipc_link_waiting(&p->link) ? POLLOUT : 0));
+	return (short)((p->held ? 0 : POLLIN) | (ipc_link_waiting(&p->link) ? POLLOUT : 0));
 }
 
 static void down(struct port *p, const struct err *why)
@@ -26,7 +26,7 @@ static void port_ready(struct loop *l, struct watch *w, short revents)
 	if (revents & POLLOUT && ipc_flush(&p->link) == RC_OK && p->on_drained)
 		p->on_drained(p);
 	p->link.dead = false;
-	for (int i = 0; i < PORT_FRAMES_PER_ROUND; i++) {
+	for (int i = 0; i < PORT_FRAMES_PER_ROUND && !p->held; i++) {
 		enum rc rc = ipc_recv(&p->link, &f, &e);
 		if (rc == RC_AGAIN)
 			return;
@@ -53,6 +53,7 @@ void port_open(struct port *p, struct loop *l, int fd, enum proc self, enum proc
 	port_close(p);
 	ipc_link_open(&p->link, fd, self, peer);
 	p->loop = l;
+	p->held = false;
 	p->watch = (struct watch){
 		.fd = fd, .events = POLLIN, .fn = port_ready, .want = port_want, .context = p
 	};
@@ -73,4 +74,9 @@ void port_close(struct port *p)
 void port_end(struct port *p)
 {
 	p->link.dead = true;
+}
+
+void port_hold(struct port *p, bool held)
+{
+	p->held = held;
 }

@@ -23,6 +23,7 @@ struct port {
 	/* The port is closed already; last use of p, which may be freed or opened again here. */
 	void (*on_down)(struct port *p, const struct err *why);
 	void *context; /* the owner's */
+	bool held;     /* nothing is read: port_hold() */
 };
 
 /* Takes the socket over. on_frame, on_down and context are set by the owner before. Replaces an older link
@@ -34,5 +35,8 @@ void port_close(struct port *p);
 
 /* From inside on_frame: no more frames; on_down follows. */
 void port_end(struct port *p);
+
+/* Nothing more is read until it is false again, not even that the other end is gone; what waits goes out. port_open() ends it. */
+void port_hold(struct port *p, bool held);
 
 #endif

@@ -43,17 +43,24 @@ static bool is_authenticated(const struct keeper_ike_sa *sa)
 	return sa && sa->state == IKE_AUTHENTICATED;
 }
 
+static bool parent_is_gone(struct keys *k, const struct keeper_ike_sa *sa)
+{
+	return sa->parent != 0 && !is_authenticated(ike_sa_find(k, sa->parent));
+}
+
 static enum keeper_ike_state ike_state(struct keys *k, const struct keeper_ike_sa *sa)
 {
 	if (!sa)
 		return KEEPER_IKE_UNKNOWN;
 	switch ((enum ike_state)sa->state) {
 	case IKE_BEGUN:
-		return sa->parent != 0 && !is_authenticated(ike_sa_find(k, sa->parent))
-			       ? KEEPER_IKE_PARENT_GONE
-			       : KEEPER_IKE_BEGUN;
+		return parent_is_gone(k, sa) ? KEEPER_IKE_PARENT_GONE : KEEPER_IKE_BEGUN;
+	case IKE_ADDITIONAL:
+		if (parent_is_gone(k, sa))
+			return KEEPER_IKE_PARENT_GONE;
+		return sa->additional.begun ? KEEPER_IKE_ADDITIONAL_BEGUN : KEEPER_IKE_ADDITIONAL_DUE;
 	case IKE_KEYED:
-		if (sa->verifying)
+		if (sa->verifying || sa->certifying)
 			return KEEPER_IKE_VERIFYING;
 		if (sa->role == KEEPER_RESPONDER)
 			return KEEPER_IKE_KEYED_RESPONDER;
@@ -91,6 +98,16 @@ static struct subject subject_of(struct keys *k, const struct keeper_request *q)
 		break;
 	case KEEPER_EXCHANGE_FINISH:
 		s.ike = q->u.EXCHANGE_FINISH.handle;
+		break;
+	case KEEPER_EXCHANGE_ANSWER:
+		s.ike = q->u.EXCHANGE_ANSWER.parent;
+		s.ike_named = s.ike != 0;
+		break;
+	case KEEPER_ADDITIONAL_BEGIN:
+		s.ike = q->u.ADDITIONAL_BEGIN.handle;
+		break;
+	case KEEPER_ADDITIONAL_FINISH:
+		s.ike = q->u.ADDITIONAL_FINISH.handle;
 		break;
 	case KEEPER_AUTH_SIGN:
 		s.ike = q->u.AUTH_SIGN.handle;

@@ -6,20 +6,18 @@
  */
 #include "keys/internal.h"
 
+#include "model/peer_id.h"
+
 #include <assert.h>
 #include <stdio.h>
 
 #define IKE_HEADER_SIZE 28
 #define ID_HEADER_SIZE	4 /* type and three reserved octets of the identification payload's body */
-#define OCTETS_MAX	(KEEPER_MESSAGE_MAX + KEEPER_NONCE_MAX + PRF_SIZE_MAX)
-
-static bool holds(const uint8_t *in, size_t in_n, const uint8_t *what, size_t n)
-{
-	for (size_t at = 0; n > 0 && at + n <= in_n; at++)
-		if (memcmp(in + at, what, n) == 0)
-			return true;
-	return false;
-}
+#define INT_AUTH_SIZE                                                                                        \
+	(2 * PRF_SIZE_MAX + 4) /* RFC 9242 section 3.3.2: of both directions, and a message ID */
+#define TRANSCRIPT_PREFIX                                                                                    \
+	8 /* zeros before both messages: no IKE SPI of an initiator is zero, so these are never the octets of one */
+#define OCTETS_MAX (TRANSCRIPT_PREFIX + KEEPER_MESSAGE_MAX + KEEPER_NONCE_MAX + PRF_SIZE_MAX + INT_AUTH_SIZE)
 
 /* The message is an IKE_SA_INIT message of this exchange; `mine`: ours. */
 static enum rc message_check(
@@ -33,8 +31,8 @@ static enum rc message_check(
 		return err_add(e, RC_RANGE, "the IKE_SA_INIT message has %zu octets; %d to %d are allowed", n,
 			IKE_HEADER_SIZE, KEEPER_MESSAGE_MAX);
 	if (memcmp(message, sa->spi_i, 8) != 0 || (!of_initiator && memcmp(message + 8, sa->spi_r, 8) != 0) ||
-		!holds(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, nonce, nonce_n) ||
-		!holds(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, ke, ke_n))
+		!memmem(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, nonce, nonce_n) ||
+		!ke_is_in(message + IKE_HEADER_SIZE, n - IKE_HEADER_SIZE, ke, ke_n))
 		return err_add(e, RC_DENIED,
 			"the message to be %s is not the IKE_SA_INIT %s of this exchange: SPI, nonce or "
 			"public value differ",
@@ -43,25 +41,77 @@ static enum rc message_check(
 }
 
 /*
+ * Both messages, where both sides authenticate both (IKE_SA_INIT_FULL_TRANSCRIPT_AUTH): that of the side that makes AUTH, and behind it
+ * the other one. The second AUTH is of the same kind as the first, which is the initiator's.
+ */
+static enum rc messages_check(const struct keeper_ike_sa *sa, bool mine, const uint8_t *message,
+	size_t message_n, size_t other_n, struct err *e)
+{
+	enum rc rc = message_check(sa, mine, message, message_n, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (mine != (sa->role == KEEPER_INITIATOR) && sa->transcript != (other_n > 0))
+		return err_add(e, RC_DENIED,
+			"the initiator's AUTH is over %s, the responder's over %s: it is over both messages of "
+			"IKE_SA_INIT on both sides or on neither",
+			sa->transcript ? "both messages" : "its own message",
+			other_n > 0 ? "both" : "its own");
+	if (other_n == 0)
+		return RC_OK;
+	if (other_n > KEEPER_MESSAGE_MAX - message_n)
+		return err_add(e, RC_RANGE,
+			"the two IKE_SA_INIT messages have %zu octets; at most %d are allowed",
+			message_n + other_n, KEEPER_MESSAGE_MAX);
+	return message_check(sa, !mine, message + message_n, other_n, e);
+}
+
+/*
+ * What stands first in what is signed: the message, or 8 zeros | that of the other side | the message
+ * (draft-ietf-ipsecme-ikev2-downgrade-prevention-08 section 6). Returns the length.
+ */
+static size_t transcript_make(const uint8_t *message, size_t message_n, size_t other_n, uint8_t *ret_octets)
+{
+	size_t at = 0;
+
+	if (other_n > 0) {
+		memset(ret_octets, 0, TRANSCRIPT_PREFIX);
+		memcpy(ret_octets + TRANSCRIPT_PREFIX, message + message_n, other_n);
+		at = TRANSCRIPT_PREFIX + other_n;
+	}
+	memcpy(ret_octets + at, message, message_n);
+	return at + message_n;
+}
+
+/*
  * 2.15: message | nonce of the other side | prf(SK_p, identity), with the SK_p of the side that sent the
- * message. Returns the length; 0 on failure.
+ * message; after IKE_INTERMEDIATE IntAuth of both directions and the message ID of IKE_AUTH. Returns the length; 0 on failure.
  */
 static size_t octets_make(const struct keeper_ike_sa *sa, const struct ike_keys *sk, bool mine,
-	const uint8_t *message, size_t message_n, const uint8_t *id, size_t id_n, uint8_t *ret_octets)
+	const uint8_t *message, size_t message_n, size_t other_n, const uint8_t *id, size_t id_n,
+	uint8_t *ret_octets)
 {
 	bool of_initiator = mine == (sa->role == KEEPER_INITIATOR);
 	const uint8_t *nonce = mine ? sa->peer_nonce : sa->nonce;
-	size_t nonce_n = mine ? sa->peer_nonce_n : sa->nonce_n;
+	size_t nonce_n = mine ? sa->peer_nonce_n : sa->nonce_n, n;
 	const struct prf_part part = { id, id_n };
 
-	/* message_check(), id_check() */
-	assert(message_n <= KEEPER_MESSAGE_MAX && nonce_n <= KEEPER_NONCE_MAX && id_n <= KEEPER_ID_MAX);
-	memcpy(ret_octets, message, message_n);
-	memcpy(ret_octets + message_n, nonce, nonce_n);
-	if (prf_run(sa->prf, of_initiator ? sk->sk_pi : sk->sk_pr, sk->prf_n, &part, 1,
-		    ret_octets + message_n + nonce_n) != RC_OK)
+	/* messages_check(), id_check() */
+	assert(message_n + other_n <= KEEPER_MESSAGE_MAX && nonce_n <= KEEPER_NONCE_MAX &&
+		id_n <= KEEPER_ID_MAX);
+	n = transcript_make(message, message_n, other_n, ret_octets);
+	memcpy(ret_octets + n, nonce, nonce_n);
+	n += nonce_n;
+	if (prf_run(sa->prf, of_initiator ? sk->sk_pi : sk->sk_pr, sk->prf_n, &part, 1, ret_octets + n) !=
+		RC_OK)
 		return 0;
-	return message_n + nonce_n + sk->prf_n;
+	n += sk->prf_n;
+	for (size_t i = 0; i < 2 && sa->additional.done > 0; i++, n += sk->prf_n)
+		memcpy(ret_octets + n, sa->additional.int_auth[i], sk->prf_n);
+	if (sa->additional.done == 0)
+		return n;
+	store_be32(ret_octets + n, 1u + sa->additional.done);
+	return n + 4;
 }
 
 /*
@@ -73,7 +123,7 @@ static enum rc keys_choose(const struct keys *k, const struct keeper_ike_sa *sa,
 {
 	const struct keys_identity *key = identity_find(k, peer->ppk_name, IDENTITY_PPK);
 
-	*ret_sk = sa->sk;
+	*ret_sk = sa->secret->sk;
 	if (ppk == sa->ppk)
 		return RC_OK;
 	if (!ppk)
@@ -98,30 +148,6 @@ static enum rc psk_auth(
 		rc = prf_run(prf, padded, prf_size(prf), &part, 1, ret_auth);
 	bytes_wipe(padded, sizeof padded);
 	return rc;
-}
-
-/* "fqdn 'b.example'", "address 192.0.2.1"; octets that are not printable become dots. */
-static const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, size_t n)
-{
-	char address[ADDR_TEXT_MAX], plain[129];
-	struct ip_addr a;
-
-	if ((type == ID_IPV4 && n == 4) || (type == ID_IPV6 && n == 16)) {
-		a = type == ID_IPV4 ? addr_v4(data) : addr_v6(data);
-		snprintf(ret_text, KEYS_ID_TEXT_MAX, "address %s", addr_text(address, &a));
-		return ret_text;
-	}
-	n = MIN_OF(n, sizeof plain - 1);
-	for (size_t i = 0; i < n; i++)
-		plain[i] = data[i] >= ' ' && data[i] < 127 ? (char)data[i] : '.';
-	plain[n] = '\0';
-	snprintf(ret_text, KEYS_ID_TEXT_MAX, "%s '%s'",
-		type == ID_FQDN	    ? "fqdn"
-		: type == ID_RFC822 ? "email"
-		: type == ID_KEY_ID ? "key-id"
-				    : "identity of another type",
-		plain);
-	return ret_text;
 }
 
 /* Without a configured identity: the configured address. */
@@ -163,87 +189,34 @@ static enum rc id_check(const char *whose, bool ours, const struct snap_id *conf
 		want.type == ID_NONE ? "none" : id_text(wanted, want.type, want.data, want.len));
 }
 
-/*
- * The hash algorithm for our key among those that the peer announced: that of the curve's size first. 0:
- * none.
- */
-static uint16_t hash_choose(uint32_t kind, uint32_t announced)
-{
-	static const uint16_t order[2][3] = {
-		{ HASH_SHA2_256, HASH_SHA2_384, HASH_SHA2_512 },
-		{ HASH_SHA2_384, HASH_SHA2_512, HASH_SHA2_256 },
-	};
-
-	if (kind == SIGN_ED25519)
-		return announced & 1u << HASH_IDENTITY ? HASH_IDENTITY : 0;
-	for (size_t i = 0; i < 3; i++) {
-		uint16_t hash = order[kind == SIGN_ECDSA_P384][i];
-		if (announced & 1u << hash)
-			return hash;
-	}
-	return 0;
-}
-
-static enum rc sign_classic(const struct sign_key *key, const uint8_t *octets, size_t n,
-	struct keeper_auth_signed *a, size_t *ret_n, struct err *e)
-{
-	if (key->kind == SIGN_ED25519)
-		return err_add(e, RC_UNSUPPORTED,
-			"our key is Ed25519, but the peer announced no signature hash algorithms (RFC "
-			"7427) and so cannot verify it; use an ECDSA key");
-	a->method = key->kind == SIGN_ECDSA_P256 ? AUTH_ECDSA_SHA256_P256 : AUTH_ECDSA_SHA384_P384;
-	return sign_message(key, key->kind == SIGN_ECDSA_P256 ? HASH_SHA2_256 : HASH_SHA2_384, SIGN_PLAIN,
-		octets, n, a->auth, ret_n);
-}
-
-/* RFC 7427 section 3: one octet of length, the AlgorithmIdentifier, the signature. */
-static enum rc sign_rfc7427(const struct sign_key *key, uint32_t announced, const uint8_t *octets, size_t n,
-	struct keeper_auth_signed *a, size_t *ret_n, struct err *e)
-{
-	uint16_t hash = hash_choose(key->kind, announced);
-	size_t algorithm_n, signature_n;
-	const uint8_t *algorithm = sign_algorithm(key->kind, hash, &algorithm_n);
-	enum rc rc;
-
-	if (!algorithm)
-		return err_add(e, RC_UNSUPPORTED,
-			"our key is %s, but the peer announced no signature hash algorithm that fits it "
-			"(bit mask %#x)",
-			sign_kind_text(key->kind), announced);
-	a->method = AUTH_DIGITAL_SIGNATURE;
-	a->auth[0] = (uint8_t)algorithm_n;
-	memcpy(a->auth + 1, algorithm, algorithm_n);
-	rc = sign_message(key, hash, SIGN_DER, octets, n, a->auth + 1 + algorithm_n, &signature_n);
-	*ret_n = 1 + algorithm_n + signature_n;
-	return rc;
-}
-
 static enum rc auth_make(const struct keys *k, const struct keeper_ike_sa *sa, const struct ike_keys *sk,
 	const struct snap_peer *peer, const struct keeper_auth_sign *q, struct keeper_auth_signed *a,
 	struct err *e)
 {
 	uint8_t octets[OCTETS_MAX];
-	size_t n = octets_make(sa, sk, true, q->message, q->message_n, q->id, q->id_n, octets), auth_n = 0;
+	size_t n = octets_make(sa, sk, true, q->message, q->message_n, q->other_n, q->id, q->id_n, octets),
+	       auth_n = 0;
 	enum identity_kind kind = peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE;
-	const struct keys_identity *key = identity_find(k, peer->key_name, kind);
+	char text[NAME_MAX_BYTES];
+	const char *name = peer_key_name(text, peer, sa);
+	const struct keys_identity *key = identity_find(k, name, kind);
 	enum rc rc;
 
 	if (!key)
 		return err_add(e, RC_NOT_FOUND,
 			"no %s '%s' for peer '%s': the key directory has no usable %s.%s",
-			kind == IDENTITY_PSK ? "pre-shared key" : "private key", peer->key_name, peer->name,
-			peer->key_name, kind == IDENTITY_PSK ? "psk" : "pem");
-	_Static_assert(1 + 12 + SIGN_SIGNATURE_MAX <= KEEPER_AUTH_MAX, "any signature fits");
+			kind == IDENTITY_PSK ? "pre-shared key" : "private key", name, peer->name, name,
+			kind == IDENTITY_PSK ? "psk" : "pem");
 	if (n == 0)
 		return err_add(e, RC_INTERNAL, "computing the signed octets failed");
+	if (peer->auth == PEER_AUTH_CERTIFICATE && (rc = certificate_is_of_key(k, peer, key, e)) != RC_OK)
+		return rc;
 	if (kind == IDENTITY_PSK) {
 		a->method = AUTH_SHARED_KEY;
 		auth_n = prf_size(sa->prf);
 		rc = psk_auth(sa->prf, key, octets, n, a->auth);
-	} else if (q->hashes == 0) {
-		rc = sign_classic(&key->u.sign, octets, n, a, &auth_n, e);
 	} else {
-		rc = sign_rfc7427(&key->u.sign, q->hashes, octets, n, a, &auth_n, e);
+		rc = signature_make(k, key, q->hashes, octets, n, a, &auth_n, e);
 	}
 	a->auth_n = (uint16_t)auth_n;
 	bytes_wipe(octets, sizeof octets);
@@ -262,8 +235,8 @@ static enum rc auth_make_all(const struct keys *k, const struct keeper_ike_sa *s
 	struct ike_keys sk;
 	enum rc rc = keys_choose(k, sa, peer, offered || sa->ppk, &sk, e);
 
-	if (rc == RC_OK && offered && !(peer->flags & PEER_REQUIRE_PQ)) {
-		rc = auth_make(k, sa, &sa->sk, peer, q, a, e);
+	if (rc == RC_OK && offered && (!(peer->flags & PEER_REQUIRE_PQ) || sa->hybrid)) {
+		rc = auth_make(k, sa, &sa->secret->sk, peer, q, a, e);
 		memcpy(a->no_ppk, a->auth, sizeof a->no_ppk);
 		a->no_ppk_n = a->auth_n;
 	}
@@ -274,12 +247,18 @@ static enum rc auth_make_all(const struct keys *k, const struct keeper_ike_sa *s
 }
 
 /* What the configuration says of the PPK: whether the keys may be without it, or with it. */
-static enum rc ppk_allowed(const struct snap_peer *peer, bool ppk, struct err *e)
+static enum rc ppk_allowed(
+	const struct snap_peer *peer, const struct keeper_ike_sa *sa, bool ppk, struct err *e)
 {
-	if (!ppk && peer->flags & PEER_REQUIRE_PQ)
+	if (!ppk && peer->flags & PEER_REQUIRE_PQ && !sa->hybrid && peer->ppk_name[0])
 		return err_add(e, RC_AUTH,
 			"peer '%s' is configured with require-post-quantum, and the other side does not use the PPK '%s'",
 			peer->name, peer->ppk_name);
+	if (!ppk && peer->flags & PEER_REQUIRE_PQ && !sa->hybrid)
+		return err_add(e, RC_AUTH,
+			"peer '%s' is configured with require-post-quantum, and the chosen proposal has no "
+			"additional-key-exchange",
+			peer->name);
 	if (ppk && !peer->ppk_name[0])
 		return err_add(e, RC_DENIED, "peer '%s' is configured without a PPK", peer->name);
 	return RC_OK;
@@ -297,12 +276,12 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 	assert(sa->state == IKE_AUTHENTICATED || (sa->state == IKE_KEYED && sa->role == KEEPER_INITIATOR));
 	if (sa->state == IKE_AUTHENTICATED && (rc = peer_is_unchanged(k, sa, peer, e)) != RC_OK)
 		return rc;
-	if (sa->state == IKE_KEYED && (rc = ppk_allowed(peer, q->ppk != 0, e)) != RC_OK)
+	if (sa->state == IKE_KEYED && (rc = ppk_allowed(peer, sa, q->ppk != 0, e)) != RC_OK)
 		return rc;
 	if ((rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = id_check("our", true, &peer->local_id, &peer->local, q->id, q->id_n, e)) != RC_OK)
 		return rc;
-	return message_check(sa, true, q->message, q->message_n, e);
+	return messages_check(sa, true, q->message, q->message_n, q->other_n, e);
 }
 
 /*
@@ -312,7 +291,7 @@ static enum rc sign_admit(struct keys *k, struct keeper_ike_sa *sa, const struct
 static enum rc sign_gate(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_signed *a, uint64_t tag, struct err *e)
 {
-	struct pending *p = pending_new(k, KEEPER_AUTH_SIGN, tag, peer->name, e);
+	struct pending *p = pending_new(k, KEEPER_AUTH_SIGN, tag, peer->name, instance_who(peer, NULL), e);
 	struct keys_entry entry;
 	enum rc rc;
 
@@ -343,6 +322,7 @@ enum rc auth_sign(struct keys *k, const struct keeper_auth_sign *q, uint64_t tag
 	if (rc != RC_OK || sa->state == IKE_AUTHENTICATED)
 		return rc;
 	text_copy(sa->signed_for, sizeof sa->signed_for, peer->name);
+	sa->transcript = q->other_n > 0;
 	rc = sign_gate(k, sa, peer, a, tag, e);
 	if (rc == RC_OK)
 		*ret_outcome = WAITING;
@@ -367,7 +347,9 @@ void auth_sign_receipt(struct keys *k, struct pending *p, enum rc rc, const char
 static enum rc check_psk(const struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
 	const struct keeper_auth_verify *q, const uint8_t *octets, size_t n, struct err *e)
 {
-	const struct keys_identity *key = identity_find(k, peer->key_name, IDENTITY_PSK);
+	char text[NAME_MAX_BYTES], id[KEYS_ID_TEXT_MAX];
+	const char *name = peer_key_name(text, peer, sa);
+	const struct keys_identity *key = identity_find(k, name, IDENTITY_PSK);
 	uint8_t want[PRF_SIZE_MAX];
 	enum rc rc;
 
@@ -376,50 +358,22 @@ static enum rc check_psk(const struct keys *k, const struct keeper_ike_sa *sa, c
 			"the peer used authentication method %u; peer '%s' is configured with a "
 			"pre-shared key (method 2)",
 			q->method, peer->name);
+	/* Whoever asks learns nothing of which identities there are: the answer is that to a wrong key. */
+	if (!key && peer->flags & PEER_PSK_OF_ID)
+		return err_add(e, RC_AUTH, "%s has no key: the key directory has no usable %s.psk",
+			id_text(id, sa->id_type, sa->id, sa->id_n), name[0] ? name : "file of that name as");
 	if (!key)
 		return err_add(e, RC_NOT_FOUND,
-			"no pre-shared key '%s' for peer '%s': the key directory has no usable %s.psk",
-			peer->key_name, peer->name, peer->key_name);
+			"no pre-shared key '%s' for peer '%s': the key directory has no usable %s.psk", name,
+			peer->name, name);
 	rc = psk_auth(sa->prf, key, octets, n, want);
 	if (rc == RC_OK && (q->auth_n != prf_size(sa->prf) || !bytes_equal_secret(want, q->auth, q->auth_n)))
 		rc = err_add(e, RC_AUTH,
 			"the peer's AUTH does not match the pre-shared key '%s': the two sides have "
 			"different keys, or the messages were changed in transit",
-			peer->key_name);
+			name);
 	bytes_wipe(want, sizeof want);
 	return rc;
-}
-
-static enum rc check_signature(const struct snap_peer *peer, const struct keeper_auth_verify *q,
-	const uint8_t *octets, size_t n, struct err *e)
-{
-	enum sign_format format = SIGN_PLAIN;
-	struct rd r = rd_over(q->auth, q->auth_n);
-	struct verify_key key;
-	uint16_t hash = 0;
-	enum rc rc = verify_key_from_spki(&key, peer->public_key, peer->public_key_n, e);
-
-	if (rc != RC_OK)
-		return err_add(e, rc, "the public key of peer '%s'", peer->name);
-	if (q->method == AUTH_ECDSA_SHA256_P256 && key.kind == SIGN_ECDSA_P256) {
-		hash = HASH_SHA2_256;
-	} else if (q->method == AUTH_ECDSA_SHA384_P384 && key.kind == SIGN_ECDSA_P384) {
-		hash = HASH_SHA2_384;
-	} else if (q->method == AUTH_DIGITAL_SIGNATURE) {
-		struct rd algorithm = rd_sub(&r, rd_u8(&r));
-		hash = algorithm.bad ? 0 : sign_algorithm_find(key.kind, algorithm.at, rd_left(&algorithm));
-		format = SIGN_DER;
-	}
-	if (hash == 0)
-		return err_add(e, RC_AUTH,
-			"the peer used authentication method %u or a signature algorithm that does not "
-			"fit the configured %s key of peer '%s'",
-			q->method, sign_kind_text(key.kind), peer->name);
-	if (r.bad || sign_check(&key, hash, format, octets, n, r.at, rd_left(&r)) != RC_OK)
-		return err_add(e, RC_AUTH,
-			"the peer's signature does not verify with the configured public key of peer '%s'",
-			peer->name);
-	return RC_OK;
 }
 
 /* The addresses are as ike states them; those that are configured for the peer must match. */
@@ -432,6 +386,25 @@ static enum rc endpoint_check(const struct snap_peer *peer, const char *what,
 		return RC_OK;
 	return err_add(e, RC_AUTH, "the %s address is %s; peer '%s' is configured with %s", what,
 		addr_text(got, &at->addr), peer->name, addr_text(want, configured));
+}
+
+/* The peer's identity is one that the pattern means. */
+static enum rc pattern_check(const struct snap_id *pattern, const uint8_t *id, size_t id_n, struct err *e)
+{
+	char got[KEYS_ID_TEXT_MAX], wanted[KEYS_ID_TEXT_MAX];
+	struct snap_id starred = { .type = pattern->type, .len = (uint8_t)(pattern->len + 1u), .data = "*" };
+
+	if (id_n <= ID_HEADER_SIZE || id_n > KEEPER_ID_MAX)
+		return err_add(e, RC_MALFORMED,
+			"the peer's identification payload has %zu octets; %d to %d are allowed", id_n,
+			ID_HEADER_SIZE + 1, KEEPER_ID_MAX);
+	if (peer_id_fits_pattern(pattern, id[0], id + ID_HEADER_SIZE, id_n - ID_HEADER_SIZE))
+		return RC_OK;
+	assert(pattern->len < sizeof starred.data);
+	memcpy(starred.data + 1, pattern->data, pattern->len);
+	return err_add(e, RC_AUTH, "the peer's identity is %s, configured is %s",
+		id_text(got, id[0], id + ID_HEADER_SIZE, id_n - ID_HEADER_SIZE),
+		id_text(wanted, starred.type, starred.data, starred.len));
 }
 
 static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_peer *peer,
@@ -450,27 +423,33 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 	if (sa->role == KEEPER_INITIATOR && strcmp(sa->signed_for, peer->name) != 0)
 		return err_add(e, RC_DENIED, "our AUTH was made for peer '%s', not for '%s'", sa->signed_for,
 			peer->name);
-	if ((rc = ppk_allowed(peer, q->ppk != 0, e)) != RC_OK ||
+	if ((rc = ppk_allowed(peer, sa, q->ppk != 0, e)) != RC_OK ||
 		(rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
-		(rc = message_check(sa, false, q->message, q->message_n, e)) != RC_OK ||
+		(rc = messages_check(sa, false, q->message, q->message_n, q->other_n, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
 		(rc = endpoint_check(peer, "local", &peer->local, &q->local, e)) != RC_OK)
 		return rc;
-	return id_check("the peer's", false, &peer->remote_id, &peer->remote, q->id, q->id_n, e);
+	/* A pattern of a distinguished name is matched by the certifiers, who read DER. */
+	if (peer->auth == PEER_AUTH_CERTIFICATE && peer->remote_id.type == ID_DN &&
+		q->id_n > ID_HEADER_SIZE && q->id_n <= KEEPER_ID_MAX && q->id[0] == ID_DN)
+		return RC_OK;
+	return peer->flags & PEER_ID_PATTERN
+		       ? pattern_check(&peer->remote_id, q->id, q->id_n, e)
+		       : id_check("the peer's", false, &peer->remote_id, &peer->remote, q->id, q->id_n, e);
 }
 
-/* sk: those with the PPK, if the peer's AUTH says so. */
+/* sk: those with the PPK, if the peer's AUTH says so. spki: the peer's public key, if it has one. */
 static enum rc verify_proof(const struct keys *k, const struct keeper_ike_sa *sa, const struct ike_keys *sk,
-	const struct snap_peer *peer, const struct keeper_auth_verify *q, struct err *e)
+	const struct snap_peer *peer, const struct keeper_auth_verify *q, struct octets spki, struct err *e)
 {
 	uint8_t octets[OCTETS_MAX];
-	size_t n = octets_make(sa, sk, false, q->message, q->message_n, q->id, q->id_n, octets);
+	size_t n = octets_make(sa, sk, false, q->message, q->message_n, q->other_n, q->id, q->id_n, octets);
 	enum rc rc;
 
 	if (n == 0)
 		return err_add(e, RC_INTERNAL, "computing the octets that the peer signed failed");
 	rc = peer->auth == PEER_AUTH_PSK ? check_psk(k, sa, peer, q, octets, n, e)
-					 : check_signature(peer, q, octets, n, e);
+					 : signature_check(peer, spki, q, (struct octets){ octets, n }, e);
 	bytes_wipe(octets, sizeof octets);
 	return rc;
 }
@@ -481,6 +460,8 @@ static void said_by(struct keeper_ike_sa *sa, const struct keeper_auth_verify *q
 	size_t id_n =
 		q->id_n > ID_HEADER_SIZE && q->id_n <= KEEPER_ID_MAX ? q->id_n - (size_t)ID_HEADER_SIZE : 0;
 
+	if (sa->role == KEEPER_RESPONDER)
+		sa->transcript = q->other_n > 0;
 	sa->method = q->method;
 	sa->local = q->local;
 	sa->remote = q->remote;
@@ -489,11 +470,22 @@ static void said_by(struct keeper_ike_sa *sa, const struct keeper_auth_verify *q
 	memcpy(sa->id, q->id + ID_HEADER_SIZE, sa->id_n);
 }
 
+void auth_unverified(
+	struct keys *k, struct keeper_ike_sa *sa, const struct keeper_auth_verify *q, const char *text)
+{
+	const struct snap_peer *peer = peer_by_index(k, q->peer);
+
+	said_by(sa, q);
+	journal_auth_failed(k, sa, peer ? peer->name : "", text);
+}
+
 /* The peer has proved itself: its entry is on its way, and the IKE SA waits for the receipt. */
 static enum rc verified_enter(struct keys *k, struct keeper_ike_sa *sa, const struct snap_peer *peer,
-	const struct keeper_auth_verify *q, const struct ike_keys *sk, uint64_t tag, struct err *e)
+	const struct keeper_auth_verify *q, const struct ike_keys *sk, struct octets spki, uint64_t tag,
+	struct err *e)
 {
-	struct pending *p = pending_new(k, KEEPER_AUTH_VERIFY, tag, peer->name, e);
+	struct pending *p = pending_new(k, KEEPER_AUTH_VERIFY, tag, peer->name, instance_who(peer, sa), e);
+	struct peer_proof proof;
 	struct keys_entry entry;
 	enum rc rc;
 
@@ -501,11 +493,16 @@ static enum rc verified_enter(struct keys *k, struct keeper_ike_sa *sa, const st
 		return RC_AGAIN;
 	p->handle = sa->handle;
 	p->values = (struct keys_unused){ sa->proof.count, sa->proof.epoch, sa->leaf };
-	sa->sk = *sk;
+	sa->secret->sk = *sk;
 	sa->ppk = q->ppk != 0;
-	peer_proof_of(k, &sa->peer, peer, sa->ppk);
-	said_by(sa, q);
+	peer_proof_of(k, &proof, peer, sa, sa->ppk);
+	ike_sa_set_peer(k, sa, &proof);
 	entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_UP, sa, NULL);
+	entry.has_key = peer->auth != PEER_AUTH_PSK;
+	if (entry.has_key)
+		sha256(entry.key, spki.b, spki.n);
+	if (peer->auth == PEER_AUTH_CERTIFICATE)
+		memcpy(sa->certified, entry.key, sizeof sa->certified);
 	rc = journal_gate(k, &entry, p, e);
 	if (rc != RC_OK)
 		pending_free(p);
@@ -514,20 +511,52 @@ static enum rc verified_enter(struct keys *k, struct keeper_ike_sa *sa, const st
 	return rc;
 }
 
+/* The certifiers have not said what they think of the peer's certificates: it waits for them (certified.c). */
+static enum rc verify_later(struct keys *k, struct keeper_ike_sa *sa, const struct keeper_auth_verify *q,
+	uint64_t tag, const struct snap_peer *peer, enum outcome *ret_outcome, struct err *e)
+{
+	enum rc rc = verdict_park(k, q, tag, peer, instance_is_known(k, peer, sa), e);
+
+	if (rc == RC_DENIED)
+		auth_unverified(k, sa, q, e->text);
+	if (rc != RC_OK)
+		return rc;
+	sa->certifying = true;
+	*ret_outcome = WAITING;
+	return RC_OK;
+}
+
 enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	const struct snap_peer *peer = peer_by_index(k, q->peer);
 	enum rc rc = verify_admit(k, sa, peer, q, e);
+	struct certify_verdict certified = { 0 };
 	struct ike_keys sk = { 0 };
+	struct octets spki = { NULL, 0 };
 
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		said_by(sa, q); /* the key may be that of the identity */
 		rc = keys_choose(k, sa, peer, q->ppk != 0, &sk, e);
+	}
+	if (rc == RC_OK && peer->auth == PEER_AUTH_CERTIFICATE) {
+		struct waiting_verdicts *v = verdicts_find(k, q->handle);
+		if (!v || verdict_missing(v)) {
+			bytes_wipe(&sk, sizeof sk);
+			return verify_later(k, sa, q, tag, peer, ret_outcome, e);
+		}
+		rc = verdict_decide(v, q, peer, &certified, e);
+		*v = (struct waiting_verdicts){ 0 };
+	}
 	if (rc == RC_DENIED)
 		journal_refused(k, sa, NULL, e->text);
-	if (rc == RC_OK)
-		rc = verify_proof(k, sa, &sk, peer, q, e);
+	if (rc == RC_OK) {
+		spki = peer->auth == PEER_AUTH_CERTIFICATE
+			       ? (struct octets){ certified.spki, certified.spki_n }
+			       : (struct octets){ peer->public_key, peer->public_key_n };
+		rc = verify_proof(k, sa, &sk, peer, q, spki, e);
+	}
 	/* One attempt for each exchange: guessing a pre-shared key takes a key exchange for each guess, and
 	 * each is entered. */
 	if (rc == RC_AUTH) {
@@ -536,9 +565,11 @@ enum rc auth_verify(struct keys *k, const struct keeper_auth_verify *q, uint64_t
 		ike_sa_free(k, sa);
 	}
 	if (rc == RC_OK)
-		rc = peer_has_room(k, peer->name, e);
+		rc = peer_has_room(k, peer->name, sa, e);
 	if (rc == RC_OK)
-		rc = verified_enter(k, sa, peer, q, &sk, tag, e);
+		rc = instance_admit(k, peer, sa, e);
+	if (rc == RC_OK)
+		rc = verified_enter(k, sa, peer, q, &sk, spki, tag, e);
 	bytes_wipe(&sk, sizeof sk);
 	if (rc == RC_OK)
 		*ret_outcome = WAITING;
@@ -570,6 +601,6 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 		text = "the IKE SA was dropped before the receipt came";
 	}
 	if (rc == RC_OK)
-		sa->state = IKE_AUTHENTICATED;
+		ike_sa_enter(k, sa, IKE_AUTHENTICATED);
 	pending_reply(k, p, rc, text);
 }

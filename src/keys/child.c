@@ -9,24 +9,43 @@
 #include "keys/internal.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 static size_t begun_of(const struct keys *k, uint32_t ike_handle)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < k->children_n; i++)
-		n += k->children[i].state == CHILD_BEGUN && k->children[i].ike == ike_handle;
+	for (const struct child_sa *c = NULL; (c = child_sa_of_ike(k, ike_handle, c)) != NULL;)
+		n += c->state == CHILD_BEGUN;
 	return n;
 }
 
-/* Those whose IKE SA has ended do not count: they give way (child_sa_new()). */
-static size_t of_tunnel(struct keys *k, const char *name)
+/* NULL: there is none. */
+static const struct snap_peer *peer_of(const struct keys *k, uint32_t tunnel)
 {
+	const struct snap_tunnel *t = tunnel_by_index(k, tunnel);
+
+	return t ? peer_by_index(k, t->peer) : NULL;
+}
+
+static bool of_template(const struct keys *k, const struct snap_tunnel *t)
+{
+	const struct snap_peer *peer = peer_by_index(k, t->peer);
+
+	return peer && peer->flags & PEER_ID_PATTERN;
+}
+
+/* Those whose IKE SA has ended do not count: they give way (child_sa_new()). Nor do other identities' of a template. */
+static size_t of_tunnel(struct keys *k, const struct keeper_ike_sa *sa, const struct snap_tunnel *t)
+{
+	bool template = of_template(k, t);
 	size_t n = 0;
 
-	for (size_t i = 0; i < k->children_n; i++)
-		n += k->children[i].state != CHILD_FREE && strcmp(k->children[i].tunnel, name) == 0 &&
-		     ike_sa_find(k, k->children[i].ike);
+	for (const struct child_sa *c = NULL; (c = child_sa_of_tunnel(k, t->name, c)) != NULL;) {
+		const struct keeper_ike_sa *of = ike_sa_find(k, c->ike);
+
+		n += of && (!template || instance_is_same(of, sa));
+	}
 	return n;
 }
 
@@ -65,15 +84,59 @@ static enum rc begin_check(
 			q->role);
 	if (q->dh_group != DH_NONE && dh_public_size(q->dh_group) == 0)
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u is not supported", q->dh_group);
+	if (q->peer_ke_n != 0 && (q->role != KEEPER_RESPONDER || q->dh_group == DH_NONE))
+		return err_add(e, RC_MALFORMED,
+			"the peer's Diffie-Hellman value is stated; only a responder with a group states it");
+	if (q->peer_ke_n > KEEPER_KE_MAX)
+		return err_add(e, RC_RANGE,
+			"the peer's Diffie-Hellman value has %u octets; at most %d are allowed", q->peer_ke_n,
+			KEEPER_KE_MAX);
 	if (begun_of(k, sa->handle) >= KEYS_BEGUN_PER_IKE_MAX)
 		return err_add(e, RC_LIMIT,
 			"the IKE SA has %d child SAs that are begun and not installed; no more are "
 			"allowed",
 			KEYS_BEGUN_PER_IKE_MAX);
 	enum rc rc = tunnel_of_peer(k, sa, tunnel_by_index(k, q->tunnel), e);
-	if (rc == RC_OK && of_tunnel(k, tunnel_by_index(k, q->tunnel)->name) >= KEYS_CHILDREN_PER_TUNNEL_MAX)
+	if (rc == RC_OK && of_tunnel(k, sa, tunnel_by_index(k, q->tunnel)) >= KEYS_CHILDREN_PER_TUNNEL_MAX)
 		return err_add(e, RC_LIMIT, "tunnel '%s' has %d child SAs; no more are allowed",
 			tunnel_by_index(k, q->tunnel)->name, KEYS_CHILDREN_PER_TUNNEL_MAX);
+	return rc;
+}
+
+/* A responder keeps the shared secret; of MODP, where it is long, our own one and the peer's public value. */
+static bool shared_is_kept(uint16_t group)
+{
+	return dh_shared_size(group) <= CHILD_SHARED_MAX;
+}
+
+static enum rc peer_ke_copy(const struct keeper_child_begin *q, uint8_t **ret_ke, struct err *e)
+{
+	*ret_ke = malloc(q->peer_ke_n);
+	if (!*ret_ke)
+		return err_add(e, RC_LIMIT, "out of memory");
+	memcpy(*ret_ke, q->peer_ke, q->peer_ke_n);
+	return RC_OK;
+}
+
+/* Our public value and what is kept for CHILD_INSTALL: the secret, or a responder's shared secret. */
+static enum rc begin_exchange(const struct keeper_child_begin *q, const struct keys_entropy *fresh,
+	union child_secret *ret_secret, uint8_t *ret_ke, struct err *e)
+{
+	struct dh_secret dh;
+	enum rc rc;
+
+	if (q->dh_group == DH_NONE)
+		return RC_OK;
+	rc = derive_dh(q->dh_group, fresh->secret, public_of(fresh, q->dh_group), &dh, ret_ke);
+	if (rc != RC_OK)
+		err_add(e, rc, "computing the Diffie-Hellman value of group %u", q->dh_group);
+	else if (q->role == KEEPER_RESPONDER && shared_is_kept(q->dh_group))
+		rc = dh_shared(&dh, q->peer_ke, q->peer_ke_n, ret_secret->shared, e);
+	else if (q->role == KEEPER_RESPONDER)
+		rc = dh_peer_check(q->dh_group, q->peer_ke, q->peer_ke_n, e);
+	if (rc == RC_OK && !(q->role == KEEPER_RESPONDER && shared_is_kept(q->dh_group)))
+		ret_secret->dh = dh;
+	dh_done(&dh);
 	return rc;
 }
 
@@ -82,7 +145,8 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	enum rc rc = begin_check(k, sa, q, e);
-	struct dh_secret dh = { 0 };
+	union child_secret secret = { 0 };
+	uint8_t *peer_ke = NULL;
 	struct child_sa *c;
 	uint32_t spi;
 
@@ -94,22 +158,33 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	spi = spi_choose(k, fresh->public_bytes + PUBLIC_SPI_AT, PUBLIC_SIZE - PUBLIC_SPI_AT);
 	if (spi == 0)
 		return err_add(e, RC_AGAIN, "no SPI candidate is free; ask again");
-	if (q->dh_group != DH_NONE && (rc = dh_generate(&dh, a->ke, q->dh_group, fresh->secret)) != RC_OK)
-		return err_add(e, rc, "computing the Diffie-Hellman value of group %u", q->dh_group);
-	c = child_sa_new(k);
-	if (!c) {
-		dh_done(&dh);
-		return err_add(e, RC_LIMIT, "the table of child SAs is full (%d)", KEYS_CHILDREN_MAX);
-	}
+	rc = begin_exchange(q, fresh, &secret, a->ke, e);
+	if (rc != RC_OK)
+		return rc;
+	if (q->peer_ke_n > 0 && !shared_is_kept(q->dh_group))
+		rc = peer_ke_copy(q, &peer_ke, e);
+	c = rc == RC_OK ? child_sa_new(k) : NULL; /* last: it may take the place of another one */
+	if (c)
+		*c->secret = secret;
+	else
+		free(peer_ke);
+	bytes_wipe(&secret, sizeof secret);
+	if (rc != RC_OK)
+		return rc;
+	if (!c)
+		return err_add(e, RC_LIMIT,
+			"the table of child SAs is full (%d), or no more memory may be locked (LimitMEMLOCK)",
+			KEYS_CHILDREN_MAX);
 	c->state = CHILD_BEGUN;
+	c->peer_ke = peer_ke;
 	c->ike = sa->handle;
+	c->line = sa->line;
 	c->spi_in = spi;
 	c->dh_group = q->dh_group;
 	c->role = q->role;
-	c->dh = dh;
-	dh_done(&dh);
 	text_copy(c->tunnel, sizeof c->tunnel, tunnel_by_index(k, q->tunnel)->name);
 	memcpy(c->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
+	child_sa_index(k, c);
 	c->proof = fresh->proof;
 	if (q->dh_group != DH_NONE)
 		c->leaf = fresh->leaf;
@@ -151,6 +226,9 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 		return err_add(e, RC_MALFORMED,
 			"the Diffie-Hellman group is %u, but the child SA was begun with group %u",
 			q->dh_group, c->dh_group);
+	if (q->role == KEEPER_RESPONDER && q->peer_ke_n != 0)
+		return err_add(e, RC_MALFORMED,
+			"the peer's Diffie-Hellman value is stated again; of a responder CHILD_BEGIN has it");
 	if (q->peer_ke_n > KEEPER_KE_MAX)
 		return err_add(e, RC_RANGE,
 			"the peer's Diffie-Hellman value has %u octets; at most %d are allowed", q->peer_ke_n,
@@ -175,9 +253,13 @@ static enum rc install_check(struct keys *k, const struct keeper_ike_sa *sa, con
 	if (old && (old->state == CHILD_BEGUN || strcmp(old->tunnel, t->name) != 0))
 		return err_add(
 			e, RC_DENIED, "the child SA to be rekeyed does not belong to tunnel '%s'", t->name);
+	if (old && of_template(k, t) && !instance_has(k, sa, old))
+		return err_add(e, RC_DENIED,
+			"the child SA of tunnel '%s' to be rekeyed belongs to another identity", t->name);
 	if ((rc = install_values_check(k, sa, c, q, e)) != RC_OK)
 		return rc;
-	return tunnel_allows(k, t, q, e);
+	rc = tunnel_allows(k, t, q, e);
+	return rc == RC_OK && of_template(k, t) ? instance_claims_check(k, sa, c, q, e) : rc;
 }
 
 /* KEYMAT (RFC 7296 2.17): the initiator of the exchange sends with the first half. */
@@ -194,13 +276,17 @@ static enum rc install_derive(const struct keeper_ike_sa *sa, const struct child
 	size_t shared_n = dh_shared_size(q->dh_group);
 	enum rc rc = RC_OK;
 
-	if (q->dh_group != DH_NONE)
-		rc = dh_shared(&c->dh, q->peer_ke, q->peer_ke_n, shared, e);
+	if (q->dh_group != DH_NONE && initiator)
+		rc = dh_shared(&c->secret->dh, q->peer_ke, q->peer_ke_n, shared, e);
+	else if (q->dh_group != DH_NONE && c->peer_ke)
+		rc = dh_shared(&c->secret->dh, c->peer_ke, dh_public_size(q->dh_group), shared, e);
+	else if (q->dh_group != DH_NONE)
+		memcpy(shared, c->secret->shared, shared_n);
 	if (rc != RC_OK)
 		return rc;
 	ret_install->key_n = (uint16_t)aead_material_size(q->encr, q->encr_bits);
-	rc = derive_keymat(sa->prf, (struct octets){ sa->sk.sk_d, sa->sk.prf_n }, initiator ? ours : theirs,
-		initiator ? theirs : ours, (struct octets){ shared, shared_n },
+	rc = derive_keymat(sa->prf, (struct octets){ sa->secret->sk.sk_d, sa->secret->sk.prf_n },
+		initiator ? ours : theirs, initiator ? theirs : ours, (struct octets){ shared, shared_n },
 		initiator ? ret_install->key_out : ret_install->key_in,
 		initiator ? ret_install->key_in : ret_install->key_out, ret_install->key_n);
 	bytes_wipe(shared, sizeof shared);
@@ -218,6 +304,8 @@ static void install_fill(struct sa_install *s, const struct child_sa *c, const s
 	s->encr_bits = q->encr_bits;
 	s->local_n = q->local_n;
 	s->remote_n = q->remote_n;
+	s->resource = q->resource;
+	s->group = q->group;
 	s->local = q->local;
 	s->remote = q->remote;
 	memcpy(s->local_ts, q->local_ts, q->local_n * sizeof q->local_ts[0]);
@@ -243,6 +331,8 @@ static void install_kept(const struct keys *k, const struct pending *p, struct s
 	memcpy(ret, p->install, sizeof p->install);
 	memcpy(ret->local_ts, w->local, sizeof w->local);
 	memcpy(ret->remote_ts, w->remote, sizeof w->remote);
+	ret->generation = 0;
+	memset(ret->tunnel_name, 0, sizeof ret->tunnel_name);
 }
 
 /* The entry of an installation, or of its end. It contains no key. */
@@ -251,9 +341,12 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 {
 	const struct snap_tunnel *t = tunnel_by_index(k, tunnel_index(k, c->tunnel));
 	const struct snap_peer *peer = t ? peer_by_index(k, t->peer) : NULL;
+	const struct instance *of = child_sa_find(k, c->handle) == c ? k->instances[c - k->children] : NULL;
 
 	entry_from_ike_sa(ret_entry, kind, ike_sa_find(k, c->ike), reason);
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
+	if (of)
+		entry_set_id(ret_entry, of->id_type, of->id, of->id_n);
 	/* The IKE SA that it was made in may have been rekeyed; the tunnel's peer is the same. */
 	if (!ret_entry->peer[0] && peer)
 		text_copy(ret_entry->peer, sizeof ret_entry->peer, peer->name);
@@ -296,7 +389,8 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 	if (!k->dataplane_is_up)
 		return err_add(e, RC_AGAIN, "the data plane is not running");
 	assert(!c->named && c->spi_in >= SPI_MIN);
-	p = pending_new(k, KEEPER_CHILD_INSTALL, tag, sa->peer.name, e);
+	p = pending_new(
+		k, KEEPER_CHILD_INSTALL, tag, sa->peer.name, instance_who(peer_of(k, q->tunnel), sa), e);
 	if (!p)
 		return RC_AGAIN;
 	rc = install_derive(sa, c, q, &install, e);
@@ -306,12 +400,19 @@ enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint
 		return rc;
 	}
 	/* From here on the nonces are spent, also when the child SA is not installed. */
-	dh_done(&c->dh);
+	bytes_wipe(c->secret, sizeof *c->secret);
+	free(c->peer_ke);
+	c->peer_ke = NULL;
 	c->state = CHILD_INSTALLING;
 	c->spi_out = q->spi_out;
 	c->dh_group = q->dh_group;
+	if (of_template(k, tunnel_by_index(k, q->tunnel)))
+		instance_claim(k, sa, c, q);
 	sa->nonces_spent |= (q->flags & CHILD_NONCES_OF_IKE) != 0;
 	install_fill(&install, c, q);
+	/* Of a template nobody knows whose one was that is not known here. */
+	if (!old && of_template(k, tunnel_by_index(k, q->tunnel)))
+		install.rekeys_spi_in = 0;
 	p->child = c->handle;
 	p->spi_in = c->spi_in;
 	p->may_precede = old && old->state == CHILD_INSTALLED;
@@ -336,6 +437,8 @@ static void install_hand_over(struct keys *k, struct pending *p, struct child_sa
 	install_kept(k, p, &action.u.install);
 	action.u.install.tunnel =
 		tunnel_index(k, c->tunnel); /* the configuration may have changed meanwhile */
+	action.u.install.generation = k->snapshot ? k->snapshot->generation : 0;
+	memcpy(action.u.install.tunnel_name, c->tunnel, sizeof action.u.install.tunnel_name);
 	handed = action.u.install.tunnel != INDEX_NONE && sink_emit(k, &action) == RC_OK;
 	bytes_wipe(&action, sizeof action);
 	bytes_wipe(p->install, sizeof p->install);
@@ -380,6 +483,34 @@ void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const 
 	pending_free(p);
 }
 
+/* ike's Delete comes as well, and may wait for a peer that does not answer: nothing more goes out or in meanwhile. */
+static void revoke(struct keys *k, struct child_sa *c)
+{
+	struct keys_action action = { .kind = KEYS_SA_REMOVE };
+	struct keys_entry entry;
+
+	assert(c->state == CHILD_INSTALLED && c->named);
+	child_entry(k, &entry, KEYS_ENTRY_SA_REMOVE, c, NULL, "a certificate of the peer is revoked");
+	journal_report(k, &entry);
+	c->state = CHILD_REMOVING;
+	action.u.remove.tunnel = tunnel_index(k, c->tunnel);
+	action.u.remove.spi_in = c->spi_in;
+	c->remove_later = sink_emit(k, &action) != RC_OK;
+}
+
+void children_revoke(struct keys *k, const struct keeper_ike_sa *sa)
+{
+	for (size_t i = 0; i < k->children_n; i++) {
+		struct child_sa *c = &k->children[i];
+		if (c->line != sa->line)
+			continue;
+		if (c->state == CHILD_INSTALLED)
+			revoke(k, c);
+		else if (c->state == CHILD_INSTALLING)
+			c->revoked = true; /* it follows when it is installed */
+	}
+}
+
 void keys_sa_installed(struct keys *k, const struct sa_result *result)
 {
 	struct pending *p = pending_at_dataplane(k, KEEPER_CHILD_INSTALL, result->spi_in);
@@ -405,6 +536,8 @@ void keys_sa_installed(struct keys *k, const struct sa_result *result)
 	}
 	pending_reply(k, p, rc, text);
 	pending_free(p);
+	if (rc == RC_OK && c->revoked)
+		revoke(k, c);
 }
 
 static enum rc remove_emit(struct keys *k, const char *tunnel, uint32_t index, uint32_t spi_in)
@@ -431,19 +564,11 @@ static void remove_entry(struct keys *k, const struct child_sa *c, const struct 
 	journal_report(k, &entry);
 }
 
-static const char *peer_of_tunnel(
-	const struct keys *k, const struct child_sa *c, const struct keeper_child_remove *q)
-{
-	const struct snap_tunnel *t = tunnel_by_index(k, c ? tunnel_index(k, c->tunnel) : q->tunnel);
-	const struct snap_peer *peer = t ? peer_by_index(k, t->peer) : NULL;
-
-	return peer ? peer->name : "";
-}
-
 enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e)
 {
 	struct child_sa *c = q->child ? child_sa_find(k, q->child) : child_sa_find_by_spi(k, q->spi_in);
+	const struct snap_peer *peer;
 	struct pending *p;
 
 	assert(!c || c->state == CHILD_BEGUN || c->state == CHILD_INSTALLED);
@@ -456,7 +581,9 @@ enum rc child_remove(struct keys *k, const struct keeper_child_remove *q, uint64
 	}
 	if (!k->dataplane_is_up && !c)
 		return err_add(e, RC_AGAIN, "the data plane is not running");
-	p = pending_new(k, KEEPER_CHILD_REMOVE, tag, peer_of_tunnel(k, c, q), e);
+	peer = peer_of(k, c ? tunnel_index(k, c->tunnel) : q->tunnel);
+	p = pending_new(k, KEEPER_CHILD_REMOVE, tag, peer ? peer->name : "",
+		peer ? instance_who_of(k, peer, c) : 0, e);
 	if (!p)
 		return RC_AGAIN;
 	p->stage = PENDING_DATAPLANE;

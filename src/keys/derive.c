@@ -2,6 +2,15 @@
 
 #define PART(o) { (o).b, (o).n }
 
+enum rc derive_dh(uint16_t group, const uint8_t seed[DH_SEED_SIZE], struct octets known,
+	struct dh_secret *ret_secret, uint8_t *ret_public)
+{
+	if (known.n == 0 || known.n != dh_public_size(group))
+		return dh_generate(ret_secret, ret_public, group, seed);
+	memcpy(ret_public, known.b, known.n);
+	return dh_generate(ret_secret, NULL, group, seed);
+}
+
 enum rc derive_skeyseed(
 	uint16_t prf, struct octets ni, struct octets nr, struct octets shared, uint8_t *ret_skeyseed)
 {
@@ -23,8 +32,16 @@ enum rc derive_skeyseed_rekey(uint16_t old_prf, struct octets sk_d, struct octet
 	return prf_run(old_prf, sk_d.b, sk_d.n, parts, COUNT_OF(parts), ret_skeyseed);
 }
 
+enum rc derive_skeyseed_followed(uint16_t old_prf, struct octets sk_d, struct octets ni, struct octets nr,
+	struct octets shared, struct octets followed, uint8_t *ret_skeyseed)
+{
+	const struct prf_part parts[] = { PART(shared), PART(ni), PART(nr), PART(followed) };
+
+	return prf_run(old_prf, sk_d.b, sk_d.n, parts, COUNT_OF(parts), ret_skeyseed);
+}
+
 enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, struct octets nr,
-	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys *ret_keys)
+	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys_all *ret_keys)
 {
 	const struct prf_part parts[] = { PART(ni), PART(nr), { spi_i, 8 }, { spi_r, 8 } };
 	uint8_t stream[3 * PRF_SIZE_MAX + 2 * AEAD_KEY_MAX];
@@ -38,16 +55,24 @@ enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, 
 	rc = prf_plus(prf, skeyseed.b, skeyseed.n, parts, COUNT_OF(parts), stream, 3 * n + 2 * sk_e_n);
 	if (rc == RC_OK) {
 		r = rd_over(stream, 3 * n + 2 * sk_e_n);
-		ret_keys->prf_n = (uint16_t)n;
+		ret_keys->sk.prf_n = (uint16_t)n;
 		ret_keys->sk_e_n = (uint16_t)sk_e_n;
-		rd_copy(&r, ret_keys->sk_d, n);
+		rd_copy(&r, ret_keys->sk.sk_d, n);
 		rd_copy(&r, ret_keys->sk_ei, sk_e_n);
 		rd_copy(&r, ret_keys->sk_er, sk_e_n);
-		rd_copy(&r, ret_keys->sk_pi, n);
-		rd_copy(&r, ret_keys->sk_pr, n);
+		rd_copy(&r, ret_keys->sk.sk_pi, n);
+		rd_copy(&r, ret_keys->sk.sk_pr, n);
 	}
 	bytes_wipe(stream, sizeof stream);
 	return rc;
+}
+
+enum rc derive_int_auth(
+	uint16_t prf, const uint8_t *sk_p, struct octets before, struct octets message, uint8_t *ret_int_auth)
+{
+	const struct prf_part parts[] = { PART(before), PART(message) };
+
+	return prf_run(prf, sk_p, prf_size(prf), parts, COUNT_OF(parts), ret_int_auth);
 }
 
 enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys)

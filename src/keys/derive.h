@@ -6,6 +6,7 @@
 #define KEYS_DERIVE_H
 
 #include "base/rd.h"
+#include "crypto/dh.h"
 #include "crypto/prf.h"
 #include "model/keeper_api.h"
 
@@ -14,24 +15,51 @@ struct octets {
 	size_t n;
 };
 
-/* SK_d, SK_p and SK_e of an IKE SA with an AEAD: there is no SK_a. */
+/* SK_d and SK_p of an IKE SA: what the keeper keeps. */
 struct ike_keys {
-	uint16_t prf_n, sk_e_n;
+	uint16_t prf_n;
 	uint8_t sk_d[PRF_SIZE_MAX], sk_pi[PRF_SIZE_MAX], sk_pr[PRF_SIZE_MAX];
+};
+
+/* With SK_e, which is ike's; with an AEAD there is no SK_a. */
+struct ike_keys_all {
+	struct ike_keys sk;
+	uint16_t sk_e_n;
 	uint8_t sk_ei[AEAD_KEY_MAX], sk_er[AEAD_KEY_MAX]; /* key and salt, RFC 5282 section 7.1 */
 };
+
+/*
+ * Our secret of a group and its public value, of a seed. known: that value, where it was computed before (n is then
+ * dh_public_size() of the group); of another length it is computed.
+ */
+enum rc derive_dh(uint16_t group, const uint8_t seed[DH_SEED_SIZE], struct octets known,
+	struct dh_secret *ret_secret, uint8_t *ret_public);
 
 /* 2.14: SKEYSEED = prf(Ni | Nr, g^ir). */
 enum rc derive_skeyseed(
 	uint16_t prf, struct octets ni, struct octets nr, struct octets shared, uint8_t *ret_skeyseed);
 
-/* 2.18: SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr), with the old SA's prf. */
+/*
+ * 2.18: SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr), with the old SA's prf. RFC 9370 section 2.2.2: the same with
+ * the result of an additional key exchange, SK_d as it was before it and the nonces of IKE_SA_INIT.
+ */
 enum rc derive_skeyseed_rekey(uint16_t old_prf, struct octets sk_d, struct octets ni, struct octets nr,
 	struct octets shared, uint8_t *ret_skeyseed);
 
+/* RFC 9370 section 2.2.4: SKEYSEED = prf(SK_d (old), SK(0) | Ni | Nr | SK(1) | ... | SK(n)); shared: SK(0), followed: the others. */
+enum rc derive_skeyseed_followed(uint16_t old_prf, struct octets sk_d, struct octets ni, struct octets nr,
+	struct octets shared, struct octets followed, uint8_t *ret_skeyseed);
+
+/*
+ * RFC 9242 section 3.3.2: IntAuth of a direction after one more message: prf(SK_p, IntAuth before it | message), where the
+ * message is its header, the header of its SK payload and what that holds. before.n is 0 for the first one.
+ */
+enum rc derive_int_auth(uint16_t prf, const uint8_t *sk_p, struct octets before, struct octets message,
+	uint8_t *ret_int_auth);
+
 /* 2.14: {SK_d | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr). */
 enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, struct octets nr,
-	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys *ret_keys);
+	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys_all *ret_keys);
 
 /* RFC 8784 section 3: SK_d, SK_pi and SK_pr each become prf+(PPK, what they were). SK_e stays. */
 enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys);

@@ -1,19 +1,10 @@
 /*
- * IKE SAs from the first public value to the end: EXCHANGE_BEGIN, EXCHANGE_FINISH, DROP (RFC 7296
- * sections 1.2, 2.14, 2.18).
+ * IKE SAs from the first public value to the end: EXCHANGE_BEGIN and EXCHANGE_FINISH of an initiator,
+ * EXCHANGE_ANSWER of a responder, DROP (RFC 7296 sections 1.2, 2.14, 2.18).
  */
 #include "keys/internal.h"
 
 #include <assert.h>
-
-static size_t half_open(const struct keys *k)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < k->ike_n; i++)
-		n += (k->ike[i].state == IKE_BEGUN && k->ike[i].parent == 0) || k->ike[i].state == IKE_KEYED;
-	return n;
-}
 
 static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q, struct err *e)
 {
@@ -25,8 +16,8 @@ static enum rc begin_check(struct keys *k, const struct keeper_exchange_begin *q
 	if (dh_public_size(q->dh_group) == 0)
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u is not supported", q->dh_group);
 	if (parent)
-		return peer_has_room(k, parent->peer.name, e);
-	if (half_open(k) >= KEYS_HALF_OPEN_MAX)
+		return peer_has_room(k, parent->peer.name, parent, e);
+	if (k->half_open >= KEYS_HALF_OPEN_MAX)
 		return err_add(e, RC_LIMIT, "too many IKE SAs are half-open (limit %d)", KEYS_HALF_OPEN_MAX);
 	return RC_OK;
 }
@@ -36,11 +27,12 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 {
 	static const uint8_t no_spi[8];
 	enum rc rc = begin_check(k, q, e);
+	struct peer_proof of_parent = { 0 };
 	struct keeper_ike_sa *sa;
 
 	_Static_assert(sizeof fresh->secret >= DH_SEED_SIZE, "a seed for any group");
 	_Static_assert(
-		DH_PUBLIC_MAX <= KEYS_KE_MAX && KEYS_KE_MAX <= KEEPER_KE_MAX, "a public value of any group");
+		DH_CURVE_MAX <= KEYS_KE_MAX && DH_PUBLIC_MAX <= sizeof a->ke, "a public value of any group");
 	_Static_assert(
 		PUBLIC_NONCE_AT + KEEPER_NONCE_SIZE <= PUBLIC_SPI_AT && PUBLIC_SPI_AT + 8 <= PUBLIC_SIZE,
 		"nonce and SPI share no octet");
@@ -50,26 +42,30 @@ enum rc exchange_begin(struct keys *k, const struct keeper_exchange_begin *q,
 		return err_add(e, RC_AGAIN, "the SPI candidate is zero; ask again");
 	sa = ike_sa_new(k);
 	if (!sa)
-		return err_add(e, RC_LIMIT, "the table of IKE SAs is full (%d)", KEYS_IKE_MAX);
-	rc = dh_generate(&sa->dh, sa->ke, q->dh_group, fresh->secret);
+		return err_add(e, RC_LIMIT,
+			"the table of IKE SAs is full (%d), or no more memory may be locked (LimitMEMLOCK)",
+			KEYS_IKE_MAX);
+	rc = derive_dh(q->dh_group, fresh->secret, public_of(fresh, q->dh_group), &sa->secret->dh, a->ke);
 	if (rc != RC_OK)
 		return err_add(e, rc, "computing the Diffie-Hellman value of group %u", q->dh_group);
-	sa->state = IKE_BEGUN;
 	sa->role = q->role;
 	sa->parent = q->parent;
 	if (q->parent != 0)
-		memcpy(sa->peer.name, ike_sa_find(k, q->parent)->peer.name, sizeof sa->peer.name);
+		memcpy(of_parent.name, ike_sa_find(k, q->parent)->peer.name, sizeof of_parent.name);
+	ike_sa_set_peer(k, sa, &of_parent);
 	sa->dh_group = q->dh_group;
 	sa->ke_n = (uint16_t)dh_public_size(q->dh_group);
 	sa->nonce_n = KEEPER_NONCE_SIZE;
 	memcpy(sa->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
+	ike_sa_enter(k, sa, IKE_BEGUN);
 	sa->proof = fresh->proof;
 	sa->leaf = fresh->leaf;
+	memcpy(sa->secret->seed, fresh->additional, sizeof sa->secret->seed);
 	a->handle = sa->handle;
 	a->nonce_n = sa->nonce_n;
 	a->ke_n = sa->ke_n;
 	memcpy(a->nonce, sa->nonce, sa->nonce_n);
-	memcpy(a->ke, sa->ke, sa->ke_n);
+	ke_keep(sa->ke, a->ke, sa->ke_n);
 	memcpy(a->ike_spi, fresh->public_bytes + PUBLIC_SPI_AT, 8);
 	return RC_OK;
 }
@@ -102,12 +98,12 @@ static enum rc finish_check(const struct keys *k, const struct keeper_exchange_f
 	 */
 	if (nonce_is_ours(k, q->peer_nonce, q->peer_nonce_n))
 		return err_add(e, RC_DENIED, "the peer sent a nonce of ours");
-	return RC_OK;
+	return additional_check(q->additional, e);
 }
 
 /* SKEYSEED and SK_*; sa is not changed. */
 static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_sa *parent,
-	const struct keeper_exchange_finish *q, struct ike_keys *ret_keys, struct err *e)
+	const struct keeper_exchange_finish *q, struct ike_keys_all *ret_keys, struct err *e)
 {
 	struct octets ours = { sa->nonce, sa->nonce_n }, theirs = { q->peer_nonce, q->peer_nonce_n };
 	struct octets ni = sa->role == KEEPER_INITIATOR ? ours : theirs;
@@ -115,13 +111,14 @@ static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_s
 	uint8_t shared[DH_SHARED_MAX], skeyseed[PRF_SIZE_MAX];
 	struct octets secret = { shared, dh_shared_size(sa->dh_group) };
 	size_t seed_n = prf_size(parent ? parent->prf : q->prf);
-	enum rc rc = dh_shared(&sa->dh, q->peer_ke, q->peer_ke_n, shared, e);
+	enum rc rc = dh_shared(&sa->secret->dh, q->peer_ke, q->peer_ke_n, shared, e);
 
 	if (rc != RC_OK)
 		return rc;
 	if (parent)
-		rc = derive_skeyseed_rekey(parent->prf, (struct octets){ parent->sk.sk_d, parent->sk.prf_n },
-			ni, nr, secret, skeyseed);
+		rc = derive_skeyseed_rekey(parent->prf,
+			(struct octets){ parent->secret->sk.sk_d, parent->secret->sk.prf_n }, ni, nr, secret,
+			skeyseed);
 	else
 		rc = derive_skeyseed(q->prf, ni, nr, secret, skeyseed);
 	if (rc == RC_OK)
@@ -132,93 +129,142 @@ static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_s
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of an IKE SA");
 }
 
-static void finish_commit(struct keeper_ike_sa *sa, const struct keeper_exchange_finish *q,
-	struct ike_keys *keys, struct keeper_exchange_finished *a)
+/* keys: NULL in a rekey with additional key exchanges, which are part of its first and only keys. */
+static void finish_commit(struct keys *k, struct keeper_ike_sa *sa, const struct keeper_exchange_finish *q,
+	struct ike_keys_all *keys, struct keeper_sk_e *ret_sk_e)
 {
-	assert(keys->sk_e_n <= sizeof a->sk_ei && keys->prf_n == prf_size(q->prf));
-	assert(q->peer_ke_n == sa->ke_n &&
-		sa->ke_n <= sizeof sa->peer_ke); /* dh_shared() takes no other size */
-	a->sk_e_n = keys->sk_e_n;
-	memcpy(a->sk_ei, keys->sk_ei, keys->sk_e_n);
-	memcpy(a->sk_er, keys->sk_er, keys->sk_e_n);
-	bytes_wipe(keys->sk_ei, sizeof keys->sk_ei);
-	bytes_wipe(keys->sk_er, sizeof keys->sk_er);
-	dh_done(&sa->dh);
-	sa->sk = *keys;
+	assert(q->peer_ke_n == sa->ke_n); /* dh_shared() takes no other size */
+	dh_done(&sa->secret->dh);
+	if (keys) {
+		assert(keys->sk.prf_n == prf_size(q->prf));
+		ike_keys_take(sa, keys, ret_sk_e);
+	}
 	sa->prf = q->prf;
 	sa->encr = q->encr;
 	sa->encr_bits = q->encr_bits;
 	sa->peer_nonce_n = q->peer_nonce_n;
 	sa->peer_ke_n = q->peer_ke_n;
 	memcpy(sa->peer_nonce, q->peer_nonce, q->peer_nonce_n);
-	memcpy(sa->peer_ke, q->peer_ke, q->peer_ke_n);
+	ke_keep(sa->peer_ke, q->peer_ke, q->peer_ke_n);
 	memcpy(sa->spi_i, q->spi_i, 8);
 	memcpy(sa->spi_r, q->spi_r, 8);
-	sa->state = IKE_KEYED;
+	memcpy(sa->additional.method, q->additional, sizeof sa->additional.method);
+	ike_sa_enter(k, sa, q->additional[0] != 0 ? IKE_ADDITIONAL : IKE_KEYED);
+	if (sa->state == IKE_KEYED)
+		bytes_wipe(sa->secret->seed, sizeof sa->secret->seed);
 }
 
-/* The new IKE SA has the peer of the old one: deriving its keys took the old SK_d. */
-static void inherit(struct keys *k, struct keeper_ike_sa *sa, const struct keeper_ike_sa *parent)
+/* What the rekey would be is allowed; sa is not changed. */
+static enum rc finish_allowed(struct keys *k, const struct keeper_ike_sa *sa,
+	const struct keeper_ike_sa *parent, const struct keeper_exchange_finish *q, struct err *e)
 {
-	struct keys_entry entry;
+	struct keeper_ike_sa as_asked = *sa;
+	enum rc rc;
 
-	assert(sa->state == IKE_KEYED && parent->state == IKE_AUTHENTICATED && !sa->named);
-	sa->peer = parent->peer;
-	sa->method = parent->method;
-	sa->ppk = parent->ppk;
-	sa->local = parent->local;
-	sa->remote = parent->remote;
-	sa->id_type = parent->id_type;
-	sa->id_n = parent->id_n;
-	memcpy(sa->id, parent->id, sizeof sa->id);
-	sa->rekeyed = true;
-	sa->parent = 0;
-	sa->state = IKE_AUTHENTICATED;
-	sa->named = true;
-	entry_from_ike_sa(&entry, KEYS_ENTRY_IKE_SA_REKEYED, sa, NULL);
-	memcpy(entry.rekeys_ike_spi_i, parent->spi_i, 8);
-	memcpy(entry.rekeys_ike_spi_r, parent->spi_r, 8);
-	journal_report(k, &entry);
+	as_asked.prf = q->prf;
+	as_asked.encr = q->encr;
+	as_asked.encr_bits = q->encr_bits;
+	memcpy(as_asked.additional.method, q->additional, sizeof as_asked.additional.method);
+	rc = rekey_is_allowed(k, &as_asked, parent, e);
+	bytes_wipe(&as_asked, sizeof as_asked);
+	return rc;
+}
+
+/* A rekey with additional key exchanges: the first shared secret waits for the others. */
+static enum rc finish_later(
+	struct keys *k, struct keeper_ike_sa *sa, const struct keeper_exchange_finish *q, struct err *e)
+{
+	struct shared_chain chain = { .n = (uint16_t)dh_shared_size(sa->dh_group) };
+	enum rc rc;
+
+	if (chain.n > CHILD_SHARED_MAX)
+		return err_add(e, RC_UNSUPPORTED,
+			"a rekey with MODP group %u has no additional key exchanges: its shared secret is too long to be kept",
+			sa->dh_group);
+	rc = dh_shared(&sa->secret->dh, q->peer_ke, q->peer_ke_n, chain.at, e);
+	if (rc == RC_OK) {
+		finish_commit(k, sa, q, NULL, NULL);
+		sa->secret->chain = chain;
+	}
+	bytes_wipe(&chain, sizeof chain);
+	return rc;
 }
 
 enum rc exchange_finish(struct keys *k, const struct keeper_exchange_finish *q,
 	struct keeper_exchange_finished *a, struct err *e)
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle), *parent = NULL;
-	struct ike_keys keys;
+	struct ike_keys_all keys;
 	enum rc rc;
 
-	assert(sa && sa->state == IKE_BEGUN && sa->dh.group == sa->dh_group);
+	assert(sa && sa->state == IKE_BEGUN && sa->secret->dh.group == sa->dh_group);
 	rc = finish_check(k, q, e);
 	if (rc != RC_OK)
 		return rc;
 	if (sa->parent != 0) {
-		struct keeper_ike_sa as_asked = *sa;
-		const struct snap_peer *peer = NULL;
-
 		parent = ike_sa_find(k, sa->parent);
 		assert(parent && parent->state == IKE_AUTHENTICATED);
-		as_asked.prf = q->prf;
-		as_asked.encr = q->encr;
-		as_asked.encr_bits = q->encr_bits;
-		peer = peer_by_name(k, parent->peer.name);
-		rc = peer_is_unchanged(k, parent, peer, e);
-		if (rc == RC_OK)
-			rc = peer_allows_proposal(k, peer, &as_asked, e);
-		bytes_wipe(&as_asked, sizeof as_asked);
-		if (rc != RC_OK) {
-			journal_refused(k, parent, NULL, e->text);
+		rc = finish_allowed(k, sa, parent, q, e);
+		if (rc != RC_OK)
 			return rc;
-		}
+		if (q->additional[0] != 0)
+			return finish_later(k, sa, q, e);
 	}
 	rc = finish_derive(sa, parent, q, &keys, e);
 	if (rc == RC_OK) {
-		finish_commit(sa, q, &keys, a);
+		finish_commit(k, sa, q, &keys, &a->sk_e);
 		if (parent)
-			inherit(k, sa, parent);
+			rekey_inherit(k, sa, parent);
 	}
 	bytes_wipe(&keys, sizeof keys);
 	return rc;
+}
+
+/*
+ * With Diffie-Hellman our value does not depend on the peer's, so this is the two halves of an initiator one
+ * after the other; between them nothing is seen from outside.
+ */
+enum rc exchange_answer(struct keys *k, const struct keeper_exchange_answer *q,
+	const struct keys_entropy *fresh, struct keeper_exchange_answered *a, struct err *e)
+{
+	const struct keeper_exchange_begin begin = {
+		.role = KEEPER_RESPONDER, .parent = q->parent, .dh_group = q->dh_group
+	};
+	struct keeper_exchange_finish finish = { .prf = q->prf,
+		.encr = q->encr,
+		.encr_bits = q->encr_bits,
+		.peer_nonce_n = q->peer_nonce_n,
+		.peer_ke_n = q->peer_ke_n };
+	struct keeper_exchange_finished finished = { 0 };
+	struct keeper_exchange_begun begun = { 0 };
+	enum rc rc = exchange_begin(k, &begin, fresh, &begun, e);
+	struct keeper_ike_sa *sa;
+
+	if (rc != RC_OK)
+		return rc;
+	finish.handle = begun.handle;
+	memcpy(finish.additional, q->additional, sizeof finish.additional);
+	memcpy(finish.spi_i, q->spi_i, 8);
+	memcpy(finish.spi_r, begun.ike_spi, 8);
+	memcpy(finish.peer_nonce, q->peer_nonce, sizeof finish.peer_nonce);
+	memcpy(finish.peer_ke, q->peer_ke, sizeof finish.peer_ke);
+	rc = exchange_finish(k, &finish, &finished, e);
+	if (rc != RC_OK) {
+		sa = ike_sa_find(k, begun.handle);
+		assert(sa && sa->state == IKE_BEGUN && !sa->named);
+		sa->proof.count = 0; /* keys_request() says that they are unused, as of any refused request */
+		ike_sa_free(k, sa);
+		return rc;
+	}
+	a->handle = begun.handle;
+	a->nonce_n = begun.nonce_n;
+	a->ke_n = begun.ke_n;
+	a->sk_e = finished.sk_e;
+	memcpy(a->ike_spi, begun.ike_spi, 8);
+	memcpy(a->nonce, begun.nonce, begun.nonce_n);
+	memcpy(a->ke, begun.ke, begun.ke_n);
+	bytes_wipe(&finished, sizeof finished);
+	return RC_OK;
 }
 
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e)

@@ -4,7 +4,40 @@
  */
 #include "keys/internal.h"
 
+#include <stdio.h>
+
 #include <assert.h>
+
+const char *id_text(char *ret_text, uint8_t type, const uint8_t *data, size_t n)
+{
+	char address[ADDR_TEXT_MAX], plain[129];
+	struct ip_addr a;
+
+	if ((type == ID_IPV4 && n == 4) || (type == ID_IPV6 && n == 16)) {
+		a = type == ID_IPV4 ? addr_v4(data) : addr_v6(data);
+		snprintf(ret_text, KEYS_ID_TEXT_MAX, "address %s", addr_text(address, &a));
+		return ret_text;
+	}
+	n = MIN_OF(n, sizeof plain - 1);
+	for (size_t i = 0; i < n; i++)
+		plain[i] = data[i] >= ' ' && data[i] < 127 ? (char)data[i] : '.';
+	plain[n] = '\0';
+	snprintf(ret_text, KEYS_ID_TEXT_MAX, "%s '%s'",
+		type == ID_FQDN	    ? "fqdn"
+		: type == ID_RFC822 ? "email"
+		: type == ID_KEY_ID ? "key-id"
+				    : "identity of another type",
+		plain);
+	return ret_text;
+}
+
+void entry_set_id(struct keys_entry *entry, uint8_t type, const uint8_t *id, size_t n)
+{
+	memset(entry->id, 0, sizeof entry->id);
+	entry->id_type = type;
+	entry->id_n = (uint8_t)MIN_OF(n, sizeof entry->id);
+	memcpy(entry->id, id, entry->id_n);
+}
 
 void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	const struct keeper_ike_sa *sa, const char *reason)
@@ -25,12 +58,12 @@ void entry_from_ike_sa(struct keys_entry *ret_entry, enum keys_entry_kind kind,
 	ret_entry->encr_bits = sa->encr_bits;
 	ret_entry->prf = sa->prf;
 	ret_entry->dh_group = sa->dh_group;
+	memcpy(ret_entry->additional, sa->additional.method, sizeof ret_entry->additional);
 	ret_entry->ppk = sa->ppk;
+	ret_entry->transcript = sa->transcript;
 	ret_entry->local = sa->local;
 	ret_entry->remote = sa->remote;
-	ret_entry->id_type = sa->id_type;
-	ret_entry->id_n = sa->id_n;
-	memcpy(ret_entry->id, sa->id, sizeof ret_entry->id);
+	entry_set_id(ret_entry, sa->id_type, sa->id, sa->id_n);
 }
 
 static enum rc append(struct keys *k, const struct keys_entry *entry, bool gate, uint64_t tag)

@@ -10,12 +10,25 @@ struct keys *keys_new(struct keys_sink sink)
 {
 	struct keys *k = calloc(1, sizeof *k);
 
-	if (!k || !(k->selectors = calloc(KEYS_PENDING_MAX, sizeof *k->selectors))) {
-		free(k);
+	if (!k)
+		return NULL;
+	k->secrets = calloc(1, sizeof *k->secrets);
+	k->ike = calloc(KEYS_IKE_MAX, sizeof *k->ike);
+	k->children = calloc(KEYS_CHILDREN_MAX, sizeof *k->children);
+	k->selectors = calloc(KEYS_PENDING_MAX, sizeof *k->selectors);
+	k->instances = calloc(KEYS_CHILDREN_MAX, sizeof *k->instances);
+	k->verdicts = calloc(KEYS_VERDICTS_MAX, sizeof *k->verdicts);
+	if (!index_new(k) || !k->secrets || !k->ike || !k->children || !k->selectors || !k->instances ||
+		!k->verdicts) {
+		keys_free(k);
 		return NULL;
 	}
+	k->pending = k->secrets->pending;
+	k->rsa = k->secrets->rsa;
+	k->identities = k->secrets->identities;
 	k->sink = sink;
 	k->next_entry_tag = 1;
+	k->certifiers_down = (1u << KEYS_CERTIFIERS) - 1;
 	return k;
 }
 
@@ -23,23 +36,58 @@ void keys_free(struct keys *k)
 {
 	if (!k)
 		return;
-	bytes_wipe(k->ike, k->ike_n * sizeof k->ike[0]);
-	bytes_wipe(k->children, k->children_n * sizeof k->children[0]);
-	bytes_wipe(k->pending, k->pending_n * sizeof k->pending[0]);
-	keys_identities_clear(k);
+	if (k->secrets) {
+		bytes_wipe(k->secrets->ike, k->ike_n * sizeof k->secrets->ike[0]);
+		bytes_wipe(k->secrets->children, k->children_n * sizeof k->secrets->children[0]);
+		bytes_wipe(k->secrets->pending, k->pending_n * sizeof k->secrets->pending[0]);
+		bytes_wipe(k->secrets->rsa, k->rsa_n * sizeof k->secrets->rsa[0]);
+		bytes_wipe(k->secrets->identities, k->identities_n * sizeof k->secrets->identities[0]);
+	}
+	free(k->secrets);
+	free(k->ike);
+	for (size_t i = 0; k->children && i < k->children_n; i++)
+		free(k->children[i].peer_ke);
+	free(k->children);
+	free(k->peers.slot);
+	free(k->tunnels.slot);
 	free(k->selectors);
+	for (size_t i = 0; k->instances && i < k->children_n; i++)
+		free(k->instances[i]);
+	free(k->instances);
+	free(k->verdicts);
+	index_free(k);
 	free(k);
 }
 
 void *keys_memory(struct keys *k, size_t *ret_n)
 {
-	*ret_n = sizeof *k;
-	return k;
+	*ret_n = sizeof *k->secrets;
+	return k->secrets;
+}
+
+size_t keys_memory_fixed(void)
+{
+	return offsetof(struct keys_secrets, identities);
+}
+
+static void names_replace(struct names *t, const void *array, size_t each, uint32_t n)
+{
+	uint32_t slots_n = names_slots(n), *slot = calloc(slots_n, sizeof *slot);
+
+	if (!slot)
+		abort(); /* without it no peer would be found */
+	free(t->slot);
+	names_make(t, slot, slots_n, array, each, n);
 }
 
 void keys_configure(struct keys *k, const struct snapshot *snapshot)
 {
 	k->snapshot = snapshot;
+	names_replace(&k->peers, snapshot ? snap_peers(snapshot) : NULL, sizeof(struct snap_peer),
+		snapshot ? snapshot->peers.count : 0);
+	names_replace(&k->tunnels, snapshot ? snap_tunnels(snapshot) : NULL, sizeof(struct snap_tunnel),
+		snapshot ? snapshot->tunnels.count : 0);
+	certified_restart(k, true);
 }
 
 /* An admissible request to its handler. */
@@ -51,6 +99,12 @@ static enum rc request_dispatch(struct keys *k, const struct keeper_request *q,
 		return exchange_begin(k, &q->u.EXCHANGE_BEGIN, fresh, &a->u.EXCHANGE_BEGIN, e);
 	case KEEPER_EXCHANGE_FINISH:
 		return exchange_finish(k, &q->u.EXCHANGE_FINISH, &a->u.EXCHANGE_FINISH, e);
+	case KEEPER_EXCHANGE_ANSWER:
+		return exchange_answer(k, &q->u.EXCHANGE_ANSWER, fresh, &a->u.EXCHANGE_ANSWER, e);
+	case KEEPER_ADDITIONAL_BEGIN:
+		return additional_begin(k, &q->u.ADDITIONAL_BEGIN, &a->u.ADDITIONAL_BEGIN, e);
+	case KEEPER_ADDITIONAL_FINISH:
+		return additional_finish(k, &q->u.ADDITIONAL_FINISH, &a->u.ADDITIONAL_FINISH, e);
 	case KEEPER_AUTH_SIGN:
 		return auth_sign(k, &q->u.AUTH_SIGN, q->tag, &a->u.AUTH_SIGN, ret_outcome, e);
 	case KEEPER_AUTH_VERIFY:
@@ -140,6 +194,7 @@ void keys_ike_lost(struct keys *k)
 
 	for (size_t i = 0; i < k->pending_n; i++)
 		k->pending[i].orphan = k->pending[i].stage != PENDING_FREE;
+	certified_restart(k, false);
 	for (size_t i = 0; i < k->ike_n; i++) {
 		any |= k->ike[i].state != IKE_FREE;
 		entry.count += k->ike[i].state == IKE_AUTHENTICATED;

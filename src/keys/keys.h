@@ -23,28 +23,39 @@
 
 #include "base/err.h"
 #include "crypto/leaf.h"
+#include "model/certify_api.h"
 #include "model/public_values.h"
 #include "model/sa.h"
 #include "model/snapshot.h"
 
 /*
  * What grows in the keeper, who fills it, and what happens beyond the limit. tests/unit/keys/test_limits.c
- * fills each and checks that the others are still served. All of it is locked memory, of which the keeper may
- * have 8 MB (sandbox/table.c). ike has smaller limits for peers and tunnels (ike/limits.h); these hold also
+ * fills each and checks that the others are still served. What is secret of it is in locked memory, which is locked as it
+ * comes into use: 338 octets for each tunnel that stands, 360 for each key file. The keeper may have 16 MB (sandbox/table.c),
+ * which is enough for all of these together, or what the machine allows. ike has smaller limits for peers and tunnels (ike/limits.h); these hold also
  * when ike is compromised.
  */
 /* clang-format off */
 #define KEYS_LIMITS(L)	/* name, number, who fills it, what one more costs, why so many */						\
-	L(IKE_MAX,             3072, "everybody",    "a refusal",           "those below; fewer than 2^14, which a handle holds")		\
-	L(HALF_OPEN_MAX,       1536, "strangers",    "a refusal",           "half of all: rekeys and established peers have the rest")		\
+	L(IKE_MAX,            22528, "everybody",    "a refusal",           "two for each of PEERS_MAX, and those below; fewer than 2^15, which a handle holds")	\
+	L(HALF_OPEN_MAX,       2048, "strangers",    "a refusal",           "rekeys and established peers have the rest")		\
 	L(IKE_PER_PEER_MAX,    32,   "one peer",     "a refusal",           "twice what ike allows a peer, begun rekeys included")	\
-	L(CHILDREN_MAX,        8192, "all tunnels",  "one whose IKE SA is gone, else a refusal", "two for each tunnel; fewer than 2^14")	\
-	L(CHILDREN_PER_TUNNEL_MAX, 544, "one tunnel", "a refusal",          "twice what ike allows a tunnel with every pair of networks, and some")	\
+	L(CHILDREN_MAX,       20480, "all tunnels",  "one whose IKE SA is gone, else a refusal", "two for each tunnel; fewer than 2^15")	\
+	L(CHILDREN_PER_TUNNEL_MAX, 608, "one tunnel", "a refusal",          "twice what ike allows a tunnel with every pair of networks, and some")	\
 	L(BEGUN_PER_IKE_MAX,   16,   "one IKE SA",   "a refusal",           "children that are begun and not installed; ike has two at a time")	\
 	L(PENDING_MAX,         512,  "all peers",    "RC_AGAIN",            "requests that wait for a receipt or for the data plane")	\
 	L(PENDING_PER_PEER_MAX, 32,  "one peer",     "RC_AGAIN",            "ike asks one at a time for each IKE SA")			\
+	L(PENDING_PER_TEMPLATE_MAX, 384, "all identities of a template", "RC_AGAIN", "other peers have the rest")			\
+	L(PENDING_PER_IDENTITY_MAX, 8, "one identity of a template", "RC_AGAIN", "as of a peer; an identity has one or two IKE SAs")	\
+	L(VERDICTS_MAX,        256,  "strangers",    "the oldest that nobody waits for, else RC_AGAIN", "IKE SAs whose certificates are being verified; not locked")	\
+	L(PARKED_MAX,          192,  "strangers",    "RC_AGAIN",            "of those the ones that a request waits for; peers that have proved themselves at their address before have the rest")	\
+	L(PARKED_PER_PEER_MAX, 32,   "strangers",    "RC_AGAIN",            "the same, in the name of one peer")			\
+	L(PARKED_PER_TEMPLATE_MAX, 128, "strangers", "RC_AGAIN",            "the same, in the name of identities of one template")	\
+	L(PARKED_PER_ADDRESS_MAX, 16, "strangers at one address", "RC_AGAIN", "the same, from one address, of IPv6 one /64")	\
+	L(PARKED_PER_IDENTITY_MAX, 8, "one identity", "RC_AGAIN",           "that has proved itself at its address before")		\
 	L(REFUSED_MAX,         64,   "ike",          "is not entered",      "entries of refused requests without a receipt; their rate: proc/keeper/shell.h")	\
-	L(IDENTITIES_MAX,      1024, "the administrator", "the file is refused", "files in the key directory: one for each peer")
+	L(IDENTITIES_MAX,     10240, "the administrator", "the file is refused", "files in the key directory: one for each peer")	\
+	L(RSA_MAX,             32,   "the administrator", "the file is refused", "RSA keys of ours, which are long: one for each certificate")
 
 enum keys_limit_number {
 #define E(name, number, who, costs, why) KEYS_##name = number,
@@ -53,18 +64,24 @@ enum keys_limit_number {
 };
 /* clang-format on */
 
+#define KEYS_VERDICT_S	 5  /* for which a verdict is waited for */
 #define KEYS_PSK_MIN	 8  /* octets of a pre-shared key */
 #define KEYS_PSK_ADVISED 20 /* fewer give a warning: a compromised ike could guess the key off-line */
 #define KEYS_PSK_MAX	 256
-#define KEYS_PPK_MIN	 32 /* octets of a PPK: RFC 8784 section 6 asks for 256 bits of entropy */
-#define KEYS_KE_MAX	 96
+#define KEYS_PPK_MIN	 32  /* octets of a PPK: RFC 8784 section 6 asks for 256 bits of entropy */
+#define KEYS_SPKI_MAX	 552 /* of our keys: RSA of 4096 bits */
+#define KEYS_KE_MAX	 96  /* of a public value that is kept: all of a curve's (keys/internal.h) */
 
 /* Fresh random octets for one request: secret and public ones share no source (docs/threat-model.md). */
 struct keys_entropy {
 	uint8_t secret[DH_SEED_SIZE]; /* for a Diffie-Hellman secret of the group asked for; never leaves */
+	uint8_t additional
+		[LEAF_SEED_SIZE]; /* for additional key exchanges after it (crypto/leaf.h); never leaves */
 	uint8_t public_bytes[PUBLIC_SIZE]; /* for nonces and SPIs, which everybody sees */
 	struct public_proof proof;	   /* that these were derived (VRF); for the exchange's entry */
-	struct leaf_name leaf;		   /* that `secret` was made of; for the same entry */
+	struct leaf_name leaf;		   /* that both were made of; for the same entry */
+	uint8_t dh_public[DH_PUBLIC_MAX];  /* the secret's public value, if the leaf has it */
+	uint16_t dh_group;		   /* whose it is; DH_NONE: it is not known */
 };
 
 /* clang-format off */
@@ -98,13 +115,18 @@ struct keys_entry {
 	uint8_t rekeys_ike_spi_i[8], rekeys_ike_spi_r[8]; /* IKE_SA_REKEYED: of the old one */
 	uint16_t method;				  /* enum auth_method, IKE_SA_UP */
 	uint16_t encr, encr_bits, prf, dh_group;
-	bool ppk;		   /* IKE_SA_UP, IKE_SA_REKEYED: the PPK is in its keys */
+	uint16_t
+		additional[ADDITIONAL_MAX]; /* IKE_SA_UP, IKE_SA_REKEYED: additional key exchanges; 0: none */
+	bool ppk;			    /* IKE_SA_UP, IKE_SA_REKEYED: the PPK is in its keys */
+	bool transcript;	   /* IKE_SA_UP: both sides have authenticated both messages of IKE_SA_INIT */
 	uint16_t role;		   /* enum keeper_role */
 	struct public_proof proof; /* of our nonce and SPI */
 	struct leaf_name leaf;	   /* of our key exchange */
 	uint8_t id_type;
 	uint8_t id_n;
-	uint8_t id[128]; /* the authenticated identity of the peer */
+	uint8_t id[128]; /* the authenticated identity of the peer; of a longer one the first octets */
+	bool has_key;	 /* IKE_SA_UP: it has a public key, with this digest (SubjectPublicKeyInfo) */
+	uint8_t key[SHA256_SIZE];
 	struct endpoint local, remote;
 	uint32_t spi_in, spi_out, rekeys_spi_in;
 	uint32_t flags;		    /* enum child_flags */
@@ -147,6 +169,7 @@ struct keys_action {
 struct keys_sink {
 	enum rc (*act)(void *context, struct keys_action *action);
 	void *context;
+	bool (*lock)(void *context, void *memory, size_t n); /* keeps secrets out of swap; NULL: no need */
 };
 
 struct keys;
@@ -154,8 +177,9 @@ struct keys;
 /* NULL: out of memory. */
 struct keys *keys_new(struct keys_sink sink);
 void keys_free(struct keys *k);
-/* All memory that holds secrets between calls, for the shell to lock. */
+/* All memory that holds secrets between calls. The shell locks the first keys_memory_fixed() octets, the rest is by sink.lock. */
 void *keys_memory(struct keys *k, size_t *ret_n);
+size_t keys_memory_fixed(void);
 
 /*
  * The configuration. The snapshot is borrowed until the next call. IKE SAs and child SAs are kept and matched
@@ -186,10 +210,10 @@ enum rc keys_identity_pem(struct keys *k, const char *name, const void *pem, siz
 struct keys_identity_view {
 	char name[NAME_MAX_BYTES];
 	bool is_short;	    /* a pre-shared key below KEYS_PSK_ADVISED */
-	const char *kind;   /* "pre-shared", "post-quantum", "ed25519", "ecdsa-p256", "ecdsa-p384" */
+	const char *kind;   /* "pre-shared", "post-quantum", "rsa", or of SIGN_KINDS */
 	const char *ending; /* of its file: "psk", "ppk", "pem" */
 	size_t spki_n;
-	uint8_t spki[128];
+	uint8_t spki[KEYS_SPKI_MAX];
 };
 bool keys_identity_at(const struct keys *k, size_t i, struct keys_identity_view *ret_view);
 
@@ -201,6 +225,22 @@ void keys_request(struct keys *k, const struct keeper_request *request, struct k
 void keys_ike_lost(struct keys *k);
 /* Before the process ends: exchanges that are under way end; their values are reported as unused. */
 void keys_stop(struct keys *k);
+
+/* Those that verify certificates; both are down until they are up. */
+enum keys_certifier { KEYS_CERTIFIER_OPENSSL, KEYS_CERTIFIER_GNUTLS, KEYS_CERTIFIERS };
+void keys_certifier_up(struct keys *k, enum keys_certifier c);
+void keys_certifier_down(struct keys *k, enum keys_certifier c);
+/* What one of them says. AUTH_VERIFY of a peer with certificates waits until both have said it. False: nobody asked for that. */
+bool keys_verdict(struct keys *k, enum keys_certifier from, const struct certify_told *told);
+/*
+ * One of them has found a certificate revoked that it had accepted: IKE SAs of that peer that were authenticated by that key do nothing more, and
+ * their child SAs leave the data plane, and ike is told to end them (KEYS_ENDED). One is enough: both have to accept who comes in. Returns
+ * how many there were.
+ */
+size_t keys_revoked(struct keys *k, enum keys_certifier from, const struct certify_revoked *revoked);
+/* While a request waits: keys_second() each second, so that it does not wait for ever. */
+bool keys_waits_for_verdicts(const struct keys *k);
+void keys_second(struct keys *k);
 
 /* The ledger's answer to an entry with a tag. Not RC_OK: it is not durable, or unknown. */
 void keys_receipt(struct keys *k, uint64_t tag, enum rc rc, const char *text);
@@ -215,7 +255,9 @@ void keys_sa_removed(struct keys *k, const struct sa_result *result);
 struct keys_counts {
 	uint32_t exchanges, ike_sas, children_begun, children_installed, pending;
 	uint64_t refused;
+	uint64_t verdicts_dropped; /* that nobody had asked for, or of another configuration */
 };
 struct keys_counts keys_count(const struct keys *k);
+bool keys_index_agrees(const struct keys *k); /* for tests: with the tables */
 
 #endif

@@ -5,16 +5,27 @@
 
 #include <assert.h>
 
-struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, struct err *e)
+struct pending *pending_new(
+	struct keys *k, enum keeper_op op, uint64_t tag, const char *peer, uint64_t who, struct err *e)
 {
 	struct pending *p;
-	uint32_t place = 0, of_peer = 0;
+	uint32_t place = 0, of_peer = 0, of_who = 0;
+	uint32_t of_peer_max = who ? KEYS_PENDING_PER_TEMPLATE_MAX : KEYS_PENDING_PER_PEER_MAX;
 
 	while (place < k->pending_n && k->pending[place].stage != PENDING_FREE)
 		place++;
-	for (uint32_t i = 0; i < k->pending_n; i++)
-		of_peer += k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
-	if (of_peer >= KEYS_PENDING_PER_PEER_MAX) {
+	for (uint32_t i = 0; i < k->pending_n; i++) {
+		bool same = k->pending[i].stage != PENDING_FREE && strcmp(k->pending[i].peer, peer) == 0;
+
+		of_peer += same;
+		of_who += same && who != 0 && k->pending[i].who == who;
+	}
+	if (of_who >= KEYS_PENDING_PER_IDENTITY_MAX) {
+		err_add(e, RC_AGAIN, "%u requests of one identity of peer '%s' are waiting; ask again",
+			of_who, peer);
+		return NULL;
+	}
+	if (of_peer >= of_peer_max) {
 		err_add(e, RC_AGAIN, "%u requests of peer '%s' are waiting; ask again", of_peer, peer);
 		return NULL;
 	}
@@ -28,6 +39,7 @@ struct pending *pending_new(struct keys *k, enum keeper_op op, uint64_t tag, con
 	p->stage = PENDING_RECEIPT;
 	p->op = op;
 	p->tag = tag;
+	p->who = who;
 	text_copy(p->peer, sizeof p->peer, peer);
 	return p;
 }

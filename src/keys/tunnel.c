@@ -11,12 +11,11 @@ const struct snap_tunnel *tunnel_by_index(const struct keys *k, uint32_t index)
 	return k->snapshot && index < k->snapshot->tunnels.count ? &snap_tunnels(k->snapshot)[index] : NULL;
 }
 
+_Static_assert(NAMES_NONE == INDEX_NONE, "what is not found is none");
+
 uint32_t tunnel_index(const struct keys *k, const char *name)
 {
-	for (uint32_t i = 0; k->snapshot && i < k->snapshot->tunnels.count; i++)
-		if (strcmp(snap_tunnels(k->snapshot)[i].name, name) == 0)
-			return i;
-	return INDEX_NONE;
+	return names_find(&k->tunnels, name);
 }
 
 static enum rc proposal_allows(const struct keys *k, const struct snap_tunnel *t,

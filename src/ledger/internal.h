@@ -17,7 +17,7 @@ struct level {
 struct ledger_log {
 	struct ledger_store store;
 	struct note_key key;
-	uint8_t seed[ED25519_SEED_SIZE];
+	uint8_t secret[ED25519_SECRET_SIZE];
 	uint64_t published;
 	struct merkle_edge edge; /* committed */
 	struct level level[TILE_LEVELS];

@@ -102,7 +102,7 @@ static size_t checkpoint_sign(
 
 	memcpy(c.origin, l->key.name, sizeof c.origin);
 	size_t n = checkpoint_text(text, sizeof text, &c);
-	return n ? note_sign(ret_note, NOTE_BYTES_MAX, text, n, &l->key, l->seed) : 0;
+	return n ? note_secret_sign(ret_note, NOTE_BYTES_MAX, text, n, &l->key, l->secret) : 0;
 }
 
 /* The hashes of the last tile of a level under a checkpoint of `size`, and with them the tree's edge. */
@@ -300,7 +300,7 @@ enum rc ledger_open(struct ledger_log **ret_log, const struct ledger_store *stor
 		return err_add(e, rc, "out of memory");
 	l->store = *store;
 	l->key = *key;
-	memcpy(l->seed, seed, sizeof l->seed);
+	ed25519_secret(l->secret, seed);
 	l->record = malloc(JOURNAL_RECORD_MAX);
 	if (l->record) {
 		l->batch = l->record + JOURNAL_HEAD;
@@ -325,7 +325,7 @@ void ledger_close(struct ledger_log *l)
 {
 	if (!l)
 		return;
-	bytes_wipe(l->seed, sizeof l->seed);
+	bytes_wipe(l->secret, sizeof l->secret);
 	for (unsigned i = 0; i < TILE_LEVELS; i++)
 		free(l->level[i].hash);
 	free(l->bundle);

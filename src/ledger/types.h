@@ -39,6 +39,7 @@
 	T(PEER_LEDGER_FORKED,    "peer_ledger_forked",    "ledger",         "a peer's ledger has signed two histories; both notes are kept as proof")	\
 	T(WITNESSES_CHANGE,      "witnesses_change",      "control",        "the witnesses, the quorum or the actions that require it are about to change")	\
 	T(CONFIG_OVERRIDE,       "config_override",       "control",        "a safety check of the commit that follows is overridden")	\
+	T(CONFIG_CERTIFICATES,   "config_certificates",   "control",        "the certificates of a configuration that is about to be applied, or was loaded at a start")	\
 	T(CONFIG_REFUSED,        "config_refused",        "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,             "admin_act",             "control",        "an administrator is about to act")	\
 	T(ADMIN_ACT_ABORTED,     "admin_act_aborted",     "control",        "an action of an administrator was aborted, whether or not its admin_act is in the ledger")	\
@@ -64,6 +65,7 @@
 	T(SERVER_STATE,          "server_state",          "supervisor",     "a server of destination NAT whose health is checked has gone down or come back")	\
 	T(SESSION_LOG,           "session_log",           "export",         "how far the session log has come: all its lines up to here are what they were")	\
 	T(ADDRESS_FEED,          "address_feed",          "resolver",       "a feed of addresses was read and is another one than before, or it was read for the first time since the start")	\
+	T(CRL_IN_FORCE,          "crl_in_force",          "resolver",       "a CRL that was fetched replaces the one before it, as both certifiers have accepted it; or one was found on the disk at a start")	\
 	T(COUNTRY_DATABASE,      "country_database",      "resolver",       "the database of countries was read and is another one than before, or other countries of it are asked for")	\
 	T(LEDGER_OUTAGE,         "ledger_outage",         "supervisor keeper ike dataplane control entropy export resolver", "the ledger could not be reached for some time")
 
@@ -140,6 +142,10 @@
 	F(CONFIG_OVERRIDE,       "generation",   NUMBER, "of the configuration that is about to be applied")	\
 	F(CONFIG_OVERRIDE,       "option",       STRING, "option of `commit` that overrides the check")	\
 	F(CONFIG_OVERRIDE,       "warning",      STRING, "result of the check")	\
+	F(CONFIG_CERTIFICATES,   "certificates", NUMBER, "how many there are")	\
+	F(CONFIG_CERTIFICATES,   "files",        STRING, "their files, in order; the number of those that have no room")	\
+	F(CONFIG_CERTIFICATES,   "generation",   NUMBER, "of the configuration")	\
+	F(CONFIG_CERTIFICATES,   "sha256",       STRING, "of their octets (DER), one after the other, file by file")	\
 	F(CONFIG_REFUSED,        "admin",        STRING, "user id of the administrator")	\
 	F(CONFIG_REFUSED,        "error",        STRING, "why it was refused")	\
 	F(CONFIG_REFUSED,        "sha256",       STRING, "of the refused text")	\
@@ -160,17 +166,19 @@
 	F(KEY_USED,              "spi_r",        STRING, "responder's SPI")	\
 	F(IKE_SA_UP,             "auth",         STRING, "the peer's authentication method")	\
 	F(IKE_SA_UP,             "id",           STRING, "the peer's identity")	\
+	F(IKE_SA_UP,             "key",          ADDED,  "SHA-256 of the public key by which the peer authenticated itself, of its certificate or of the configuration (SubjectPublicKeyInfo, DER); empty: pre-shared key")	\
 	F(IKE_SA_UP,             "leaf",         STRING, "leaf of our key exchange, base64; empty: of no batch")	\
 	F(IKE_SA_UP,             "leaf_batch",   STRING, "root of its batch")	\
 	F(IKE_SA_UP,             "leaf_index",   NUMBER, "its index in the batch")	\
 	F(IKE_SA_UP,             "leaf_path",    STRING, "inclusion proof, base64")	\
 	F(IKE_SA_UP,             "local",        STRING, "our address and port")	\
 	F(IKE_SA_UP,             "peer",         STRING, "its name in the configuration")	\
-	F(IKE_SA_UP,             "proposal",     STRING, "algorithms of the IKE SA; \"-ppk\" at the end: a post-quantum pre-shared key is in its keys")	\
+	F(IKE_SA_UP,             "proposal",     STRING, "algorithms of the IKE SA; behind the group its additional key exchanges; \"-ppk\": a post-quantum pre-shared key is in its keys; \" (legacy)\" at the end: one of them is for old peers")	\
 	F(IKE_SA_UP,             "remote",       STRING, "the peer's address and port")	\
 	F(IKE_SA_UP,             "role",         STRING, "ours, initiator or responder: which of the SPIs is ours")	\
 	F(IKE_SA_UP,             "spi_i",        STRING, "initiator's SPI")	\
 	F(IKE_SA_UP,             "spi_r",        STRING, "responder's SPI")	\
+	F(IKE_SA_UP,             "transcript",   ADDED,  "full: AUTH of both sides is over both messages of IKE_SA_INIT (IKE_SA_INIT_FULL_TRANSCRIPT_AUTH); own: each over the one that its side sent, since the peer has not offered more")	\
 	F(IKE_SA_UP,             "vrf_count",    NUMBER, "number, within its epoch, of the value that our nonce and SPI are cut from")	\
 	F(IKE_SA_UP,             "vrf_proof",    STRING, "its vrf-r255 proof")	\
 	F(IKE_SA_REKEYED,        "leaf",         STRING, "leaf of our key exchange, base64; empty: of no batch")	\
@@ -178,7 +186,7 @@
 	F(IKE_SA_REKEYED,        "leaf_index",   NUMBER, "its index in the batch")	\
 	F(IKE_SA_REKEYED,        "leaf_path",    STRING, "inclusion proof, base64")	\
 	F(IKE_SA_REKEYED,        "peer",         STRING, "its name in the configuration")	\
-	F(IKE_SA_REKEYED,        "proposal",     STRING, "algorithms of the new IKE SA")	\
+	F(IKE_SA_REKEYED,        "proposal",     STRING, "algorithms of the new IKE SA, and what is in its keys from the one that it replaces: additional key exchanges, \"-ppk\"")	\
 	F(IKE_SA_REKEYED,        "rekeys_spi_i", STRING, "initiator's SPI of the old IKE SA")	\
 	F(IKE_SA_REKEYED,        "rekeys_spi_r", STRING, "responder's SPI of the old IKE SA")	\
 	F(IKE_SA_REKEYED,        "role",         STRING, "ours in the rekey, initiator or responder")	\
@@ -198,7 +206,7 @@
 	F(SA_INSTALL,            "local",        STRING, "our address and port")	\
 	F(SA_INSTALL,            "local_ts",     STRING, "local traffic selectors")	\
 	F(SA_INSTALL,            "peer",         STRING, "its name in the configuration")	\
-	F(SA_INSTALL,            "proposal",     STRING, "algorithms")	\
+	F(SA_INSTALL,            "proposal",     STRING, "algorithms; \" (legacy)\" at the end: one of them is for old peers")	\
 	F(SA_INSTALL,            "rekeys",       STRING, "inbound SPI of the pair that it replaces; empty: none")	\
 	F(SA_INSTALL,            "remote",       STRING, "the peer's address and port")	\
 	F(SA_INSTALL,            "remote_ts",    STRING, "remote traffic selectors")	\
@@ -221,7 +229,7 @@
 	F(VRF_EPOCH_END,         "count",        NUMBER, "number of values derived from the key")	\
 	F(VRF_EPOCH_END,         "key",          STRING, "public key of the epoch")	\
 	F(VRF_EPOCH_END,         "scalar",       STRING, "its private key, which is not used any more")	\
-	F(LEAF_BATCH,            "groups",       STRING, "Diffie-Hellman groups that each leaf has a public value of")	\
+	F(LEAF_BATCH,            "groups",       STRING, "Diffie-Hellman groups, and sets of ML-KEM, that each leaf has a public value of")	\
 	F(LEAF_BATCH,            "leaves",       NUMBER, "number of leaves")	\
 	F(LEAF_BATCH,            "opens",        NUMBER, "number of leaves that are going to be opened")	\
 	F(LEAF_BATCH,            "previous",     STRING, "root of the previous batch; empty: the first of this start of the keeper, earlier unused leaves are lost")	\
@@ -268,6 +276,9 @@
 	F(ADDRESS_FEED,          "name",         STRING, "of the feed in the configuration")	\
 	F(ADDRESS_FEED,          "object",       STRING, "the address object that has these addresses")	\
 	F(ADDRESS_FEED,          "sha256",       STRING, "of its text as it was read")	\
+	F(CRL_IN_FORCE,          "authority",    STRING, "the ca-profile whose CRL it is")	\
+	F(CRL_IN_FORCE,          "from",         STRING, "where it was read: its URL, or, at a start of the process, the last good copy on the disk")	\
+	F(CRL_IN_FORCE,          "sha256",       STRING, "of the file as it was read")	\
 	F(COUNTRY_DATABASE,      "addresses",    NUMBER, "networks of these countries in it, those that touch counted once")	\
 	F(COUNTRY_DATABASE,      "built",        STRING, "when it was made, as it says itself; empty: it does not")	\
 	F(COUNTRY_DATABASE,      "countries",    STRING, "codes of the countries that address objects name, now or before")	\
@@ -344,7 +355,7 @@ bool ledger_value_named(const struct ledger_value *v, const char *key);
 bool ledger_word_good(const char *text, size_t n);
 
 /*
- * Strict: exactly the type's fields, in order, canonical; one of LEDGER_ADDED may be missing. Says which
+ * Strict: exactly the type's fields, in order, canonical; those of LEDGER_ADDED may be missing. Says which
  * field is wrong. RC_UNSUPPORTED: all of that, and fields that this version does not know.
  */
 enum rc ledger_body_check(enum ledger_type type, const char *text, size_t n, struct err *e);

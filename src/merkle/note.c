@@ -175,11 +175,22 @@ enum rc note_verify(const struct note *n, const struct note_key *key, struct err
 size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, const struct note_key *key,
 	const uint8_t seed[ED25519_SEED_SIZE])
 {
+	uint8_t secret[ED25519_SECRET_SIZE];
+
+	ed25519_secret(secret, seed);
+	size_t n = note_secret_sign(ret_bytes, max, text, text_n, key, secret);
+	bytes_wipe(secret, sizeof secret);
+	return n;
+}
+
+size_t note_secret_sign(char *ret_bytes, size_t max, const char *text, size_t text_n,
+	const struct note_key *key, const uint8_t secret[ED25519_SECRET_SIZE])
+{
 	uint8_t blob[4 + ED25519_SIGNATURE_SIZE];
 	char b64[BASE64_SIZE(sizeof blob)];
 
 	memcpy(blob, key->id, 4);
-	ed25519_sign(blob + 4, seed, text, text_n);
+	ed25519_secret_sign(blob + 4, secret, text, text_n);
 	base64_from_bytes(b64, blob, sizeof blob);
 	int n = snprintf(ret_bytes, max, "%.*s\n" NOTE_DASH "%s %s\n", (int)text_n, text, key->name, b64);
 	return n > 0 && (size_t)n < max ? (size_t)n : 0;

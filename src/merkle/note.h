@@ -61,8 +61,11 @@ enum rc note_parse_foreign(struct note *ret_note, const void *bytes, size_t n, s
 /* RC_OK: signed by the key. RC_NOT_FOUND: no line of this key. RC_AUTH: a line of this key is wrong. */
 enum rc note_verify(const struct note *n, const struct note_key *key, struct err *e);
 
-/* Writes text, empty line and one Ed25519 signature line of the key into ret_bytes. Returns the length, 0:
- * does not fit. */
+/* Writes text, empty line and one Ed25519 signature line of the key into ret_bytes. The secret is of
+ * ed25519_secret(). Returns the length, 0: does not fit. */
+size_t note_secret_sign(char *ret_bytes, size_t max, const char *text, size_t text_n,
+	const struct note_key *key, const uint8_t secret[ED25519_SECRET_SIZE]);
+/* for tests: the same, with the seed; who signs often keeps the secret */
 size_t note_sign(char *ret_bytes, size_t max, const char *text, size_t text_n, const struct note_key *key,
 	const uint8_t seed[ED25519_SEED_SIZE]);
 

@@ -5,6 +5,7 @@
 #ifndef MODEL_ALGORITHMS_H
 #define MODEL_ALGORITHMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* clang-format off */
@@ -18,9 +19,16 @@
 	P(HMAC_SHA2_384, 6, 48, "prfsha384")
 
 #define DH_GROUPS(D)		/* id, IANA number, bytes in the KE payload, keyword */	\
+	D(MODP_2048,  14, 256, "modp2048")	/* RFC 3526; for peers that have no others */	\
+	D(MODP_3072,  15, 384, "modp3072")						\
+	D(MODP_4096,  16, 512, "modp4096")						\
 	D(ECP_256,    19, 64, "ecp256")		/* RFC 5903 */				\
 	D(ECP_384,    20, 96, "ecp384")							\
 	D(CURVE25519, 31, 32, "x25519")		/* RFC 8031 */
+
+#define MLKEM_SETS(M)		/* id, IANA number (of the DH groups), octets of the encapsulation key, of the ciphertext, name, keyword */	\
+	M(768,  36, 1184, 1088, "ML-KEM-768",  "ml-kem-768")	/* FIPS 203, by RFC 9370 in an additional key exchange */		\
+	M(1024, 37, 1568, 1568, "ML-KEM-1024", "ml-kem-1024")
 
 #define AUTH_METHODS(A)		/* id, IANA number, text */				\
 	A(SHARED_KEY,        2, "pre-shared key")	/* RFC 7296 2.15 */		\
@@ -49,6 +57,15 @@ enum dh_number {
 	DH_GROUPS(E)
 #undef E
 };
+
+enum mlkem_number {
+#define E(id, number, key_n, ciphertext_n, name, word) MLKEM_##id = number,
+	MLKEM_SETS(E)
+#undef E
+};
+
+/* Additional key exchanges of one IKE SA: each of MLKEM_SETS once; RFC 9370 has numbers for seven. */
+#define ADDITIONAL_MAX 2
 
 enum auth_method {
 #define E(id, number, text) AUTH_##id = number,
@@ -90,6 +107,25 @@ static inline const char *dh_word(uint16_t number)
 	if (number == (of))                                                                                  \
 		return word;
 	DH_GROUPS(E)
+#undef E
+	return "none";
+}
+
+/* For peers that have no better one: used only where a proposal says legacy-algorithms, and marked wherever it is named. */
+static inline bool dh_is_legacy(uint16_t number)
+{
+	return number == DH_MODP_2048 || number == DH_MODP_3072 || number == DH_MODP_4096;
+}
+
+#define LEGACY_MARK " (legacy)" /* at the end of a list of algorithms */
+
+/* Of a Diffie-Hellman group or of an additional key exchange. */
+static inline const char *kem_word(uint16_t number)
+{
+#define E(id, of, key_n, ciphertext_n, name, word)                                                           \
+	if (number == (of))                                                                                  \
+		return word;
+	MLKEM_SETS(E)
 #undef E
 	return "none";
 }

@@ -123,7 +123,12 @@ static enum rc compile_zones(struct compiler *c)
 	V(selectors,     struct selector)			\
 	V(tunnels,       struct snap_tunnel)			\
 	V(screens,       struct snap_screen)			\
-	V(dynamics,      struct snap_dynamic)
+	V(dynamics,      struct snap_dynamic)			\
+	V(certificate_files, struct snap_certificate_file)	\
+	V(authorities,   struct snap_authority)			\
+	V(trusted,       struct snap_trusted)			\
+	V(certificates,  struct snap_certificate)		\
+	V(certificate_octets, struct snap_octets) /* these two stay empty, and stand last: certificates.c */
 /* clang-format on */
 
 static void compiler_init(struct compiler *c, const struct model *m, struct faults *f, struct err *e)
@@ -191,8 +196,8 @@ static enum rc compile_all(struct compiler *c)
 {
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_screens, compile_zones,
 		compile_objects, compile_host_services, compile_schedulers, compile_policy, compile_nat,
-		compile_dnat, compile_proxies, compile_uplinks, compile_peers, compile_tunnels,
-		compile_rule_tunnels, compile_evidence, compile_log, compile_metrics };
+		compile_dnat, compile_proxies, compile_uplinks, compile_authorities, compile_peers,
+		compile_tunnels, compile_rule_tunnels, compile_evidence, compile_log, compile_metrics };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

@@ -42,7 +42,7 @@ struct compiler {
 	struct objects addresses, applications;
 	struct vec zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
 		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
-		screens, dynamics;
+		screens, dynamics, certificate_files, authorities, trusted, certificates, certificate_octets;
 	uint32_t self_rules, self_services; /* of rules to and from the gateway itself, so far */
 };
 
@@ -65,6 +65,13 @@ enum rc compile_applications(struct compiler *c, const struct lyd_node *first_na
 
 /* compile_dynamic.c: the members of an address whose addresses change without a commit, added to o->members */
 enum rc compile_dynamic(struct compiler *c, struct object *o);
+/* Likewise: the name of DNS that is an IKE peer's address. *ret_dynamic: as in struct snap_peer. */
+enum rc compile_peer_name(
+	struct compiler *c, const struct lyd_node *leaf, const char *peer, uint32_t *ret_dynamic);
+
+/* Likewise: where the authority's CRL is fetched. *ret_dynamic: as in struct snap_authority. */
+enum rc compile_crl(
+	struct compiler *c, const struct lyd_node *profile, const char *name, uint32_t *ret_dynamic);
 
 /* compile_host.c */
 enum rc compile_host_services(struct compiler *c); /* after zones and objects */
@@ -93,6 +100,13 @@ void compile_zone_screen(const struct compiler *c, const char *name, struct snap
 /* compile_uplink.c */
 enum rc compile_uplinks(struct compiler *c); /* after zones */
 
+/* compile_certificates.c: before peers */
+enum rc compile_authorities(struct compiler *c);
+/* The subject of a certificate, if the leaf has one: a text with '='. */
+bool compile_subject(const struct lyd_node *leaf, struct snap_id *ret_id);
+/* local-certificate, trusted-ca, and identities that certificates can have. */
+enum rc compile_peer_certificate(struct compiler *c, const struct lyd_node *peer, struct snap_peer *p);
+
 /* compile_vpn.c */
 enum rc compile_peers(struct compiler *c);
 enum rc compile_tunnels(struct compiler *c);
@@ -117,6 +131,9 @@ bool value_is_no_host(const struct ip_addr *a); /* what no host has as its addre
 /* "443", "8000-8010", also after a protocol: "tcp/443" */
 enum rc value_ports(struct compiler *c, const struct lyd_node *leaf, uint16_t *ret_first, uint16_t *ret_last);
 enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id);
+/* Or a pattern, `*.branch.example`, `*@example.net`: then without its '*'. */
+enum rc value_identity_pattern(
+	struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id, bool *ret_pattern);
 enum rc value_public_key(struct compiler *c, const struct lyd_node *leaf, struct snap_peer *ret_peer);
 uint64_t value_number(const struct lyd_node *parent, const char *name); /* 0 when it is not given */
 uint32_t value_zone(const struct compiler *c, const char *name);	/* INDEX_NONE: no such zone */

@@ -11,26 +11,38 @@
 #include "model/compile.h"
 #include "model/snapshot_check.h"
 
+static enum rc record_add(
+	struct compiler *c, const char *object, const struct lyd_node *node, const struct snap_dynamic *d)
+{
+	struct snap_dynamic *place;
+
+	if (c->dynamics.n == DYNAMICS_MAX)
+		return fault_is_limit(tree_fault(c->faults, node,
+			"all addresses and IKE peers together have more than %d domain names, feeds and countries",
+			DYNAMICS_MAX));
+	place = vec_add(&c->dynamics);
+	if (!place)
+		return compile_no_memory(c);
+	*place = *d;
+	snprintf(place->object, sizeof place->object, "%s", object);
+	return RC_OK;
+}
+
 static enum rc dynamic_add(
 	struct compiler *c, struct object *o, const struct lyd_node *node, const struct snap_dynamic *d)
 {
 	const struct snap_dynamic *all = (const void *)c->dynamics.at;
 	struct ip_range *range;
-	struct snap_dynamic *place;
 
 	for (size_t i = c->dynamics.n; i-- > 0 && strcmp(all[i].object, o->name) == 0;)
 		if (all[i].kind == d->kind && strcmp(all[i].name, d->name) == 0)
 			return RC_OK; /* the same in another case */
-	if (c->dynamics.n == DYNAMICS_MAX)
-		return fault_is_limit(tree_fault(c->faults, node,
-			"all addresses together have more than %d domain names, feeds and countries",
-			DYNAMICS_MAX));
-	place = vec_add(&c->dynamics);
+	enum rc rc = record_add(c, o->name, node, d);
+	if (rc)
+		return rc;
 	range = vec_add(&o->members);
-	if (!place || !range)
+	if (!range)
 		return compile_no_memory(c);
-	*place = *d;
-	snprintf(place->object, sizeof place->object, "%s", o->name);
 	*range = range_of_dynamic((uint32_t)c->dynamics.n - 1);
 	return RC_OK;
 }
@@ -150,6 +162,56 @@ static enum rc country(struct compiler *c, struct object *o, const struct lyd_no
 	snprintf(d.file, sizeof d.file, "%s", tree_value(geoip, "file"));
 	d.interval_s = (uint32_t)value_number(geoip, "update-interval");
 	return dynamic_add(c, o, leaf, &d);
+}
+
+/* A peer's address that is not one was hardly meant as a name. */
+static bool is_like_address(const char *text)
+{
+	const char *last = strrchr(text, '.');
+
+	return strchr(text, ':') || (last && last[1] && strspn(last + 1, "0123456789") == strlen(last + 1));
+}
+
+/* Private addresses are a peer's as well as others are: they are what the name is asked for. */
+enum rc compile_peer_name(
+	struct compiler *c, const struct lyd_node *leaf, const char *peer, uint32_t *ret_dynamic)
+{
+	const struct lyd_node *dns = tree_child(c->m, tree_child(c->m, NULL, "dynamic-address"), "dns");
+	struct snap_dynamic d = { .kind = DYNAMIC_PEER,
+		.ttl_min_s = (uint32_t)value_number(dns, "minimum-ttl"),
+		.ttl_max_s = (uint32_t)value_number(dns, "maximum-ttl") };
+	const char *text = lyd_get_value(leaf);
+	enum rc rc;
+
+	if (is_like_address(text) || !strchr(text, '.') || strchr(text, '.')[1] == '\0')
+		return tree_fault(c->faults, leaf,
+			"found '%.60s', expected any, an IPv4 or IPv6 address, or HOST.DOMAIN such as vpn.example.com",
+			text);
+	if ((rc = domain_name(c, leaf, d.name)) || (rc = record_add(c, peer, leaf, &d)))
+		return rc;
+	*ret_dynamic = (uint32_t)c->dynamics.n;
+	return RC_OK;
+}
+
+/* It is signed, so it may come in clear. */
+enum rc compile_crl(
+	struct compiler *c, const struct lyd_node *profile, const char *name, uint32_t *ret_dynamic)
+{
+	const struct lyd_node *leaf = tree_child(c->m, profile, "crl-url");
+	struct snap_dynamic d = { .kind = DYNAMIC_CRL, .interval_s = CRL_INTERVAL_S };
+	struct url parsed;
+	struct err e = { 0 };
+
+	snprintf(d.name, sizeof d.name, "%s", name);
+	snprintf(d.url, sizeof d.url, "%s", lyd_get_value(leaf));
+	if (url_parse(&parsed, d.url, &e) != RC_OK)
+		return tree_fault(c->faults, leaf, "%s", e.text);
+	if (tree_child(c->m, profile, "update-interval"))
+		d.interval_s = (uint32_t)value_number(profile, "update-interval");
+	enum rc rc = record_add(c, name, leaf, &d);
+	if (rc == RC_OK)
+		*ret_dynamic = (uint32_t)c->dynamics.n;
+	return rc;
 }
 
 enum rc compile_dynamic(struct compiler *c, struct object *o)

@@ -17,12 +17,6 @@ struct asked {
 	const struct snap_tunnel *tunnel;
 };
 
-static bool ranges_meet(const struct ip_range *a, const struct ip_range *b)
-{
-	return a->first.family == b->first.family && addr_compare(&a->first, &b->last) <= 0 &&
-	       addr_compare(&b->first, &a->last) <= 0;
-}
-
 /* The whole of it too. */
 static bool range_within(const struct ip_range *inner, const struct ip_range *outer)
 {
@@ -105,7 +99,7 @@ static enum rc others_take(const struct asked *a, struct span here, struct span 
 
 	for (uint32_t i = 0; i < c->tunnels.n; i++) {
 		const struct snap_tunnel *t = &all[i];
-		if (t == a->tunnel || (!out && t->zone != a->tunnel->zone) ||
+		if (t == a->tunnel || snap_tunnel_is_routed(t) || (!out && t->zone != a->tunnel->zone) ||
 			!side_meets(c, here, t->local) || !side_meets(c, there, t->remote))
 			continue;
 		bool wins = !out;
@@ -172,7 +166,13 @@ static enum rc rule_tunnel(struct compiler *c, const struct lyd_node *leaf, cons
 		return tree_fault(c->faults, leaf,
 			"rule '%s' permits through tunnel '%s' only, so one end of it is the zone of that tunnel, and the other one another zone that is not self",
 			rule->name, a.tunnel->name);
-	return has_own_zone(c, a.tunnel) ? RC_OK : by_addresses(&a, out);
+	if (has_own_zone(c, a.tunnel))
+		return RC_OK;
+	if (snap_tunnel_is_routed(a.tunnel))
+		return tree_fault(c->faults, leaf,
+			"rule '%s' permits through tunnel '%s' only, but routes choose that tunnel, and its zone has other ways: give the tunnel a zone of its own",
+			rule->name, a.tunnel->name);
+	return by_addresses(&a, out);
 }
 
 /* Rules stand in the compiler as in the text. */

@@ -151,6 +151,14 @@ struct fill {
 	bool failed;
 };
 
+bool dynamic_any(const struct snapshot *s)
+{
+	for (uint32_t i = 0; i < s->dynamics.count; i++)
+		if (dynamic_has_ranges(snap_dynamics(s)[i].kind))
+			return true;
+	return false;
+}
+
 bool dynamic_in(const struct snapshot *s, struct span span)
 {
 	for (; span.count > 0 && range_is_wildcard(&snap_ranges(s)[span.first + span.count - 1]);

@@ -47,6 +47,9 @@ const struct span *dynamic_set_of(const struct dynamic_sets *x, const struct sna
 /* Is an address among these whose ranges change without a commit? Then it may be any, one day. */
 bool dynamic_in(const struct snapshot *s, struct span span);
 
+/* Has it objects of rules whose addresses change? IKE's peers by name and CRLs are not: the data plane has no use for them. */
+bool dynamic_any(const struct snapshot *s);
+
 /* Sorted, IPv4 first; overlapping and adjacent ones joined, wildcards last. Returns how many are left. */
 uint32_t ranges_join(struct ip_range *r, uint32_t n);
 

@@ -65,6 +65,7 @@ static const struct {
 	{ "login", HOSTS_OWN },
 	{ "rekey-time", "write: lifetime SECONDS" },
 	{ "lifetime-seconds", "write: lifetime SECONDS" },
+	{ "lifetime-kilobytes", "write: lifetime-bytes OCTETS" },
 }, at_the_top[] = {
 	{ "interfaces", THE_SYSTEMS },
 	{ "routing-options", THE_SYSTEMS },
@@ -82,7 +83,7 @@ const char *habit_hint(const char *word, size_t n, bool top)
 	if (memchr(word, ',', n))
 		return "values are separated by white space, without commas";
 	if (n >= 4 && memcmp(word, "modp", 4) == 0)
-		return "groups of MODP are not supported: configure x25519, ecp256 or ecp384 at both ends";
+		return "configure x25519, ecp256 or ecp384 at both ends; with an old peer modp2048, modp3072 or modp4096 and legacy-algorithms";
 	if (n >= 3 && (memmem(word, n, "cbc", 3) || memmem(word, n, "3des", 4)))
 		return "only ciphers that authenticate as well (AEAD) are supported: configure one of these at both ends";
 	for (size_t i = 0; i < COUNT_OF(habits); i++)

@@ -66,7 +66,8 @@ static uint32_t tunnel_to(const struct snapshot *s, const struct ip_addr *remote
 
 	for (uint32_t i = 0; i < s->tunnels.count; i++) {
 		const struct snap_tunnel *t = &snap_tunnels(s)[i];
-		for (uint32_t k = t->remote.first; k < t->remote.first + t->remote.count; k++) {
+		for (uint32_t k = t->remote.first;
+			!snap_tunnel_is_routed(t) && k < t->remote.first + t->remote.count; k++) {
 			const struct ip_range *range = &snap_selectors(s)[k].addrs;
 			if (!range_holds(range, remote) || snap_tunnel_keeps(s, t, range, &what) ||
 				(best && !narrower(range, best)))
@@ -83,6 +84,9 @@ static uint32_t zone_of_interface(const struct snapshot *s, const char *name)
 	for (uint32_t i = 0; i < s->interfaces.count; i++)
 		if (strcmp(snap_interfaces(s)[i].name, name) == 0)
 			return snap_interfaces(s)[i].zone;
+	for (uint32_t i = 0; i < s->tunnels.count; i++)
+		if (strcmp(snap_tunnels(s)[i].interface, name) == 0)
+			return snap_tunnels(s)[i].zone;
 	return INDEX_NONE;
 }
 

@@ -17,13 +17,16 @@
 #include "base/selector.h"
 #include "model/algorithms.h"
 
-#define KEEPER_KE_MAX	   1600 /* ML-KEM-1024's 1568 fit */
-#define KEEPER_NONCE_MAX   256	/* RFC 7296 section 2.10: 16 to 256 */
-#define KEEPER_NONCE_SIZE  32	/* ours */
-#define KEEPER_MESSAGE_MAX 4096 /* an IKE_SA_INIT message as signed */
-#define KEEPER_ID_MAX	   256	/* identification payload body: type, 3 reserved octets, data */
-#define KEEPER_AUTH_MAX	   512	/* authentication data after the method octet and its 3 reserved */
-#define KEEPER_TEXT_MAX	   200
+#define KEEPER_KE_MAX		1600 /* ML-KEM-1024's 1568 fit */
+#define KEEPER_NONCE_MAX	256  /* RFC 7296 section 2.10: 16 to 256 */
+#define KEEPER_NONCE_SIZE	32   /* ours */
+#define KEEPER_MESSAGE_MAX	4096 /* an IKE_SA_INIT message as signed, or both where both are */
+#define KEEPER_INTERMEDIATE_MAX 2048 /* an IKE_INTERMEDIATE message with one key exchange, as authenticated */
+#define KEEPER_ID_MAX		256  /* identification payload body: type, 3 reserved octets, data */
+#define KEEPER_AUTH_MAX                                                                                      \
+	1152 /* authentication data after the method octet and its 3 reserved: RSA of 8192 bits */
+#define KEEPER_AUTH_OWN_MAX 592 /* ours: RSA of 4096 bits, and what stands before the signature */
+#define KEEPER_TEXT_MAX	    200
 
 enum keeper_role { KEEPER_INITIATOR = 1, KEEPER_RESPONDER = 2 };
 
@@ -51,16 +54,86 @@ struct keeper_exchange_finish {
 	uint16_t prf;
 	uint16_t encr, encr_bits; /* IANA number and key bits */
 	uint16_t peer_nonce_n, peer_ke_n, zero;
+	/* additional key exchanges that the chosen proposal names (RFC 9370), in their order; 0: none */
+	uint16_t additional[ADDITIONAL_MAX];
 	uint8_t spi_i[8], spi_r[8]; /* of the new IKE SA */
 	uint8_t peer_nonce[KEEPER_NONCE_MAX];
 	uint8_t peer_ke[KEEPER_KE_MAX];
 };
 
+/* The keys of IKE messages: key and salt, initiator's and responder's direction. */
+struct keeper_sk_e {
+	uint16_t n, zero;
+	uint8_t ei[AEAD_KEY_MAX], er[AEAD_KEY_MAX];
+};
+
 struct keeper_exchange_finished {
 	uint32_t rc;
-	uint16_t sk_e_n, zero;
-	/* key and salt, initiator's and responder's direction */
-	uint8_t sk_ei[AEAD_KEY_MAX], sk_er[AEAD_KEY_MAX];
+	struct keeper_sk_e sk_e;
+	char text[KEEPER_TEXT_MAX];
+};
+
+/*
+ * The responder's exchange in one request, in the shape of a KEM: its public value may depend on the
+ * initiator's, and both are known now. What EXCHANGE_BEGIN and EXCHANGE_FINISH do; refused, it leaves
+ * nothing to drop.
+ */
+struct keeper_exchange_answer {
+	uint32_t parent; /* handle of the IKE SA that is rekeyed, or 0 */
+	uint16_t dh_group, prf;
+	uint16_t encr, encr_bits;
+	uint16_t peer_nonce_n, peer_ke_n;
+	uint16_t additional[ADDITIONAL_MAX]; /* as in EXCHANGE_FINISH */
+	uint8_t spi_i[8];		     /* of the new IKE SA: the peer's; ours comes back */
+	uint8_t peer_nonce[KEEPER_NONCE_MAX];
+	uint8_t peer_ke[KEEPER_KE_MAX];
+};
+
+struct keeper_exchange_answered {
+	uint32_t rc;
+	uint32_t handle;
+	uint8_t ike_spi[8];
+	uint16_t nonce_n, ke_n;
+	uint8_t nonce[KEEPER_NONCE_SIZE];
+	uint8_t ke[KEEPER_KE_MAX];
+	struct keeper_sk_e sk_e;
+	char text[KEEPER_TEXT_MAX];
+};
+
+/*
+ * The next of the additional key exchanges that the chosen proposal names, in IKE_INTERMEDIATE (RFC 9370 section 2.2.2):
+ * ADDITIONAL_BEGIN makes our value, ADDITIONAL_FINISH replaces SK_d, SK_p and SK_e. A message is stated as RFC 9242
+ * section 3.3.2 authenticates it, with the place of the value in it; from there the keeper takes the peer's value, and there
+ * it has to find its own, so that what the two sides authenticate is what their keys were made with.
+ *
+ * In the rekey of an IKE SA the same, in IKE_FOLLOWUP_KE (section 2.2.4): its handle is that of the new one, a message is the value
+ * alone, and SK_e comes with the last one.
+ */
+struct keeper_additional_begin {
+	uint32_t handle;
+	uint16_t method;	   /* enum mlkem_number */
+	uint16_t message_n, ke_at; /* responder: the peer's request; initiator: 0 */
+	uint16_t zero;
+	uint8_t message[KEEPER_INTERMEDIATE_MAX];
+};
+
+struct keeper_additional_begun {
+	uint32_t rc;
+	uint16_t ke_n, zero;
+	uint8_t ke[KEEPER_KE_MAX];
+	char text[KEEPER_TEXT_MAX];
+};
+
+struct keeper_additional_finish {
+	uint32_t handle;
+	uint16_t request_n, request_ke_at; /* responder: 0, ADDITIONAL_BEGIN had it */
+	uint16_t response_n, response_ke_at;
+	uint8_t request[KEEPER_INTERMEDIATE_MAX], response[KEEPER_INTERMEDIATE_MAX];
+};
+
+struct keeper_additional_finished {
+	uint32_t rc;
+	struct keeper_sk_e sk_e;
 	char text[KEEPER_TEXT_MAX];
 };
 
@@ -71,9 +144,10 @@ struct keeper_auth_sign {
 	uint32_t peer; /* index in the snapshot's peers */
 	/* bit n: the peer announced signature hash n (RFC 7427 section 4); 0: none announced */
 	uint32_t hashes;
-	uint32_t ppk,
-		zero; /* ppk: 1: as initiator we offer the PPK (RFC 8784); a responder's AUTH_VERIFY has decided */
-	uint16_t message_n, id_n;
+	uint32_t ppk; /* 1: as initiator we offer the PPK (RFC 8784); a responder's AUTH_VERIFY has decided */
+	/* of the peer's IKE_SA_INIT message behind ours: both sides authenticate both; 0: each its own */
+	uint16_t other_n;
+	uint16_t zero, message_n, id_n;
 	uint8_t message[KEEPER_MESSAGE_MAX]; /* our first message, from the IKE header on */
 	uint8_t id[KEEPER_ID_MAX];
 };
@@ -82,7 +156,7 @@ struct keeper_auth_signed {
 	uint32_t rc;
 	uint16_t method, auth_n;
 	uint16_t no_ppk_n, zero; /* no_ppk: AUTH by the keys without the PPK, where it is not required */
-	uint8_t auth[KEEPER_AUTH_MAX], no_ppk[KEEPER_AUTH_MAX];
+	uint8_t auth[KEEPER_AUTH_OWN_MAX], no_ppk[KEEPER_AUTH_OWN_MAX];
 	char text[KEEPER_TEXT_MAX];
 };
 
@@ -92,7 +166,8 @@ struct keeper_auth_verify {
 	uint32_t handle;
 	uint32_t peer;
 	uint16_t method, auth_n, message_n, id_n;
-	uint32_t ppk, zero; /* ppk: 1: by the keys with the PPK, which are those of the IKE SA then */
+	uint32_t ppk;		       /* 1: by the keys with the PPK, which are those of the IKE SA then */
+	uint16_t other_n, zero;	       /* as in AUTH_SIGN: of ours behind the peer's */
 	struct endpoint local, remote; /* for the entry */
 	uint8_t auth[KEEPER_AUTH_MAX];
 	uint8_t message[KEEPER_MESSAGE_MAX]; /* the peer's first message as received */
@@ -104,14 +179,20 @@ struct keeper_auth_verified {
 	char text[KEEPER_TEXT_MAX];
 };
 
-/* Values of our side for a child SA: inbound SPI always; nonce and KE for CREATE_CHILD_SA. */
+/*
+ * Values of our side for a child SA: inbound SPI always; nonce and KE for CREATE_CHILD_SA. A responder's
+ * public value may depend on the initiator's, which it states here; an initiator gets the responder's later
+ * and states it in CHILD_INSTALL.
+ */
 struct keeper_child_begin {
 	uint64_t generation; /* of the snapshot that the indices are of */
 	uint32_t handle;     /* IKE SA */
 	uint32_t tunnel;     /* index in the snapshot's tunnels */
 	uint16_t dh_group;   /* DH_NONE without PFS and for the child of IKE_AUTH */
 	uint16_t role;	     /* enum keeper_role in this exchange */
-	uint32_t zero;
+	uint16_t peer_ke_n;  /* responder with a group: the peer's value; else 0 */
+	uint16_t zero;
+	uint8_t peer_ke[KEEPER_KE_MAX];
 };
 
 struct keeper_child_begun {
@@ -138,14 +219,16 @@ enum child_flags {
  */
 struct keeper_child_install {
 	uint64_t generation; /* of the snapshot that the indices are of */
+	uint64_t group;	     /* as in struct sa_install */
 	uint32_t handle, child, tunnel;
 	uint32_t spi_out;
 	uint32_t rekeys_spi_in; /* inbound SPI of the child that is replaced, or 0 */
 	uint32_t flags;		/* enum child_flags */
 	uint16_t role, dh_group;
 	uint16_t encr, encr_bits;
-	uint16_t peer_nonce_n, peer_ke_n;
+	uint16_t peer_nonce_n, peer_ke_n; /* of a responder peer_ke_n is 0: CHILD_BEGIN had it */
 	uint16_t local_n, remote_n;
+	uint16_t resource, zero[3]; /* as in struct sa_install */
 	struct endpoint local, remote;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX];
@@ -201,6 +284,8 @@ struct keeper_dropped {
 	S(UNKNOWN,         RC_NOT_FOUND, "unknown")			/* no such handle, or no longer */			\
 	S(BEGUN,           RC_DENIED,    "begun")			/* our public value is out */				\
 	S(PARENT_GONE,     RC_NOT_FOUND, "the rekey of one that is gone") /* as BEGUN, and nothing can come of it */		\
+	S(ADDITIONAL_DUE,   RC_DENIED,   "waiting for an additional key exchange")						\
+	S(ADDITIONAL_BEGUN, RC_DENIED,   "in an additional key exchange")							\
 	S(KEYED_INITIATOR, RC_DENIED,    "keyed as initiator")		/* SK_* are derived; our AUTH is not asked for */	\
 	S(SIGNED,          RC_DENIED,    "waiting for the responder's AUTH")							\
 	S(KEYED_RESPONDER, RC_DENIED,    "waiting for the initiator's AUTH")							\
@@ -220,6 +305,12 @@ struct keeper_dropped {
 		WHEN_IKE(NONE) | WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE)) /* the one that is rekeyed */	\
 	K(EXCHANGE_FINISH, keeper_exchange_finish, keeper_exchange_finished,				\
 		WHEN_IKE(BEGUN), WHEN_CHILD(NONE))							\
+	K(EXCHANGE_ANSWER, keeper_exchange_answer, keeper_exchange_answered,				\
+		WHEN_IKE(NONE) | WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE)) /* the one that is rekeyed */	\
+	K(ADDITIONAL_BEGIN,  keeper_additional_begin,  keeper_additional_begun,				\
+		WHEN_IKE(ADDITIONAL_DUE), WHEN_CHILD(NONE))						\
+	K(ADDITIONAL_FINISH, keeper_additional_finish, keeper_additional_finished,			\
+		WHEN_IKE(ADDITIONAL_BEGUN), WHEN_CHILD(NONE))						\
 	K(AUTH_SIGN,       keeper_auth_sign,       keeper_auth_signed,					\
 		WHEN_IKE(KEYED_INITIATOR) | WHEN_IKE(SIGNED) | WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE)) \
 	K(AUTH_VERIFY,     keeper_auth_verify,     keeper_auth_verified,				\

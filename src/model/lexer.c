@@ -73,8 +73,11 @@ static enum rc skip_comment(struct lexer *l, struct err *e)
 
 	step(l);
 	step(l);
-	while (l->at < l->end && !starts(l, "*/"))
+	while (l->at < l->end && !starts(l, "*/")) {
+		if (*l->at == '\0')
+			return fault(l, l->place, e, "found the byte 0x00 in a comment: this is no text");
 		step(l);
+	}
 	if (l->at == l->end)
 		return fault(l, begin, e, "the comment that begins here is not closed, expected '*/'");
 	step(l);
@@ -101,8 +104,12 @@ static enum rc skip_space(struct lexer *l, struct err *e)
 		} else if (is_space(*l->at)) {
 			step(l);
 		} else if (*l->at == '#') {
-			while (l->at < l->end && *l->at != '\n')
+			while (l->at < l->end && *l->at != '\n') {
+				if (*l->at == '\0')
+					return fault(l, l->place, e,
+						"found the byte 0x00 in a comment: this is no text");
 				step(l);
+			}
 		} else if (starts(l, "/*")) {
 			enum rc rc = skip_comment(l, e);
 			if (rc)
@@ -219,6 +226,7 @@ enum rc lexer_next(struct lexer *l, struct err *e)
 	l->before = l->place;
 	if ((rc = skip_space(l, e)))
 		return rc;
+	l->begin = l->at;
 	l->token = (struct token){ .kind = TOKEN_END, .place = l->place, .at = l->at };
 	if (l->at == l->end)
 		return RC_OK;

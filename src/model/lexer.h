@@ -1,5 +1,5 @@
 /*
- * Words of the configuration's text with their places. Private to the room.
+ * Words of the configuration's text with their places. Private to the room, and to src/edit, which reads the same text.
  *
  * A token borrows the text, except that the value of a quoted string with escapes is in the lexer's own
  * buffer until the next token. Everything is bounded: a word by CONFIG_VALUE_MAX, the text by its caller.
@@ -40,8 +40,10 @@ struct lexer {
 	const char *at, *end;
 	struct place place;
 	struct place before; /* right after the token before the current one */
-	struct place fault;  /* of what lexer_next() has refused */
-	struct token token;  /* the current one */
+	const char *
+		begin; /* of the current token, in the text: between it and the one before are space and comments */
+	struct place fault; /* of what lexer_next() has refused */
+	struct token token; /* the current one */
 	char value[CONFIG_VALUE_MAX];
 };
 

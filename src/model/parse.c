@@ -324,8 +324,8 @@ static void better_value(struct parser *p, const struct lysc_node *leaf, const c
 		const struct ip_range all = range_from_prefix(&prefix);
 		err_add(p->e, RC_MALFORMED, "did you mean %s-%s?", addr_text(first, &all.first),
 			addr_text(last, &all.last));
-	} else if (strstr(expected, "an IPv4 or IPv6 address") && strchr(text, '.') &&
-		   strpbrk(text, "ghijklmnopqrstuvwxyz")) {
+	} else if (strstr(expected, "an IPv4 or IPv6 address") && !strstr(expected, "a domain name") &&
+		   strchr(text, '.') && strpbrk(text, "ghijklmnopqrstuvwxyz")) {
 		err_add(p->e, RC_MALFORMED, "host names are not looked up: write the address");
 	}
 }

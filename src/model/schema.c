@@ -174,6 +174,77 @@ bool schema_is_empty_leaf(const struct lysc_node *node)
 	return type && type->basetype == LY_TYPE_EMPTY;
 }
 
+/* "zones/zone", with or without prefixes, up to the end or to a space: the list of that path. */
+static const struct lysc_node *list_of_path(const char *path, size_t n)
+{
+	const struct lysc_node *node = NULL;
+	const char *end = path + n;
+
+	while (path < end) {
+		const char *step = path, *colon;
+		while (path < end && *path != '/')
+			path++;
+		if ((colon = memchr(step, ':', (size_t)(path - step))))
+			step = colon + 1;
+		const struct lysc_node *child = NULL;
+		while (step < path && (child = schema_next(node, child)) &&
+			(strlen(child->name) != (size_t)(path - step) ||
+				memcmp(child->name, step, (size_t)(path - step)) != 0))
+			;
+		if (step < path && !child)
+			return NULL;
+		node = step < path ? child : node;
+		path += path < end;
+	}
+	return node && node->nodetype == LYS_LIST ? node : NULL;
+}
+
+static unsigned refers_add(const struct lysc_node **lists, unsigned n, const char *path, size_t path_n)
+{
+	const struct lysc_node *list = list_of_path(path, path_n);
+
+	assert(list); /* the model names what it has: unit tests ask for all of them */
+	if (n < SCHEMA_REFERS_MAX)
+		lists[n++] = list;
+	return n;
+}
+
+static unsigned type_refers(const struct lysc_type *type, const struct lysc_node **lists, unsigned n)
+{
+	LY_ARRAY_COUNT_TYPE i;
+
+	if (type->basetype == LY_TYPE_LEAFREF) {
+		const char *path = lyxp_get_expr(((const struct lysc_type_leafref *)type)->path);
+		return refers_add(
+			lists, n, path, (size_t)(strrchr(path, '/') - path)); /* the key is the last step */
+	}
+	if (type->basetype == LY_TYPE_UNION) {
+		const struct lysc_type_union *members = (const struct lysc_type_union *)type;
+		LY_ARRAY_FOR(members->types, i)
+		n = type_refers(members->types[i], lists, n);
+	}
+	return n;
+}
+
+unsigned schema_refers(const struct lysc_node *leaf, const struct lysc_node *ret_lists[SCHEMA_REFERS_MAX])
+{
+	const struct lysc_type *type = schema_type(leaf);
+	unsigned n = type ? type_refers(type, ret_lists, 0) : 0;
+	LY_ARRAY_COUNT_TYPE i;
+
+	LY_ARRAY_FOR(leaf->exts, i)
+	{
+		if (strcmp(leaf->exts[i].def->name, "refers") != 0)
+			continue;
+		for (const char *at = leaf->exts[i].argument; *at; at += strspn(at, " ")) {
+			size_t path_n = strcspn(at, " ");
+			n = refers_add(ret_lists, n, at, path_n);
+			at += path_n;
+		}
+	}
+	return n;
+}
+
 void expected_add(char *text, size_t size, const char *word, size_t n)
 {
 	size_t used = strlen(text);

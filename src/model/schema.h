@@ -1,6 +1,6 @@
 /*
- * The compiled schema and the questions that parser, printer, error texts and reference page ask it. Private
- * to the room (and to the generator of the reference pages). All pointers belong to libyang's context.
+ * The compiled schema and the questions that parser, printer, error texts, reference page and the editor ask it. Private
+ * to the room, the generator of the reference pages and src/edit. All pointers belong to libyang's context.
  */
 #ifndef MODEL_SCHEMA_H
 #define MODEL_SCHEMA_H
@@ -34,6 +34,13 @@ bool schema_shown_by_keys(const struct lysc_node *node);
 unsigned schema_keys(const struct lysc_node *node, const struct lysc_node *ret_keys[SCHEMA_KEYS_MAX]);
 bool schema_is_empty_leaf(const struct lysc_node *node);
 const struct lysc_type *schema_type(const struct lysc_node *node); /* of a leaf or leaf-list, else NULL */
+
+/*
+ * The lists whose entries the leaf or leaf-list names: by a leafref, or by pg:refers, where the names of objects are strings for
+ * libyang. Returns their number.
+ */
+#define SCHEMA_REFERS_MAX 2
+unsigned schema_refers(const struct lysc_node *leaf, const struct lysc_node *ret_lists[SCHEMA_REFERS_MAX]);
 
 /*
  * What a value of the leaf or leaf-list looks like, "a, b, a number 1..5 (seconds)" or a sentence, appended to

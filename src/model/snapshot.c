@@ -3,6 +3,7 @@
  * calls it on the memory that control handed over. Two passes: first that each array lies in the block, then
  * record by record. It reads only what the first pass has found inside.
  */
+#include "model/peer_id.h"
 #include "model/snapshot_check.h"
 
 #include "base/url.h"
@@ -30,7 +31,12 @@
 	A(selectors,     struct selector,          SELECTOR_PAIRS_MAX + TUNNELS_MAX)	\
 	A(tunnels,       struct snap_tunnel,       TUNNELS_MAX)			\
 	A(screens,       struct snap_screen,       SCREENS_MAX)			\
-	A(dynamics,      struct snap_dynamic,      DYNAMICS_MAX)
+	A(dynamics,      struct snap_dynamic,      DYNAMICS_MAX)		\
+	A(certificate_files, struct snap_certificate_file, CERTIFICATE_FILES_MAX)	\
+	A(authorities,   struct snap_authority,    CA_PROFILES_MAX)		\
+	A(trusted,       struct snap_trusted,      TRUSTED_MAX)			\
+	A(certificates,  struct snap_certificate,  CERTIFICATES_MAX)		\
+	A(certificate_octets, struct snap_octets,  CERTIFICATE_PIECES_MAX)
 /* clang-format on */
 
 /* Arrays begin on 8 bytes, and their records have no padding at their end. */
@@ -583,8 +589,8 @@ static enum rc check_proposals(const struct snapshot *s, struct err *e)
 	const struct snap_esp_proposal *p = snap_esp_proposals(s);
 
 	for (uint32_t i = 0; i < s->ike_proposals.count; i++) {
-		if (!name_ok(k[i].name, sizeof k[i].name))
-			return bad(e, "ike_proposals", i, "its name is empty or not terminated");
+		if (!name_ok(k[i].name, sizeof k[i].name) || !snapshot_additional_ok(k[i].additional))
+			return bad(e, "ike_proposals", i, "a malformed name or additional key exchange");
 		if (!encr_ok(k[i].encr, k[i].encr_bits) || !prf_ok(k[i].prf) || !dh_ok(k[i].dh))
 			return bad(e, "ike_proposals", i, "an unknown algorithm");
 	}
@@ -615,6 +621,7 @@ static bool id_ok(const struct snap_id *id)
 		return n == 16;
 	case ID_FQDN:
 	case ID_RFC822:
+	case ID_DN:
 	case ID_KEY_ID:
 		return n > 0;
 	}
@@ -623,37 +630,41 @@ static bool id_ok(const struct snap_id *id)
 
 static const char *peer_fault(const struct snapshot *s, const struct snap_peer *p)
 {
-	if (!name_ok(p->name, sizeof p->name) || !name_ok(p->key_name, sizeof p->key_name))
+	if (!name_ok(p->name, sizeof p->name) ||
+		(p->flags & PEER_PSK_OF_ID ? p->key_name[0] != 0 : !name_ok(p->key_name, sizeof p->key_name)))
 		return "its name or its key's is empty or not terminated";
 	if (p->ppk_name[0] && !name_ok(p->ppk_name, sizeof p->ppk_name))
 		return "the name of its PPK is not terminated";
-	if ((p->flags & PEER_REQUIRE_PQ) && !p->ppk_name[0])
-		return "it requires a PPK and has none";
+	if ((p->flags & PEER_REQUIRE_PQ) && !p->ppk_name[0] && !snapshot_peer_has_additional(s, p))
+		return "it requires a PPK or an additional key exchange, and has neither";
 	if (!addr_ok(&p->local) || !addr_ok(&p->remote))
 		return "a malformed address";
 	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
 		return "addresses of two families";
 	if (!id_ok(&p->local_id) || !id_ok(&p->remote_id))
 		return "a malformed identity";
-	if (p->auth > PEER_AUTH_PUBLIC_KEY || p->start > PEER_START_ON_TRAFFIC)
+	if (p->auth > PEER_AUTH_CERTIFICATE || p->start > PEER_START_ON_TRAFFIC)
 		return "an unknown way to authenticate or to start";
-	if (p->flags & ~(uint32_t)(PEER_FORCE_ENCAP | PEER_REMOTE_ANY | PEER_REQUIRE_PQ))
+	if (p->flags & ~(uint32_t)(PEER_FORCE_ENCAP | PEER_REMOTE_ANY | PEER_REQUIRE_PQ | PEER_ID_PATTERN |
+				   PEER_RSA_PKCS1 | PEER_PSK_OF_ID | PEER_REMOTE_NAME))
 		return "an unknown flag";
-	if (((p->flags & PEER_REMOTE_ANY) != 0) != (p->remote.family == ADDR_NONE))
+	if (((p->flags & (PEER_REMOTE_ANY | PEER_REMOTE_NAME)) != 0) != (p->remote.family == ADDR_NONE))
 		return "its address does not fit its flags";
-	if ((p->flags & PEER_REMOTE_ANY) && p->remote_id.type == ID_NONE)
+	if (p->remote.family == ADDR_NONE && p->remote_id.type == ID_NONE)
 		return "any address, and no identity to know it by";
+	if (peer_template_fault(p) || !snapshot_peer_name_ok(s, p))
+		return peer_template_fault(p) ? peer_template_fault(p) : "its name of DNS does not fit";
 	if (p->fragment_size != 0 &&
 		(p->fragment_size < FRAGMENT_SIZE_MIN || p->fragment_size > FRAGMENT_SIZE_MAX))
 		return "parts of messages that are too small or too large";
-	if (p->public_key_n > sizeof p->public_key || p->zero)
+	if (p->public_key_n > sizeof p->public_key)
 		return "its public key is too long";
 	if ((p->auth == PEER_AUTH_PUBLIC_KEY) != (p->public_key_n > 0))
 		return "its public key does not fit its way to authenticate";
 	if (!span_in(&p->proposals, s->ike_proposals.count) || p->proposals.count == 0 ||
 		p->proposals.count > PROPOSALS_EACH_MAX)
 		return "its proposals are not in the array";
-	return NULL;
+	return snapshot_peer_certificate_fault(s, p);
 }
 
 static enum rc check_peers(const struct snapshot *s, struct err *e)
@@ -682,11 +693,12 @@ static const char *tunnel_fault(const struct snapshot *s, const struct snap_tunn
 		return "its proposals are not in the array";
 	if (!selectors_ok(s, &t->local) || !selectors_ok(s, &t->remote))
 		return "its selectors are not in the array";
-	if (t->flags & ~(uint32_t)TUNNEL_PFS)
+	if (t->flags & ~(uint32_t)(TUNNEL_PFS | TUNNEL_PER_WORKER))
 		return "an unknown flag";
 	if (t->mtu > UINT16_MAX || t->replay_window > REPLAY_WINDOW_MAX)
 		return "its MTU or replay window is out of range";
-	return NULL;
+	return t->interface[0] && !name_ok(t->interface, sizeof t->interface) ? "its interface has no name"
+									      : NULL;
 }
 
 static enum rc check_tunnels(const struct snapshot *s, struct err *e)
@@ -798,7 +810,8 @@ static enum rc check_rest(const struct snapshot *s, struct err *e)
 	enum rc rc;
 
 	if ((rc = check_nat_rules(s, e)) || (rc = check_dnat_rules(s, e)) || (rc = check_proxies(s, e)) ||
-		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) || (rc = check_peers(s, e)) ||
+		(rc = check_uplinks(s, e)) || (rc = check_proposals(s, e)) ||
+		(rc = snapshot_check_certificates(s, e)) || (rc = check_peers(s, e)) ||
 		(rc = check_tunnels(s, e)) || (rc = snapshot_evidence_check(&s->evidence, e)) ||
 		(rc = snapshot_log_check(&s->log, e)) || (rc = snapshot_metrics_check(&s->metrics, e)))
 		return rc;

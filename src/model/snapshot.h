@@ -24,10 +24,13 @@
 #define ZONES_MAX	      64
 #define INTERFACES_MAX	      64
 #define SCREENS_MAX	      64
-#define PEERS_MAX	      1024
+#define PEERS_MAX	      10240
 #define SESSIONS_MAX	      (1u << 22) /* the greatest session-limit */
 #define WORKERS_MAX	      16	 /* of the data plane; a power of two */
-#define TUNNELS_MAX	      4096
+#define TUNNELS_MAX	      10240
+#define TUNNEL_INTERFACES_MAX 64 /* tunnels with an interface: each is a device that the data plane reads */
+#define TUNNEL_DEVICES_MAX                                                                                   \
+	(2 * TUNNEL_INTERFACES_MAX)	 /* with those of a configuration that is being replaced */
 #define SELECTOR_PAIRS_MAX    (1u << 18) /* a local and a remote network of one tunnel, of all tunnels */
 #define RULES_MAX	      (1u << 17)
 #define NAT_RULES_MAX	      4096
@@ -54,16 +57,26 @@
 #define HOST_SERVICES_MAX     1024	 /* of all zones together */
 #define SELF_RULES_MAX	      1024 /* to and from the gateway itself, each of these two limits for both together */
 #define SELF_SERVICES_MAX     4096
-#define PROPOSALS_MAX	      65536 /* of all peers, or of all tunnels, together */
-#define PROPOSALS_EACH_MAX    16    /* of one peer or tunnel */
+#define PROPOSALS_MAX	      (1u << 18) /* of all peers, or of all tunnels, together */
+#define PROPOSALS_EACH_MAX    16	 /* of one peer or tunnel */
 #define REPLAY_WINDOW_MAX     4096
 #define WITNESSES_MAX	      8
 #define WITNESS_URL_BYTES     256 /* a URL's text, with its terminator */
 #define WITNESS_KEY_BYTES     192 /* a verifier key's text, with its terminator */
 
-#define DYNAMICS_MAX	     1024	/* address objects' domain names, feeds and countries */
+#define CA_PROFILES_MAX	       64
+#define TRUSTED_MAX	       65536 /* authorities of all peers together */
+#define CERTIFICATE_FILES_MAX  (PEERS_MAX + CA_PROFILES_MAX)
+#define CERTIFICATES_MAX       4096	   /* of all files together */
+#define CERTIFICATE_ANCHORS    64	   /* certificates of the authorities of one peer */
+#define CERTIFICATE_CHAIN_MAX  8	   /* our own, and those on its way */
+#define CERTIFICATE_BYTES_MAX  (64u << 10) /* of one file */
+#define CERTIFICATE_PIECES_MAX (1u << 19)  /* of 8 octets, of all files together */
+
+#define DYNAMICS_MAX	     1024 /* address objects' domain names, feeds and countries, and IKE peers by name */
 #define DYNAMIC_RANGES_MAX   (1u << 20) /* addresses, prefixes and ranges of all of them together */
 #define DYNAMIC_URL_BYTES    256
+#define CRL_INTERVAL_S	     3600 /* between two readings of crl-url, where none is given */
 #define DYNAMIC_MEMBERS_MAX  4
 #define DYNAMIC_MEMBER_BYTES 32
 #define DYNAMIC_NAME_BYTES   256 /* RFC 1035 section 2.3.4: 253 octets of a name */
@@ -236,20 +249,27 @@ struct snap_rule {
  * whose first octets are its index here: it matches nothing until control has put the addresses in its place (model/dynamic.h).
  * Only rules of policy and of source NAT have it.
  */
-enum dynamic_kind { DYNAMIC_FQDN, DYNAMIC_FEED, DYNAMIC_COUNTRY, DYNAMIC_KIND_COUNT };
+enum dynamic_kind {
+	DYNAMIC_FQDN,
+	DYNAMIC_FEED,
+	DYNAMIC_COUNTRY,
+	DYNAMIC_PEER,
+	DYNAMIC_CRL, /* no addresses: an authority's CRL, which the certifiers read */
+	DYNAMIC_KIND_COUNT
+};
 enum dynamic_format { DYNAMIC_LIST, DYNAMIC_JSON };
 enum dynamic_flags { DYNAMIC_REFUSE_PRIVATE = 1 << 0 /* addresses in answers */ };
 
 struct snap_dynamic {
-	char object[NAME_MAX_BYTES]; /* the address of address-book */
+	char object[NAME_MAX_BYTES]; /* the address of address-book; the IKE peer; the authority */
 	char name
-		[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot; of the feed; a country's code */
-	uint32_t kind, flags;	      /* enum dynamic_kind, enum dynamic_flags */
+		[DYNAMIC_NAME_BYTES]; /* of DNS, in lower case, without the last dot; of the feed; a country's code; the authority */
+	uint32_t kind, flags; /* enum dynamic_kind, enum dynamic_flags */
 	uint32_t ttl_min_s, ttl_max_s, hold_s;
 	/* Of a feed; of a country interval and file, which are those of the database. */
 	uint32_t format;     /* enum dynamic_format */
 	uint32_t interval_s; /* between two readings */
-	/* One of both: in the directory `feeds` beside `keys`; https (base/url.h). The rest belongs to the latter. */
+	/* One of both: in the directory `feeds` beside `keys`; https (base/url.h), of a CRL also http. The rest belongs to the latter. */
 	char file[NAME_MAX_BYTES], url[DYNAMIC_URL_BYTES];
 	char authorities[NAME_MAX_BYTES]; /* empty: the system's list */
 	uint8_t server_key
@@ -450,7 +470,8 @@ struct snap_probe {
 
 struct snap_ike_proposal {
 	char name[NAME_MAX_BYTES];
-	uint16_t encr, encr_bits, prf, dh; /* IANA numbers */
+	uint16_t encr, encr_bits, prf, dh;   /* IANA numbers */
+	uint16_t additional[ADDITIONAL_MAX]; /* additional key exchanges, in their order; 0: none */
 };
 
 struct snap_esp_proposal {
@@ -464,6 +485,7 @@ enum id_type {
 	ID_FQDN = 2,
 	ID_RFC822 = 3,
 	ID_IPV6 = 5,
+	ID_DN = 9, /* configured: a pattern in text (certify/match.h); as sent: DER */
 	ID_KEY_ID = 11
 }; /* RFC 7296 3.5 */
 
@@ -474,33 +496,88 @@ struct snap_id {
 	uint8_t data[128];
 };
 
-enum peer_auth { PEER_AUTH_PSK, PEER_AUTH_PUBLIC_KEY };
+enum peer_auth { PEER_AUTH_PSK, PEER_AUTH_PUBLIC_KEY, PEER_AUTH_CERTIFICATE };
 enum peer_start { PEER_START_NEVER, PEER_START_ALWAYS, PEER_START_ON_TRAFFIC };
 enum peer_flags {
 	PEER_FORCE_ENCAP = 1 << 0,
 	PEER_REMOTE_ANY = 1 << 1, /* any address; found by its id */
-	PEER_REQUIRE_PQ = 1 << 2, /* no IKE SA without the PPK */
+	PEER_REQUIRE_PQ = 1 << 2, /* no IKE SA without the PPK or an additional key exchange */
+	PEER_ID_PATTERN = 1 << 3, /* remote_id is what its identity ends with: peer_id.h */
+	PEER_RSA_PKCS1 = 1 << 4,  /* RSA signatures of PKCS#1 v1.5 are accepted as well */
+	PEER_PSK_OF_ID = 1 << 5,  /* with PEER_ID_PATTERN: each identity has a key of its own, IDENTITY.psk */
+	PEER_REMOTE_NAME = 1 << 6, /* the addresses of a name of DNS: `dynamic` */
 };
+
+/*
+ * Certificates are public, so they travel with the configuration: all processes see the same ones in one generation. The compiler
+ * makes the files' names; who has the directory adds what they hold (model/certificates.h).
+ */
+struct snap_octets {
+	uint8_t at[8];
+};
+
+/* One certificate, DER. */
+struct snap_certificate {
+	uint32_t first; /* into certificate_octets */
+	uint32_t n;	/* octets; never 0 */
+};
+
+struct snap_certificate_file {
+	char name[NAME_MAX_BYTES]; /* in the directory of certificates */
+	struct span certificates;  /* in the file's order; count 0: nobody has read the file */
+};
+
+enum revocation_check { REVOCATION_SOFT, REVOCATION_HARD };
+
+/* A certificate authority. */
+struct snap_authority {
+	char name[NAME_MAX_BYTES];
+	uint32_t file;	     /* in certificate_files; all its certificates are anchors */
+	uint32_t revocation; /* enum revocation_check */
+	uint32_t dynamic;    /* in dynamics, from 1 on: where its CRL is fetched; 0: nowhere */
+	uint32_t zero;
+};
+
+/* Is this kind one of objects of rules? Peers' names are ike's, and CRLs the certifiers'. */
+static inline bool dynamic_has_ranges(uint32_t kind)
+{
+	return kind == DYNAMIC_FQDN || kind == DYNAMIC_FEED || kind == DYNAMIC_COUNTRY;
+}
+
+/* One that a peer trusts. */
+struct snap_trusted {
+	uint32_t authority;
+};
+
+#define CONNECTIONS_MAX                                                                                      \
+	512 /* identities that use one template; the tables of ike and the keeper hold twice as many */
 
 #define FRAGMENT_SIZE_MIN 576 /* what every path of IPv4 has to carry */
 #define FRAGMENT_SIZE_MAX 9000
 
 struct snap_peer {
 	char name[NAME_MAX_BYTES];
-	struct ip_addr local, remote; /* ADDR_NONE: chosen by the route; any */
+	struct ip_addr local, remote; /* ADDR_NONE: chosen by the route; any, or by name */
 	struct snap_id local_id, remote_id;
 	uint32_t auth, start, flags;
 	char key_name[NAME_MAX_BYTES]; /* keeper's file: NAME.psk, or NAME.pem of our private key */
+	struct span trusted;	       /* of PEER_AUTH_CERTIFICATE: whom its certificate may lead to */
+	uint32_t certificate;	       /* likewise: 1 + ours in certificate_files, else 0 */
 	char ppk_name[NAME_MAX_BYTES]; /* NAME.ppk, and the PPK_ID (RFC 8784); empty: none */
-	uint16_t public_key_n, zero;
-	uint8_t public_key[160]; /* the peer's pinned SubjectPublicKeyInfo, DER */
-	struct span proposals;	 /* into ike_proposals */
-	uint32_t rekey_s;	 /* IKE SA lifetime until rekey, 0: default */
-	uint32_t dpd_s;		 /* silence before a liveness check, 0: default */
-	uint32_t fragment_size;	 /* octets of an IP datagram with a part of an IKE message, 0: none is cut */
+	uint16_t public_key_n;
+	uint16_t connections_max; /* PEER_ID_PATTERN: identities that use it at a time; otherwise 0 */
+	uint8_t public_key[160];  /* the peer's pinned SubjectPublicKeyInfo, DER */
+	struct span proposals;	  /* into ike_proposals */
+	uint32_t rekey_s;	  /* IKE SA lifetime until rekey, 0: default */
+	uint32_t dpd_s;		  /* silence before a liveness check, 0: default */
+	uint32_t fragment_size;	  /* octets of an IP datagram with a part of an IKE message, 0: none is cut */
+	uint32_t dynamic;	  /* PEER_REMOTE_NAME: 1 + its record in dynamics, else 0 */
 };
 
-enum tunnel_flags { TUNNEL_PFS = 1 << 0 };
+enum tunnel_flags {
+	TUNNEL_PFS = 1 << 0,
+	TUNNEL_PER_WORKER = 1 << 1, /* a child SA for each worker beside the first one (RFC 9611) */
+};
 
 struct snap_tunnel {
 	char name[NAME_MAX_BYTES];
@@ -509,10 +586,17 @@ struct snap_tunnel {
 	struct span local, remote; /* into selectors */
 	uint32_t rekey_s;
 	uint32_t flags;
-	uint64_t rekey_bytes; /* 0: default */
-	uint32_t mtu;	      /* inner MTU, 0: from the path */
+	uint64_t rekey_bytes, rekey_packets; /* 0: any number */
+	uint32_t mtu;			     /* inner MTU, 0: from the path */
 	uint32_t replay_window;
+	/* Empty: selectors choose what is sent through it. Else routes by this interface, whatever the selectors. */
+	char interface[INTERFACE_NAME_BYTES];
 };
+
+static inline bool snap_tunnel_is_routed(const struct snap_tunnel *t)
+{
+	return t->interface[0] != 0;
+}
 
 /* What waits for the witnesses' cosignatures. */
 enum required_act { REQUIRED_COMMIT = 1 << 0, REQUIRED_WITNESSES = 1 << 1, REQUIRED_ACT = 1 << 2 };
@@ -616,7 +700,7 @@ struct snapshot {
 	uint64_t schedules_off;
 	struct span zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
 		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
-		screens, dynamics;
+		screens, dynamics, certificate_files, authorities, trusted, certificates, certificate_octets;
 };
 
 /* compile_screens.c: what is wrong with a screen; NULL: nothing. */
@@ -661,6 +745,33 @@ uint32_t snap_zone_was(const struct snapshot *now, const struct snapshot *next, 
 #define snap_tunnels(s)	      SNAP(s, tunnels, struct snap_tunnel)
 #define snap_screens(s)	      SNAP(s, screens, struct snap_screen)
 #define snap_dynamics(s)      SNAP(s, dynamics, struct snap_dynamic)
+
+#define snap_certificate_files(s)  SNAP(s, certificate_files, struct snap_certificate_file)
+#define snap_authorities(s)	   SNAP(s, authorities, struct snap_authority)
+#define snap_trusted(s)		   SNAP(s, trusted, struct snap_trusted)
+#define snap_certificates(s)	   SNAP(s, certificates, struct snap_certificate)
+#define snap_certificate_octets(s) SNAP(s, certificate_octets, struct snap_octets)
+
+/* The octets of one certificate. */
+static inline const uint8_t *snap_certificate_der(const struct snapshot *s, const struct snap_certificate *c)
+{
+	return snap_certificate_octets(s)[c->first].at;
+}
+
+/* The anchors of a peer: certificates of the authorities that it trusts. Returns how many. */
+static inline uint32_t snap_anchors(const struct snapshot *s, const struct snap_peer *p,
+	const struct snap_certificate *ret_anchors[CERTIFICATE_ANCHORS])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = p->trusted.first; i < p->trusted.first + p->trusted.count; i++) {
+		const struct snap_authority *a = &snap_authorities(s)[snap_trusted(s)[i].authority];
+		const struct span *in = &snap_certificate_files(s)[a->file].certificates;
+		for (uint32_t k = in->first; k < in->first + in->count && n < CERTIFICATE_ANCHORS; k++)
+			ret_anchors[n++] = &snap_certificates(s)[k];
+	}
+	return n;
+}
 
 /* The screen of a zone's packets; NULL: none. */
 static inline const struct snap_screen *snap_screen_of(const struct snapshot *s, uint32_t zone)

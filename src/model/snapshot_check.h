@@ -47,9 +47,20 @@ bool snapshot_dns_name_ok(const char *name);
 enum rc snapshot_check_schedules(const struct snapshot *s, struct err *e);
 bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r);
 enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e);
+bool snapshot_peer_name_ok(const struct snapshot *s, const struct snap_peer *p); /* before the dynamics are */
 /* In the array, and none of them an address under a wildcard mask. */
 bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span);
 /* One after the other, from the first. */
 enum rc snapshot_check_rule(struct snapshot_checking *c, uint32_t i, struct err *e);
+
+/* snapshot_certificates.c: before peers */
+enum rc snapshot_check_certificates(const struct snapshot *s, struct err *e);
+const char *snapshot_peer_certificate_fault(
+	const struct snapshot *s, const struct snap_peer *p); /* NULL: none */
+
+/* snapshot_additional.c: each is known, none is there twice, or after none. */
+bool snapshot_additional_ok(const uint16_t additional[ADDITIONAL_MAX]);
+/* One of the peer's proposals has one. */
+bool snapshot_peer_has_additional(const struct snapshot *s, const struct snap_peer *p);
 
 #endif

@@ -11,7 +11,8 @@ bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r)
 
 	if (range_is_dynamic(r)) {
 		const struct ip_range alike = range_of_dynamic(range_dynamic(r));
-		return range_dynamic(r) < s->dynamics.count && memcmp(r, &alike, sizeof alike) == 0;
+		return range_dynamic(r) < s->dynamics.count && memcmp(r, &alike, sizeof alike) == 0 &&
+		       dynamic_has_ranges(snap_dynamics(s)[range_dynamic(r)].kind);
 	}
 
 	if (r->first.family != ADDR_V4 || r->last.family != ADDR_V4 || memcmp(r->first.zero, none, 3) != 0 ||
@@ -61,7 +62,7 @@ static const char *feed_fault(const struct snap_dynamic *d)
 		return "not one of a file and a URL";
 	if (d->file[0] == '.' || strchr(d->file, '/') || strchr(d->name, '/') || strchr(d->authorities, '/'))
 		return "its file, its authorities or its name is not one in a directory";
-	if (d->url[0] && (url_parse(&url, d->url, NULL) != RC_OK || !url.tls))
+	if (d->url[0] && (url_parse(&url, d->url, NULL) != RC_OK || (!url.tls && d->kind != DYNAMIC_CRL)))
 		return "its URL is not one of https";
 	if (d->interval_s == 0 || d->format > DYNAMIC_JSON)
 		return "its interval or its format is out of range";
@@ -69,6 +70,19 @@ static const char *feed_fault(const struct snap_dynamic *d)
 		if (!memchr(d->member[i], '\0', sizeof d->member[i]))
 			return "the name of a member is not terminated";
 	return NULL;
+}
+
+/* Its authority's name is that of files. */
+static const char *crl_fault(const struct snap_dynamic *d)
+{
+	const char *fault = feed_fault(d);
+
+	if (fault)
+		return fault;
+	if (!d->url[0] || d->format != DYNAMIC_LIST || d->member[0][0])
+		return "a CRL without a URL, or with what feeds have";
+	return d->name[0] == '.' || strcmp(d->name, d->object) != 0 ? "its name is not that of its authority"
+								    : NULL;
 }
 
 static const char *country_fault(const struct snap_dynamic *d)
@@ -82,6 +96,18 @@ static const char *country_fault(const struct snap_dynamic *d)
 	return d->interval_s == 0 ? "its interval is out of range" : NULL;
 }
 
+bool snapshot_peer_name_ok(const struct snapshot *s, const struct snap_peer *p)
+{
+	const struct snap_dynamic *d;
+
+	if (!(p->flags & PEER_REMOTE_NAME))
+		return p->dynamic == 0;
+	if (p->flags & PEER_REMOTE_ANY || p->dynamic == 0 || p->dynamic > s->dynamics.count)
+		return false;
+	d = &snap_dynamics(s)[p->dynamic - 1];
+	return d->kind == DYNAMIC_PEER && strncmp(d->object, p->name, sizeof d->object) == 0;
+}
+
 enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 {
 	for (uint32_t i = 0; i < s->dynamics.count; i++) {
@@ -90,12 +116,13 @@ enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 			return bad(e, "dynamics", i, "its name is empty or not terminated");
 		if (d->kind >= DYNAMIC_KIND_COUNT || d->flags & ~(uint32_t)DYNAMIC_REFUSE_PRIVATE || d->zero)
 			return bad(e, "dynamics", i, "an unknown kind or flag");
-		if (d->kind == DYNAMIC_FQDN &&
+		if ((d->kind == DYNAMIC_FQDN || d->kind == DYNAMIC_PEER) &&
 			(!snapshot_dns_name_ok(d->name) || d->ttl_min_s == 0 || d->ttl_min_s > d->ttl_max_s))
 			return bad(e, "dynamics", i,
 				"its name is not one of DNS, or its times are not in order");
 		const char *fault = d->kind == DYNAMIC_FEED	 ? feed_fault(d)
 				    : d->kind == DYNAMIC_COUNTRY ? country_fault(d)
+				    : d->kind == DYNAMIC_CRL	 ? crl_fault(d)
 								 : NULL;
 		if (fault)
 			return bad(e, "dynamics", i, fault);

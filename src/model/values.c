@@ -10,6 +10,7 @@
 #include "base/rd.h"
 #include "base/wr.h"
 #include "model/compile.h"
+#include "model/peer_id.h"
 
 static enum rc fault_at(struct compiler *c, const char *text, struct place at, const char *expected)
 {
@@ -122,9 +123,9 @@ static bool key_id(struct snap_id *ret_id, const char *digits)
 	return n > 0 && n <= sizeof ret_id->data && hex_to_bytes(ret_id->data, n, digits);
 }
 
-enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id)
+static enum rc identity(
+	struct compiler *c, const struct lyd_node *leaf, const char *text, struct snap_id *ret_id)
 {
-	const char *text = lyd_get_value(leaf);
 	size_t n = strlen(text);
 	struct ip_addr addr;
 
@@ -141,14 +142,37 @@ enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct s
 	}
 	if (n > sizeof ret_id->data)
 		return fault(c, leaf, "at most 128 characters");
+	if (strchr(text, ' '))
+		return fault(c, leaf,
+			"an identity without spaces, or, of a peer with a certificate, a subject such as \"C=CH, O=Example, "
+			"CN=gw.example\"");
 	if (strchr(text, '*')) /* not part of a host name, and not allowed in a mail address here */
 		return fault(c, leaf,
-			"an identity without '*': identities are compared character by character, there are "
-			"no wildcards");
+			"an identity without '*': identities are compared character by character; a wildcard is "
+			"the beginning of a remote-id only, before '.' or '@', as in *.branch.example and "
+			"*@example.net");
 	ret_id->type = strchr(text, '@') ? ID_RFC822 : ID_FQDN;
 	ret_id->len = (uint8_t)n;
 	memcpy(ret_id->data, text, n);
 	return RC_OK;
+}
+
+enum rc value_identity(struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id)
+{
+	return identity(c, leaf, lyd_get_value(leaf), ret_id);
+}
+
+enum rc value_identity_pattern(
+	struct compiler *c, const struct lyd_node *leaf, struct snap_id *ret_id, bool *ret_pattern)
+{
+	const char *text = lyd_get_value(leaf);
+	enum rc rc;
+
+	*ret_pattern = strncmp(text, "*.", 2) == 0 || strncmp(text, "*@", 2) == 0;
+	rc = identity(c, leaf, text + *ret_pattern, ret_id);
+	if (rc == RC_OK && *ret_pattern && !peer_id_pattern_ok(ret_id))
+		return fault(c, leaf, "a domain name or the domain of a mail address after the '*'");
+	return rc;
 }
 
 /* The heads of SubjectPublicKeyInfo that stand before the raw key: RFC 8410 section 4, RFC 5480 section 2. */

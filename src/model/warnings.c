@@ -199,11 +199,6 @@ static void dnat_rules_behind(const struct warner *w)
 	}
 }
 
-static bool ranges_meet(const struct ip_range *a, const struct ip_range *b)
-{
-	return addr_compare(&a->first, &b->last) <= 0 && addr_compare(&b->first, &a->last) <= 0;
-}
-
 /* Everything that the rule of policy names as its destination, d translates to something else, before policy decides. */
 static bool dnat_hides(const struct snapshot *s, const struct snap_dnat_rule *d, const struct snap_rule *r)
 {
@@ -401,7 +396,8 @@ static void self_rules(const struct warner *w)
 	uint64_t tunnels = 0;
 
 	for (uint32_t i = 0; i < s->tunnels.count; i++)
-		tunnels |= 1ull << snap_tunnels(s)[i].zone;
+		if (!snap_tunnel_is_routed(&snap_tunnels(s)[i]))
+			tunnels |= 1ull << snap_tunnels(s)[i].zone;
 	for (uint32_t i = 0; i < s->zones.count; i++)
 		if (strcmp(snap_zones(s)[i].name, "self") == 0)
 			warn(w, "zone 'self': in policy its name stands for the zone, so no rule can name the gateway itself; give the zone another name");
@@ -411,7 +407,7 @@ static void self_rules(const struct warner *w)
 		if ((r->to_zone != ZONE_SELF && r->from_zone != ZONE_SELF) || tunnels >> zone & 1 ||
 			!without_session(r))
 			continue;
-		warn(w, "rule '%s' from %s to %s: %s has no effect, because zone '%s' has no tunnel: of what interfaces bring for the gateway itself, or it sends by them, the kernel has the session",
+		warn(w, "rule '%s' from %s to %s: %s has no effect, because zone '%s' has no tunnel that selectors choose: of what interfaces bring for the gateway itself, or it sends by them, the kernel has the session",
 			r->name, snap_rule_zone(s, r->from_zone), snap_rule_zone(s, r->to_zone),
 			without_session(r), zone_name(s, zone));
 	}
@@ -676,12 +672,27 @@ static void tunnels_overlap(const struct warner *w)
 		for (uint32_t k = 0; k < i && said < OVERLAPS_SAID; k++) {
 			const struct ip_range *here[2], *there[2];
 			const struct snap_tunnel *two[2] = { &t[k], &t[i] };
-			if (!sides_meet(w->s, t[k].local, t[i].local, false, here) ||
+			if (snap_tunnel_is_routed(&t[k]) || snap_tunnel_is_routed(&t[i]) ||
+				!sides_meet(w->s, t[k].local, t[i].local, false, here) ||
 				!sides_meet(w->s, t[k].remote, t[i].remote, true, there))
 				continue;
 			said++;
 			overlap_said(w, two, here, there);
 		}
+}
+
+/* Its carrier comes with the tunnel, and without carrier neither the kernel nor a routing daemon sends anything by it. */
+static void tunnels_never_begun(const struct warner *w)
+{
+	const struct snapshot *s = w->s;
+
+	for (uint32_t i = 0; i < s->tunnels.count; i++) {
+		const struct snap_tunnel *t = &snap_tunnels(s)[i];
+		const struct snap_peer *p = &snap_peers(s)[t->peer];
+		if (snap_tunnel_is_routed(t) && p->start == PEER_START_ON_TRAFFIC)
+			warn(w, "tunnel '%s' has interface %s, which has no carrier before the tunnel is up, so this gateway itself sends nothing by it that would bring it up: let peer '%s' start always",
+				t->name, t->interface, p->name);
+	}
 }
 
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
@@ -706,4 +717,5 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	countries_of_nothing(&w);
 	nat64_without_source(&w);
 	tunnels_overlap(&w);
+	tunnels_never_begun(&w);
 }

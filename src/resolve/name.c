@@ -132,7 +132,8 @@ bool name_answer_take(struct name *x, const struct snap_dynamic *d, const struct
 	for (int k = 0; k < 2; k++) {
 		if (!a->answered[k])
 			continue;
-		family_hold(x, k == 0 ? ADDR_V6 : ADDR_V4, now + d->hold_s * NS_PER_S);
+		family_hold(x, k == 0 ? ADDR_V6 : ADDR_V4,
+			now + (d->kind == DYNAMIC_PEER ? ttl : d->hold_s) * NS_PER_S);
 		for (size_t i = 0; i < a->n[k]; i++)
 			if (!name_address_fault(d, &a->addr[k][i]))
 				changed |= address_enter(x, &a->addr[k][i]);

@@ -1,7 +1,8 @@
 /*
  * The addresses of one domain name, by the answers that came: those of the last good answer, however old it is, and for hold_s
- * those that an answer before it had. When it is asked for again follows from the answer's time to live, or from how often it has
- * failed. An answer is for one family; without one for the other family that one stays as it is.
+ * those that an answer before it had (of an IKE peer's name for the answer's time to live). When it is asked for again follows
+ * from the answer's time to live, or from how often it has failed. An answer is for one family; without one for the other family
+ * that one stays as it is.
  *
  * Pure: time comes in. Callers: proc/resolver/names.c, tests.
  */

@@ -27,6 +27,8 @@ struct route_table {
 	struct tables tables; /* local once more, and the others */
 	struct rules rules;
 	struct nexthops_dead dead;
+	struct ip_prefix withheld[ROUTE_WITHHELD_MAX];
+	uint32_t withheld_n;
 	bool vrfs; /* there are VRF devices */
 
 	struct route_neighbour *neighbours; /* linear probing; state NONE: empty */
@@ -371,6 +373,70 @@ enum rc route_rule_add(struct route_table *t, const struct route_rule *rule)
 	return rc;
 }
 
+/* --- routes that found no room --- */
+
+static uint32_t bits_in_common(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	uint32_t bits = 0, most = MIN_OF(a->bits, b->bits);
+
+	if (a->addr.family != b->addr.family)
+		return 0;
+	while (bits < most && !((a->addr.b[bits / 8] ^ b->addr.b[bits / 8]) & 0x80 >> bits % 8))
+		bits++;
+	return bits;
+}
+
+static void prefix_shorten(struct ip_prefix *p, uint32_t bits)
+{
+	for (uint32_t i = bits; i < p->bits; i++)
+		p->addr.b[i / 8] &= (uint8_t)~(0x80 >> i % 8);
+	p->bits = bits;
+}
+
+/* Into the one that has most in common with it. */
+static void withheld_join(struct route_table *t, const struct ip_prefix *dst)
+{
+	struct ip_prefix *best = NULL;
+
+	for (uint32_t i = 0; i < t->withheld_n; i++)
+		if (t->withheld[i].addr.family == dst->addr.family &&
+			(!best || bits_in_common(&t->withheld[i], dst) > bits_in_common(best, dst)))
+			best = &t->withheld[i];
+	if (best) {
+		prefix_shorten(best, bits_in_common(best, dst));
+		return;
+	}
+	/* All places are the other family's: that becomes one. */
+	prefix_shorten(&t->withheld[0], 0);
+	t->withheld[1] = *dst;
+	t->withheld_n = 2;
+}
+
+void route_withhold(struct route_table *t, const struct ip_prefix *dst)
+{
+	for (uint32_t i = 0; i < t->withheld_n; i++)
+		if (t->withheld[i].bits <= dst->bits && prefix_holds(&t->withheld[i], &dst->addr))
+			return;
+	if (t->withheld_n < ROUTE_WITHHELD_MAX)
+		t->withheld[t->withheld_n++] = *dst;
+	else
+		withheld_join(t, dst);
+	changed(t);
+}
+
+bool route_is_withheld(const struct route_table *t, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < t->withheld_n; i++)
+		if (prefix_holds(&t->withheld[i], addr))
+			return true;
+	return false;
+}
+
+uint32_t route_withheld(const struct route_table *t)
+{
+	return t->withheld_n;
+}
+
 /* --- dead next hops --- */
 
 bool route_is_dead(const struct route_table *t, uint32_t link, const struct ip_addr *gateway)
@@ -497,7 +563,7 @@ static const struct nexthop_set *set_of_flow(
 	const struct nexthop_set *set;
 
 	if (flow->vrf == 0 && rules_plain(&t->rules, &flow->dst)) {
-		set = routes_lookup(&t->routes, &flow->dst, ret_hop);
+		set = routes_lookup_flow(&t->routes, flow, ret_hop, NULL);
 	} else {
 		const struct route_link *in = route_link_find(t, flow->in_link);
 		const struct route_link *master = in && t->vrfs ? route_link_find(t, in->master) : NULL;

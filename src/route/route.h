@@ -42,6 +42,7 @@
 #define ROUTE_DEAD_MAX	      32 /* next hops that health checks have found dead */
 #define ROUTE_BURST	      64 /* destinations whose lookups are prepared at once */
 #define ROUTE_VRF_STEPS	      4	 /* devices of VRFs by which routes may lead, one after the other */
+#define ROUTE_WITHHELD_MAX    64 /* prefixes of routes that found no room; more of them are joined */
 #define ROUTE_NONE	      UINT32_MAX
 
 #define ROUTE_TABLE_MAIN  254u /* the kernel's numbers */
@@ -120,6 +121,9 @@ struct route_flow {
 	uint8_t proto;
 	bool ports;
 	uint64_t hash; /* by which one of several next hops is chosen: the same for each packet */
+	/* Links that count as up though they are down: whoever asks wants to know what would go by them. */
+	const uint32_t *held;
+	uint32_t held_n;
 };
 
 /* Where a route goes among those to its destination with its metric. */
@@ -189,6 +193,13 @@ void route_local_gone(struct route_table *t, uint32_t link, const struct ip_addr
 enum rc route_paths_set(
 	struct route_table *t, const struct route_entry *entries, uint32_t n, enum route_place place);
 void route_paths_gone(struct route_table *t, const struct route_entry *entries, uint32_t n);
+/*
+ * A route to this destination found no room, and must not be passed by: nobody knows where it leads until a fresh table, which
+ * begins without any. Of too many, one is joined with that which it has most in common with, to a prefix that holds both.
+ */
+void route_withhold(struct route_table *t, const struct ip_prefix *dst);
+bool route_is_withheld(const struct route_table *t, const struct ip_addr *addr);
+uint32_t route_withheld(const struct route_table *t); /* how many there are */
 /* (for tests) One with one next hop. */
 enum rc route_set(struct route_table *t, const struct route_entry *entry, enum route_place place);
 /* (for tests) */

@@ -88,6 +88,27 @@ static uint32_t hop_from(const struct nexthop_set *set, uint32_t hop)
 	return hop;
 }
 
+/* A link that is down and held counts. */
+static bool hop_held(const struct nexthop *hop, const struct route_flow *flow)
+{
+	for (uint32_t i = 0; hop->port && hop->kind == ROUTE_UNICAST && i < flow->held_n; i++)
+		if (flow->held[i] == hop->port->index)
+			return true;
+	return false;
+}
+
+/* flow NULL: no link is held. */
+static uint32_t hop_first(const struct nexthop_set *set, const struct route_flow *flow)
+{
+	uint32_t hop = 0;
+
+	if (!flow || flow->held_n == 0)
+		return hop_from(set, 0);
+	while (hop < set->n && !hop_usable(&set->hop[hop]) && !hop_held(&set->hop[hop], flow))
+		hop++;
+	return hop;
+}
+
 uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop)
 {
 	const struct nexthop *one = &set->hop[hop];
@@ -103,14 +124,14 @@ uint32_t routes_hop_next(const struct nexthop_set *set, uint32_t hop)
 
 /* Of the prefixes of at most `bits` bits that hold the address. ret_bits: how long the one found is; or NULL. */
 static const struct nexthop_set *usable_within(const struct routes *r, const struct ip_addr *addr,
-	uint32_t bits, uint32_t *ret_hop, uint32_t *ret_bits)
+	uint32_t bits, const struct route_flow *flow, uint32_t *ret_hop, uint32_t *ret_bits)
 {
 	for (;;) {
 		const struct nexthop_set *set = nexthops_at(
 			&r->nexthops, fib_lookup_within(&r->fib[addr->family == ADDR_V6], addr, bits, &bits));
 		if (!set)
 			return NULL;
-		*ret_hop = hop_from(set, 0);
+		*ret_hop = hop_first(set, flow);
 		if (ret_bits)
 			*ret_bits = bits;
 		if (*ret_hop < set->n)
@@ -130,7 +151,7 @@ const struct nexthop_set *routes_lookup(const struct routes *r, const struct ip_
 	*ret_hop = hop_from(set, 0);
 	if (*ret_hop < set->n)
 		return set;
-	return usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop, NULL);
+	return usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, NULL, ret_hop, NULL);
 }
 
 void routes_prefetch(const struct routes *r, const struct ip_addr *const *addrs, uint32_t n)
@@ -153,11 +174,13 @@ void routes_prefetch(const struct routes *r, const struct ip_addr *const *addrs,
 	}
 }
 
-const struct nexthop_set *routes_lookup_bits(
-	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop, uint32_t *ret_bits)
+const struct nexthop_set *routes_lookup_flow(
+	const struct routes *r, const struct route_flow *flow, uint32_t *ret_hop, uint32_t *ret_bits)
 {
-	return ret_bits ? usable_within(r, addr, addr->family == ADDR_V6 ? 128 : 32, ret_hop, ret_bits)
-			: routes_lookup(r, addr, ret_hop);
+	uint32_t bits = flow->dst.family == ADDR_V6 ? 128 : 32;
+
+	return ret_bits || flow->held_n > 0 ? usable_within(r, &flow->dst, bits, flow, ret_hop, ret_bits)
+					    : routes_lookup(r, &flow->dst, ret_hop);
 }
 
 /* The hops that a destination's addresses go by when it has this set, or none (NULL). */
@@ -167,7 +190,7 @@ static const struct nexthop_set *effective(
 	*ret_hop = set ? hop_from(set, 0) : 0;
 	if (set && *ret_hop < set->n)
 		return set;
-	return dst->bits > 0 ? usable_within(r, &dst->addr, dst->bits - 1, ret_hop, NULL) : NULL;
+	return dst->bits > 0 ? usable_within(r, &dst->addr, dst->bits - 1, NULL, ret_hop, NULL) : NULL;
 }
 
 /* Whether its addresses go another way, or could by the choice among equal ones, with one set in place of

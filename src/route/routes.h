@@ -70,9 +70,9 @@ void routes_link_gone(struct routes *r, uint32_t index);
 /* The set that an address goes by, and its first usable hop; NULL: there is none. */
 const struct nexthop_set *routes_lookup(
 	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop);
-/* And of which length the destination is that has it; ret_bits may be NULL. */
-const struct nexthop_set *routes_lookup_bits(
-	const struct routes *r, const struct ip_addr *addr, uint32_t *ret_hop, uint32_t *ret_bits);
+/* The same for a flow, whose held links count. And of which length the destination is that has it; ret_bits may be NULL. */
+const struct nexthop_set *routes_lookup_flow(
+	const struct routes *r, const struct route_flow *flow, uint32_t *ret_hop, uint32_t *ret_bits);
 /* Of n addresses, at most ROUTE_BURST, of both families: what routes_lookup() reads of them comes into the caches. */
 void routes_prefetch(const struct routes *r, const struct ip_addr *const *addrs, uint32_t n);
 /* The next usable hop of the same route after this one; the set's n: there is none. */

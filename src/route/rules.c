@@ -110,11 +110,11 @@ void rules_settle(struct rules *r, const struct tables *tables)
 
 /* The set of a table; NULL: go on to the next rule. */
 static const struct nexthop_set *look_in(const struct routes *routes, const struct route_rule *rule,
-	const struct ip_addr *dst, uint32_t *ret_hop)
+	const struct route_flow *f, uint32_t *ret_hop)
 {
 	uint32_t bits = 0;
 	const struct nexthop_set *set =
-		routes ? routes_lookup_bits(routes, dst, ret_hop, rule->suppress_bits < 0 ? NULL : &bits)
+		routes ? routes_lookup_flow(routes, f, ret_hop, rule->suppress_bits < 0 ? NULL : &bits)
 		       : NULL;
 
 	if (!set || set->hop[*ret_hop].kind == ROUTE_THROW ||
@@ -151,7 +151,7 @@ const struct nexthop_set *rules_lookup(const struct rules *r, const struct route
 		uint32_t id = rule->vrf ? f->vrf : rule->table;
 		const struct nexthop_set *set =
 			rule->action == ROUTE_RULE_LOOKUP
-				? look_in(is_main(id) ? main_routes : tables_find(tables, id), rule, &f->dst,
+				? look_in(is_main(id) ? main_routes : tables_find(tables, id), rule, f,
 					  ret_hop)
 				: NULL;
 		if (set)

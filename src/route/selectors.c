@@ -42,13 +42,18 @@ static struct item *all_items(const struct snapshot *snapshot, uint32_t *ret_n)
 	size_t n = 0;
 
 	for (uint32_t t = 0; t < snapshot->tunnels.count; t++)
-		n += (size_t)snap_tunnels(snapshot)[t].remote.count * snap_tunnels(snapshot)[t].local.count;
+		n += snap_tunnel_is_routed(&snap_tunnels(snapshot)[t])
+			     ? 0
+			     : (size_t)snap_tunnels(snapshot)[t].remote.count *
+				       snap_tunnels(snapshot)[t].local.count;
 	struct item *items = calloc(n + 1u, sizeof *items);
 	*ret_n = (uint32_t)n;
 	n = 0;
 	for (uint32_t t = 0; items && t < snapshot->tunnels.count; t++) {
 		struct span remote = snap_tunnels(snapshot)[t].remote,
 			    local = snap_tunnels(snapshot)[t].local;
+		if (snap_tunnel_is_routed(&snap_tunnels(snapshot)[t]))
+			continue;
 		for (uint32_t i = 0; i < remote.count * local.count; i++)
 			items[n++] = (struct item){ t, remote.first + i / local.count,
 				local.first + i % local.count };

@@ -1,7 +1,7 @@
 /*
  * Which tunnel a packet belongs to: the selectors of all configured tunnels, looked up before the routes.
  * What matches leaves by the tunnel or not at all; what comes in clear though it matches the other way round
- * is not believed.
+ * is not believed. Tunnels with an interface are not among them: routes choose those.
  *
  * Where a tunnel's local side lies inside its remote side, as with a tunnel to everywhere, an address that is
  * in both stands on this side: the gateway and its LANs reach each other as without the tunnel.

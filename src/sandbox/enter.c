@@ -105,6 +105,10 @@ static enum rc limits(const struct confinement *c, struct err *e)
 		rc = limit(RLIMIT_FSIZE, c->file_bytes_max, "file size", e);
 	if (rc == RC_OK)
 		rc = limit(RLIMIT_MEMLOCK, c->locked_bytes_max, "locked memory", e);
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+	if (rc == RC_OK)
+		rc = limit(RLIMIT_DATA, c->data_bytes_max, "memory", e);
+#endif
 	return rc;
 }
 

@@ -16,18 +16,23 @@
  * well. That they are threads and no processes is CALL_THREAD's to see. */
 #define DATAPLANE_THREADS 1024
 
+/* The last bound: long before it a certifier whose memory has grown ends by itself (proc/certifier/shell.h). Beyond it nothing is verified. */
+#define CERTIFIER_DATA (1024 * MB)
+
 /* clang-format off */
 const struct confinement confinements[PROC_COUNT] = {
-	/*                   namespaces root   files threads file size      locked memory */
-	[PROC_KEEPER]    = { APART,     true,    64,   0,    0,             8 * MB },
-	[PROC_IKE]       = { APART,     true,    64,   0,    0,             0 },
-	[PROC_DATAPLANE] = { APART,     true,  2048, DATAPLANE_THREADS, 0,  0 },
-	[PROC_LEDGER]    = { APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB },
-	[PROC_CONTROL]   = { APART,     true,   256,   0,    256 * MB,      0 },
-	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB },
-	[PROC_COURIER]   = { APART,     true,    64,   0,    0,             0 },
-	[PROC_EXPORT]    = { APART,     true,    64,   0,    RLIM_INFINITY, 0 },
-	[PROC_RESOLVER]  = { APART,     true,   128,   0,    256 * MB,      0 },
+	/*                   namespaces root   files threads file size      locked   all memory */
+	[PROC_KEEPER]    = { APART,     true,    64,   0,    0,             16 * MB, RLIM_INFINITY },
+	[PROC_IKE]       = { APART,     true,    64,   0,    0,             0, RLIM_INFINITY },
+	[PROC_DATAPLANE] = { APART,     true,  2048, DATAPLANE_THREADS, 0,  0, RLIM_INFINITY },
+	[PROC_LEDGER]    = { APART,     true,   128,   0,    RLIM_INFINITY, 1 * MB, RLIM_INFINITY },
+	[PROC_CONTROL]   = { APART,     true,   256,   0,    256 * MB,      0, RLIM_INFINITY },
+	[PROC_ENTROPY]   = { APART,     true,    16,   0,    0,             1 * MB, RLIM_INFINITY },
+	[PROC_COURIER]   = { APART,     true,    64,   0,    0,             0, RLIM_INFINITY },
+	[PROC_EXPORT]    = { APART,     true,    64,   0,    RLIM_INFINITY, 0, RLIM_INFINITY },
+	[PROC_CERTIFIER_OPENSSL] = { APART, true, 32,  0,    0,             0, CERTIFIER_DATA },
+	[PROC_CERTIFIER_GNUTLS]  = { APART, true, 32,  0,    0,             0, CERTIFIER_DATA },
+	[PROC_RESOLVER]  = { APART,     true,   128,   0,    256 * MB,      0, RLIM_INFINITY },
 };
 
 #define K (1u << PROC_KEEPER)
@@ -39,7 +44,8 @@ const struct confinement confinements[PROC_COUNT] = {
 #define U (1u << PROC_COURIER)
 #define X (1u << PROC_EXPORT)
 #define R (1u << PROC_RESOLVER)
-#define ALL (K | I | D | L | C | N | U | X | R)
+#define F (1u << PROC_CERTIFIER_OPENSSL | 1u << PROC_CERTIFIER_GNUTLS)
+#define ALL (K | I | D | L | C | N | U | X | R | F)
 
 /* A call without a row here kills the process (SIGSYS). */
 #define CALLS(S)	/* call, who, check */									\
@@ -83,7 +89,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(epoll_create1, X, CALL_ANY) S(epoll_ctl, X, CALL_ANY) S(epoll_wait, X, CALL_ANY) S(epoll_pwait, X, CALL_ANY)	\
 	S(recvfrom, X, CALL_ANY) S(setsockopt, X, CALL_REFUSED) S(sendmsg, X, CALL_REFUSED) /* TCP_NODELAY; its own answers to what is no request, which it then leaves out */ \
 	/* directories that were handed over: they are mounts of their own, so `..` does not leave them */	\
-	S(openat, K | L | C | X | R, CALL_ANY) S(newfstatat, K | L | C | X | R, CALL_ANY) S(statx, K | L | C | X | R, CALL_ANY)	\
+	S(openat, K | L | C | X | R | F, CALL_ANY) S(newfstatat, K | L | C | X | R | F, CALL_ANY) S(statx, K | L | C | X | R, CALL_ANY)	\
 	/* the working directory of a library that opens by name only: no more than openat() may already */	\
 	S(fchdir, R, CALL_ANY)											\
 	S(getdents64, K | L | C | X | R, CALL_ANY) S(pread64, ALL & ~D, CALL_ANY)					\
@@ -91,7 +97,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	S(ftruncate, L | C | X | R, CALL_ANY) S(fallocate, L | C, CALL_ANY) S(flock, L | C, CALL_ANY)			\
 	S(mkdirat, L | C, CALL_ANY) S(renameat, L | C | R, CALL_ANY) S(renameat2, L | C | R, CALL_ANY)			\
 	S(unlinkat, L | C | X | R, CALL_ANY) S(linkat, L | C, CALL_ANY) S(faccessat, L | C, CALL_ANY)			\
-	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
+	S(faccessat2, L | C, CALL_ANY) S(fchmod, L | C | R, CALL_ANY) S(statfs, L, CALL_ANY) S(fstatfs, L, CALL_ANY) \
 	S(memfd_create, C, CALL_ANY)	/* the snapshot */							\
 	/* libraries look for their configuration and for terminals; the answer is no */			\
 	S(open, ALL, CALL_REFUSED) S(openat, I | D | N | U, CALL_REFUSED) S(newfstatat, I | D | N | U, CALL_OPEN_FILE) \

@@ -21,6 +21,7 @@ struct confinement {
 			       at all */
 	rlim_t file_bytes_max;	 /* RLIMIT_FSIZE */
 	rlim_t locked_bytes_max; /* RLIMIT_MEMLOCK */
+	rlim_t data_bytes_max; /* RLIMIT_DATA; without effect under sanitizers, which map much more than they use */
 };
 
 /* How the arguments of an allowed system call are checked. */

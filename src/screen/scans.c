@@ -21,9 +21,9 @@ static struct scan *scan_find(struct scan *set, uint64_t tag, mono_ns now)
 	return place;
 }
 
-bool scan_note(struct scans *t, uint64_t hash, uint16_t what, uint32_t threshold_us, mono_ns now)
+static bool note(struct scan *set, uint64_t hash, uint16_t what, uint32_t threshold_us, mono_ns now)
 {
-	struct scan *s = scan_find(t->scan[hash % SCAN_SETS], hash, now);
+	struct scan *s = scan_find(set, hash, now);
 
 	if (!s)
 		return false;
@@ -38,4 +38,17 @@ bool scan_note(struct scans *t, uint64_t hash, uint16_t what, uint32_t threshold
 			return false;
 	s->seen[s->n++] = what;
 	return s->n == SCAN_COUNT;
+}
+
+bool scan_note(struct scans *t, uint64_t hash, uint16_t what, uint32_t threshold_us, mono_ns now)
+{
+	bool *taken = &t->taken[hash % SCAN_SETS];
+	uint32_t tries = 0;
+
+	while (__atomic_exchange_n(taken, true, __ATOMIC_ACQUIRE))
+		if (++tries == SCAN_TRIES)
+			return false;
+	bool is_scan = note(t->scan[hash % SCAN_SETS], hash, what, threshold_us, now);
+	__atomic_store_n(taken, false, __ATOMIC_RELEASE);
+	return is_scan;
 }

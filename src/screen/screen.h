@@ -65,11 +65,13 @@ struct flood flood_count(struct floods *f, uint64_t hash, uint32_t n, uint32_t t
 /*
  * Sources that spoke to several ports or addresses: records of a fixed number, found by a keyed hash, SCAN_WAYS of which a
  * source may have. A new source takes the place of one whose time is over, else of the one with fewest: what has been
- * recognised keeps its place. A table belongs to one worker, which sees the flows that are at home there: with n workers a
- * scan is recognised after SCAN_COUNT to n times SCAN_COUNT ports.
+ * recognised keeps its place. One table for all workers, since the probes of a scan are at home at all of them: who writes in
+ * a set has it for itself for so long, and nobody waits for somebody who has stopped in there (SCAN_TRIES): that packet counts for
+ * no scan.
  */
-#define SCAN_SETS 1024
-#define SCAN_WAYS 4
+#define SCAN_TRIES 100
+#define SCAN_SETS  1024
+#define SCAN_WAYS  4
 struct scan {
 	uint64_t tag;
 	mono_ns until;
@@ -77,6 +79,7 @@ struct scan {
 };
 struct scans {
 	struct scan scan[SCAN_SETS][SCAN_WAYS];
+	bool taken[SCAN_SETS];
 };
 
 /* hash: of who and, for ports, of whose; what: the port, or a part of a hash of the address. True: it is a scan. */

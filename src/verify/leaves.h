@@ -23,8 +23,10 @@
 #include "merkle/policy.h"
 
 struct leaves_report {
-	uint64_t batches;   /* committed to */
-	uint64_t unopened;  /* of these, challenged but not completely opened */
+	uint64_t batches;  /* committed to */
+	uint64_t unopened; /* of these, challenged but not completely opened */
+	uint64_t
+		uncomputed; /* leaves that were opened, and have keys of ML-KEM, which this libcrypto lacks */
 	uint64_t abandoned; /* of these, not even challenged: the keeper ended or abandoned it */
 	uint64_t weak;	    /* opened, and challenged by the root alone, or by fewer than the quorum */
 	uint64_t cosigned;  /* opened, and challenged by what the policy's quorum cosigned after the root */
@@ -57,10 +59,10 @@ void leaves_check_grown(struct leaves_check *c, const struct merkle_edge *edge);
 /* RC_OK; RC_AUTH: a failure, *e says which; RC_LIMIT: out of memory. Other types of entries are skipped. */
 enum rc leaves_check_entry(
 	struct leaves_check *c, const struct ledger_entry *entry, uint64_t index, struct err *e);
-/* The public value of a group in the leaf that the entry names, dh_public_size() octets; the entry was found
- * good before. RC_NOT_FOUND: it names none; RC_AUTH: the leaf has none of this group. */
+/* Whether the value of a key exchange is that of the leaf that the entry names; the entry was found good before.
+ * RC_NOT_FOUND: it names none; RC_AUTH: the leaf has another one, or none of this group. */
 enum rc leaves_check_public(const struct leaves_check *c, const struct ledger_entry *entry, uint16_t group,
-	uint8_t ret_public[DH_PUBLIC_MAX]);
+	const void *value, size_t value_n);
 /* Which leaf the entry names, in the order in which leaves are used; 0: none that is known. */
 uint64_t leaves_check_place(const struct leaves_check *c, const struct ledger_entry *entry);
 /* As far as it went. */

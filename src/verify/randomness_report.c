@@ -81,6 +81,11 @@ static void say_leaves(struct tw *t, const struct leaves_report *l)
 			"  batches      %llu were challenged and NOT opened: a keeper ended at that moment, "
 			"or withheld them\n",
 			(ull)l->unopened);
+	if (l->uncomputed > 0)
+		tw_say(t,
+			"  leaves       %llu were opened and NOT recomputed: they have keys of ML-KEM, for which "
+			"verify needs libcrypto 3.5\n",
+			(ull)l->uncomputed);
 	if (l->leaves == 0)
 		return;
 	tw_say(t,
@@ -195,6 +200,7 @@ size_t randomness_report_json(
 	jw_u64(&w, "leaves_opened", l->opened);
 	jw_u64(&w, "leaves_skipped", l->skipped);
 	jw_u64(&w, "leaves_unaccounted", l->unaccounted);
+	jw_u64(&w, "leaves_uncomputed", l->uncomputed);
 	jw_u64(&w, "leaves_unnamed", l->unnamed);
 	jw_u64(&w, "messages_captured", r->messages_captured);
 	jw_u64(&w, "nonces_compared", r->nonces_compared);

@@ -45,8 +45,12 @@
 	V(NOTIFY_GROUP,    "N",            "group of INVALID_KE_PAYLOAD", CONFIGURATION, "of the chosen proposal")	\
 	V(NOTIFY_CRITICAL, "N",            "type of UNSUPPORTED_CRITICAL_PAYLOAD", ECHO, "of the payload that is refused")	\
 	V(NOTIFY_SECRET,   "N",            "cookie, demanded: first octet", COUNTER, "number of the secret: one more with each new one")	\
+	V(NOTIFY_PUZZLE,   "N",            "puzzle, and its copy in the cookie: PRF, difficulty", ECHO, "the first PRF of the request that is known here; a difficulty of 10 to 18 by the number of IKE SAs that are half-open or have failed lately (below); without a puzzle zero")	\
+	V(NOTIFY_BEFORE,   "N",            "cookie, demanded: fourth octet", COUNTER,   "demands before this one whose cookie was returned and did not suffice")	\
 	V(NOTIFY_COOKIE,   "N",            "cookie, demanded: the rest", MAC,           "with a secret that exists for some minutes, in ike only; it cannot be checked later")	\
+	V(NOTIFY_TOKEN,    "N",            "QCD_TOKEN beside INVALID_IKE_SPI", MAC,     "over both SPIs, with a secret that ike has over restarts; it cannot be checked later")	\
 	V(NOTIFY_ECHO,     "N",            "cookie, returned",  ECHO,          "as the responder made it")	\
+	V(PS_SOLUTION,     "PS",           "solution of a puzzle", COMPUTED,     "of the numbers from 0 on the first four that solve it, as keys of four octets")	\
 	V(SK_IV,           "SK",           "initialization vector", COUNTER,       "from 1 for each key")		\
 	V(SK_CIPHERTEXT,   "SK",           "encrypted payloads",    CIPHERTEXT,    "no padding; the pad length inside is zero")	\
 	V(SK_TAG,          "SK",           "integrity check value", CIPHERTEXT,    "16 octets")			\
@@ -68,6 +72,8 @@
 	V("an epoch's key, opened shares",   "the logarithm of the number of tries", "keeper; in the ledger, not on the wire", "counted: `epochs`; a share is a hash of the kernel's output, so it has no generator's state")	\
 	V("nonce, SPI and public value of a failed exchange", "up to 1,088 (with P-384)", "keeper, ike", "once the epoch's key is disclosed, `--capture` with `--ours` finds those that are not among its values; the public value is not compared")	\
 	V("cookie that is demanded",         "256 for each, on anybody's request", "ike", "nothing: its secret exists for some minutes in ike and is not disclosed. It is sent only above the threshold of half-open IKE SAs")	\
+	V("difficulty of a puzzle",          "3 for each cookie with a puzzle", "ike", "nothing: it follows the number of IKE SAs that are half-open or have failed lately")	\
+	V("token of an IKE SA that is gone", "128 for each, on anybody's request", "ike", "nothing: its secret is in ike and in a file, and is not disclosed. At most 500 a second are sent, and 500 at once")	\
 	V("time of a retransmission",      "8 for each (0.9 to 1.1 of its time, in thousandths)", "ike", "nothing")	\
 	V("time of a rekey",                 "6 for each (60 thousandths of the lifetime), and more at a clock's full resolution", "ike", "nothing")	\
 	V("time of the next attempt after a refusal", "11 to 16 for each (milliseconds)", "ike", "nothing")	\

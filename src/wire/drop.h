@@ -78,6 +78,7 @@
 	/* routing and output */	\
 	D(TTL,                   "ttl-exceeded",          "the hop limit was reached; the sender was told") \
 	D(NO_ROUTE,              "no-route",              "no route to the destination; the sender was told") \
+	D(ROUTE_LIMIT,           "route-limit",           "a route for its destination, into a tunnel or to nowhere, found no room in the mirror of the kernel's routes: it does not leave by a less specific one; the log names the route") \
 	D(NEIGHBOUR,             "neighbour-unresolved",  "the next hop's link address did not become known in time, or newer packets for it took the place") \
 	D(NEIGHBOUR_LIMIT,       "neighbour-limit",       "too many link addresses to resolve, or too many packets that wait for one") \
 	D(TOO_BIG,               "too-big",               "larger than the path's MTU and must not be fragmented; the sender was told") \
@@ -88,6 +89,7 @@
 	/* tunnels */	\
 	D(TUNNEL_DOWN,           "tunnel-down",           "the tunnel has no SA to send by; one was requested") \
 	D(TUNNEL_REQUIRED,       "tunnel-required",       "received in clear text, but its addresses belong to a tunnel") \
+	D(TUNNEL_RECURSION,      "tunnel-recursion",      "an IKE or ESP packet of the gateway's own, which a route leads into the tunnel that it would carry; the log names the tunnel: its peer needs a route past it") \
 	D(ESP_TRUNCATED,         "esp-truncated",         "shorter than an ESP packet can be") \
 	D(ESP_UNKNOWN_SPI,       "esp-unknown-spi",       "no SA has this SPI") \
 	D(ESP_REPLAY,            "esp-replay",            "the sequence number was received before, or is left of the replay window") \
@@ -96,6 +98,7 @@
 	D(ESP_NEXT_HEADER,       "esp-next-header",       "the inner packet is neither IPv4 nor IPv6") \
 	D(ESP_SELECTOR,          "esp-selector",          "outside the selectors of the SA that it came by, or of every SA of its tunnel; for the latter one was requested") \
 	D(ESP_SEQUENCE_OVERFLOW, "esp-sequence-overflow", "the SA's sequence numbers are used up") \
+	D(ESP_LIFETIME,          "esp-lifetime",          "the SA's hard lifetime has ended, in time, octets or packets, and nothing replaced it") \
 	D(ESP_LENGTH,            "esp-length",            "the inner packet's length does not fit the decrypted octets") \
 	D(ESP_DUMMY,             "esp-dummy",             "a dummy packet, sent to hide the amount of traffic (RFC 4303 section 2.6)") \
 	D(ESP_ECN,               "esp-ecn",               "marked as congested in transit, and the inner packet is not ECN-capable (RFC 6040 section 4.2)") \

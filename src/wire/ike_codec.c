@@ -41,11 +41,11 @@ enum rc ike_header_read(struct ike_header *ret_header, const void *bytes, size_t
 	return RC_OK;
 }
 
-_Static_assert(PL_EAP - PL_SA < 32, "a bit of `present` for each type");
+_Static_assert(PL_PS - PL_SA < 32, "a bit of `present` for each type");
 
 static bool payload_is_known(uint8_t type)
 {
-	return type >= PL_SA && type <= PL_EAP;
+	return (type >= PL_SA && type <= PL_EAP) || type == PL_PS;
 }
 
 static bool payload_may_repeat(uint8_t type)
@@ -121,6 +121,17 @@ static enum rc read_delete(const struct ike_view *body, struct err *e)
 	return ike_delete_read(&d, body->at, body->n, e);
 }
 
+/* RFC 8019 section 8.2: "This field MUST NOT be empty", and it has four keys of the same size. */
+static enum rc read_solution(struct ike_payloads *p, const struct ike_view *body, struct err *e)
+{
+	if (body->n == 0 || body->n % PUZZLE_KEYS != 0)
+		return err_add(e, RC_MALFORMED,
+			"malformed PS payload: %zu octets, expected %d keys of the same size", body->n,
+			PUZZLE_KEYS);
+	p->solution = *body;
+	return RC_OK;
+}
+
 static enum rc read_body(struct ike_payloads *p, uint8_t type, const struct ike_view *body, struct err *e)
 {
 	switch (type) {
@@ -144,6 +155,8 @@ static enum rc read_body(struct ike_payloads *p, uint8_t type, const struct ike_
 		return ike_selectors_read(&p->tsi, body->at, body->n, e);
 	case PL_TSR:
 		return ike_selectors_read(&p->tsr, body->at, body->n, e);
+	case PL_PS:
+		return read_solution(p, body, e);
 	case PL_VENDOR:
 		if (p->vendors_n < IKE_VENDORS_MAX)
 			p->vendors[p->vendors_n++] = *body;
@@ -253,20 +266,38 @@ struct ike_walk ike_walk_over(const struct ike_payloads *p)
 	return (struct ike_walk){ rd_over(p->chain.at, p->chain.n), p->chain_first };
 }
 
-bool ike_delete_next(struct ike_walk *at, struct ike_delete *ret)
+/* The body of the next payload of that type. */
+static bool walk_to(struct ike_walk *at, uint8_t type, struct rd *ret_body)
 {
 	while (at->type != PL_NO_NEXT) {
 		uint8_t this = at->type, next = rd_u8(&at->rest);
-		struct rd body;
 
 		rd_u8(&at->rest); /* flags */
-		body = rd_block16(&at->rest, IKE_PAYLOAD_HEADER_SIZE);
+		*ret_body = rd_block16(&at->rest, IKE_PAYLOAD_HEADER_SIZE);
 		/* SK is the last one: its next payload field names the first one inside. */
 		at->type = at->rest.bad || this == PL_SK ? PL_NO_NEXT : next;
-		if (!at->rest.bad && this == PL_DELETE)
-			return ike_delete_read(ret, body.at, rd_left(&body), NULL) == RC_OK;
+		if (!at->rest.bad && this == type)
+			return true;
 	}
 	return false;
+}
+
+bool ike_delete_next(struct ike_walk *at, struct ike_delete *ret)
+{
+	struct rd body;
+
+	return walk_to(at, PL_DELETE, &body) && ike_delete_read(ret, body.at, rd_left(&body), NULL) == RC_OK;
+}
+
+bool ike_cert_next(struct ike_walk *at, uint8_t *ret_encoding, struct ike_view *ret_certificate)
+{
+	struct rd body;
+
+	if (!walk_to(at, PL_CERT, &body))
+		return false;
+	*ret_encoding = rd_u8(&body); /* of an empty one: 0, which is reserved */
+	*ret_certificate = (struct ike_view){ body.at, rd_left(&body) };
+	return true;
 }
 
 const struct ike_notify *ike_notify_find(const struct ike_payloads *p, uint16_t type)

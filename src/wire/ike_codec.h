@@ -95,6 +95,7 @@ struct ike_payloads {
 	uint8_t chain_first; /* the chain as it was read, for ike_delete_next() */
 	struct ike_view chain;
 	struct ike_selectors tsi, tsr;
+	struct ike_view solution; /* of a puzzle: four keys of one size (RFC 8019 section 8.2) */
 };
 
 /*
@@ -141,6 +142,8 @@ struct ike_walk {
 };
 struct ike_walk ike_walk_over(const struct ike_payloads *p);
 bool ike_delete_next(struct ike_walk *at, struct ike_delete *ret);
+/* The next CERT payload: its encoding (RFC 7296 section 3.6), and the certificate. */
+bool ike_cert_next(struct ike_walk *at, uint8_t *ret_encoding, struct ike_view *ret_certificate);
 /* The first notify of that type, or NULL. */
 const struct ike_notify *ike_notify_find(const struct ike_payloads *p, uint16_t type);
 /* The first error notify (type below 16384), or NULL. */

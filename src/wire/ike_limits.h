@@ -17,9 +17,11 @@
 #define IKE_NOTIFIES_MAX   32
 #define IKE_VENDORS_MAX	   16  /* vendor ids of one message; later ones are ignored */
 #define IKE_SELECTORS_MAX  128 /* traffic selectors of one TS payload; later ones are narrowed away */
+#define IKE_CERTREQ_MAX	   16  /* authorities that a CERTREQ of ours names; 320 octets */
 #define IKE_NONCE_MIN	   16  /* RFC 7296 section 3.9 */
 #define IKE_NONCE_MAX	   256
 #define IKE_COOKIE_MAX	   64	/* RFC 7296 section 2.6 */
+#define PUZZLE_KEYS	   4	/* of the solution of a puzzle (RFC 8019 section 7.1.3) */
 #define IKE_OFFER_TEXT_MAX 1024 /* octets of an SA payload as text */
 
 #endif

@@ -13,7 +13,9 @@
 	X(IKE_SA_INIT,     34)				\
 	X(IKE_AUTH,        35)				\
 	X(CREATE_CHILD_SA, 36)				\
-	X(INFORMATIONAL,   37)
+	X(INFORMATIONAL,   37)				\
+	X(IKE_INTERMEDIATE, 43)	/* RFC 9242 */	\
+	X(IKE_FOLLOWUP_KE, 44)	/* RFC 9370 */
 
 #define IKE_PAYLOADS(P)		/* id, number, name; many: 1 if it may occur more than once */	\
 	P(SA,       33, "SA",       0)	\
@@ -31,7 +33,8 @@
 	P(TSR,      45, "TSr",      0)	\
 	P(SK,       46, "SK",       0)	\
 	P(CP,       47, "CP",       0)	\
-	P(EAP,      48, "EAP",      0)
+	P(EAP,      48, "EAP",      0)	\
+	P(PS,       54, "PS",       0)	/* RFC 8019 */
 
 #define IKE_NOTIFIES(N)		/* id, number: below 16384 errors, above status */	\
 	N(UNSUPPORTED_CRITICAL_PAYLOAD, 1)	\
@@ -51,6 +54,8 @@
 	N(INVALID_SELECTORS,            39)	\
 	N(TEMPORARY_FAILURE,            43)	\
 	N(CHILD_SA_NOT_FOUND,           44)	\
+	N(STATE_NOT_FOUND,              47)	\
+	N(TS_MAX_QUEUE,                 48)	\
 	N(INITIAL_CONTACT,              16384)	\
 	N(SET_WINDOW_SIZE,              16385)	\
 	N(ADDITIONAL_TS_POSSIBLE,       16386)	\
@@ -67,11 +72,17 @@
 	N(MULTIPLE_AUTH_SUPPORTED,      16404)	\
 	N(EAP_ONLY_AUTHENTICATION,      16417)	\
 	N(CHILDLESS_IKEV2_SUPPORTED,    16418)	\
+	N(QCD_TOKEN,                    16419)	\
 	N(IKEV2_FRAGMENTATION_SUPPORTED,16430)	\
 	N(SIGNATURE_HASH_ALGORITHMS,    16431)	\
+	N(PUZZLE,                       16434)	\
 	N(USE_PPK,                      16435)	\
 	N(PPK_IDENTITY,                 16436)	\
 	N(NO_PPK_AUTH,                  16437)	\
+	N(INTERMEDIATE_EXCHANGE_SUPPORTED, 16438)	\
+	N(ADDITIONAL_KEY_EXCHANGE,      16441)	\
+	N(SA_RESOURCE_INFO,             16444)	\
+	N(IKE_SA_INIT_FULL_TRANSCRIPT_AUTH, 16447)	/* draft-ietf-ipsecme-ikev2-downgrade-prevention-08 */	\
 	/* private use (RFC 7296 section 3.10.1), between gateways that offered the vendor id of ike/peer_message.c */	\
 	N(PLAINGATE_WITNESS_ASK,        42001)	\
 	N(PLAINGATE_WITNESS_ANSWER,     42002)	\
@@ -84,7 +95,7 @@
 	T(DH,    4, "DH group")		\
 	T(ESN,   5, "sequence numbers")
 
-/* RFC 9370: additional key exchanges 1 to 7, of the DH groups' numbers; not supported. */
+/* RFC 9370: additional key exchanges 1 to 7, of the DH groups' numbers. */
 #define TT_ADDKE_FIRST 6
 #define TT_ADDKE_LAST  12
 

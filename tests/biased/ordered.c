@@ -15,10 +15,10 @@ enum rc __real_public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SI
 	struct public_proof *ret_proof, struct err *e);
 enum rc __wrap_public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE],
 	struct public_proof *ret_proof, struct err *e);
-enum rc __real_leaves_take(
-	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name);
-enum rc __wrap_leaves_take(
-	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name);
+enum rc __real_leaves_take(struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE],
+	uint8_t ret_additional[LEAF_SEED_SIZE], struct leaf_name *ret_name);
+enum rc __wrap_leaves_take(struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE],
+	uint8_t ret_additional[LEAF_SEED_SIZE], struct leaf_name *ret_name);
 
 enum rc __wrap_public_draw(struct public_source *p, uint8_t ret_octets[PUBLIC_SIZE],
 	struct public_proof *ret_proof, struct err *e)
@@ -43,15 +43,15 @@ static unsigned symbol(unsigned n)
 	return v;
 }
 
-enum rc __wrap_leaves_take(
-	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name)
+enum rc __wrap_leaves_take(struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE],
+	uint8_t ret_additional[LEAF_SEED_SIZE], struct leaf_name *ret_name)
 {
 	struct leaf_batch *b = l->current;
 	static unsigned said;
 	uint8_t hash[SHA256_SIZE];
 
 	if (leaves_ready(l, group) != RC_OK)
-		return __real_leaves_take(l, group, ret_secret, ret_name);
+		return __real_leaves_take(l, group, ret_secret, ret_additional, ret_name);
 	b->next = 0;
 	for (uint32_t i = 0; i < LEAVES_N; i++) {
 		const uint8_t *at = leaf_public(b->data[i], b->groups, group);
@@ -61,7 +61,7 @@ enum rc __wrap_leaves_take(
 			break;
 		}
 	}
-	enum rc rc = __real_leaves_take(l, group, ret_secret, ret_name);
+	enum rc rc = __real_leaves_take(l, group, ret_secret, ret_additional, ret_name);
 	if (rc == RC_OK) {
 		b->opened[ret_name->index] = true; /* never used again */
 		b->next = 0;

@@ -4,6 +4,7 @@ import pytest
 from kit import Capture, config_of, ledger_entries
 from sites import flowing
 
+PEER = ("strongSwan", "charon-systemd")
 LONG = ".a-name-that-is-as-long-as-names-of-sites-are-in-large-companies.with-regions-and-departments.example.net"
 THERE = [f"10.2.{n}.0/24" for n in range(1, 8)]
 
@@ -15,6 +16,7 @@ def parts(seen, source):
     return [int(line.split("length ")[1].split(")")[0]) for line in lines if " proto UDP" in line]
 
 
+@pytest.mark.row("messages in parts, both ways")
 @pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
 def test_both_cut(sites, initiator):
     both = sites(fragment_size=400)
@@ -44,6 +46,7 @@ def test_both_cut(sites, initiator):
     assert {"ike_sa_up", "sa_install"} <= {entry["type"] for entry in ledger_entries(both.lab, "hq")}
 
 
+@pytest.mark.row("messages in parts: off is not offered")
 def test_off_is_not_offered(sites):
     both = sites(fragment_size=400)
     both.lab.commit("hq", config_of("hq", ("local [ 10.1.0.0/24 fd00:1::/64 ]", "local 10.1.0.0/24"), ("remote [ 10.2.0.0/24 fd00:2::/64 ]", "remote 10.2.0.0/24"),

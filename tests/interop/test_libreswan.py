@@ -10,6 +10,7 @@ from peer_root import PeerRoot
 from sites import NO_TUNNEL
 from two_sites import FORWARD
 
+PEER = ("libreswan", "libreswan", "trixie")
 
 @pytest.fixture(scope="module")
 def root():
@@ -70,6 +71,7 @@ def sites(root):
             each.down()
 
 
+@pytest.mark.row("psk, aes: IKE SA established")
 @pytest.mark.parametrize("initiator", ["plaingate", "libreswan"])
 def test_established(sites, initiator):
     both = sites()
@@ -83,12 +85,14 @@ def test_established(sites, initiator):
     assert [row["spi_i"] for row in both.established()] == [before]
 
 
+@pytest.mark.row("group {group}, {prf}")
 @pytest.mark.parametrize("ike, group, prf", [("aes_gcm256-sha2_256-dh19", "ecp256", "prfsha256"), ("aes_gcm256-sha2_384-dh20", "ecp384", "prfsha384")])
 def test_other_groups(sites, ike, group, prf):
     both = sites(ike=ike, changes=[("dh-group x25519", f"dh-group {group}"), ("prf prfsha384", f"prf {prf}")])
     both.start_from("libreswan")
 
 
+@pytest.mark.row("rekey of ike, by either side")
 @pytest.mark.parametrize("by", ["plaingate", "libreswan"])
 def test_ike_rekey(sites, by):
     both = sites()
@@ -104,6 +108,7 @@ def test_ike_rekey(sites, by):
     assert both.entries("ike_sa_rekeyed")
 
 
+@pytest.mark.row("delete, by either side")
 @pytest.mark.parametrize("by", ["plaingate", "libreswan"])
 def test_delete(sites, by):
     both = sites()
@@ -116,6 +121,7 @@ def test_delete(sites, by):
     assert both.entries("ike_sa_down")
 
 
+@pytest.mark.row("wrong key is refused")
 def test_a_wrong_key_is_refused(sites):
     both = sites(psk="0" * 64)
     both.begin("libreswan")

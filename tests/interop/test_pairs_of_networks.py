@@ -8,6 +8,7 @@ import pytest
 from kit import config_of, show, verify_ledger, wait_for
 from sites import Sites
 
+PEER = ("strongSwan", "charon-systemd")
 HERE, THERE = ("10.1.0", "10.1.8"), ("10.2.0", "10.2.8")
 PAIRS = list(itertools.product(HERE, THERE))
 
@@ -43,6 +44,7 @@ def answered(both, here, there, tries=1):
     return False
 
 
+@pytest.mark.row("a child for each of four pairs of networks")
 def test_each_pair_has_its_own(pairs):
     both, start = pairs
     if start == "never":

@@ -11,9 +11,11 @@ import pytest
 from kit import HOST_A, HOST_B, LAN_FILTER, Capture, LabError, UdpStream, ledger_entries, processes, show, wait_for
 from sites import flowing
 
+PEER = ("strongSwan", "charon-systemd")
 COMBINATIONS = [("psk", "aes"), ("psk", "chacha"), ("ecdsa", "aes"), ("ecdsa", "chacha")]
 
 
+@pytest.mark.row("{auth}, {cipher}: established, data both ways")
 @pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
 @pytest.mark.parametrize("auth, cipher", COMBINATIONS)
 def test_established_and_carries_data(sites, auth, cipher, initiator):
@@ -32,6 +34,22 @@ def test_established_and_carries_data(sites, auth, cipher, initiator):
     assert ("key_used" in kinds) == (initiator == "plaingate")
 
 
+@pytest.mark.row("proposals of a peer that names none")
+def test_a_peer_without_proposals(sites):
+    """Where libcrypto has ML-KEM it is offered first; a peer that does not know it takes the same without."""
+    both = sites(more=[("proposals modern;", "")])
+    for initiator in ("plaingate", "strongswan"):
+        both.start_from(initiator)
+        with flowing(both) as udp:
+            udp.wait_flowing()
+        assert not udp.lost()
+        named = [row["algorithms"] for row in show(both.lab, "hq", "ike") if row["state"] == "established"]
+        assert named == ["aes256gcm16-prfsha384-x25519"], named
+        both.swan.swanctl("--terminate --ike hq")
+        wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
+
+
+@pytest.mark.row("rekey of {what}, by either side: nothing lost")
 @pytest.mark.parametrize("by", ["plaingate", "strongswan"])
 @pytest.mark.parametrize("what", ["child", "ike"])
 @pytest.mark.parametrize("auth, cipher, initiator", [("psk", "aes", "plaingate"), ("ecdsa", "chacha", "strongswan")])
@@ -73,6 +91,7 @@ def test_rekeys_one_after_the_other(sites):
     assert not udp.lost()
 
 
+@pytest.mark.row("rekey of {what}, by both at once")
 @pytest.mark.parametrize("what", ["child", "ike"])
 def test_both_rekey_at_once(sites, what):
     """Both sides are told to rekey at the same moment, repeatedly: they come to the same result, and nothing is lost."""
@@ -103,6 +122,7 @@ def test_both_rekey_at_once(sites, what):
     assert not udp.lost() and not udp.twice(), f"{len(udp.lost())} of {len(udp.sent)} lost"
 
 
+@pytest.mark.row("raw public key {auth}")
 @pytest.mark.parametrize("auth", ["ed25519", "ecdsa384"])
 def test_other_keys(sites, auth):
     both = sites(auth=auth)
@@ -115,7 +135,9 @@ def test_other_keys(sites, auth):
         wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
 
 
-@pytest.mark.parametrize("group, prf, pfs", [("ecp256", "prfsha256", True), ("ecp384", "prfsha384", True), ("x25519", "prfsha256", False)])
+@pytest.mark.row("group {group}, {prf}")
+@pytest.mark.parametrize("group, prf, pfs", [("ecp256", "prfsha256", True), ("ecp384", "prfsha384", True), ("x25519", "prfsha256", False),
+                                             ("modp2048", "prfsha256", True)])
 def test_other_groups(sites, group, prf, pfs):
     both = sites(group=group, prf=prf, pfs=pfs, cipher="aes128")
     both.start_from("plaingate")
@@ -124,9 +146,18 @@ def test_other_groups(sites, group, prf, pfs):
         both.plaingate("ike rekey-child branch")
         time.sleep(0.5)
         wait_for(both.settled, 10, "both sides to agree", pause=0.1)
+        both.swan.swanctl("--rekey --child lan")
+        time.sleep(0.5)
+        wait_for(both.settled, 10, "both sides to agree", pause=0.1)
     assert not udp.lost()
+    # what is for old peers is marked
+    marked = group.startswith("modp")
+    assert all(row["algorithms"].endswith(" (legacy)") == marked for row in show(both.lab, "hq", "ike"))
+    proposals = [entry["body"]["proposal"] for entry in ledger_entries(both.lab, "hq") if entry["type"] in ("ike_sa_up", "sa_install")]
+    assert any(text.endswith(f"-{group} (legacy)") for text in proposals) == marked
 
 
+@pytest.mark.row("delete, by either side")
 @pytest.mark.parametrize("by", ["plaingate", "strongswan"])
 def test_delete(sites, by):
     both = sites()
@@ -230,6 +261,7 @@ def test_childless(sites):
     assert kinds.index("ike_sa_up") < kinds.index("sa_install")
 
 
+@pytest.mark.row("{ours}")
 @pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
 @pytest.mark.parametrize("ours", ["ppk lab-ppk;", "ppk lab-ppk; require-post-quantum;"])
 def test_ppk(sites, initiator, ours):

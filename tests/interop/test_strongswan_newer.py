@@ -1,6 +1,7 @@
-"""Plaingate at hq against strongSwan of the next Debian release at the branch, which runs in a root directory of its own: it offers hybrid
-key exchange with ML-KEM (RFC 9370), which this gateway does not have, and child SAs per processor (RFC 9611).
+"""Plaingate at hq against strongSwan of the next Debian release at the branch, which runs in a root directory of its own: it has hybrid
+key exchange with ML-KEM (RFC 9370), as this gateway where libcrypto is 3.5 or later (Debian 13), and child SAs per processor (RFC 9611).
 """
+import ssl
 import time
 
 import pytest
@@ -8,6 +9,7 @@ from kit import LAN_FILTER, Capture, LabError, ledger_entries, show, wait_for
 from peer_root import PeerRoot
 from sites import flowing
 
+PEER = ("strongSwan", "charon-systemd", "forky")
 PLAIN = "aes256gcm16-prfsha384-x25519"
 HYBRID = "aes256gcm16-prfsha384-x25519-ke1_mlkem768"
 
@@ -20,6 +22,14 @@ def root():
         pytest.skip(str(error)[:300])
 
 
+# What Plaingate runs with is this machine's libcrypto, as Python does.
+with_mlkem = pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason="ML-KEM needs libcrypto 3.5")
+
+
+def with_additional(words):
+    return [("dh-group x25519;", f"dh-group x25519;\n        additional-key-exchange {words};")]
+
+
 def offering(both, proposals, esp=None):
     text = both.swan.config.read_text().replace(f"proposals = {PLAIN}", f"proposals = {proposals}", 1)
     if esp:
@@ -27,6 +37,7 @@ def offering(both, proposals, esp=None):
     both.swan.load(text)
 
 
+@pytest.mark.row("{auth}, {cipher}: established, data both ways")
 @pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
 @pytest.mark.parametrize("auth, cipher", [("psk", "aes"), ("ecdsa", "chacha")])
 def test_established_and_carries_data(sites, root, auth, cipher, initiator):
@@ -39,6 +50,7 @@ def test_established_and_carries_data(sites, root, auth, cipher, initiator):
     assert seen.count(LAN_FILTER) == 0 and both.settled()
 
 
+@pytest.mark.row("rekey of {what}, by either side: nothing lost")
 @pytest.mark.parametrize("by", ["plaingate", "strongswan"])
 @pytest.mark.parametrize("what", ["child", "ike"])
 def test_rekey_loses_nothing(sites, root, what, by):
@@ -58,6 +70,7 @@ def test_rekey_loses_nothing(sites, root, what, by):
     assert not udp.lost() and not udp.twice()
 
 
+@pytest.mark.row("delete, by either side")
 @pytest.mark.parametrize("by", ["plaingate", "strongswan"])
 def test_delete(sites, root, by):
     both = sites(root=root)
@@ -92,8 +105,59 @@ def test_a_peer_that_demands_a_hybrid_exchange_is_refused_in_plain_words(sites, 
     assert refused, "the refusal is entered"
 
 
-def test_a_peer_with_a_child_for_each_processor(sites, root):
-    """RFC 9611: the peer requests more child SAs with the same selectors; whatever the gateway does with them, nothing is lost."""
+@with_mlkem
+@pytest.mark.row("hybrid key exchange {ours}, {auth}")
+@pytest.mark.parametrize("initiator", ["plaingate", "strongswan"])
+@pytest.mark.parametrize("ours, theirs, auth", [("ml-kem-768", "ke1_mlkem768", "psk"), ("ml-kem-1024", "ke1_mlkem1024", "ecdsa"),
+                                                ("[ ml-kem-1024 ml-kem-768 ]", "ke1_mlkem1024-ke2_mlkem768", "psk")])
+def test_hybrid_key_exchange(sites, root, ours, theirs, auth, initiator):
+    both = sites(root=root, auth=auth, more=with_additional(ours))
+    offering(both, f"{PLAIN}-{theirs}")
+    both.start_from(initiator)
+    with flowing(both) as udp:
+        udp.wait_flowing()
+    assert not udp.lost()
+    named = [row["algorithms"] for row in show(both.lab, "hq", "ike") if row["state"] == "established"]
+    assert named == [f"{PLAIN}-{ours.strip('[] ').replace(' ', '-')}"]
+    assert theirs.split("_mlkem")[1].split("-")[0] in both.swan.swanctl("--list-sas").stdout
+    entered = [entry["body"]["proposal"] for entry in ledger_entries(both.lab, "hq") if entry["type"] == "ike_sa_up"]
+    assert entered[-1:] == named
+
+
+@with_mlkem
+@pytest.mark.parametrize("ours, theirs", [("ml-kem-768", "ke1_mlkem768"), ("[ ml-kem-1024 ml-kem-768 ]", "ke1_mlkem1024-ke2_mlkem768")])
+def test_a_hybrid_rekey_loses_nothing(sites, root, ours, theirs):
+    """Both ways, one after the other: IKE_FOLLOWUP_KE (RFC 9370) where the peer takes no rekey without it."""
+    both = sites(root=root, more=with_additional(ours))
+    offering(both, f"{PLAIN}-{theirs}")
+    both.start_from("plaingate")
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        for by in ("plaingate", "strongswan"):
+            before = both.ike_spis()
+            if by == "strongswan":
+                both.swan.swanctl("--rekey --ike hq")
+            else:
+                both.plaingate("ike rekey branch")
+            wait_for(lambda: both.settled() and not both.ike_spis() & before, 30,
+                     f"the rekey by {by}: {both.swan.sas()} {show(both.lab, 'hq', 'ike')}", pause=0.1)
+            assert theirs.split("_mlkem")[1].split("-")[0] in both.swan.swanctl("--list-sas").stdout
+        udp.wait_flowing()
+    assert not udp.lost() and not udp.twice()
+    types = [entry["type"] for entry in ledger_entries(both.lab, "hq")]
+    assert types.count("ike_sa_up") == 1 and types.count("ike_sa_rekeyed") == 2, types
+
+
+def for_workers(both):
+    """Our child SAs for one worker each, if the peer has them as well."""
+    theirs = {(spi_out, spi_in) for spi_in, spi_out in both.child_spis()}
+    return [row for row in show(both.lab, "hq", "ipsec")
+            if row["resource"] == "worker" and (int(str(row["spi_in"]), 16), int(str(row["spi_out"]), 16)) in theirs]
+
+
+@pytest.mark.row("a child for each processor (RFC 9611)")
+def test_a_child_for_each_processor(sites, root):
+    """RFC 9611: without `per-worker-sas` the peer's wish is declined; with it each worker gets a child, which is rekeyed and carries data."""
     both = sites(root=root)
     text = both.swan.config.read_text()
     both.swan.load(text.replace("dpd_action = clear", "dpd_action = clear\n\t\t\t\tper_cpu_sas = yes"))
@@ -103,3 +167,20 @@ def test_a_peer_with_a_child_for_each_processor(sites, root):
         both.plaingate("ike rekey-child branch")
         time.sleep(1)
     assert not udp.lost() and both.up()
+    assert for_workers(both) == []
+    running = both.lab["hq"].run("plaingate show configuration").stdout
+    both.lab.commit("hq", running.replace("host-name hq;", "host-name hq; workers 2;", 1).replace("remote 10.2.0.0/24;", "remote 10.2.0.0/24; per-worker-sas;", 1),
+                    "a child for each worker")
+    both.plaingate("ike terminate branch")
+    wait_for(lambda: not both.ours() and not both.swan.sas(), 10, "both sides to forget the tunnel", pause=0.1)
+    both.start_from("plaingate")
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        wait_for(lambda: {row["worker"] for row in for_workers(both)} == {0, 1}, 20,
+                 f"a child for each worker: {show(both.lab, 'hq', 'ipsec')} {both.swan.sas()}", pause=0.1)
+        before = {row["spi_in"] for row in for_workers(both)}
+        both.plaingate("ike rekey-child branch")
+        wait_for(lambda: {row["worker"] for row in for_workers(both) if row["spi_in"] not in before} == {0, 1}, 20, "the rekeys", pause=0.1)
+        udp.wait_flowing()
+        wait_for(lambda: any(row["packets_out"] for row in for_workers(both) if row["spi_in"] not in before), 20, "data by one of them", pause=0.1)
+    assert not udp.lost()

@@ -62,16 +62,31 @@ static uint32_t place(uint32_t *at, size_t count, size_t size)
 	return here;
 }
 
+static void set_name(struct snapshot *snap, struct snap_peer *p, const char *peer)
+{
+	struct snap_dynamic *d = (struct snap_dynamic *)(void *)((uint8_t *)snap + snap->dynamics.first);
+
+	*d = (struct snap_dynamic){ .kind = DYNAMIC_PEER, .ttl_min_s = 1, .ttl_max_s = 60 };
+	snprintf(d->object, sizeof d->object, "%s", peer);
+	snprintf(d->name, sizeof d->name, "vpn.%s.example", peer);
+	p->remote = (struct ip_addr){ 0 };
+	p->flags |= PEER_REMOTE_NAME;
+	p->dynamic = 1;
+}
+
 struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t generation)
 {
 	uint32_t at = (sizeof(struct snapshot) + 7) / 8 * 8;
 	struct snapshot head = { .magic = SNAPSHOT_MAGIC, .generation = generation }, *snap;
 
+	head.workers = MAX_OF(s->workers, 1u);
 	head.ike_proposals = (struct span){ place(&at, s->ike_n, sizeof s->ike[0]), s->ike_n };
 	head.esp_proposals = (struct span){ place(&at, s->esp_n, sizeof s->esp[0]), s->esp_n };
 	head.peers = (struct span){ place(&at, 1, sizeof(struct snap_peer)), 1 };
 	head.selectors = (struct span){ place(&at, 2 * s->tunnels, sizeof(struct selector)), 2 * s->tunnels };
 	head.tunnels = (struct span){ place(&at, s->tunnels, sizeof(struct snap_tunnel)), s->tunnels };
+	if (s->by_name)
+		head.dynamics = (struct span){ place(&at, 1, sizeof(struct snap_dynamic)), 1 };
 	head.bytes = at;
 	snap = calloc(1, at);
 	assert(snap);
@@ -83,11 +98,15 @@ struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t gene
 	snprintf(p->name, sizeof p->name, "%s", index ? "hq" : "branch");
 	p->local = s->address;
 	p->remote = s->other;
+	if (s->by_route)
+		p->local = (struct ip_addr){ 0 };
+	if (s->by_name)
+		set_name(snap, p, index ? "hq" : "branch");
 	set_id(&p->local_id, s->local_id);
 	set_id(&p->remote_id, s->remote_id);
 	p->auth = s->pem ? PEER_AUTH_PUBLIC_KEY : PEER_AUTH_PSK;
 	p->start = s->start;
-	p->flags = s->peer_flags;
+	p->flags |= s->peer_flags;
 	snprintf(p->key_name, sizeof p->key_name, "key");
 	if (s->ppk)
 		snprintf(p->ppk_name, sizeof p->ppk_name, "%s", s->ppk_name ? s->ppk_name : "ppk");
@@ -97,6 +116,7 @@ struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t gene
 	p->rekey_s = s->rekey_s;
 	p->dpd_s = s->dpd_s;
 	p->fragment_size = s->fragment_size;
+	p->connections_max = !(p->flags & PEER_ID_PATTERN) ? 0 : s->connections ? s->connections : 64;
 	for (uint32_t i = 0; i < s->tunnels; i++) {
 		struct selector *sel =
 			(struct selector *)(void *)((uint8_t *)snap + head.selectors.first) + 2 * i;
@@ -105,12 +125,17 @@ struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t gene
 
 		set_selector(&sel[0], index, i, s->v6_inside);
 		set_selector(&sel[1], !index, i, s->v6_inside);
+		if (s->behind_last != 0) {
+			sel[0].addrs.first.b[3] = s->behind_first;
+			sel[0].addrs.last.b[3] = s->behind_last;
+		}
 		snprintf(t->name, sizeof t->name, "t%u", i);
 		t->proposals = (struct span){ 0, s->esp_n };
 		t->local = (struct span){ 2 * i, 1 };
 		t->remote = (struct span){ 2 * i + 1, 1 };
 		t->rekey_s = s->child_rekey_s;
 		t->replay_window = 1024;
+		t->flags = s->per_worker ? TUNNEL_PER_WORKER : 0;
 	}
 	return snap;
 }

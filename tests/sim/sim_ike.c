@@ -8,6 +8,7 @@
  *	sim_ike --seed N [--trace]	one of them again
  *	sim_ike --replay FIRST COUNT	each seed twice, in another order: both runs must be the same
  */
+#include "middle.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ enum flavour {
 
 struct plan {
 	enum flavour flavour;
-	bool both_start, may_be_down, nat, nat_both;
+	bool both_start, may_be_down, nat, nat_both, named;
+	enum middle middle; /* at first, then he goes */
 	uint32_t steps;
 };
 
@@ -59,7 +61,8 @@ static void spoil(struct world *w, struct sim_side sides[2])
 {
 	switch (world_chance(w, 0, 6)) {
 	case 0:
-		sides[1].ike[0].encr_bits = 128;
+		for (uint32_t k = 0; k < sides[1].ike_n; k++)
+			sides[1].ike[k].encr_bits = 128;
 		break;
 	case 1:
 		sides[1].psk = "not the same pre-shared key";
@@ -72,18 +75,45 @@ static void spoil(struct world *w, struct sim_side sides[2])
 		sides[0].remote_id = "nobody.example";
 		break;
 	case 4:
-		sides[1].ike[0].prf = PRF_HMAC_SHA2_384;
+		for (uint32_t k = 0; k < sides[1].ike_n; k++)
+			sides[1].ike[k].prf = PRF_HMAC_SHA2_384;
 		break;
 	case 5:
 		sides[0].ppk = "a post-quantum pre-shared key of the simulator";
 		sides[1].ppk = "another post-quantum pre-shared key of the simulator";
 		break;
-	case 6:
+	case 6: /* nor ML-KEM in its place */
+		for (int i = 0; i < 2; i++)
+			for (uint32_t k = 0; k < sides[i].ike_n; k++)
+				memset(sides[i].ike[k].additional, 0, sizeof sides[i].ike[k].additional);
 		sides[0].ppk = NULL;
 		sides[0].peer_flags &= ~(uint32_t)PEER_REQUIRE_PQ;
 		sides[1].ppk = "a post-quantum pre-shared key of one side alone";
 		sides[1].peer_flags |= PEER_REQUIRE_PQ;
 		break;
+	}
+}
+
+/* Additional key exchanges: on both sides, or preferred by one that goes on without. */
+static void choose_additional(struct world *w, struct sim_side sides[2])
+{
+	static const uint16_t lists[][ADDITIONAL_MAX] = { { MLKEM_768, 0 }, { MLKEM_1024, 0 },
+		{ MLKEM_768, MLKEM_1024 } };
+	const uint16_t *list = lists[world_chance(w, 0, 2)];
+	int one = (int)world_chance(w, 0, 1);
+
+	if (world_happens(w, 400)) {
+		for (int i = 0; i < 2; i++)
+			for (uint32_t k = 0; k < sides[i].ike_n; k++)
+				memcpy(sides[i].ike[k].additional, list, sizeof sides[i].ike[k].additional);
+		if (world_happens(w, 300))
+			sides[one].peer_flags |= PEER_REQUIRE_PQ;
+	} else if (world_happens(w, 200)) {
+		struct sim_side *s = &sides[one];
+
+		memmove(s->ike + 1, s->ike, s->ike_n * sizeof s->ike[0]);
+		memcpy(s->ike[0].additional, list, sizeof s->ike[0].additional);
+		s->ike_n++;
 	}
 }
 
@@ -108,6 +138,7 @@ static void choose_sides(struct world *w, struct sim_side sides[2], struct plan 
 		sides[world_chance(w, 0, 1)].ppk = "a post-quantum pre-shared key of one side alone";
 	}
 	sides[1].cookie_above = world_happens(w, 300) ? 0 : 64;
+	sides[1].puzzles = sides[1].cookie_above == 0 && w->seed % 4 == 0;
 	if (world_happens(w, 200))
 		use_signatures(sides);
 	if (world_happens(w, 150)) { /* the first choice differs: INVALID_KE_PAYLOAD */
@@ -115,6 +146,7 @@ static void choose_sides(struct world *w, struct sim_side sides[2], struct plan 
 		sides[0].ike[0].dh = DH_ECP_256;
 		sides[0].ike_n = 2;
 	}
+	choose_additional(w, sides);
 	plan->both_start = world_happens(w, 400);
 	if (plan->both_start)
 		sides[1].start = PEER_START_ALWAYS;
@@ -136,6 +168,104 @@ static void choose_network(struct world *w, struct plan *plan, struct sim_side s
 		sides[0].other = sim_address(SIM_SECOND_PUBLIC);
 }
 
+/* Each may know the other by a name. */
+static void choose_names(uint64_t seed, struct plan *plan, struct sim_side sides[2])
+{
+	plan->named = !plan->nat && seed % 6 == 1;
+	for (int i = 0; plan->named && i < 2; i++)
+		sides[i].by_name = (seed / 6 + 1 + (seed / 6) / 3) >> i & 1;
+	plan->named = sides[0].by_name || sides[1].by_name;
+	sides[0].by_route = sides[1].by_route = plan->named;
+}
+
+/* Child SAs for each worker, on one side alone or on both, with as many workers or with others. */
+static void choose_workers(uint64_t seed, struct sim_side sides[2])
+{
+	if (seed % 5 != 3)
+		return;
+	for (int i = 0; i < 2; i++) {
+		sides[i].per_worker = (seed / 5) % 4 < 2 || (seed / 5) % 2 == (uint64_t)i;
+		sides[i].workers = 1 + (uint32_t)(seed / 20 >> 2 * i) % 4;
+	}
+}
+
+/* What DNS says of the other one when all is well: also an address where nobody is, which comes first. */
+static void names_right(struct world *w)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sim_dns *d = &w->nodes[i].dns;
+
+		*d = (struct sim_dns){ .n = 1, .at = { w->nodes[!i].side.address } };
+		if (w->seed % 12 < 6)
+			*d = (struct sim_dns){ .n = 2,
+				.at = { sim_address("203.0.113.66"), w->nodes[!i].side.address } };
+	}
+}
+
+/* No answer, none with an address, a lie; and gateways that are somewhere else and said so, to those who know them by name. */
+static void names_change(struct world *w, const struct plan *plan)
+{
+	int i = (int)world_chance(w, 0, 1);
+	struct sim_dns *d = &w->nodes[i].dns;
+	struct ip_addr address;
+	char text[32];
+
+	names_right(w);
+	switch (world_chance(w, 0, 4)) {
+	case 0:
+		d->silent = true;
+		break;
+	case 1:
+		d->n = 0;
+		break;
+	case 2:
+		*d = (struct sim_dns){ .n = 1, .at = { sim_address("203.0.113.77") } };
+		break;
+	case 3:
+		if (plan->flavour != ROUGH || !w->nodes[i].side.by_name)
+			break;
+		snprintf(text, sizeof text, "192.0.2.%u", 100 + (unsigned)world_chance(w, 0, 100));
+		address = sim_address(text);
+		world_move(w, !i, &address);
+		if (world_happens(w, 700)) /* else DNS is late */
+			names_right(w);
+		break;
+	default:
+		break;
+	}
+}
+
+static enum middle middle_at_work;
+
+static uint8_t *change(struct world *w, const uint8_t *bytes, size_t n, size_t *ret_n)
+{
+	return middle_change(middle_at_work, bytes, n, ret_n);
+}
+
+/* As long as each IKE_SA_INIT is changed on the way nobody gets anywhere; as soon as none is, all begins as ever. */
+static const char *meet_the_middle(struct world *w, const struct plan *plan, char *text, size_t size)
+{
+	w->change = change;
+	middle_at_work = plan->middle;
+	world_say(w, "somebody is in the middle, of kind %d", (int)plan->middle);
+	world_run(w, w->now + 40 * NS_PER_S);
+	middle_at_work = MIDDLE_NONE;
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < SIM_SAS_MAX; k++)
+			if (w->nodes[i].sas[k].used) {
+				snprintf(text, size, "%c has a child SA; IKE_SA_INIT was changed on the way",
+					'A' + i);
+				return text;
+			}
+	/* A key that has no method without hashes of signatures is not used. */
+	if (w->nodes[0].refused + w->nodes[1].refused == 0 && !w->nodes[0].side.pem) {
+		snprintf(text, size, "IKE_SA_INIT was changed on the way, and no ledger has it");
+		return text;
+	}
+	world_run(w, w->now + 120 * NS_PER_S);
+	return NULL;
+}
+
 static void trouble(struct world *w, const struct plan *plan)
 {
 	w->net.lose = (uint32_t)world_chance(w, 0, plan->flavour == ROUGH ? 350 : 150);
@@ -150,6 +280,7 @@ static void heal(struct world *w)
 	w->net.lose = w->net.repeat = w->net.flip = 0;
 	w->net.cut = false;
 	w->nodes[0].ledger_down = w->nodes[1].ledger_down = false;
+	names_right(w);
 }
 
 static void random_tunnel(struct world *w, char *ret)
@@ -239,6 +370,8 @@ static void run_plan(struct world *w, struct plan *plan)
 		world_run(w, w->now + world_chance(w, 1, 8000) * NS_PER_MS);
 		if (plan->nat && world_happens(w, 500))
 			world_nat_change(w, (enum sim_nat_change)world_chance(w, 0, SIM_NAT_CHANGES - 1));
+		if (plan->named)
+			names_change(w, plan);
 		if (plan->flavour == GENTLE)
 			rekey(w);
 		else if (plan->flavour == ROUGH)
@@ -264,6 +397,10 @@ static const char *verdict(struct world *w, const struct plan *plan, char *text,
 	if (up != w->nodes[0].side.tunnels || world_childless(w) > 0) {
 		snprintf(text, size, "%u of %u tunnels have one child, over %u IKE SAs", up,
 			w->nodes[0].side.tunnels, ike_sas);
+		return text;
+	}
+	if (world_workers_without(w) > 0) {
+		snprintf(text, size, "%u tunnels lack the child SA of a worker", world_workers_without(w));
 		return text;
 	}
 	if (plan->flavour == GENTLE && w->packets &&
@@ -329,7 +466,7 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	static struct world w;
 	struct sim_side sides[2];
 	struct plan plan = { 0 };
-	const char *wrong;
+	const char *wrong = NULL;
 
 	memset(&w, 0, sizeof w);
 	w.random = seed ^ 0x5eed;
@@ -337,11 +474,19 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	plan.steps = plan.flavour == REFUSED ? 0 : (uint32_t)world_chance(&w, 1, 6);
 	choose_sides(&w, sides, &plan);
 	choose_network(&w, &plan, sides);
+	choose_names(seed, &plan, sides);
+	choose_workers(seed, sides);
 	w.trace = trace;
 	world_init(&w, seed, sides);
 	w.net.nat = plan.nat;
 	w.net.nat_both = plan.nat_both;
 	w.net.copy = plan.nat ? 100 : 0;
+	if (plan.flavour != REFUSED && seed % 16 == 5)
+		plan.middle = MIDDLE_NONE + 1 + seed / 16 % (MIDDLES - 1);
+	if (plan.middle != MIDDLE_NONE && (wrong = meet_the_middle(&w, &plan, text, size))) {
+		world_done(&w);
+		return wrong;
+	}
 	if (plan.flavour == GENTLE) { /* up first, then the trouble */
 		world_run(&w, 30 * NS_PER_S);
 		w.packets = true;

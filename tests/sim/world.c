@@ -6,7 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum event_kind { EV_DATAGRAM, EV_REQUEST, EV_REPLY, EV_RECEIPT, EV_SA_RESULT, EV_SA_REMOVED, EV_PACKET };
+enum event_kind {
+	EV_DATAGRAM,
+	EV_REQUEST,
+	EV_REPLY,
+	EV_RECEIPT,
+	EV_SA_RESULT,
+	EV_SA_REMOVED,
+	EV_PACKET,
+	EV_NAME
+};
 
 struct event {
 	mono_ns at;
@@ -114,7 +123,7 @@ static mono_ns short_delay(struct world *w)
 	return world_chance(w, 10, 3000) * NS_PER_US;
 }
 
-static struct sim_sa *sa_find(struct node *n, uint32_t spi_in)
+struct sim_sa *world_sa(struct node *n, uint32_t spi_in)
 {
 	for (int i = 0; i < SIM_SAS_MAX; i++)
 		if (n->sas[i].used && n->sas[i].sa.spi_in == spi_in)
@@ -122,21 +131,42 @@ static struct sim_sa *sa_find(struct node *n, uint32_t spi_in)
 	return NULL;
 }
 
-/* As in src/esp: of a tunnel's active pairs the latest sends; SA_ACTIVATE makes one the latest. */
-static struct sim_sa *sa_active(struct node *n, uint32_t tunnel)
+/* The latest of a tunnel's active pairs whose selectors hold the packet (to NULL: any), of a worker (as resource; 0: those for all) and a
+ * group (0: any). */
+static struct sim_sa *sa_latest(
+	struct node *n, uint32_t tunnel, const struct ip_addr *to, uint32_t resource, uint64_t group)
 {
 	struct sim_sa *best = NULL;
 
 	for (int i = 0; i < SIM_SAS_MAX; i++)
 		if (n->sas[i].used && n->sas[i].active && n->sas[i].sa.tunnel == tunnel &&
+			n->sas[i].sa.resource == resource && (group == 0 || n->sas[i].sa.group == group) &&
+			(!to || range_holds(&n->sas[i].sa.remote_ts[0].addrs, to)) &&
 			(!best || n->sas[i].order > best->order))
 			best = &n->sas[i];
 	return best;
 }
 
+/* As in src/esp: a worker sends by its own pair, of the group of that which is for all, or by that one; SA_ACTIVATE makes one the latest. */
+static struct sim_sa *sa_active(struct node *n, uint32_t tunnel, const struct ip_addr *to, uint32_t worker)
+{
+	struct sim_sa *all = sa_latest(n, tunnel, to, 0, 0),
+		      *own = sa_latest(n, tunnel, to, worker + 1, all ? all->sa.group : 0);
+
+	for (uint32_t r = 1; !all && !own && r <= WORKERS_MAX; r++)
+		own = sa_latest(n, tunnel, to, r, 0);
+	return own ? own : all;
+}
+
+/* Whoever's flow it is; nothing is drawn where there is one. */
+static uint32_t a_worker(struct node *n)
+{
+	return n->side.workers > 1 ? (uint32_t)world_chance(n->w, 0, n->side.workers - 1) : 0;
+}
+
 static void sa_activate(struct node *n, uint32_t spi_in)
 {
-	struct sim_sa *sa = sa_find(n, spi_in);
+	struct sim_sa *sa = world_sa(n, spi_in);
 
 	if (!sa)
 		return;
@@ -167,7 +197,7 @@ static void dataplane_install(struct node *n, const struct sa_install *sa)
 static void dataplane_remove(struct node *n, const struct sa_ref *ref)
 {
 	struct event *e = event_add(n->w, EV_SA_REMOVED, n->index, short_delay(n->w));
-	struct sim_sa *sa = sa_find(n, ref->spi_in);
+	struct sim_sa *sa = world_sa(n, ref->spi_in);
 
 	e->spi = ref->spi_in;
 	e->rc = sa ? RC_OK : RC_NOT_FOUND;
@@ -222,10 +252,10 @@ static const char *op_name(enum keeper_op op)
 
 static void do_request(struct node *n, const struct keeper_request *q)
 {
-	struct keys_entropy fresh;
+	struct keys_entropy fresh = { 0 }; /* no public value is known: it is computed */
 	uint8_t *at = (uint8_t *)&fresh;
 
-	for (size_t i = 0; i < sizeof fresh; i++)
+	for (size_t i = 0; i < offsetof(struct keys_entropy, dh_public); i++)
 		at[i] = (uint8_t)world_chance(n->w, 0, 255);
 	fresh.proof = (struct public_proof){ .count = ++n->values, .epoch = 1 }; /* in their turn */
 	keys_request(n->keys, q, &fresh);
@@ -251,10 +281,11 @@ static bool mapped_back(const struct world *w, struct endpoint *to)
 }
 
 /* The longest time until a peer is followed: the usage comes every five seconds; a side behind a NAT
- * probes first. */
+ * probes first, and where rekeys follow each other the probe ends with its IKE SA, while the next one's request is lost
+ * again and again. */
 static mono_ns following(const struct world *w)
 {
-	return (w->net.nat_both ? 18 : 6) * NS_PER_S;
+	return (w->net.nat_both ? 24 : 6) * NS_PER_S;
 }
 
 void world_nat_change(struct world *w, enum sim_nat_change how)
@@ -289,16 +320,31 @@ static void deliver_later(struct world *w, int to, const struct endpoint *local,
 		e->bytes[world_chance(w, 0, n - 1)] ^= (uint8_t)(1u << world_chance(w, 0, 7));
 }
 
+/* Who is meant by an address. */
+static int other_side(const struct world *w, int from, const struct ip_addr *to)
+{
+	if (from != 1)
+		return 1;
+	for (int i = 2; i < w->nodes_n; i++)
+		if (addr_equal(to, &w->nodes[i].side.address))
+			return i;
+	return 0;
+}
+
 static void network_send(struct node *n, const struct ike_action *a)
 {
 	struct world *w = n->w;
 	struct endpoint from = a->local, to = a->remote;
 	struct ip_addr second = sim_address(SIM_SECOND_PUBLIC);
-	int receiver = !n->index;
+	uint8_t *changed;
+	size_t n_sent = a->n;
+	int receiver;
 
 	n->sent++;
 	if (from.addr.family == ADDR_NONE)
 		from.addr = n->side.address;
+	if (!addr_equal(&from.addr, &n->side.address))
+		return; /* it has this address no more */
 	if (w->net.nat && n->index == 0)
 		from = mapping(w, from.port);
 	if (w->net.nat && n->index == 1 && !mapped_back(w, &to))
@@ -309,6 +355,7 @@ static void network_send(struct node *n, const struct ike_action *a)
 		to.addr = w->nodes[1].side.address;
 	if (w->on_datagram)
 		w->on_datagram(w, n->index, a->bytes, a->n);
+	receiver = other_side(w, n->index, &to.addr);
 	if (!addr_equal(&to.addr, &w->nodes[receiver].side.address))
 		return;
 	if (w->net.cut || world_happens(w, w->net.lose)) {
@@ -319,9 +366,51 @@ static void network_send(struct node *n, const struct ike_action *a)
 	world_say(w, "%c -> exchange %u id %u %s, %zu octets, SPI %02x%02x", 'A' + n->index, a->bytes[18],
 		load_be32(a->bytes + 20), a->bytes[19] & 0x20 ? "response" : "request", a->n, a->bytes[0],
 		a->bytes[1]);
-	deliver_later(w, receiver, &to, &from, a->bytes, a->n);
+	changed = w->change ? w->change(w, a->bytes, a->n, &n_sent) : NULL;
+	deliver_later(w, receiver, &to, &from, changed ? changed : a->bytes, n_sent);
 	if (world_happens(w, w->net.repeat))
-		deliver_later(w, receiver, &to, &from, a->bytes, a->n);
+		deliver_later(w, receiver, &to, &from, changed ? changed : a->bytes, n_sent);
+	free(changed);
+}
+
+/* A question to DNS; who asks while one is on its way gets its answer. */
+static void name_ask(struct node *n)
+{
+	if (n->side.by_name)
+		event_add(n->w, EV_NAME, n->index, world_chance(n->w, 10, 400) * NS_PER_MS);
+}
+
+/* As the resolver: the last good answer stays, and for the time to live what the one before had. */
+static void name_answered(struct node *n)
+{
+	struct peer_name_told *t = &n->told, was = *t;
+
+	snprintf(t->peer, sizeof t->peer, "%s", snap_peers(n->snap)[0].name);
+	snprintf(t->name, sizeof t->name, "%s", snap_dynamics(n->snap)[0].name);
+	snprintf(t->why, sizeof t->why, "%s",
+		n->dns.silent	? "no answer from the name servers"
+		: n->dns.n == 0 ? "the name has no address"
+				: "");
+	if (!t->why[0]) {
+		t->known = 1;
+		t->n = t->current = n->dns.n;
+		memcpy(t->at, n->dns.at, t->n * sizeof t->at[0]);
+		for (uint32_t i = 0; i < was.current; i++) {
+			bool there = false;
+			for (uint32_t k = 0; k < t->current; k++)
+				there |= addr_equal(&t->at[k], &was.at[i]);
+			if (!there)
+				t->at[t->n++] = was.at[i];
+		}
+	}
+	world_say(n->w, "%c its peer's name: %u addresses, %s", 'A' + n->index, t->current, t->why);
+	ike_input_peer_resolved(n->ike, n->w->now, t);
+}
+
+void world_move(struct world *w, int node, const struct ip_addr *address)
+{
+	world_say(w, "%c has another address", 'A' + node);
+	w->nodes[node].side.address = *address;
 }
 
 void world_settle(struct world *w, struct node *n)
@@ -345,6 +434,8 @@ void world_settle(struct world *w, struct node *n)
 			assert(e->request);
 			*e->request = *a->keeper;
 			break;
+		case IKE_CERTIFY: /* no peer here has certificates */
+			break;
 		case IKE_REFUSED:
 			n->refused++;
 			snprintf(n->last_refusal, sizeof n->last_refusal, "%s", a->refusal->reason);
@@ -353,6 +444,8 @@ void world_settle(struct world *w, struct node *n)
 			break;
 		case IKE_LOG:
 			world_say(w, "%c log: %s", 'A' + n->index, a->log.text);
+			if (w->on_log)
+				w->on_log(w, n->index, a->log.warning, a->log.text);
 			break;
 		case IKE_ACTIVATE:
 			sa_activate(n, a->sa.spi_in);
@@ -360,8 +453,11 @@ void world_settle(struct world *w, struct node *n)
 		case IKE_PEER_MESSAGE:
 			n->peer_messages_got++;
 			break;
+		case IKE_RESOLVE:
+			name_ask(n);
+			break;
 		case IKE_ENDPOINT:
-			sa = sa_find(n, a->endpoint.spi_in);
+			sa = world_sa(n, a->endpoint.spi_in);
 			if (!sa)
 				break;
 			sa->sa.remote = a->endpoint.remote;
@@ -376,7 +472,7 @@ void world_settle(struct world *w, struct node *n)
 
 static void packet_arrives(struct node *n, const struct event *e)
 {
-	struct sim_sa *sa = sa_find(n, e->spi);
+	struct sim_sa *sa = world_sa(n, e->spi);
 
 	if (!sa || memcmp(sa->sa.key_in, e->key, sizeof e->key) != 0) {
 		n->packets_lost += !e->copied;
@@ -435,6 +531,9 @@ static void happen(struct world *w, struct event *e)
 	case EV_SA_REMOVED:
 		keys_sa_removed(n->keys, &result);
 		break;
+	case EV_NAME:
+		name_answered(n);
+		break;
 	case EV_PACKET:
 		packet_arrives(n, e);
 		break;
@@ -471,29 +570,53 @@ static void send_packet(struct world *w, int from_node, struct sim_sa *sa)
 		n->packets_misled += w->now > w->nat_followed_at;
 		return;
 	}
-	packet_later(w, !from_node, sa, &from,
+	packet_later(w, other_side(w, from_node, &to.addr), sa, &from,
 		world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS, false);
 	if (w->net.nat && world_happens(w, w->net.copy))
-		packet_later(w, !from_node, sa, &nobody, longest + NS_PER_MS, true);
+		packet_later(w, other_side(w, from_node, &to.addr), sa, &nobody, longest + NS_PER_MS, true);
+}
+
+static void send_one(struct world *w, int from, uint32_t tunnel, const struct ip_addr *to)
+{
+	struct sim_sa *sa = sa_active(&w->nodes[from], tunnel, to, a_worker(&w->nodes[from]));
+
+	if (sa)
+		send_packet(w, from, sa);
+	else
+		w->nodes[from].packets_no_sa++;
+}
+
+/* From the one that answers to each of the others, to an address that only that one has. */
+static void send_to_each(struct world *w, uint32_t tunnel)
+{
+	struct node *from = &w->nodes[1];
+
+	for (int i = 0; i < w->nodes_n; i++) {
+		struct ip_addr to = snap_selectors(w->nodes[i].snap)[2 * tunnel].addrs.last;
+		struct sim_sa *sa = i == 1 ? NULL : sa_active(from, tunnel, &to, 0);
+
+		if (i == 1)
+			continue;
+		if (sa && !addr_equal(&sa->sa.remote.addr, &w->nodes[i].side.address))
+			from->packets_astray++;
+		send_one(w, 1, tunnel, &to);
+	}
 }
 
 static void send_packets(struct world *w)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < w->nodes_n; i++)
 		for (uint32_t t = 0; t < w->nodes[i].side.tunnels; t++) {
-			struct sim_sa *sa = sa_active(&w->nodes[i], t);
-
-			if (sa)
-				send_packet(w, i, sa);
+			if (i == 1 && w->nodes_n > 2)
+				send_to_each(w, t);
 			else
-				w->nodes[i].packets_no_sa++;
+				send_one(w, i, t, NULL);
 		}
-	}
 }
 
 static void report_usage(struct world *w)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < w->nodes_n; i++) {
 		struct node *n = &w->nodes[i];
 
 		for (int k = 0; k < SIM_SAS_MAX; k++) {
@@ -519,13 +642,13 @@ static mono_ns next_time(const struct world *w, mono_ns until)
 {
 	mono_ns next = w->heap_n > 0 ? MIN_OF(w->heap[0]->at, until) : until;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < w->nodes_n; i++) {
 		mono_ns at = ike_deadline(w->nodes[i].ike);
 
 		if (at != 0 && at < next)
 			next = MAX_OF(at, w->now);
 	}
-	next = MIN_OF(next, w->usage_at);
+	next = MIN_OF(MIN_OF(next, w->usage_at), w->names_at);
 	return w->packets ? MIN_OF(next, w->packets_at) : next;
 }
 
@@ -541,7 +664,12 @@ void world_run(struct world *w, mono_ns until)
 			report_usage(w);
 			w->usage_at = w->now + 5 * NS_PER_S;
 		}
-		for (int i = 0; i < 2; i++) {
+		if (w->now >= w->names_at) {
+			for (int i = 0; i < w->nodes_n; i++)
+				name_ask(&w->nodes[i]);
+			w->names_at = w->now + SIM_NAME_TTL_S * NS_PER_S;
+		}
+		for (int i = 0; i < w->nodes_n; i++) {
 			mono_ns at = ike_deadline(w->nodes[i].ike);
 
 			if (at == 0 || at > w->now)
@@ -571,11 +699,15 @@ void world_inject(
 
 static struct ike *make_core(struct world *w, struct node *n)
 {
-	struct ike_setup setup = { .cookie_above = n->side.cookie_above };
+	struct ike_setup setup = {
+		.cookie_above = n->side.cookie_above, .puzzles = n->side.puzzles, .mlkem = !n->side.no_mlkem
+	};
 	struct ike *ike;
 
 	for (size_t i = 0; i < sizeof setup.cookie_secret; i++)
 		setup.cookie_secret[i] = (uint8_t)world_chance(w, 0, 255);
+	setup.has_crash_secret = !n->side.no_tokens;
+	memset(setup.crash_secret, 0x10 + n->index, sizeof setup.crash_secret); /* over its restarts */
 	setup.seed = world_chance(w, 0, UINT64_MAX - 1);
 	ike = ike_core_new(&setup);
 	ike_config(ike, w->now, n->snap);
@@ -583,11 +715,11 @@ static struct ike *make_core(struct world *w, struct node *n)
 }
 
 /* The keeper's core is large: one per node serves all worlds, emptied in between. */
-static struct node *node_of[2];
+static struct node *node_of[SIM_NODES_MAX];
 
 static struct keys *keys_of(struct node *n)
 {
-	static struct keys *kept[2];
+	static struct keys *kept[SIM_NODES_MAX];
 
 	node_of[n->index] = n;
 	if (!kept[n->index])
@@ -611,6 +743,11 @@ static void set_keys(struct node *n)
 
 void world_init(struct world *w, uint64_t seed, const struct sim_side sides[2])
 {
+	world_init_star(w, seed, sides, 2);
+}
+
+void world_init_star(struct world *w, uint64_t seed, const struct sim_side *sides, int nodes)
+{
 	bool trace = w->trace;
 
 	memset(w, 0, sizeof *w);
@@ -619,17 +756,21 @@ void world_init(struct world *w, uint64_t seed, const struct sim_side sides[2])
 	w->now = NS_PER_S;
 	w->usage_at = 2 * NS_PER_S;
 	w->packets_at = 2 * NS_PER_S;
+	w->names_at = 2 * NS_PER_S;
 	w->net = (struct sim_network){ .delay_min = 5, .delay_max = 30 };
 	w->nat_address = sim_address("203.0.113.1");
 	w->nat_port[0] = 20500;
 	w->nat_port[1] = 24500;
-	for (int i = 0; i < 2; i++) {
+	w->nodes_n = nodes;
+	assert(nodes >= 2 && nodes <= SIM_NODES_MAX);
+	for (int i = 0; i < nodes; i++) {
 		struct node *n = &w->nodes[i];
 
 		n->w = w;
 		n->index = i;
 		n->side = sides[i];
-		n->snap = sim_snapshot(&n->side, i, 1);
+		n->dns = (struct sim_dns){ .n = 1, .at = { sides[i].other } };
+		n->snap = sim_snapshot(&n->side, i == 1, 1);
 		n->keys = keys_of(n);
 		keys_configure(n->keys, n->snap);
 		keys_dataplane_up(n->keys);
@@ -677,16 +818,16 @@ void world_done(struct world *w)
 	bool trace = w->trace;
 
 	w->trace = false;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < w->nodes_n; i++) {
 		ike_core_free(w->nodes[i].ike);
 		w->nodes[i].ledger_down = false;
 		keys_ike_lost(w->nodes[i].keys);
 	}
 	drain(w);
-	remove_sas(&w->nodes[0]);
-	remove_sas(&w->nodes[1]);
+	for (int i = 0; i < w->nodes_n; i++)
+		remove_sas(&w->nodes[i]);
 	drain(w);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < w->nodes_n; i++) {
 		keys_configure(w->nodes[i].keys, NULL);
 		free(w->nodes[i].snap);
 	}
@@ -731,141 +872,10 @@ void world_reconfigure(struct world *w, int node, const struct sim_side *side)
 
 	world_say(w, "%c: commit", 'A' + node);
 	n->side = *side;
-	n->snap = sim_snapshot(side, node, old->generation + 1);
+	n->snap = sim_snapshot(side, node == 1, old->generation + 1);
 	keys_configure(n->keys, n->snap);
 	set_keys(n);
 	ike_config(n->ike, w->now, n->snap);
 	free(old);
 	world_settle(w, n);
-}
-
-/* ---- verdicts ---- */
-
-static bool mirrored(const struct ike_child_view *a, const struct ike_child_view *b)
-{
-	return a->spi_in == b->spi_out && a->spi_out == b->spi_in && memcmp(a->spi_i, b->spi_i, 8) == 0 &&
-	       memcmp(a->spi_r, b->spi_r, 8) == 0 && a->tunnel == b->tunnel && a->encr == b->encr &&
-	       a->encr_bits == b->encr_bits && a->esn == b->esn && a->encap == b->encap &&
-	       a->local_n == b->remote_n && a->remote_n == b->local_n &&
-	       memcmp(a->local_ts, b->remote_ts, sizeof a->local_ts) == 0 &&
-	       memcmp(a->remote_ts, b->local_ts, sizeof a->remote_ts) == 0;
-}
-
-static bool child_has_mirror(struct world *w, int side, const struct ike_child_view *a)
-{
-	struct ike_child_view b;
-	uint32_t cursor = 0;
-
-	while (ike_view_child(w->nodes[!side].ike, &cursor, &b))
-		if (mirrored(a, &b))
-			return true;
-	return false;
-}
-
-static bool sa_has_mirror(struct world *w, int side, const struct ike_sa_view *a)
-{
-	struct ike_sa_view b;
-	uint32_t cursor = 0;
-
-	while (ike_view_sa(w->nodes[!side].ike, &cursor, &b))
-		if (memcmp(a->spi_i, b.spi_i, 8) == 0 && memcmp(a->spi_r, b.spi_r, 8) == 0 &&
-			a->initiator != b.initiator && a->encr == b.encr && a->encr_bits == b.encr_bits &&
-			a->prf == b.prf && a->dh == b.dh && a->children == b.children && a->up && b.up)
-			return true;
-	return false;
-}
-
-static const char *check_children(struct world *w, int side, uint32_t *ret_n, char *text, size_t size)
-{
-	struct node *n = &w->nodes[side];
-	struct ike_child_view a;
-	uint32_t cursor = 0;
-
-	while (ike_view_child(n->ike, &cursor, &a)) {
-		struct sim_sa *ours = sa_find(n, a.spi_in), *theirs = sa_find(&w->nodes[!side], a.spi_out);
-
-		(*ret_n)++;
-		if (!child_has_mirror(w, side, &a))
-			snprintf(text, size, "%c has child %08x/%08x, the other side not", 'A' + side,
-				a.spi_in, a.spi_out);
-		else if (!ours || !theirs)
-			snprintf(text, size, "child %08x is not in a data plane", a.spi_in);
-		else if (memcmp(ours->sa.key_in, theirs->sa.key_out, sizeof ours->sa.key_in) != 0 ||
-			 memcmp(ours->sa.key_out, theirs->sa.key_in, sizeof ours->sa.key_in) != 0)
-			snprintf(text, size, "child %08x has different keys", a.spi_in);
-		else
-			continue;
-		return text;
-	}
-	return NULL;
-}
-
-const char *world_mismatch(struct world *w, char *ret_text, size_t size)
-{
-	for (int side = 0; side < 2; side++) {
-		struct node *n = &w->nodes[side];
-		struct keys_counts kept = keys_count(n->keys);
-		struct ike_sa_view a;
-		uint32_t cursor = 0, children = 0, installed = 0, sas = 0;
-		const char *wrong;
-
-		if (ike_view_busy(n->ike) > 0 || kept.pending > 0) {
-			snprintf(ret_text, size, "%c is not quiet: %u busy", 'A' + side,
-				ike_view_busy(n->ike));
-			return ret_text;
-		}
-		while (ike_view_sa(n->ike, &cursor, &a)) {
-			sas++;
-			if (sa_has_mirror(w, side, &a))
-				continue;
-			snprintf(ret_text, size,
-				"%c has IKE SA %02x%02x%02x%02x with %u children, the other side not",
-				'A' + side, a.spi_i[0], a.spi_i[1], a.spi_i[2], a.spi_i[3], a.children);
-			return ret_text;
-		}
-		wrong = check_children(w, side, &children, ret_text, size);
-		if (wrong)
-			return wrong;
-		for (int i = 0; i < SIM_SAS_MAX; i++)
-			installed += n->sas[i].used;
-		if (installed != children || kept.children_installed != children ||
-			kept.children_begun != 0 || kept.ike_sas != sas || kept.exchanges != 0) {
-			snprintf(ret_text, size,
-				"%c: %u children and %u IKE SAs, but the data plane has %u and the keeper %u "
-				"installed, %u "
-				"begun, %u IKE SAs, %u exchanges",
-				'A' + side, children, sas, installed, kept.children_installed,
-				kept.children_begun, kept.ike_sas, kept.exchanges);
-			return ret_text;
-		}
-	}
-	return NULL;
-}
-
-uint32_t world_tunnels_up(struct world *w, uint32_t *ret_ike_sas)
-{
-	uint32_t count[SIM_TUNNELS_MAX] = { 0 }, cursor = 0, up = 0;
-	struct ike_child_view a;
-	struct ike_sa_view sa;
-
-	while (ike_view_child(w->nodes[0].ike, &cursor, &a))
-		if (a.tunnel < SIM_TUNNELS_MAX && !a.replaced)
-			count[a.tunnel]++;
-	for (int i = 0; i < SIM_TUNNELS_MAX; i++)
-		up += count[i] == 1;
-	*ret_ike_sas = 0;
-	cursor = 0;
-	while (ike_view_sa(w->nodes[0].ike, &cursor, &sa))
-		(*ret_ike_sas)++;
-	return up;
-}
-
-uint32_t world_childless(struct world *w)
-{
-	struct ike_sa_view sa;
-	uint32_t cursor = 0, n = 0;
-
-	while (ike_view_sa(w->nodes[0].ike, &cursor, &sa))
-		n += sa.children == 0;
-	return n;
 }

@@ -2,12 +2,19 @@ import os
 
 import pytest
 
+import matrix
 from kit import GATEWAYS, own_lab, verify_ledger
+from matrix import in_the_matrix  # noqa: F401
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by ./check --quick")
     config.addinivalue_line("markers", "long: by ./check --long alone")
+    matrix.configure(config)
+
+
+def pytest_collection_modifyitems(items):
+    matrix.collected(items)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def config(alg="    alg { sip; }\n"):
         ("application [ http https dns ping traceroute", "application [ calls http https dns ping traceroute"))
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["one worker", "two workers"])
 def lab(request):
     if not shutil.which("sipp"):
         pytest.skip("needs sipp (sip-tester)")

@@ -30,12 +30,17 @@ def test_firewall():
 
 
 def test_ike():
-    """bench/ike works, too, with a few peers."""
-    words = [ROOT / "bench/ike", "--json", "--runs", "1", "--peers", "3", "--auth", "psk"]
-    done = subprocess.run(words, env={**os.environ, "PLAINGATE_LAB_PREFIX": "tbi-"}, capture_output=True, text=True, timeout=120)
+    """With a few peers: certificates, a peer that dies and comes back, and Plaingate at both ends."""
+    words = [ROOT / "bench/ike", "--json", "--runs", "1", "--peers", "3", "--auth", "certificate-rsa-3072", "--restart", "--standing", "3",
+             "--dpd", "2"]
+    done = subprocess.run(words, env={**os.environ, "PLAINGATE_LAB_PREFIX": "tbi-"}, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
-    for part in ("handshakes", "cpu", "wall"):
-        assert rows[f"plaingate.psk.{part}"]["ratio"] > 0
-    assert rows["plaingate.psk.cpu.plaingate-keeper"]["value"] > 0 and rows["plaingate.psk.entries"]["value"] >= 2  # the IKE SA's, and its child's
+    for part in ("handshakes", "cpu", "wall", "restart"):
+        assert rows[f"plaingate.certificate-rsa-3072.{part}"]["ratio"] > 0
+    plaingate = {name.removeprefix("plaingate.certificate-rsa-3072."): row["value"] for name, row in rows.items()}
+    assert plaingate["cpu.keeper"] > 0 and plaingate["entries"] >= 2 and plaingate["entry"] > 0  # the IKE SA's, and its child's
+    assert rows["standing.count"]["value"] == 3
+    for part in ("commit.first", "commit.standing", "memory.hq", "restart.branch", "restart.hq"):
+        assert rows[f"standing.{part}"]["value"] > 0
     assert not [name for name in os.listdir("/run/netns") if name.startswith("tbi-")]

@@ -142,11 +142,12 @@ def test_routes_and_neighbours(lab):
 
 
 def forged(lab, row, **fields):
-    """A segment of the carried connection in host-a's name, with numbers that nobody expects."""
+    """A segment of the carried connection in host-a's name, with numbers that nobody expects. A reset may by chance lie in the window, and is let
+    through for the host to challenge (RFC 5961): it has another mark."""
     from scapy.all import IP, TCP, Ether, Raw
     address, port = row["src"].rsplit(":", 1)
     return (Ether(src=own_mac(lab, "host-a"), dst=own_mac(lab, "hq", "lan0")) / IP(src=address, dst=WEB) /
-            TCP(sport=int(port), dport=5202, window=1000, **fields) / Raw(MARK))
+            TCP(sport=int(port), dport=5202, window=1000, **fields) / Raw(b"a reset" if "R" in fields["flags"] else MARK))
 
 
 def test_forged_segments(lab):

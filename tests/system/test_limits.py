@@ -37,6 +37,20 @@ def test_the_others_go_on(lab, name):
     go_on(lab, name)
 
 
+def test_a_puzzle_is_solved(lab):
+    """Where a stranger has filled the half-open IKE SAs in the name of a peer, that peer is served because it solves a puzzle (RFC 8019)."""
+    def count(gateway, name):
+        return next(int(row["value"]) for row in show(lab, gateway, "ike", "counters") if row["counter"] == name)
+
+    with lab.flooded("half-open IKE SAs"):
+        for _ in range(5):  # the moment in which the strangers' have ended is without cookies
+            lab.handshake()
+            if count("hq", "puzzles-solved"):
+                break
+    assert count("hq", "puzzles-solved") and count("branch", "peer-puzzles-solved")
+    assert count("hq", "puzzles-given") and count("hq", "cookies-demanded") > 64
+
+
 @pytest.mark.parametrize("names", PAIRS, ids=" and ".join)
 def test_two_at_once(lab, names):
     go_on(lab, *names)

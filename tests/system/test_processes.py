@@ -19,6 +19,8 @@ FAMILIES = {  # of sockets that each may hold; links between processes are AF_UN
     "entropy": {socket.AF_UNIX},
     "export": {socket.AF_UNIX},
     "resolver": {socket.AF_UNIX},
+    "certifier-openssl": {socket.AF_UNIX},
+    "certifier-gnutls": {socket.AF_UNIX},
     "courier": {socket.AF_UNIX},  # of the network: only while a witness is asked (test_courier.py)
     "ike": {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6},
     "dataplane": {socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_PACKET, socket.AF_NETLINK},
@@ -93,7 +95,8 @@ def test_holds_only_its_own_sockets_and_files(lab, name):
     if name in ("ike", "dataplane"):
         assert families >= {socket.AF_INET, socket.AF_INET6}, "the test sees the sockets that are there"
     plain = {fd: path for fd, path in files(pid).items() if path.startswith("/") and not path.startswith(("/memfd:", "/dev/null"))}
-    allowed = {"dataplane": ("/dev/net/tun",), "ledger": ("/",), "keeper": ("/",), "control": ("/",), "ike": (), "entropy": (), "courier": (), "export": ("/",), "resolver": ("/",)}[name]
+    allowed = {"dataplane": ("/dev/net/tun",), "ledger": ("/",), "keeper": ("/",), "control": ("/",), "ike": (), "entropy": (), "courier": (), "export": ("/",), "resolver": ("/",),
+               "certifier-openssl": ("/",), "certifier-gnutls": ("/",)}[name]
     log = str(lab["hq"].state / "plaingated.log")
     wrong = {fd: path for fd, path in plain.items() if path != log and not path.startswith(allowed)}
     assert not wrong, wrong

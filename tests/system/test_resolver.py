@@ -274,3 +274,27 @@ def test_lies_of_a_name_server(lab):
     lab.commit("hq", text("refuse-private"), "no private ones")
     lab.names.serve("10.1.0.2")
     wait_for(lambda: "private" in row(lab)["reason"], 10, "the reason")
+
+
+def test_a_peer_by_name(lab):
+    """A tunnel to a name without an address, then with one where nobody answers, then with the peer's; what stands outlives the name."""
+    peer = "203.0.113.2"
+    rows = lambda: [r for r in show(lab, "hq", "ike") if r["peer"] == "branch" and r.get("name") == NAME]  # noqa: E731
+    up = lambda: [r for r in rows() if r["state"] == "established"]  # noqa: E731
+    explained = lambda: lab["hq"].run("plaingate vpn explain branch", check=False).stdout  # noqa: E731
+    lab.names.serve()
+    lab.commit("hq", config_of("hq", (f"remote-address {peer};", f"remote-address {NAME};"),
+                               ("address-book {", "dynamic-address { dns { minimum-ttl 1; } }\n\naddress-book {")), "a peer by name")
+    wait_for(lambda: any(f"no address of {NAME} is known: " in r["reason"] for r in rows()), 30, "the name without an address")
+    assert rows()[0]["name_error"] and f"no address of {NAME} is known: " in explained()
+    lab.names.serve(SECOND)
+    wait_for(lambda: any(r["remote"].startswith(f"{SECOND}:") for r in rows()), 30, "a message to its address")
+    lab.names.serve(peer)
+    wait_for(up, 30, "the tunnel to its next address")
+    assert up()[0]["remote"].startswith(f"{peer}:") and up()[0]["name_addresses"] == peer, up()
+    assert last_entry(lab, "ike_sa_up")[1]["body"]["remote"].startswith(f"{peer}:")
+    assert [(r["kind"], r["object"], r["value"]) for r in show(lab, "hq", "resolver")] == [("peer", "branch", NAME)]
+    spi = up()[0]["spi_i"]
+    lab.names.stop()
+    wait_for(lambda: up() and up()[0]["name_error"], 30, "silence of the name server")
+    assert up()[0]["spi_i"] == spi and f"{NAME} had {peer} " in explained()

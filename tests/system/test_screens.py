@@ -17,12 +17,15 @@ COUNTS = {
     "limit-session": "source-ip-based 4; destination-ip-based 40; source-session-rate 30;",
 }
 RULE = "    from untrust to trust { rule in { match { source any; destination any; application any; } then { permit; } } }\n"
+# For handshakes by cookies: a flood that no other limit ends, nor the sessions that it leaves.
+FLOODED = {**COUNTS, "tcp": COUNTS["tcp"].replace("destination-threshold 25", "destination-threshold 1000000"),
+           "limit-session": "source-ip-based 100000; destination-ip-based 100000; source-session-rate 100000;"}
 LIMITS = {"source-sessions", "destination-sessions"}  # what passes the others begins sessions
 PASS = {"tcp-syn-flood-alarm": "alarm", "tcp-syn-flood-attack": "cookie"}
 
 
-def text(flags="", without=()):
-    screens = all_screens(COUNTS)
+def text(flags="", without=(), counts=None):
+    screens = all_screens(counts or COUNTS)
     for word in without:
         assert f" {word}" in screens
         screens = screens.replace(f" {word}", "", 1)
@@ -113,22 +116,28 @@ def test_counted(lab, family):
         before = {each: n + got.get(each, 0) for each, n in before.items()}
 
 
-@pytest.mark.parametrize("address", [HOST_A, HOST_A6])
-def test_handshakes_by_cookies(lab, address):
-    """A machine that answers cookies: beyond three sessions it is reset."""
+def test_handshakes_by_cookies(lab):
+    """A machine that answers cookies: beyond three sessions it is reset. Which of its handshakes are in a second of the flood is the machine's load's matter; the others
+    are sessions as any, and count for nothing here."""
     from oddities import IP, TCP, IPv6
-    before, held = met(lab), []
-    flood = [(IP(src=f"198.18.9.{i}", dst=address) if address == HOST_A else IPv6(src=f"2001:db8:9{i:02}::1", dst=address)) /
-             TCP(sport=4000, dport=PORT, flags="S") for i in range(24)]
-    with listener(lab, "host-a", PORT, family=10 if ":" in address else 2):
-        def again():
-            send(lab, flood)
-            held.append(connect(lab, "web", address, PORT, timeout=1))
-            return since(lab, before).get("tcp-syn-ack-ack-proxy")
-        wait_for(again, 30, f"the source to be refused: {held}", pause=0.1)
-    for s in held:
-        if not isinstance(s, OSError):
-            s.close()
+    lab.commit("hq", text(counts=FLOODED), "a flood that only cookies answer")
+    for address in HOST_A, HOST_A6:
+        before, held = met(lab), []
+        flood = [(IP(src=f"198.18.9.{i}", dst=address) if address == HOST_A else IPv6(src=f"2001:db8:9{i:02}::1", dst=address)) /
+                 TCP(sport=4000, dport=PORT, flags="S") for i in range(60)]
+        with listener(lab, "host-a", PORT, family=10 if ":" in address else 2):
+            def again(before=before, held=held, flood=flood, address=address):
+                send(lab, flood)
+                held.append(connect(lab, "web", address, PORT, timeout=1))
+                return since(lab, before).get("tcp-syn-ack-ack-proxy")
+            try:
+                wait_for(again, 30, "the source to be refused", pause=0.05)
+            finally:
+                for s in held:
+                    if not isinstance(s, OSError):
+                        s.close()
+        clear(lab)
+    lab.commit("hq", text(), "as before")
 
 
 def test_verdicts(lab):

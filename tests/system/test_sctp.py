@@ -29,6 +29,8 @@ def lab(request):
         two_sites.wait_for_tunnel()
         for node in ("web", "host-b"):
             two_sites[node].daemon([f"{PROGRAMS}/echo_server"], two_sites[node].state / "echo.log")
+        for node, address in (("web", WEB), ("host-b", HOST_B)):
+            wait_for(lambda node=node, address=address: listens(two_sites[node], address), 10, f"the echo server of {node}")
         yield two_sites
 
 
@@ -92,10 +94,29 @@ def crc32c(data):
     return crc ^ 0xffffffff
 
 
+def packet_of(from_port, to_port, tag, chunk):
+    head = struct.pack("!HHI", from_port, to_port, tag)
+    return head + struct.pack("<I", crc32c(head + bytes(4) + chunk)) + chunk
+
+
+def listens(node, address):
+    """Whether the server answers an INIT, sent beside it: before it listens its stack answers each with an ABORT."""
+    init = struct.pack("!BBHIIHHI", 1, 0, 20, 0x5ca1ab1e, 65536, 1, 1, 1)
+    with node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP) as s:
+        s.settimeout(0.3)
+        s.sendto(packet_of(3999, PORT, 0, init), (address, 0))
+        try:
+            while True:
+                answer = s.recv(2048)[20:]  # behind the IPv4 header; our own INIT comes too
+                if len(answer) > 12 and answer[:4] == struct.pack("!HH", PORT, 3999):
+                    return answer[12] == 2  # INIT ACK
+        except socket.timeout:
+            return False
+
+
 def forge(lab, from_port, to_port, tag, chunk):
     """In the server's name, to the client's address outside."""
-    head = struct.pack("!HHI", from_port, to_port, tag)
-    packet = head + struct.pack("<I", crc32c(head + bytes(4) + chunk)) + chunk
+    packet = packet_of(from_port, to_port, tag, chunk)
     with lab["web"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP) as s:
         s.sendto(packet, (HQ_WAN, 0))
 

@@ -79,7 +79,7 @@ def test_child_keys_are_with_the_data_plane_and_not_with_ike(lab):
     assert set(found) == set(packets), "the keys of both directions must be found in the data plane"
     secrets = {f"{spi:08x}": key[:32] for spi, key in found.items()}
     assert memory_holds(pids["dataplane"][0], secrets) == set(secrets)
-    for name in ("ike", "control", "ledger"):
+    for name in ("ike", "control", "ledger", "certifier-openssl", "certifier-gnutls"):
         assert not memory_holds(pids[name][0], secrets), name
 
 

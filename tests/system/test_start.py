@@ -96,6 +96,17 @@ def test_closed_from_the_moment_of_readiness(away):
     assert not [at for at in neighbour.reached if ready < at < early]
 
 
+def test_a_crash_key_that_was_cut_short(away):
+    """Tokens only spare peers a wait: there is another secret for them, the log says so, and the gateway starts."""
+    key, log = away["hq"].state / "lib/crash.key", away["hq"].state / "plaingated.log"
+    stop(away)
+    key.write_bytes(key.read_bytes()[:7])
+    before = log.stat().st_size
+    start(away)
+    wait_for(lambda: key.stat().st_size == 32, 10, "another secret")
+    assert "crash.key' has 7 bytes, 32 were expected" in log.read_text(errors="replace")[before:]
+
+
 def test_a_connection_from_before_the_start_ends(away):
     """What the machine sends on it opens no return path, neither before the first configuration nor after it."""
     lab = away

@@ -9,8 +9,8 @@ import threading
 import time
 
 import pytest
-from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HOST_B6, HQ_WAN, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, calm_time, connect, counter,
-                 drops, hits, listener, own_mac, processes, send_frames, show, tracing, wait_for)
+from kit import (BRANCH_WAN, HOST_A, HOST_A6, HOST_B, HOST_B6, HQ_WAN, LAN_FILTER, WEB, Capture, TcpStream, UdpStream, calm_time, config_of,
+                 connect, counter, drops, hits, listener, own_mac, processes, send_frames, show, tracing, wait_for)
 
 NAT_PORTS = range(40960, 65536)
 HOST_PORTS = range(32768, 40960)
@@ -198,6 +198,24 @@ def test_nat_udp(lab):
     finally:
         for s in [server, *clients]:
             s.close()
+
+
+def test_commits_lose_nothing(lab):
+    """Through the tunnel and by NAT, while the policy becomes another one several times."""
+    at = "    from trust to vpn {\n"
+    more = "        rule more-{} {{\n            match {{\n                source any;\n                destination any;\n" \
+           "                application any;\n            }}\n            then {{\n                permit;\n            }}\n        }}\n"
+    streams = [UdpStream(lab, "host-a", sink, address, port=5210, rate=200) for sink, address in (("host-b", HOST_B), ("web", WEB))]
+    try:
+        with streams[0], streams[1]:
+            wait_for(lambda: all(len(stream.answered) > 20 for stream in streams), 20, "the first answers")
+            for number in range(4):
+                lab.commit("hq", config_of("hq", (at, at + "".join(more.format(n) for n in range(number + 1)))), f"{number} more")
+            for stream in streams:
+                stream.sending = False
+        assert not any(stream.lost() for stream in streams), f"{[stream.lost() for stream in streams]}: {drops(lab, 'hq')}, {drops(lab, 'branch')}"
+    finally:
+        lab.commit("hq", config_of("hq"), "as before")
 
 
 def test_nat_ping_of_two_hosts_with_one_identifier(lab):

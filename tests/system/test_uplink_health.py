@@ -54,7 +54,7 @@ def serve(node):
         threading.Thread(target=work, daemon=True).start()
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda n: f"{n} workers")
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=lambda n: f"{n} workers")
 def lab(request):
     two_sites = own_lab("upl")
     two_sites.workers = request.param

@@ -12,7 +12,7 @@ from kit import GATEWAYS, HOST_B, Capture, ledger_entries, own_lab, show, wait_f
 from visible import (AUTH, CREATE_CHILD, HASH_ALGORITHMS, INFORMATIONAL, OFFER, SA_INIT, WAN, X25519, Bad, Derived, Walk, fields_of_the_table,
                      derived_in_the_end, udp_packets)
 
-NOT_MET = {"NOTIFY_SECRET", "NOTIFY_COOKIE", "NOTIFY_CRITICAL", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # fields that a normal handshake on a path without NAT does not contain
+NOT_MET = {"NOTIFY_SECRET", "NOTIFY_COOKIE", "NOTIFY_PUZZLE", "NOTIFY_BEFORE", "PS_SOLUTION", "NOTIFY_TOKEN", "NOTIFY_CRITICAL", "NOTIFY_ECHO", "NOTIFY_GROUP", "KEEPALIVE"}  # fields that a normal handshake on a path without NAT does not contain
 
 BUILD = Path(os.environ.get("PLAINGATE_LAB_BUILD", Path(__file__).resolve().parents[2] / "build"))
 
@@ -150,7 +150,7 @@ def test_a_turned_bit_is_noticed(wire, name, wanted, free):
 
 
 REFUSALS = {"NO_PROPOSAL_CHOSEN": (14, b"", set()), "INVALID_SYNTAX": (7, b"", set()), "INVALID_KE_PAYLOAD": (17, b"\0\x1f", set()),
-            "UNSUPPORTED_CRITICAL_PAYLOAD": (1, b"\x7b", {36}), "COOKIE": (16390, b"\x05" + bytes(range(32)), set(range(36, 69)))}
+            "UNSUPPORTED_CRITICAL_PAYLOAD": (1, b"\x7b", {36}), "COOKIE": (16390, b"\x05\0\0\0" + bytes(range(32)), {36, *range(40, 72)})}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

@@ -5,8 +5,8 @@ import pytest
 from kit import GATEWAYS, HOST_B, WEB, config_of, connect, counter, drops, listener, own_lab, show, verify_ledger, wait_for
 # pylint: disable=unused-import
 from test_traffic import (test_an_answer_without_a_question_is_dropped, test_clear_packets_of_the_tunnels_addresses_are_refused,
-                          test_clear_sessions, test_data_plane_dies_while_trains_pass, test_error_about_translated_traffic_comes_back,
-                          test_many_connections_at_once, test_much_data_arrives_unchanged, test_nat_ping_of_two_hosts_with_one_identifier,
+                          test_clear_sessions, test_commits_lose_nothing, test_data_plane_dies_while_trains_pass,
+                          test_error_about_translated_traffic_comes_back, test_many_connections_at_once, test_much_data_arrives_unchanged, test_nat_ping_of_two_hosts_with_one_identifier,
                           test_nat_tcp, test_nat_udp, test_page_through_the_tunnel_is_not_seen, test_permitted_connections_show_their_rule,
                           test_streams_through_the_tunnel, test_the_gateways_own_traffic_through_the_tunnel,
                           test_trace_names_stages_and_rule)

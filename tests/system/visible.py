@@ -4,6 +4,7 @@ a ledger by independent code: libsodium's group and Python, nothing from src/.
 import base64
 import ctypes
 import hashlib
+import hmac
 import signal
 import struct
 import subprocess
@@ -126,13 +127,29 @@ def derived_in_the_end(lab):
 
 # --- examining captures ---
 
-SA, KE, NONCE, NOTIFY, SK = 33, 34, 40, 41, 46
+SA, KE, NONCE, NOTIFY, SK, PS = 33, 34, 40, 41, 46, 54
+PUZZLE = 16434
 NAT_SOURCE, NAT_DESTINATION, COOKIE, CHILDLESS, FRAGMENTATION, HASHES, OTHER_GROUP, CRITICAL = 16388, 16389, 16390, 16418, 16430, 16431, 17, 1
+TRANSCRIPT = 16447
 REFUSALS = {COOKIE, OTHER_GROUP, CRITICAL, 7, 14}  # to IKE_SA_INIT, each alone: INVALID_SYNTAX, NO_PROPOSAL_CHOSEN
 SA_INIT, AUTH, CREATE_CHILD, INFORMATIONAL = 34, 35, 36, 37
 # The types of the first payload that is encrypted, by exchange.
 FIRST_INSIDE = {AUTH: {35, 36, NOTIFY}, CREATE_CHILD: {SA, NOTIFY}, INFORMATIONAL: {0, NOTIFY, 42}}
 INITIATOR, RESPONSE = 8, 32
+
+
+PUZZLE_HASHES = {5: "sha256", 6: "sha384"}
+
+
+def solution_of(cookie):
+    """RFC 8019 section 7.1.3: of the numbers from 0 on the first four that are keys under which the cookie's PRF ends with so many zero bits."""
+    keys, number, mask = b"", 0, (1 << cookie[2]) - 1
+    while len(keys) < 16:
+        key = struct.pack("!I", number)
+        if not int.from_bytes(hmac.digest(key, cookie, PUZZLE_HASHES[cookie[1]]), "big") & mask:
+            keys += key
+        number += 1
+    return keys
 
 
 def fields_of_the_table(build):
@@ -272,15 +289,19 @@ class Walk:
             n = int.from_bytes(data[at + 2:at + 4], "big")
             self.field("PAYLOAD_LENGTH", data[at + 2:at + 4], 4 <= n <= len(data) - at)
             self.field("PAYLOAD_FLAGS", data[at + 1:at + 2], data[at + 1] == 0)
-            self.field("PAYLOAD_NEXT", data[at:at + 1], data[at] in (0, SA, KE, NONCE, NOTIFY))
+            self.field("PAYLOAD_NEXT", data[at:at + 1], data[at] in (0, SA, KE, NONCE, NOTIFY, PS))
             payloads.append((following, data[at + 4:at + n]))
             following, at = data[at], at + n
         if at != len(data):
             raise Bad("PAYLOAD_LENGTH: octets behind the last payload")
         order = [self.notify_type(body) if kind == NOTIFY else kind for kind, body in payloads]
-        whole = [SA, KE, NONCE, NAT_SOURCE, NAT_DESTINATION, HASHES, FRAGMENTATION] + [CHILDLESS] * bool(response)
-        if order not in (whole, [COOKIE, *whole]) and not (response and len(order) == 1 and order[0] in REFUSALS):
+        whole = [SA, KE, NONCE, NAT_SOURCE, NAT_DESTINATION, HASHES, FRAGMENTATION, TRANSCRIPT] + [CHILDLESS] * bool(response)
+        refusal = response and (order == [COOKIE, PUZZLE] or len(order) == 1 and order[0] in REFUSALS)
+        if order not in (whole, [COOKIE, *whole], [COOKIE, PS, *whole]) and not refusal:
             raise Bad(f"PAYLOAD_NEXT: payloads in the order {order}")
+        self.demanded = bytes(2)  # what the cookie says of a puzzle, and the puzzle beside it
+        if PUZZLE in order:
+            self.demanded = payloads[1][1][5:]
         for kind, body in payloads:
             self.payload(source, destination, data, kind, body, response)
 
@@ -299,6 +320,8 @@ class Walk:
             self.leaves += spi in publics
         elif kind == NONCE:
             self.field("NONCE", body, body in self.derived[source[0]].nonces)
+        elif kind == PS:
+            self.field("PS_SOLUTION", body, body == solution_of(self.returned))
         else:
             self.notify(source, destination, data[:16], body, response)
 
@@ -314,12 +337,17 @@ class Walk:
             self.field("NOTIFY_GROUP", data, int.from_bytes(data, "big") == self.group)
         elif kind == CRITICAL:
             self.field("NOTIFY_CRITICAL", data, len(data) == 1)
-        elif kind in REFUSALS - {COOKIE} | {FRAGMENTATION, CHILDLESS}:
+        elif kind in REFUSALS - {COOKIE} | {FRAGMENTATION, TRANSCRIPT, CHILDLESS}:
             self.field("NOTIFY_HEAD", data, data == b"")
+        elif kind == PUZZLE:
+            self.field("NOTIFY_PUZZLE", data, data == b"\0" + self.demanded and data[1] in PUZZLE_HASHES and 10 <= data[2] <= 18)
         elif response:
             self.field("NOTIFY_SECRET", data[:1], self.secrets.get(source[0], data[0]) in (data[0], (data[0] - 1) % 256))
             self.secrets[source[0]] = data[0]
-            self.field("NOTIFY_COOKIE", data[1:], len(data) == 33)
+            self.field("NOTIFY_PUZZLE", data[1:3], data[1:3] == self.demanded)
+            self.field("NOTIFY_BEFORE", data[3:4], not data[3] or any(data[3] == one[3] + 1 for one in self.cookies))
+            self.field("NOTIFY_COOKIE", data[4:], len(data) == 36)
             self.cookies.add(data)
         else:
+            self.returned = data
             self.field("NOTIFY_ECHO", data, data in self.cookies)

@@ -50,15 +50,37 @@ def generator(label, *seeds):
     return out
 
 
+def pi_digits(bits):
+    """Floor of 2**bits times pi, by Machin's formula."""
+    one = 1 << bits + 64
+    def arctan(n):
+        term, total, k = one // n, one // n, 1
+        while term:
+            term //= n * n
+            total += -(term // (2 * k + 1)) if k & 1 else term // (2 * k + 1)
+            k += 1
+        return total
+    return 4 * (4 * arctan(5) - arctan(239)) >> 64
+
+
+def modp_prime(group):
+    """RFC 3526: 2^n - 2^(n - 64) - 1 + 2^64 * ([2^(n - 130) pi] + offset)."""
+    n, offset = {14: (2048, 124476), 15: (3072, 1690314), 16: (4096, 240904)}[group]
+    return 2 ** n - 2 ** (n - 64) - 1 + 2 ** 64 * (pi_digits(n - 130) + offset)
+
+
 def leaf_public(seed, group):
     secret = hkdf_expand(seed, b"key exchange" + group.to_bytes(2, "big"), 64)
+    if group in (14, 15, 16):
+        p = modp_prime(group)
+        return hashlib.sha256(pow(2, int.from_bytes(secret[:48], "big"), p).to_bytes(p.bit_length() // 8, "big")).digest()
     if group == 31:
         return x25519.X25519PrivateKey.from_private_bytes(secret[:32]).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     scalar = int.from_bytes(secret, "big") % (ORDERS[group] - 1) + 1
     return ec.derive_private_key(scalar, CURVES[group]).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
 
-def leaf(a, b, groups=(19, 20, 31)):
+def leaf(a, b, groups=(14, 15, 16, 19, 20, 31)):
     seed = hmac.digest(b"plaingate/leaf/v1", a + b, "sha256")
     return hashlib.sha256(a).digest() + hashlib.sha256(b).digest() + b"".join(leaf_public(seed, group) for group in groups)
 

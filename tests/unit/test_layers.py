@@ -27,8 +27,11 @@ MAY = {
     # every child enters its sandbox first; two processes look names up and ask over HTTP, over sockets of the supervisor
     "ipc": {"base", "model", "sandbox/sandbox.h", "witness/names.h", "witness/http.h", "crypto/trust.h"},
     "sandbox": {"base"},
+    "pki": {"base"},  # for `plaingate pki` alone
+    "edit": {"base", "model"},  # the editor of `configure`
+    "import": {"base", "model/applications.h"},  # whose names nobody else may have; for `plaingate import` alone
     "proc": {"base", "ipc", "sandbox"} | LIBRARIES | CORES,
-    "cli": {"base", "model", "ipc", "verify", "witness/configured.h",
+    "cli": {"base", "model", "ipc", "verify", "pki", "import", "edit/edit.h", "crypto/hash.h", "witness/configured.h",
             # `replay` runs the pipeline offline, confined, and reads and writes captures
             "proc/dataplane/offline.h", "sandbox/sandbox.h", "wire/pcapng.h", "wire/link_header.h"},  # `check` takes what a commit takes
 }

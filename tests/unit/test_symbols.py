@@ -145,6 +145,21 @@ def test_what_one_file_uses_is_static(objects):
     assert not wrong, "\n".join(wrong)
 
 
+LOADS_CODE = ("OSSL_PROVIDER_load", "OSSL_PROVIDER_try_load", "OSSL_STORE_open", "OSSL_STORE_attach", "ENGINE_by_id", "dlopen")
+
+
+def test_code_is_loaded_for_keys_in_tokens_alone(objects):
+    """No process of the gateway loads a provider, an engine or a module: `plaingate pki` does, for a key that is named by a URI."""
+    users = {f"{o.folder}/{o.source}" for o in objects if o.folder.startswith("src/") and any(s.startswith(LOADS_CODE) for s in o.uses)}
+    assert users == {"src/pki/token.c", "src/pki/pkcs11.c"}
+    programs = [p for p in (BUILD / "src").rglob("*") if p.is_file() and os.access(p, os.X_OK) and p.read_bytes()[:4] == b"\x7fELF"]
+    assert len(programs) > 10
+    loads = {p.name for p in programs
+             if any(line.split()[-1].startswith(LOADS_CODE) for line in
+                    subprocess.check_output(["nm", "-D", "--undefined-only", p], text=True).splitlines() if line.split())}
+    assert loads == {"plaingate"}
+
+
 def test_cycles_are_found():
     assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
     assert cycles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []

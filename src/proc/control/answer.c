@@ -1,4 +1,5 @@
 /* What a client is answered: rows, and the end. */
+#include "base/json.h"
 #include "base/log.h"
 #include "proc/control/control.h"
 
@@ -30,6 +31,20 @@ void client_row(struct client *c, const struct msg_row *row)
 		log_warn("closing client (uid %u), which is not reading: %s", c->uid, rc_text(rc));
 		client_fail(c);
 	}
+}
+
+void client_warning(void *client, const char *text)
+{
+	struct msg_row row = { 0 };
+	struct jw w = jw_over(row.json, sizeof row.json, false);
+
+	jw_object(&w, NULL);
+	jw_str(&w, "kind", "warning");
+	jw_str(&w, "text", text);
+	jw_end(&w);
+	row.n = (uint32_t)jw_done(&w);
+	if (row.n > 0)
+		client_row(client, &row);
 }
 
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,27 +34,46 @@ static void client_close(struct client *c)
 
 /* The text goes into the file that came with the request: a file of memory, so that no write can make us
  * wait. */
-static void answer_config(struct client *c, int file)
+static void answer_text(struct client *c, int file, const char *text, size_t text_n, const char *which)
 {
-	const struct running *r = &c->control->running;
 	size_t n = 0;
 
-	if (file < 0 || fcntl(file, F_GET_SEALS) < 0) {
-		client_end(c, RC_MALFORMED, 0, "the file for the configuration is not a memfd");
-		return;
-	}
-	while (n < r->n) {
-		ssize_t part = pwrite(file, r->text + n, r->n - n, (off_t)n);
+	while (n < text_n) {
+		ssize_t part = pwrite(file, text + n, text_n - n, (off_t)n);
 		if (part < 0 && errno == EINTR)
 			continue;
 		if (part <= 0)
 			break;
 		n += (size_t)part;
 	}
-	if (n < r->n)
+	if (n < text_n)
 		client_end(c, RC_IO, 0, "the configuration could not be written to the memfd of the request");
 	else
-		client_end(c, RC_OK, (uint32_t)n, "generation %llu", (unsigned long long)r->generation);
+		client_end(c, RC_OK, (uint32_t)n, "%s", which);
+}
+
+static void answer_config(struct client *c, int file)
+{
+	const struct control *k = c->control;
+	struct err e = { 0 };
+	char which[60], *text;
+	size_t n;
+
+	if (file < 0 || fcntl(file, F_GET_SEALS) < 0) {
+		client_end(c, RC_MALFORMED, 0, "the file for the configuration is not a memfd");
+	} else if (c->request.rollback == 0) {
+		snprintf(which, sizeof which, "generation %llu", (unsigned long long)k->running.generation);
+		answer_text(c, file, k->running.text, k->running.n, which);
+	} else if (c->request.rollback > ROLLBACKS_MAX) {
+		client_end(c, RC_RANGE, 0, "rollback %u: %d configurations are kept", c->request.rollback,
+			ROLLBACKS_MAX);
+	} else if (config_store_history_read(k->config_dir, c->request.rollback, &text, &n, &e)) {
+		client_end(c, e.rc, 0, "there is no rollback %u: %s", c->request.rollback, e.text);
+	} else {
+		snprintf(which, sizeof which, "rollback %u", c->request.rollback);
+		answer_text(c, file, text, n, which);
+		free(text);
+	}
 }
 
 static bool only_looks(uint32_t command)

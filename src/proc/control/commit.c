@@ -107,6 +107,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		commit_refuse(k, e.rc, e.text);
 		return;
 	}
+	history_note(k, m, r->index);
 	running_done(&k->running);
 	k->running = m->next;
 	m->next = (struct running){ .memory = -1 };
@@ -128,6 +129,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 static void commit_enter(struct control *k)
 {
 	entry_config_overrides(k, &k->commit);
+	entry_config_certificates(k, &k->commit.next);
 	if (entry_config_commit(k, &k->commit, on_commit_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
@@ -159,20 +161,6 @@ static void fault_row(struct client *c, const struct fault *f)
 		client_row(c, &row);
 }
 
-static void warning_row(void *client, const char *text)
-{
-	struct msg_row row = { 0 };
-	struct jw w = jw_over(row.json, sizeof row.json, false);
-
-	jw_object(&w, NULL);
-	jw_str(&w, "kind", "warning");
-	jw_str(&w, "text", text);
-	jw_end(&w);
-	row.n = (uint32_t)jw_done(&w);
-	if (row.n > 0)
-		client_row(client, &row);
-}
-
 /* All faults of the text: the answer itself has room for the first ones only. */
 static void faults_rows(struct client *c, const struct faults *f)
 {
@@ -196,9 +184,25 @@ static enum rc prepare(struct client *c, int file, struct running *r, struct err
 
 	r->generation = c->control->running.generation + 1;
 	if (!rc)
-		rc = running_compile(r, text, n, name, &faults, e);
+		rc = running_compile(c->control, r, text, n, name,
+			config_store_is_history(name) ? CERTIFICATES_HISTORY : CERTIFICATES_FILES, &faults,
+			e);
 	faults_rows(c, &faults);
+	if (!rc && config_store_is_history(name) && r->certificates)
+		client_warning(c,
+			r->certificates_kept
+				? "the certificates are those that ran with this text, and not those of the directory: "
+				  "commit a copy of it under another name to take these"
+				: "the certificates that ran with this text are not kept, and those of the directory are "
+				  "taken");
 	return rc;
+}
+
+static void check_judged(struct control *k, struct client *c)
+{
+	const struct err *fault = &c->judgement.fault;
+
+	client_end(c, fault->rc, 0, "%s", fault->rc ? fault->text : "the configuration is valid");
 }
 
 void commit_check(struct client *c, int file)
@@ -209,8 +213,20 @@ void commit_check(struct client *c, int file)
 
 	if (!rc && !(c->request.flags & COMMIT_CLOSE_ALL))
 		rc = snapshot_check_not_closed(r.block, c->request.name, &e);
-	client_end(c, rc, 0, "%s", rc ? e.text : "the configuration is valid");
-	running_done(&r);
+	c->work = CLIENT_CHECK;
+	if (rc)
+		client_end(c, rc, 0, "%s", e.text);
+	else if (!certifiers_ask(c->control, &c->judgement, &r, c, check_judged))
+		check_judged(c->control, c);
+	running_done(&r); /* those who are asked have the memory */
+}
+
+/* A text that was made from another one than runs now would take back what was committed meanwhile. */
+static bool base_is_old(const struct client *c)
+{
+	const struct running *r = &c->control->running;
+
+	return c->request.flags & COMMIT_BASE && memcmp(c->request.base, r->sha256, sizeof r->sha256) != 0;
 }
 
 /* It is compiled: now the ledger. */
@@ -224,6 +240,16 @@ static void commit_go(struct control *k)
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
+static void commit_judged(struct control *k, struct client *c)
+{
+	struct commit *m = &k->commit;
+
+	if (m->judgement.fault.rc != RC_OK)
+		commit_refuse(k, m->judgement.fault.rc, m->judgement.fault.text);
+	else
+		commit_go(k);
+}
+
 void commit_begin(struct client *c, int file)
 {
 	struct control *k = c->control;
@@ -233,6 +259,12 @@ void commit_begin(struct client *c, int file)
 
 	if (m->under_way) {
 		client_end(c, RC_AGAIN, 0, "another commit is in progress");
+		return;
+	}
+	if (base_is_old(c)) {
+		client_end(c, RC_STALE, 0,
+			"another configuration has been committed since this candidate was begun (generation %llu runs now): nothing is changed",
+			(unsigned long long)k->running.generation);
 		return;
 	}
 	*m = (struct commit){
@@ -251,8 +283,9 @@ void commit_begin(struct client *c, int file)
 		return;
 	}
 	if (k->running.block)
-		snapshot_change_warnings(k->running.block, m->next.block, warning_row, c);
-	commit_go(k);
+		snapshot_change_warnings(k->running.block, m->next.block, client_warning, c);
+	if (!certifiers_ask(k, &m->judgement, &m->next, c, commit_judged))
+		commit_go(k);
 }
 
 void commit_restore(struct control *k, char *text, size_t n)
@@ -268,7 +301,8 @@ void commit_restore(struct control *k, char *text, size_t n)
 	snprintf(m->comment, sizeof m->comment, "generation %llu was not confirmed within %u min",
 		(unsigned long long)k->running.generation, k->unconfirmed.minutes);
 	m->next.generation = k->running.generation + 1;
-	enum rc rc = running_compile(&m->next, text, n, "unconfirmed", &faults, &e);
+	enum rc rc =
+		running_compile(k, &m->next, text, n, "unconfirmed", CERTIFICATES_UNCONFIRMED, &faults, &e);
 	k->child->loop.now = clock_mono();
 	if (rc)
 		commit_refuse(k, e.rc, e.text);

@@ -2,6 +2,10 @@
  * running.conf, rollback.1 … rollback.50 and the generation's counter, in the directory that the supervisor
  * handed over. Writes go to a new file, fsync, rename, fsync of the directory: a crash leaves the old text or
  * the new one, whole.
+ *
+ * The certificates of a text are in a file beside it, each set under the SHA-256 of its text. While a commit is written, `certificates` has two:
+ * first those that run, then the next ones, so that the rename of running.conf changes both; where the text is the same, the last rename of
+ * `certificates` does.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -14,9 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUNNING	    "running.conf"
-#define GENERATION  "generation"
-#define UNCONFIRMED "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
+#define RUNNING	     "running.conf"
+#define GENERATION   "generation"
+#define UNCONFIRMED  "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
+#define CERTIFICATES "certificates"
+#define HISTORY	     "rollback."
+#define OF_NAME	     "%s." CERTIFICATES /* of that text; of running.conf alone without a name in front */
+#define COMMIT	     "commit" /* what is said of the commit of a text: beside it as its certificates */
 
 static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {
@@ -75,6 +83,30 @@ enum rc config_store_read(int dir, char **ret_text, size_t *ret_n, struct err *e
 	return read_file(dir, RUNNING, CONFIG_TEXT_MAX, ret_text, ret_n, e);
 }
 
+enum rc config_store_history_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, HISTORY "%u", n);
+	return read_file(dir, name, CONFIG_TEXT_MAX, ret_text, ret_n, e);
+}
+
+bool config_store_has_history(int dir, uint32_t n)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, HISTORY "%u", n);
+	return faccessat(dir, n ? name : RUNNING, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+enum rc config_store_commit_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e)
+{
+	char name[48];
+
+	snprintf(name, sizeof name, HISTORY "%u." COMMIT, n);
+	return read_file(dir, n ? name : COMMIT, COMMIT_BYTES_MAX, ret_text, ret_n, e);
+}
+
 /* `name`.new with that content, on the disk. On an error there is none. */
 static enum rc prepare_file(int dir, const char *name, const char *text, size_t n, struct err *e)
 {
@@ -122,15 +154,50 @@ static enum rc write_file(int dir, const char *name, const char *text, size_t n,
 	return rc ? rc : exchange_file(dir, name, e);
 }
 
+void config_store_commit_write(int dir, const char *text, size_t n)
+{
+	struct err e = { 0 };
+
+	if (write_file(dir, COMMIT, text, n, &e) == RC_OK)
+		return;
+	unlinkat(dir, COMMIT, 0); /* that of the text before */
+	log_warn("%s; who committed this configuration is in the ledger alone", e.text);
+}
+
+bool config_store_is_history(const char *name)
+{
+	size_t n = strlen(HISTORY);
+
+	return strncmp(name, HISTORY, n) == 0 && name[n] &&
+	       strspn(name + n, "0123456789") == strlen(name + n);
+}
+
+enum rc config_store_certificates_read(int dir, const char *of, char **ret_text, size_t *ret_n, struct err *e)
+{
+	char name[NAME_MAX_BYTES + 16];
+
+	snprintf(name, sizeof name, *of ? OF_NAME : CERTIFICATES, of);
+	return read_file(dir, name, STORED_CERTIFICATES_BYTES, ret_text, ret_n, e);
+}
+
 /* rollback.49 becomes rollback.50 and so on; one that is missing is not an error. */
 static void rotate(int dir)
 {
-	char from[32], to[32];
+	char from[48], to[48];
 
 	for (int i = ROLLBACKS_MAX - 1; i >= 1; i--) {
-		snprintf(from, sizeof from, "rollback.%d", i);
-		snprintf(to, sizeof to, "rollback.%d", i + 1);
+		snprintf(from, sizeof from, HISTORY "%d", i);
+		snprintf(to, sizeof to, HISTORY "%d", i + 1);
 		renameat(dir, from, dir, to);
+		snprintf(from, sizeof from, HISTORY "%d." CERTIFICATES, i);
+		snprintf(to, sizeof to, HISTORY "%d." CERTIFICATES, i + 1);
+		/* Those of another text must not stay beside one that has none. */
+		if (renameat(dir, from, dir, to) != 0)
+			unlinkat(dir, to, 0);
+		snprintf(from, sizeof from, HISTORY "%d." COMMIT, i);
+		snprintf(to, sizeof to, HISTORY "%d." COMMIT, i + 1);
+		if (renameat(dir, from, dir, to) != 0)
+			unlinkat(dir, to, 0);
 	}
 }
 
@@ -176,28 +243,120 @@ static void generation_write(int dir, const struct running *r)
 		log_warn("%s", e.text);
 }
 
+/* A file of a commit; text NULL: there is none. */
+struct part {
+	const char *name, *text;
+	size_t n;
+};
+
+static void parts_drop(int dir, const struct part *p, size_t n)
+{
+	char fresh[64];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(fresh, sizeof fresh, "%s.new", p[i].name);
+		if (p[i].text)
+			unlinkat(dir, fresh, 0);
+	}
+}
+
+/* All under their second names, or none. */
+static enum rc parts_prepare(int dir, const struct part *p, size_t n, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		rc = p[i].text ? prepare_file(dir, p[i].name, p[i].text, p[i].n, e) : RC_OK;
+		if (rc)
+			parts_drop(dir, p, i);
+	}
+	return rc;
+}
+
+/* `certificates` of a and then of b, either of which may have none, or be none. */
+static enum rc certificates_write(int dir, const struct running *a, const struct running *b, struct err *e)
+{
+	size_t a_n = a && a->certificates ? a->certificates_n : 0,
+	       b_n = b && b->certificates ? b->certificates_n : 0;
+	char *text = a_n + b_n ? malloc(a_n + b_n) : NULL;
+	enum rc rc;
+
+	if (a_n + b_n == 0) {
+		unlinkat(dir, CERTIFICATES, 0);
+		return RC_OK;
+	}
+	if (!text)
+		return err_add(e, RC_INTERNAL, "out of memory");
+	if (a_n)
+		memcpy(text, a->certificates, a_n);
+	if (b_n)
+		memcpy(text + a_n, b->certificates, b_n);
+	rc = write_file(dir, CERTIFICATES, text, a_n + b_n, e);
+	free(text);
+	/* Before the rename that makes them count. */
+	if (!rc && fsync(dir) != 0)
+		rc = err_errno(e, RC_IO, "fsync the configuration's directory");
+	return rc;
+}
+
+/* running.conf is the new text. Where that is also the old one, only this makes the new certificates count. */
+static enum rc certificates_settle(
+	int dir, const struct running *next, const struct running *old, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (certificates_write(dir, next, NULL, &why) == RC_OK)
+		return RC_OK;
+	if (next->certificates && old && old->text &&
+		memcmp(old->sha256, next->sha256, sizeof old->sha256) == 0)
+		return err_add(e, why.rc, "%s", why.text);
+	log_warn("%s; the certificates of the text before are kept beside those of this one", why.text);
+	return RC_OK;
+}
+
+static enum rc history_push(int dir, const struct part *text, const struct part *certificates, struct err *e)
+{
+	enum rc rc;
+
+	rotate(dir);
+	if (certificates->text && (rc = exchange_file(dir, certificates->name, e)))
+		return rc;
+	if (!certificates->text)
+		unlinkat(dir, certificates->name, 0);
+	if (renameat(dir, COMMIT, dir, HISTORY "1." COMMIT) != 0)
+		unlinkat(dir, HISTORY "1." COMMIT, 0);
+	return exchange_file(dir, text->name, e);
+}
+
 enum rc config_store_write(int dir, const struct running *next, const struct running *old, struct err *e)
 {
+	const bool history = old && old->text;
+	const struct part parts[] = {
+		{ RUNNING, next->text, next->n },
+		/* A commit for which the disk has no room changes nothing of the history either: it may be tried again
+		 * and again. */
+		{ HISTORY "1", history ? old->text : NULL, history ? old->n : 0 },
+		{ HISTORY "1." CERTIFICATES, history ? old->certificates : NULL,
+			history ? old->certificates_n : 0 },
+	};
 	enum rc rc;
 
 	if (dir < 0)
 		return err_add(e, RC_IO, "the configuration directory was not handed over");
-	if ((rc = prepare_file(dir, RUNNING, next->text, next->n, e)))
+	if ((rc = parts_prepare(dir, parts, COUNT_OF(parts), e)))
 		return rc;
-	/* A commit for which the disk has no room changes nothing of the history either: it may be tried again and
-	 * again. */
-	if (old && old->text && (rc = prepare_file(dir, "rollback.1", old->text, old->n, e))) {
-		unlinkat(dir, RUNNING ".new", 0);
+	rc = certificates_write(dir, old, next, e);
+	if (!rc && history)
+		rc = history_push(dir, &parts[1], &parts[2], e);
+	if (!rc)
+		rc = exchange_file(dir, RUNNING, e);
+	if (rc) {
+		parts_drop(dir, parts, COUNT_OF(parts));
+		certificates_write(
+			dir, old, NULL, NULL); /* those of old are the first ones there in any case */
 		return rc;
 	}
-	if (old && old->text) {
-		rotate(dir);
-		if ((rc = exchange_file(dir, "rollback.1", e))) {
-			unlinkat(dir, RUNNING ".new", 0);
-			return rc;
-		}
-	}
-	if ((rc = exchange_file(dir, RUNNING, e)))
+	if ((rc = certificates_settle(dir, next, old, e)))
 		return rc;
 	generation_write(dir, next);
 	if (fsync(dir) != 0)
@@ -224,6 +383,19 @@ enum rc config_store_unconfirmed_write(
 	if (!rc && fsync(dir) != 0)
 		rc = err_errno(e, RC_IO, "fsync the configuration's directory");
 	return rc;
+}
+
+enum rc config_store_unconfirmed_begin(
+	int dir, utc_us deadline, uint32_t minutes, const struct running *before, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (before->certificates)
+		rc = write_file(
+			dir, UNCONFIRMED "." CERTIFICATES, before->certificates, before->certificates_n, e);
+	else
+		unlinkat(dir, UNCONFIRMED "." CERTIFICATES, 0);
+	return rc ? rc : config_store_unconfirmed_write(dir, deadline, minutes, before->text, before->n, e);
 }
 
 enum rc config_store_unconfirmed_read(
@@ -253,5 +425,6 @@ enum rc config_store_unconfirmed_remove(int dir, struct err *e)
 {
 	if (unlinkat(dir, UNCONFIRMED, 0) != 0 && errno != ENOENT)
 		return err_errno(e, RC_IO, "remove '%s'", UNCONFIRMED);
+	unlinkat(dir, UNCONFIRMED "." CERTIFICATES, 0); /* without that text they are nobody's */
 	return fsync(dir) == 0 ? RC_OK : err_errno(e, RC_IO, "fsync the configuration's directory");
 }

@@ -17,6 +17,11 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 			close(k->config_dir);
 		k->config_dir = fd;
 		return RC_OK;
+	case RESOURCE_CERTIFICATE_DIR:
+		if (k->certificate_dir >= 0)
+			close(k->certificate_dir);
+		k->certificate_dir = fd;
+		return RC_OK;
 	case RESOURCE_CLI_SOCKET:
 		return clients_listen(k, fd);
 	default:
@@ -39,6 +44,7 @@ static void on_link_lost(struct child *c, enum proc peer)
 	struct control *k = c->context;
 
 	relay_owner_lost(k, peer);
+	certifiers_lost(k, peer);
 	distribute_lost(k, peer);
 	dynamic_lost(k, peer);
 	if (distribute_complete(k))
@@ -51,6 +57,7 @@ static void tick(struct loop *l, struct timer *t)
 	struct control *k = t->context;
 
 	relay_tick(k);
+	certifiers_tick(k);
 	commit_tick(k);
 	clients_tick(k);
 	if (!k->commit.under_way && clients_none(k))
@@ -84,6 +91,10 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		dynamic_found(k, f);
 		return;
 	}
+	if (f->head.id == IPC_CERTIFY_CHECKED) {
+		certifiers_answer(k, peer, f);
+		return;
+	}
 	if (f->head.id != IPC_SNAPSHOT_TAKEN) {
 		relay_message(k, peer, f);
 		return;
@@ -105,7 +116,9 @@ static void control_done(struct control *k)
 	dynamic_done(k);
 	if (k->config_dir >= 0)
 		close(k->config_dir);
-	k->config_dir = -1;
+	if (k->certificate_dir >= 0)
+		close(k->certificate_dir);
+	k->config_dir = k->certificate_dir = -1;
 	model_done();
 }
 
@@ -125,7 +138,9 @@ const struct child_ops control_ops = {
 
 void control_init(struct control *k, struct child *c)
 {
-	*k = (struct control){ .child = c, .config_dir = -1, .listener = -1, .next_tag = 1 };
+	*k = (struct control){
+		.child = c, .config_dir = -1, .certificate_dir = -1, .listener = -1, .next_tag = 1
+	};
 	k->running.memory = k->commit.next.memory = -1;
 	dynamic_init(k);
 	k->tick = (struct timer){ .fn = tick, .context = k };

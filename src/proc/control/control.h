@@ -7,6 +7,8 @@
  *	limits.h        limits
  *	control.c       callbacks: resources, links, messages, the tick
  *	clients.c       connections of the command line: who they are, what they may, one request each
+ *	certificates.c  the certificates of a configuration
+ *	certifiers.c    the certifiers are asked whether they can use them
  *	answer.c        what a client is answered
  *	relay.c         requests that another process answers: show, clear, ike, trace
  *	tables.c        whose the tables of show are
@@ -18,6 +20,7 @@
  *	config_store.c  running.conf and its history
  *	entries.c       what control enters in the ledger
  *	evidence.c      the witnesses that a commit changes
+ *	history.c       who committed what runs, and what ran before it
  *	unconfirmed.c   a commit that has to be confirmed: its state, and what is stored of it
  *	confirm.c       such a commit is confirmed, or restored when its time is over
  *	guards.c        commits that would close everything or cut their own connection off
@@ -51,10 +54,21 @@ enum client_work {
 	CLIENT_TRACE,	/* lines come until the count is reached or the client goes */
 	CLIENT_CAPTURE, /* the data plane writes packets to its memory until it goes */
 	CLIENT_COMMIT,	/* the commit of this client is in progress */
+	CLIENT_CHECK,	/* the certifiers' answers are awaited */
 	CLIENT_ENDED,	/* it has its answer; waiting for it to go */
 };
 
 struct control;
+struct client;
+
+/* What the certifiers say of the certificates of a configuration that is checked, or about to be committed. */
+struct judgement {
+	uint64_t tag;					     /* of the question; 0: none is under way */
+	uint32_t waits;					     /* bit per process */
+	mono_ns deadline;				     /* for all of them */
+	struct err fault;				     /* the first one */
+	void (*judged)(struct control *k, struct client *c); /* all have answered, or will not */
+};
 
 struct client {
 	struct control *control;
@@ -70,7 +84,8 @@ struct client {
 	uint64_t next;	     /* CLIENT_RELAY, CLIENT_PAUSED: where the next piece of its table begins */
 	uint32_t rows;	     /* of the pieces before it */
 	void (*forget)(struct client *c); /* it goes before its answer, which is aborted */
-	int file;			  /* of a capture, until the data plane has it; -1: none */
+	struct judgement judgement;
+	int file; /* of a capture, until the data plane has it; -1: none */
 	struct msg_cli_request request;
 };
 
@@ -82,7 +97,18 @@ struct running {
 	uint64_t generation;
 	void *block; /* struct snapshot */
 	size_t bytes;
-	int memory; /* the sealed memfd that the processes get */
+	int memory;	    /* the sealed memfd that the processes get */
+	char *certificates; /* as they are stored with the text (certificates.c); NULL: it has none */
+	size_t certificates_n;
+	bool certificates_kept; /* they are those that ran with a text of the history, not the directory's */
+};
+
+/* Where the certificates of a configuration come from. */
+enum certificates_from {
+	CERTIFICATES_FILES, /* the directory, for a commit; an error of one refuses it */
+	CERTIFICATES_STORED, /* what was committed with the text, or, where that is lost, what of the directory can be used */
+	CERTIFICATES_UNCONFIRMED, /* the same of a text that is restored: what ran with it */
+	CERTIFICATES_HISTORY, /* what ran with a text of the history, or, where that is not kept, the directory */
 };
 
 /* A commit on its way; one at a time. `next` becomes the running one when the receipt is there. */
@@ -93,8 +119,9 @@ struct commit {
 	struct running next;
 	char comment[256];
 	uint32_t uid;
-	uint32_t confirm_minutes;      /* 0: it needs no confirmation */
-	bool restores;		       /* what ran before one that was not confirmed */
+	uint32_t confirm_minutes; /* 0: it needs no confirmation */
+	bool restores;		  /* what ran before one that was not confirmed */
+	struct judgement judgement;
 	struct err close_all, cut_off; /* what the guards say that was overridden; rc RC_OK: nothing */
 };
 
@@ -124,7 +151,8 @@ struct dynamic {
 
 struct control {
 	struct child *child;
-	int config_dir; /* -1 before it is handed over */
+	int config_dir;	     /* -1 before it is handed over */
+	int certificate_dir; /* likewise; in tests of other things there is none */
 	int listener;
 	struct watch listener_watch;
 	struct timer tick; /* deadlines and held-back owners */
@@ -159,6 +187,8 @@ bool clients_none(const struct control *k);
 struct client *client_by_tag(struct control *k, uint64_t tag, enum client_work work);
 /* One JSON object to the client; a client that cannot take it is closed. */
 void client_row(struct client *c, const struct msg_row *row);
+/* One row that warns. */
+void client_warning(void *client, const char *text);
 /* The answer; nothing follows it. */
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -186,12 +216,25 @@ void commit_restore(struct control *k, char *text, size_t n);
 
 /* running.c */
 /* Text (taken over) to a whole struct running; r->generation is set by the caller. */
-enum rc running_compile(
-	struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults, struct err *e);
+enum rc running_compile(struct control *k, struct running *r, char *text, size_t n, const char *name,
+	enum certificates_from from, struct faults *ret_faults, struct err *e);
 enum rc running_load(struct control *k, struct err *e);
 void running_done(struct running *r);
 /* A sealed memfd of a snapshot. */
 enum rc snapshot_memfd(int *ret_fd, const void *block, size_t bytes, struct err *e);
+
+/* certificates.c */
+/* Adds them to the compiled configuration, and makes of them what is stored. name: of the text, of the history's for one. */
+enum rc control_certificates(
+	struct control *k, struct running *r, const char *name, enum certificates_from from, struct err *e);
+
+/* certifiers.c */
+/* False: the configuration has no certificates, or nobody can be asked (then c is told); else `judged` follows. */
+bool certifiers_ask(struct control *k, struct judgement *j, const struct running *r, struct client *c,
+	void (*judged)(struct control *k, struct client *c));
+void certifiers_answer(struct control *k, enum proc peer, const struct ipc_frame *f);
+void certifiers_lost(struct control *k, enum proc peer);
+void certifiers_tick(struct control *k);
 
 /* distribute.c */
 void distribute_all(struct control *k, mono_ns wait);
@@ -221,17 +264,33 @@ enum rc config_store_read(
 uint64_t config_store_generation(
 	int dir, const uint8_t sha256[32]); /* of that text; one more than the last if it is another */
 /*
- * RC_OK: the new text is the running one (a directory that cannot be synced is logged). On an error the
- * running text is the old one. old may be NULL.
+ * RC_OK: the new text is the running one, with its certificates (a directory that cannot be synced is logged). On an error
+ * those of old are. old may be NULL.
  */
 enum rc config_store_write(int dir, const struct running *next, const struct running *old, struct err *e);
-/* The text that ran before a commit that is not confirmed, with the time that it has. RC_NOT_FOUND: there is none. */
+/* "rollback.N", which is there or not. */
+bool config_store_is_history(const char *name);
+/* The certificates beside a text: "" of the running one, else of "unconfirmed" or "rollback.N". RC_NOT_FOUND: there are none. */
+enum rc config_store_certificates_read(
+	int dir, const char *of, char **ret_text, size_t *ret_n, struct err *e);
+/*
+ * The text that ran before a commit that is not confirmed, with the time that it has. RC_NOT_FOUND: there is none. _begin: the first time, with
+ * the certificates.
+ */
+enum rc config_store_unconfirmed_begin(
+	int dir, utc_us deadline, uint32_t minutes, const struct running *before, struct err *e);
 enum rc config_store_unconfirmed_write(
 	int dir, utc_us deadline, uint32_t minutes, const char *text, size_t n, struct err *e);
 enum rc config_store_unconfirmed_read(
 	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e);
 enum rc config_store_unconfirmed_remove(int dir, struct err *e);
 /* All of a regular file that a client sent. */
+/* What is said of the commit of the running text, which is there; of it (n 0) or of one of the history. */
+void config_store_commit_write(int dir, const char *text, size_t n);
+enum rc config_store_commit_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
+bool config_store_has_history(int dir, uint32_t n);
+/* What ran n configurations before the running one. RC_NOT_FOUND. */
+enum rc config_store_history_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
 enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
 /* entries.c */
@@ -240,6 +299,8 @@ enum rc entry_send(struct control *k, enum ledger_mode mode, struct ledger_body 
 	uint64_t cookie);
 enum rc entry_config_commit(struct control *k, const struct commit *m, ledger_receipt_fn *fn);
 void entry_config_load(struct control *k);
+/* Ahead of config_commit, whose receipt stands for it as well, or behind config_load; nothing where there are none. */
+void entry_config_certificates(struct control *k, const struct running *r);
 void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
 /* The action that was entered last for this client is not carried out; also when its entry never came to be. */
 void entry_admin_act_aborted(struct control *k, const struct client *c, const char *why);
@@ -248,6 +309,11 @@ enum rc entry_admin_act(
 
 /* unconfirmed.c */
 /* the first one: before the text is kept */
+/* Who, when, why, and the ledger's entry: of the commit that has just become the running configuration. */
+void history_note(struct control *k, const struct commit *m, uint64_t entry);
+/* `show system commit`. */
+void history_show(struct client *c);
+
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e);
 /* The commit stays, confirmed or replaced. On an error it is still unconfirmed. */
 enum rc unconfirmed_end(struct control *k, struct err *e);

@@ -1,5 +1,5 @@
 /*
- * The snapshot in a sealed memfd: supervisor, keeper, ike and data plane get the same one and answer
+ * The snapshot in a sealed memfd: supervisor, keeper, ike, certifiers and data plane get the same one and answer
  * SNAPSHOT_TAKEN. A process that starts later gets it with its link.
  */
 #include "base/log.h"
@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-static const enum proc receivers[] = { PROC_SUPERVISOR, PROC_KEEPER, PROC_IKE, PROC_DATAPLANE };
+static const enum proc receivers[] = { PROC_SUPERVISOR, PROC_KEEPER, PROC_CERTIFIER_OPENSSL,
+	PROC_CERTIFIER_GNUTLS, PROC_IKE, PROC_DATAPLANE };
 
 static bool is_receiver(enum proc peer)
 {

@@ -60,7 +60,7 @@ void dynamic_configure(struct control *k)
 	filled_forget(d);
 	d->due = d->waits = false;
 	d->why[0] = '\0';
-	if (running(k)->dynamics.count > 0 && filled_make(k, &e) != RC_OK) {
+	if (dynamic_any(running(k)) && filled_make(k, &e) != RC_OK) {
 		log_error("the addresses that are known are not in use: %s", e.text);
 		snprintf(d->why, sizeof d->why, "%s", e.text);
 	}
@@ -99,7 +99,7 @@ static void on_hold(struct loop *l, struct timer *t)
 
 void dynamic_begin(struct control *k)
 {
-	if (running(k)->dynamics.count == 0)
+	if (!dynamic_any(running(k)))
 		return;
 	k->dynamic.hold_until = k->child->loop.now + RESOLVER_WAIT_NS;
 	loop_arm(&k->child->loop, &k->dynamic.hold, RESOLVER_WAIT_NS, 0);
@@ -188,7 +188,7 @@ void dynamic_found(struct control *k, const struct ipc_frame *f)
 	if (rc == RC_OK) {
 		struct dynamic_sets was = d->sets;
 		d->sets = next;
-		if (d->listed > 0 && (rc = filled_make(k, &e)) != RC_OK) {
+		if (dynamic_any(running(k)) && (rc = filled_make(k, &e)) != RC_OK) {
 			d->sets = was;
 			was = next;
 		}
@@ -199,7 +199,7 @@ void dynamic_found(struct control *k, const struct ipc_frame *f)
 		snprintf(d->why, sizeof d->why, "%s", e.text);
 		answer(k);
 	}
-	d->due |= rc == RC_OK && d->listed > 0;
+	d->due |= rc == RC_OK && dynamic_any(running(k));
 	hold_end(k);
 	dynamic_go(k);
 }

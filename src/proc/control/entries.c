@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "ledger/types.h"
 #include "proc/control/control.h"
+#include "proc/control/limits.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
 enum rc entry_send(struct control *k, enum ledger_mode mode, struct ledger_body *b, ledger_receipt_fn *fn,
@@ -52,6 +54,43 @@ void entry_config_load(struct control *k)
 	ledger_body_str(&b, "sha256", sha256_text(text, k->running.sha256));
 	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the load of the configuration cannot be entered in the ledger");
+}
+
+void entry_config_certificates(struct control *k, const struct running *r)
+{
+	const struct snapshot *s = r->block;
+	uint32_t n = s->certificate_files.count, named = 0;
+	char files[CERTIFICATE_FILES_TEXT] = "", text[65];
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256_state state;
+	struct ledger_body b;
+	size_t at = 0;
+
+	if (n == 0)
+		return;
+	crypto_hash_sha256_init(&state);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct snap_certificate_file *f = &snap_certificate_files(s)[i];
+		const struct span *in = &f->certificates;
+		for (uint32_t c = in->first; c < in->first + in->count; c++)
+			crypto_hash_sha256_update(&state, snap_certificate_der(s, &snap_certificates(s)[c]),
+				snap_certificates(s)[c].n);
+		/* Room for what is left out as well. */
+		if (named == i && at + sizeof f->name + 32 < sizeof files) {
+			at += (size_t)snprintf(files + at, sizeof files - at, "%s%s", i ? " " : "", f->name);
+			named++;
+		}
+	}
+	if (named < n)
+		snprintf(files + at, sizeof files - at, " and %u more", n - named);
+	crypto_hash_sha256_final(&state, hash);
+	ledger_body_begin(&b, LEDGER_CONFIG_CERTIFICATES);
+	ledger_body_u64(&b, "certificates", s->certificates.count);
+	ledger_body_str(&b, "files", files);
+	ledger_body_u64(&b, "generation", r->generation);
+	ledger_body_str(&b, "sha256", sha256_text(text, hash));
+	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
+		log_error("the certificates of the configuration cannot be entered in the ledger");
 }
 
 void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why)

@@ -9,5 +9,13 @@
 #define RELAY_HELD_MAX_NS    (5 * NS_PER_S) /* that an owner is held back for a client that does not read */
 #define CONFIRM_RETRY_US     (10 * 1000000ull) /* the ledger or the witnesses may refuse a restoring commit */
 #define MINUTE_US	     (60 * 1000000ull)
+#define COMMIT_BYTES_MAX     512 /* of what is said of a commit */
+
+#define CERTIFIERS_WAIT_NS                                                                                   \
+	(20 * NS_PER_S) /* that a check or a commit waits for them; who has died is not waited for */
+
+#define CERTIFICATE_FILES_TEXT 1024 /* octets of the names of certificate files in an entry */
+#define STORED_CERTIFICATES_BYTES                                                                            \
+	(32u << 20) /* of two configurations: four thirds of the snapshot's 4 MB each, and their names */
 
 #endif

@@ -76,6 +76,10 @@ void relay_show(struct client *c)
 		client_end(c, RC_NOT_FOUND, 0, "no such table: %u", c->request.show.table);
 		return;
 	}
+	if (c->request.show.table == SHOW_COMMITS) {
+		history_show(c);
+		return;
+	}
 	c->next = 0;
 	c->rows = 0;
 	ask_piece(c);

@@ -41,13 +41,14 @@ void running_done(struct running *r)
 {
 	free(r->text);
 	free(r->block);
+	free(r->certificates);
 	if (r->memory >= 0)
 		close(r->memory);
 	*r = (struct running){ .memory = -1 };
 }
 
-enum rc running_compile(
-	struct running *r, char *text, size_t n, const char *name, struct faults *ret_faults, struct err *e)
+enum rc running_compile(struct control *k, struct running *r, char *text, size_t n, const char *name,
+	enum certificates_from from, struct faults *ret_faults, struct err *e)
 {
 	enum rc rc;
 
@@ -57,6 +58,8 @@ enum rc running_compile(
 	rc = model_read(text, n, name, r->generation, r->sha256, &r->block, &r->bytes, ret_faults, e);
 	if (!rc)
 		rc = configured_keys_check(&((const struct snapshot *)r->block)->evidence, name, e);
+	if (!rc)
+		rc = control_certificates(k, r, name, from, e);
 	if (!rc)
 		rc = snapshot_memfd(&r->memory, r->block, r->bytes, e);
 	return rc;
@@ -85,7 +88,7 @@ static enum rc running_empty(struct control *k, bool lost, struct err *e)
 		generation = config_store_generation(k->config_dir, r->sha256);
 	}
 	r->generation = generation;
-	return running_compile(r, text, strlen(text), "built-in", &none, e);
+	return running_compile(k, r, text, strlen(text), "built-in", CERTIFICATES_FILES, &none, e);
 }
 
 enum rc running_load(struct control *k, struct err *e)
@@ -100,11 +103,12 @@ enum rc running_load(struct control *k, struct err *e)
 	if (!rc) {
 		crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
 		r->generation = config_store_generation(k->config_dir, r->sha256);
-		rc = running_compile(r, text, n, "running.conf", &faults, &fault);
+		rc = running_compile(k, r, text, n, "running.conf", CERTIFICATES_STORED, &faults, &fault);
 		if (!rc) {
 			if (snapshot_check_not_closed(r->block, "running.conf", &fault))
 				log_warn("%s", fault.text);
 			entry_config_load(k);
+			entry_config_certificates(k, r);
 			return RC_OK;
 		}
 		entry_config_refused(k, NULL, r->sha256, fault.text);

@@ -16,7 +16,7 @@ static void pending(struct control *k, utc_us deadline, uint32_t minutes)
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
 {
 	utc_us deadline = clock_utc() + minutes * MINUTE_US;
-	const struct running *before = &k->running;
+	const struct running *before = &k->running; /* with its certificates */
 	char *text = NULL;
 	size_t n = 0;
 	uint32_t ignored;
@@ -26,8 +26,8 @@ enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
 	if (k->unconfirmed.pending)
 		rc = config_store_unconfirmed_read(k->config_dir, &old, &ignored, &text, &n, e);
 	if (!rc)
-		rc = config_store_unconfirmed_write(k->config_dir, deadline, minutes,
-			text ? text : before->text, text ? n : before->n, e);
+		rc = text ? config_store_unconfirmed_write(k->config_dir, deadline, minutes, text, n, e)
+			  : config_store_unconfirmed_begin(k->config_dir, deadline, minutes, before, e);
 	free(text);
 	if (!rc)
 		pending(k, deadline, minutes);

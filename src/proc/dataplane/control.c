@@ -41,6 +41,9 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 	case RESOURCE_TUN:
 		socket_replace(&w->tun, fd);
 		return RC_OK;
+	case RESOURCE_TUNNEL_DEVICE:
+		devices_take(d, r->name, r->index, fd);
+		return RC_OK;
 	case RESOURCE_ROUTES:
 		return routes_open(d, fd, e);
 	case RESOURCE_STATE:
@@ -63,6 +66,8 @@ static void on_resource_gone(struct child *c, const struct msg_resource *r)
 
 	if (r->kind == RESOURCE_INTERFACE)
 		links_take_back(d, r->index);
+	if (r->kind == RESOURCE_TUNNEL_DEVICE)
+		devices_take_back(d, r->index);
 }
 
 /* --- the start --- */
@@ -80,89 +85,6 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 }
 
 /* --- SAs --- */
-
-static bool selector_inside(const struct selector *inner, const struct selector *outer)
-{
-	return inner->addrs.first.family == outer->addrs.first.family &&
-	       addr_compare(&outer->addrs.first, &inner->addrs.first) <= 0 &&
-	       addr_compare(&inner->addrs.last, &outer->addrs.last) <= 0 &&
-	       addr_compare(&inner->addrs.first, &inner->addrs.last) <= 0 &&
-	       (outer->proto == 0 || outer->proto == inner->proto) &&
-	       inner->port_first >= outer->port_first && inner->port_last <= outer->port_last;
-}
-
-/* The keeper has checked this too; but a compromised keeper must not be able to route any network through
- * an SA. */
-static bool selectors_inside(
-	const struct snapshot *s, const struct selector *ts, uint16_t n, struct span configured)
-{
-	for (uint16_t i = 0; i < n; i++) {
-		bool inside = false;
-		for (uint32_t k = 0; k < configured.count && !inside; k++)
-			inside = selector_inside(&ts[i], &snap_selectors(s)[configured.first + k]);
-		if (!inside)
-			return false;
-	}
-	return true;
-}
-
-static enum rc install(struct dataplane *d, const struct sa_install *sa, struct err *e)
-{
-	const struct snapshot *s = d->workers[0]->pipeline.snapshot;
-
-	if (!dataplane_ready(d) || !s)
-		return err_add(e, RC_AGAIN, "no configuration yet");
-	if (sa->tunnel >= s->tunnels.count || sa->local_n > SELECTORS_MAX || sa->remote_n > SELECTORS_MAX)
-		return err_add(e, RC_RANGE,
-			"tunnel %u is not configured, or an SA for it has more than %d selectors on a side",
-			sa->tunnel, SELECTORS_MAX);
-	const struct snap_tunnel *t = &snap_tunnels(s)[sa->tunnel];
-	if (!selectors_inside(s, sa->local_ts, sa->local_n, t->local) ||
-		!selectors_inside(s, sa->remote_ts, sa->remote_n, t->remote))
-		return err_add(
-			e, RC_DENIED, "the SA's traffic selectors exceed those of tunnel '%s'", t->name);
-	return esp_install(d->esp, sa, t->name, t->replay_window, clock_mono(), e);
-}
-
-static void on_sa_install(struct dataplane *d, struct ipc_frame *f)
-{
-	struct sa_result result = { .spi_in = f->u.SA_INSTALL.spi_in };
-	struct err e = { 0 };
-
-	result.rc = install(d, &f->u.SA_INSTALL, &e);
-	snprintf(result.text, sizeof result.text, "%.*s", (int)sizeof result.text - 1, e.text);
-	if (result.rc != RC_OK)
-		log_warn("SA %08x was not installed: %s", result.spi_in, e.text);
-	workers_changed(d);
-	tunnels_changed(d);
-	ipc_send_SA_INSTALLED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
-}
-
-static void on_sa_remove(struct dataplane *d, const struct ipc_frame *f)
-{
-	struct sa_result result = { .spi_in = f->u.SA_REMOVE.spi_in };
-
-	result.rc = d->esp ? esp_remove(d->esp, result.spi_in) : RC_AGAIN;
-	if (result.rc != RC_OK)
-		snprintf(result.text, sizeof result.text, "%s", rc_text(result.rc));
-	workers_changed(d);
-	tunnels_changed(d);
-	ipc_send_SA_REMOVED(child_link(&d->child, PROC_KEEPER), f->head.tag, &result);
-}
-
-static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
-{
-	enum rc rc = RC_AGAIN;
-
-	if (d->esp && f->head.id == IPC_SA_ACTIVATE)
-		rc = esp_activate(d->esp, f->u.SA_ACTIVATE.spi_in);
-	else if (d->esp)
-		rc = esp_endpoint(d->esp, f->u.SA_ENDPOINT.spi_in, &f->u.SA_ENDPOINT.remote);
-	if (rc != RC_OK)
-		log_warn("%s for SA %08x failed: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in,
-			rc_text(rc));
-	workers_changed(d);
-}
 
 /* With no address at all, or as many as fit, the mirror does not know them all. While a link is down
  * nobody answers to an address that the kernel leaves on it, but without another route there is nothing
@@ -187,24 +109,84 @@ static uint32_t usage_read(struct dataplane *d, uint32_t from, struct sa_usage r
 	uint32_t n = 0;
 
 	pause_begin(&d->pause);
-	for (; n < USAGE_PIECE && from + n < esp_pairs(d->esp); n++)
+	for (; n < USAGE_PIECE && d->esp && from + n < esp_pairs(d->esp); n++)
 		esp_usage(d->esp, esp_pair_at(d->esp, from + n), now, &ret_usage[n]);
 	pause_end(&d->pause);
 	return n;
 }
 
-void control_report_usage(struct dataplane *d)
+/* Grows with each packet, and is another one for another pair at its place or other flags. */
+static uint64_t usage_mark(const struct sa_usage *u)
+{
+	return ((uint64_t)u->spi_in << 32) + ((uint64_t)u->flags << 28) + u->packets_in * 3 +
+	       u->packets_out * 5 + 1;
+}
+
+/* Of ten thousand tunnels most say nothing: those are reported by turns, what has changed at once. */
+static bool usage_is_new(struct dataplane *d, uint32_t pair, const struct sa_usage *u)
+{
+	return d->usage_reported[pair] != usage_mark(u) || (u->flags & (SA_LOCAL_GONE | SA_MOVED)) ||
+	       pair % USAGE_ROUNDS == d->usage_round % USAGE_ROUNDS;
+}
+
+/* Another ike learns from the reports what there is from before it. */
+static void on_link(struct child *c, enum proc peer)
+{
+	struct dataplane *d = c->context;
+
+	if (peer == PROC_IKE && d->usage_reported)
+		memset(d->usage_reported, 0, d->pairs_max * sizeof *d->usage_reported);
+}
+
+/* False: ike does not read. It is repeated in the next second. */
+static bool usage_report(struct dataplane *d, uint32_t pair, struct sa_usage *u)
 {
 	struct ipc_link *ike = child_link(&d->child, PROC_IKE);
-	struct sa_usage usage[USAGE_PIECE];
-	uint32_t n;
 
-	for (uint32_t i = 0; ipc_link_up(ike) && (n = usage_read(d, i, usage)) > 0; i += n)
-		for (uint32_t k = 0; k < n; k++) {
-			usage[k].flags |= local_gone(d, esp_pair_at(d->esp, i + k)) ? SA_LOCAL_GONE : 0u;
-			if (usage[k].tunnel != INDEX_NONE && ipc_send_SA_USAGE(ike, 0, &usage[k]) != RC_OK)
-				return; /* ike does not read: it is repeated in the next second */
+	if (!ipc_link_up(ike))
+		return true;
+	u->flags |= local_gone(d, pair) ? SA_LOCAL_GONE : 0u;
+	if (u->tunnel == INDEX_NONE || !usage_is_new(d, pair, u))
+		return true;
+	if (ipc_send_SA_USAGE(ike, 0, u) != RC_OK)
+		return false;
+	d->usage_reported[pair] = usage_mark(u);
+	return true;
+}
+
+/*
+ * Those whose hard lifetime has ended, after ike was told, or where there is no ike. They have carried nothing since; their keys go now. The
+ * keeper learns of it as of those whose tunnel is gone: when it has one removed, that is done already.
+ */
+static void sas_end(struct dataplane *d, const uint32_t *spis, uint32_t n)
+{
+	if (n == 0)
+		return;
+	pause_begin(&d->pause);
+	for (uint32_t i = 0; i < n; i++)
+		if (esp_remove(d->esp, spis[i]) == RC_OK)
+			log_warn(
+				"SA %08x is removed: its hard lifetime, or its sequence numbers, ended before it was replaced",
+				spis[i]);
+	workers_changed(d);
+	tunnels_changed(d);
+	workers_carry_check(d);
+	pause_end(&d->pause);
+}
+
+void control_report_usage(struct dataplane *d)
+{
+	struct sa_usage usage[USAGE_PIECE];
+	uint32_t n, over[USAGE_PIECE], over_n = 0;
+	bool told = true;
+
+	for (uint32_t i = 0; told && (n = usage_read(d, i, usage)) > 0; i += n)
+		for (uint32_t k = 0; told && k < n; k++) {
+			told = usage_report(d, esp_pair_at(d->esp, i + k), &usage[k]);
+			if (told && (usage[k].flags & SA_LIFE_OVER) && over_n < USAGE_PIECE)
+				over[over_n++] = usage[k].spi_in;
 		}
+	sas_end(d, over, over_n);
 }
 
 static bool datagram_allowed(struct worker *w, const struct endpoint *remote)
@@ -587,16 +569,11 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_UPLINK:
 		uplinks_told(d, &f->u.UPLINK);
 		break;
-	case IPC_SA_INSTALL: /* names its tunnel by the newest configuration */
-		control_load_now(d);
-		on_sa_install(d, f);
-		break;
+	case IPC_SA_INSTALL:
 	case IPC_SA_REMOVE:
-		on_sa_remove(d, f);
-		break;
 	case IPC_SA_ACTIVATE:
 	case IPC_SA_ENDPOINT:
-		on_sa_change(d, f);
+		control_sa(d, f);
 		break;
 	case IPC_SHOW:
 		show_table(d, f->head.tag, &f->u.SHOW);
@@ -621,9 +598,17 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	}
 }
 
+static void on_link_lost(struct child *c, enum proc peer)
+{
+	if (peer == PROC_KEEPER)
+		control_sas_forget(c->context);
+}
+
 const struct child_ops dataplane_ops = {
 	.on_resource = on_resource,
+	.on_link = on_link,
 	.on_resource_gone = on_resource_gone,
 	.on_start = on_start,
 	.on_message = on_message,
+	.on_link_lost = on_link_lost,
 };

@@ -21,12 +21,14 @@
  *	io_filter.c  socket filters: packets that those sockets need not deliver
  *	io_gather.c  UDP packets that leave through them as trains
  *	io_tunnel.c  UDP 4500 and raw ESP sockets: packets opened and joined, batches sent
- *	io_host.c    the TUN device
+ *	io_host.c    the TUN devices
+ *	devices.c    those that are interfaces of tunnels
  *	io_routes.c  rtnetlink: the mirror of the kernel's tables
  *	io_rules.c   rtnetlink: routing rules that the mirror does not follow
  *	memory.c     the state that outlives the process
  *	control.c    messages of the other processes
  *	control_snapshot.c  of these: a new configuration
+ *	control_sas.c  of these: SAs
  *	show.c       tables for `show`
  *	show_counters.c  `show counters`
  *	show_question.c  the answer of `test policy`
@@ -100,6 +102,17 @@ struct dataplane {
 
 	struct carry_maps carry;
 
+	/* devices.c */
+	struct tunnel_device {
+		char name[INTERFACE_NAME_BYTES];
+		uint32_t link; /* the kernel's index */
+		int fd;
+		bool told; /* else nothing since it was handed over, or since the present configuration */
+		uint8_t carrier; /* enum carrier: as the supervisor was told last */
+		bool gone;	 /* somebody removed it: there is nothing to wait for */
+	} devices[TUNNEL_DEVICES_MAX];
+	uint32_t devices_n;
+
 	/* tunnels.c */
 	int tunnel_fds[TUNNEL_INPUTS][WORKERS_MAX]; /* -1: none */
 	mono_ns steer_at,
@@ -111,6 +124,8 @@ struct dataplane {
 	size_t state_n;
 	void *esp_tables;
 	size_t esp_tables_n;
+	uint64_t *usage_reported; /* by pair: what ike was told last, as usage_mark() */
+	uint32_t usage_round;	  /* of USAGE_ROUNDS seconds */
 	uint32_t pairs_max, sessions_max;
 	bool resumed;
 	uint8_t flow_key[16]; /* which flow is at home where; lives as long as the sessions */
@@ -143,7 +158,8 @@ struct dataplane {
 	struct route_table *routes_next; /* being filled by a dump; NULL: none under way */
 	struct route_table *routes_gone; /* is freed in pieces; NULL: none */
 	uint32_t dump_step, sequence;
-	bool dump_wanted;
+	bool dump_wanted, withheld_again; /* withheld_again: a route that found no room may find some now */
+	mono_ns dumped;			  /* when the last dump began */
 	struct path {
 		struct ip_addr remote;
 		uint32_t sequence; /* of the question under way, 0: none */
@@ -187,6 +203,14 @@ struct dataplane {
 		uint64_t tag;
 		struct msg_result result;
 	} taken; /* the answer about one, which waits for the number of workers to change */
+	/* control_sas.c: an SA of a configuration to come; the keeper's link is not read meanwhile */
+	struct {
+		bool waits;
+		uint64_t tag;
+		mono_ns until;
+		struct sa_install sa;
+	} held;
+	uint64_t sas_held; /* so many have waited */
 
 	/* loop.c */
 	bool started, aging_logged, adoption_logged;
@@ -285,6 +309,19 @@ void memory_detach(struct dataplane *d);
 void *memory_buffers(size_t n);
 void memory_buffers_free(void *p, size_t n);
 
+/* devices.c */
+void devices_take(struct dataplane *d, const char *name, uint32_t link, int fd);
+void devices_take_back(struct dataplane *d, uint32_t link);
+void devices_bind(struct worker *w);	      /* after a snapshot */
+void devices_tell_again(struct dataplane *d); /* the same, once for all workers */
+void devices_close(struct dataplane *d);
+void device_gone(struct tunnel_device *device);
+void devices_carry(
+	struct dataplane *d); /* the supervisor hears which of them have carrier, and which are not used */
+/* May what a route said, or one that it hides, matter though it leads into a tunnel that is down? */
+bool devices_hold(const struct dataplane *d, const struct route_entry *e);
+int device_fd(const struct dataplane *d, uint32_t link); /* -1: none */
+
 /* io_routes.c */
 enum rc routes_open(struct dataplane *d, int fd, struct err *e);
 uint32_t routes_receive(struct dataplane *d);
@@ -320,11 +357,16 @@ void schedules_tell(struct dataplane *d, const struct snapshot *s); /* before it
 void schedules_second(struct dataplane *d);
 bool schedules_load(struct dataplane *d, uint32_t budget); /* a piece of it; true: no more */
 
+/* control_sas.c: in a pause, but control_sas_go() */
+void control_sa(struct dataplane *d, struct ipc_frame *f);
+void control_sas_go(struct dataplane *d, mono_ns now); /* one that waited, if that is over */
+void control_sas_forget(struct dataplane *d);	       /* the keeper's link is gone */
+
 /* control_snapshot.c */
 void control_snapshot(struct dataplane *d, struct ipc_frame *f);
 void control_snapshot_begin(struct dataplane *d);	 /* what has come is checked, and prepared */
 bool control_load(struct dataplane *d, uint32_t budget); /* a piece of that; true: no more */
-/* In a pause, all that is left of it: what comes next speaks of the new one. */
+/* In a pause, all that is left of it. */
 void control_load_now(struct dataplane *d);
 void control_snapshot_taken(struct dataplane *d); /* the number of workers is the configured one */
 

@@ -32,13 +32,27 @@ static bool address_in_tunnel(
 		       p->routes, p->interfaces[t->out_interface].link, t->src.family, &t->dst, ret_addr);
 }
 
+/* Of a tunnel with an interface as of a link: an address of the interface, else of a link of ours; its selectors do not choose. */
+static bool address_on_device(
+	const struct pipeline *p, const struct packet_context *ctx, struct ip_addr *ret_addr)
+{
+	const struct train *t = ctx->t;
+	bool found = route_local_on(
+		p->routes, p->tunnels[ctx->in_tunnel].device, t->src.family, &t->src, ret_addr);
+
+	for (uint32_t i = 0; i < p->snapshot->interfaces.count && !found; i++)
+		found = route_local_on(p->routes, p->interfaces[i].link, t->src.family, NULL, ret_addr);
+	return found;
+}
+
 static bool reply_address(
 	const struct pipeline *p, const struct packet_context *ctx, struct ip_addr *ret_addr)
 {
 	const struct train *t = ctx->t;
 
 	if (ctx->in_tunnel != TRAIN_NONE)
-		return address_in_tunnel(p, ctx, ret_addr);
+		return p->tunnels[ctx->in_tunnel].routed ? address_on_device(p, ctx, ret_addr)
+							 : address_in_tunnel(p, ctx, ret_addr);
 	if (t->flags & TRAIN_FROM_HOST) {
 		*ret_addr = t->dst; /* to the host itself, about the far end */
 		return true;

@@ -277,13 +277,17 @@ static void send_to_link(struct pipeline *p, struct train *t, uint32_t mtu)
 		frame_out(p, t, mac);
 }
 
-static void send_to_host(struct pipeline *p, struct train *t)
+/* in_tunnel: by which it arrived, or TRAIN_NONE. Its interface has the packet, if it has one. */
+static void send_to_host(struct pipeline *p, struct train *t, uint32_t in_tunnel)
 {
+	bool by_device = in_tunnel != TRAIN_NONE && p->tunnels[in_tunnel].routed;
+
 	if (train_is_traced(t))
 		trace_say(p, t, "egress", PACKET_HOST, "the gateway itself");
 	virtio_put(t, t->ip - VIRTIO_SIZE, 0);
 	sent_count(p, t);
-	t->drop = p->io.host_send(p->io.context, t->ip - VIRTIO_SIZE, (uint32_t)VIRTIO_SIZE + t->len);
+	t->drop = p->io.host_send(p->io.context, by_device ? in_tunnel : TRAIN_NONE, t->ip - VIRTIO_SIZE,
+		(uint32_t)VIRTIO_SIZE + t->len);
 }
 
 void egress_send_own(struct pipeline *p, struct train *t, uint32_t mtu)
@@ -293,13 +297,13 @@ void egress_send_own(struct pipeline *p, struct train *t, uint32_t mtu)
 	else if (t->out_interface != TRAIN_NONE)
 		send_to_link(p, t, mtu);
 	else
-		send_to_host(p, t);
+		send_to_host(p, t, TRAIN_NONE);
 }
 
 void egress_send(struct pipeline *p, struct packet_context *ctx)
 {
 	if (ctx->to_host)
-		send_to_host(p, ctx->t);
+		send_to_host(p, ctx->t, ctx->in_tunnel);
 	else
 		egress_send_own(p, ctx->t, ctx->mtu_out);
 }

@@ -1,10 +1,10 @@
 /*
  * The forwarding decision: to the host, into a tunnel, or out of a link. Sessions cache it with the
  * generation of the tables that it was made from; only their first trains, and the first after a change of
- * the tables, need a lookup. forward_consider() decides about a first train that does not exist, by the same functions.
+ * the tables, need a lookup; beside tunnels with an interface also what is never answered (forward_source.c).
+ * forward_consider() decides about a first train that does not exist, by the same functions.
  */
 #include "base/icmp.h"
-#include "base/siphash.h"
 #include "proc/dataplane/stages.h"
 #include "wire/ip.h"
 #include "wire/nat64.h"
@@ -20,43 +20,6 @@ struct forwarding_decision {
 	uint32_t mtu;
 };
 
-uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link)
-{
-	for (uint32_t i = 0; i < p->snapshot->interfaces.count; i++)
-		if (p->interfaces[i].link == link)
-			return i;
-	return TRAIN_NONE;
-}
-
-/* By which one of a route's next hops is chosen: the same for each packet of a direction, whenever it is looked up. */
-static uint64_t flow_hash(const struct pipeline *p, const struct selectors_packet *packet)
-{
-	uint8_t bytes[2 * sizeof packet->src.b + 8] = { 0 };
-	uint32_t n = sizeof packet->src.b;
-
-	memcpy(bytes, packet->src.b, n);
-	memcpy(bytes + n, packet->dst.b, n);
-	store_be16(bytes + 2 * n, packet->src_port);
-	store_be16(bytes + 2 * n + 2, packet->dst_port);
-	bytes[2 * n + 4] = packet->proto;
-	return siphash13(p->hash_key, bytes, sizeof bytes);
-}
-
-/* in: the interface that it comes by, or TRAIN_NONE. vrf: where it is looked up. */
-static struct route_flow flow_of(
-	const struct pipeline *p, const struct selectors_packet *packet, uint32_t in, uint8_t vrf)
-{
-	return (struct route_flow){ .src = packet->src,
-		.dst = packet->dst,
-		.in_link = in == TRAIN_NONE ? ROUTE_NONE : p->interfaces[in].link,
-		.vrf = p->vrf_table[vrf],
-		.src_port = packet->src_port,
-		.dst_port = packet->dst_port,
-		.proto = packet->proto,
-		.ports = packet->has_ports,
-		.hash = flow_hash(p, packet) };
-}
-
 /*
  * The way that a session's packets took before, while it still belongs to a route: another next hop that has
  * come moves no session. Before the first of a direction it is the link that the session came by, for that is
@@ -65,6 +28,10 @@ static struct route_flow flow_of(
 static const struct route_answer *way_before(
 	const struct pipeline *p, const struct fw_forwarding *cached, struct route_answer *ret_way)
 {
+	if (cached && cached->tunnel < p->snapshot->tunnels.count && p->tunnels[cached->tunnel].routed) {
+		*ret_way = (struct route_answer){ .link = p->tunnels[cached->tunnel].device };
+		return ret_way;
+	}
 	if (!cached || cached->out_interface >= p->snapshot->interfaces.count)
 		return NULL;
 	*ret_way = (struct route_answer){ .link = p->interfaces[cached->out_interface].link,
@@ -72,13 +39,40 @@ static const struct route_answer *way_before(
 	return ret_way;
 }
 
+/*
+ * The tunnel that routes choose: by its interface. One that is down does not count, as no link does that is down; but what it
+ * would have leaves by another tunnel or is dropped as tunnel-down, and never in clear.
+ */
+static uint32_t tunnel_of_route(
+	const struct pipeline *p, const struct route_flow *flow, const struct route_answer *r)
+{
+	struct route_flow held = *flow;
+	struct route_answer way;
+	uint32_t tunnel = r->kind == ROUTE_UNICAST ? pipeline_tunnel_of_link(p, r->link) : TRAIN_NONE;
+
+	if (tunnel != TRAIN_NONE || !p->devices.any_down)
+		return tunnel;
+	held.held = p->devices.link;
+	held.held_n = p->devices.n;
+	route_lookup_flow(p->routes, &held, NULL, &way);
+	return way.kind == ROUTE_UNICAST ? pipeline_tunnel_of_link(p, way.link) : TRAIN_NONE;
+}
+
+static void into_tunnel(struct pipeline *p, uint32_t tunnel, struct forwarding_decision *ret_decision)
+{
+	ret_decision->tunnel = tunnel;
+	ret_decision->zone = p->tunnels[tunnel].zone;
+	ret_decision->mtu = pipeline_tunnel_mtu(p, tunnel);
+}
+
 /* packet: t with the addresses of the real hosts, before source NAT and after its reversal. cached: an earlier
  * decision about it, or NULL. vrf: that of the session's first packet, for both directions. So what source NAT brings
  * together finds back into its own VRF, though another one has the same addresses. */
-static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t,
+static enum drop_reason forward_lookup(struct pipeline *p, const struct packet_context *ctx,
 	const struct selectors_packet *packet, const struct fw_forwarding *cached, uint8_t vrf,
 	struct forwarding_decision *ret_decision)
 {
+	const struct train *t = ctx->t;
 	struct route_answer r, before;
 	bool from_host = t->flags & TRAIN_FROM_HOST;
 
@@ -92,15 +86,15 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 		ret_decision->to_host = true;
 		return DROP_NONE;
 	}
-	ret_decision->tunnel = selectors_find(p->selectors, packet);
-	if (ret_decision->tunnel != TRAIN_NONE) {
-		ret_decision->zone = p->tunnels[ret_decision->tunnel].zone;
-		ret_decision->mtu = pipeline_tunnel_mtu(p, ret_decision->tunnel);
+	uint32_t tunnel = selectors_find(p->selectors, packet);
+	if (tunnel != TRAIN_NONE) {
+		into_tunnel(p, tunnel, ret_decision);
 		return DROP_NONE;
 	}
 	if (from_host)
 		return DROP_NO_ROUTE; /* the kernel itself sends the host's packets to links */
-	const struct route_flow flow = flow_of(p, packet, t->in_interface, vrf);
+	const struct route_flow flow =
+		forward_flow(p, packet, forward_link_of(p, t->in_interface, ctx->in_tunnel), vrf);
 	route_lookup_flow(p->routes, &flow, way_before(p, cached, &before), &r);
 	if (r.kind == ROUTE_LOCAL && vrf != 0) { /* an address of main, by the rules */
 		ret_decision->to_host = true;
@@ -108,11 +102,20 @@ static enum drop_reason forward_lookup(struct pipeline *p, const struct train *t
 	}
 	if (r.kind == ROUTE_BROADCAST || r.kind == ROUTE_MULTICAST)
 		return DROP_MULTICAST;
+	tunnel = tunnel_of_route(p, &flow, &r);
+	if (tunnel != TRAIN_NONE) {
+		into_tunnel(p, tunnel, ret_decision);
+		return DROP_NONE;
+	}
 	if (r.kind != ROUTE_UNICAST)
 		return DROP_NO_ROUTE;
 	ret_decision->interface = pipeline_interface_of_link(p, r.link);
 	if (ret_decision->interface == TRAIN_NONE)
 		return DROP_NO_ROUTE; /* a link of no zone, or the TUN device */
+	if (route_is_withheld(p->routes, &packet->dst)) {
+		ret_decision->interface = TRAIN_NONE;
+		return DROP_ROUTE_LIMIT;
+	}
 	ret_decision->zone = p->interfaces[ret_decision->interface].zone;
 	ret_decision->vrf = p->interfaces[ret_decision->interface].vrf;
 	ret_decision->next_hop = r.next_hop;
@@ -176,6 +179,7 @@ static void forward_cache(
 	if (cached->generation == 0) { /* what its first packet begins with */
 		cached->mss = mss_for(ctx->t->src.family, ingress_mtu(p, ctx));
 		cached->out_interface = ctx->t->in_interface;
+		cached->tunnel = ctx->in_tunnel;
 	}
 }
 
@@ -213,11 +217,11 @@ static void trace_host(struct pipeline *p, struct train *t)
 }
 
 /*
- * A packet for the host from a link: the kernel has a copy and answers it. It counts as dropped here only
- * when it asks for a service that the zone does not permit, as the ingress filter decides too; replies to the
- * host's own connections pass.
+ * A packet for the host from a link: the kernel has a copy and answers it. From a tunnel with an interface: the kernel gets it by
+ * that. It counts as dropped here only when it asks for a service that the zone does not permit, as the kernel's filter decides
+ * too; replies to the host's own connections pass.
  */
-static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
+static void forward_to_kernel(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 	uint8_t query;
@@ -234,54 +238,22 @@ static void deliver_to_kernel(struct pipeline *p, struct packet_context *ctx)
 		fw_host_packet(p->fw, t, ctx->asked, p->now);
 	if (train_is_traced(t))
 		trace_host(p, t);
-	ctx->counted = t->drop == DROP_NONE;
+	ctx->counted = t->drop == DROP_NONE && ctx->in_tunnel == TRAIN_NONE;
 	ctx->to_host = true;
 }
 
-/*
- * RFC 3704: a packet that begins a session must have a source that our own routes place in its ingress zone: those
- * that its answers would take, which come by the interface that it leaves by. By zone and not by link, so that two
- * uplinks of one zone may be used asymmetrically. Of a route with several next hops any will do (RFC 8704).
- */
-struct source_fit {
-	bool routed, in_zone, by_interface;
-};
-
-static struct source_fit source_fits(const struct pipeline *p, const struct train *t,
-	const struct selectors_packet *packet, const struct forwarding_decision *decision)
-{
-	const struct selectors_packet answer = { packet->dst, t->src, packet->proto, packet->has_ports,
-		packet->dst_port, packet->src_port };
-	const struct route_flow flow = flow_of(p, &answer, decision->interface, t->vrf);
-	struct route_answer back[ROUTE_PATHS_MAX];
-	struct source_fit fit = { 0 };
-	uint32_t n = route_next_hops(p->routes, &flow, back, COUNT_OF(back));
-	for (uint32_t i = 0; i < n; i++) {
-		if (back[i].kind != ROUTE_UNICAST)
-			continue;
-		uint32_t interface = pipeline_interface_of_link(p, back[i].link);
-		fit.routed = true;
-		fit.in_zone |= interface != TRAIN_NONE && p->interfaces[interface].zone == t->in_zone;
-		fit.by_interface |= interface != TRAIN_NONE && interface == t->in_interface;
-	}
-	return fit;
-}
-
-/* A screen of the zone may ask for more than its zone, or for less; one of alarms lets pass what only it would drop. */
-static void source_check(struct pipeline *p, struct train *t, const struct selectors_packet *packet,
+/* What links bring, and tunnels that routes choose. On such a tunnel as on any link, routing daemons at both ends have
+ * addresses that stand in no route of their own. */
+static bool source_is_checked(const struct pipeline *p, const struct packet_context *ctx,
 	const struct forwarding_decision *decision)
 {
-	const struct source_fit fit = source_fits(p, t, packet, decision);
-	enum screen_spoofing how = screens_apply(p, t) ? screen_spoofing(p, t) : SPOOFING_ZONE;
-	bool needs_zone = how != SPOOFING_LOOSE;
-	bool fits = how == SPOOFING_LOOSE    ? fit.routed
-		    : how == SPOOFING_STRICT ? fit.in_zone && fit.by_interface
-					     : fit.in_zone;
+	const struct train *t = ctx->t;
 
-	if (!fits && screens_apply(p, t))
-		screen_spoofed(p, t);
-	if (needs_zone && !fit.in_zone && t->drop == DROP_NONE)
-		t->drop = DROP_SPOOFED;
+	if (t->flags & TRAIN_FROM_HOST)
+		return false;
+	if (!(t->flags & TRAIN_FROM_TUNNEL))
+		return true;
+	return forward_comes_routed(p, ctx) && !(decision->to_host && addr_is_link_local(&t->src));
 }
 
 /*
@@ -322,17 +294,6 @@ static bool nat_address_gone(
 	return !route_is_local_on(p->routes, p->interfaces[decision->interface].link, &addr);
 }
 
-/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets have the size of its segments. */
-static enum drop_reason size_check(const struct packet_context *ctx)
-{
-	const struct train *t = ctx->t;
-	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
-
-	if (t->flags & TRAIN_REASSEMBLED) /* sent in fragments no larger than those received */
-		n = MIN_OF(n, (uint32_t)t->fragment_max);
-	return n > ctx->mtu && t->dont_fragment ? DROP_TOO_BIG : DROP_NONE;
-}
-
 /* Why the packet could not be sent if policy permitted it: such a packet begins no session. */
 static enum drop_reason egress_check(
 	const struct pipeline *p, const struct packet_context *ctx, const struct fw_dnat *dnat)
@@ -348,7 +309,7 @@ static enum drop_reason egress_check(
 	} else if (t->out_interface != TRAIN_NONE && !p->interfaces[t->out_interface].up) {
 		return DROP_LINK_SEND_FAILED;
 	}
-	return size_check(ctx);
+	return forward_size_check(ctx);
 }
 
 /*
@@ -393,17 +354,22 @@ static bool forward_way(struct pipeline *p, struct packet_context *ctx, struct f
 	if (ctx->counted)
 		return false;
 	if (t->drop == DROP_NONE)
-		t->drop = forward_lookup(p, t, &packet, NULL, t->vrf, decision);
+		t->drop = forward_lookup(p, ctx, &packet, NULL, t->vrf, decision);
 	if (t->drop != DROP_NONE)
 		return false;
 	decision_set(ctx, decision);
 	if (decision->to_host && from_link) {
-		deliver_to_kernel(p, ctx);
+		forward_to_kernel(p, ctx);
 		return false;
 	}
 	const struct selectors_packet arrived = forward_packet_of(t);
-	if (from_link)
-		source_check(p, t, forward_is_nat64(t, &egress->dnat) ? &arrived : &packet, decision);
+	if (source_is_checked(p, ctx, decision))
+		forward_source_check(p, ctx, forward_is_nat64(t, &egress->dnat) ? &arrived : &packet,
+			forward_link_of(p, decision->interface, decision->tunnel));
+	if (t->drop == DROP_NONE && decision->to_host && forward_comes_routed(p, ctx)) {
+		forward_to_kernel(p, ctx);
+		return false;
+	}
 	if (t->drop == DROP_NONE && screens_apply(p, t))
 		screen_sessions(p, t, &packet.dst);
 	if (t->drop != DROP_NONE)
@@ -510,17 +476,7 @@ void forward_consider(struct pipeline *p, struct packet_context *ctx)
 		leaves_past_tunnel(p, t, &a->verdict.key[1]))
 		t->drop = DROP_NAT_PAST_TUNNEL;
 	if (t->drop == DROP_NONE)
-		t->drop = size_check(ctx);
-}
-
-uint32_t forward_interface_of_source(const struct pipeline *p, const struct train *t)
-{
-	const struct selectors_packet back = { t->dst, t->src, t->proto, false, 0, 0 };
-	const struct route_flow flow = flow_of(p, &back, TRAIN_NONE, t->vrf);
-	struct route_answer r;
-
-	route_lookup_flow(p->routes, &flow, NULL, &r);
-	return r.kind == ROUTE_UNICAST ? pipeline_interface_of_link(p, r.link) : TRAIN_NONE;
+		t->drop = forward_size_check(ctx);
 }
 
 /* Its answers would not be known: they arrive in another VRF than the session's key says. */
@@ -530,15 +486,26 @@ static bool has_other_vrf(
 	return s->key[t->flags & TRAIN_REPLY ? 0 : 1].vrf != decision->vrf;
 }
 
+/* arrived: packet with the addresses that it has where it comes in. */
+static enum drop_reason clear_text_check(const struct pipeline *p, const struct packet_context *ctx,
+	const struct fw_session *s, const struct selectors_packet *arrived,
+	const struct forwarding_decision *decision)
+{
+	return forward_clear_text_check(
+		p, ctx, s, arrived, forward_link_of(p, decision->interface, decision->tunnel));
+}
+
 /* A session without a decision, or with one from older tables. */
-static void forward_renew(
-	struct pipeline *p, struct packet_context *ctx, const struct selectors_packet *packet)
+static void forward_renew(struct pipeline *p, struct packet_context *ctx,
+	const struct selectors_packet *packet, const struct selectors_packet *arrived)
 {
 	const struct fw_session *s = fw_session(p->fw, ctx->t->session);
 	struct forwarding_decision decision;
 
 	ctx->t->drop = forward_lookup(
-		p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), s->key[0].vrf, &decision);
+		p, ctx, packet, fw_session_forwarding(p->fw, ctx->t), s->key[0].vrf, &decision);
+	if (ctx->t->drop == DROP_NONE) /* before it ends the session, or moves it */
+		ctx->t->drop = clear_text_check(p, ctx, s, arrived, &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (has_other_vrf(s, ctx->t, &decision)) {
@@ -563,13 +530,15 @@ static void forward_renew(
 /* The same for an ICMP error: by the present decision about its session. It changes nothing of the
  * session. */
 static void forward_error(struct pipeline *p, struct packet_context *ctx, const struct fw_session *s,
-	const struct selectors_packet *packet)
+	const struct selectors_packet *packet, const struct selectors_packet *arrived)
 {
 	uint16_t zone = s->zones.zone[ctx->t->flags & TRAIN_REPLY ? 0 : 1];
 	struct forwarding_decision decision;
 
 	ctx->t->drop = forward_lookup(
-		p, ctx->t, packet, fw_session_forwarding(p->fw, ctx->t), s->key[0].vrf, &decision);
+		p, ctx, packet, fw_session_forwarding(p->fw, ctx->t), s->key[0].vrf, &decision);
+	if (ctx->t->drop == DROP_NONE)
+		ctx->t->drop = clear_text_check(p, ctx, s, arrived, &decision);
 	if (ctx->t->drop != DROP_NONE)
 		return;
 	if (nat_address_gone(p, ctx->t, &decision)) {
@@ -603,7 +572,7 @@ static void forward_cached(struct pipeline *p, struct packet_context *ctx, const
 		ctx->mtu_out = UINT32_MAX;
 	} else if (t->tunnel != TRAIN_NONE) {
 		t->out_zone = p->tunnels[t->tunnel].zone;
-		ctx->mtu_out = mtu_for(t, pipeline_tunnel_mtu(p, t->tunnel));
+		ctx->mtu_out = tunnel_mtu_for(p, t);
 	} else {
 		t->out_zone = p->interfaces[t->out_interface].zone;
 		ctx->mtu_out = forward_link_mtu(p, cached, family);
@@ -614,25 +583,40 @@ static void forward_cached(struct pipeline *p, struct packet_context *ctx, const
 /*
  * Did the packet arrive as the session's packets of its direction do: from their tunnel, or in clear text
  * when they belong to none? An ICMP error counts as one of them here, but its own addresses count as well, as
- * for any packet (RFC 4301 section 5.2).
+ * for any packet (RFC 4301 section 5.2). What routes say of its source comes with the decision: forward_clear_text_check().
  */
 static enum drop_reason arrival_check(
 	const struct pipeline *p, const struct packet_context *ctx, const struct selectors_packet *packet)
 {
 	const struct train *t = ctx->t;
 	bool error = t->flags & TRAIN_ICMP_ERROR;
+	bool selected = selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE;
 	struct selectors_packet own = { t->src, packet->dst, t->proto, false, 0, 0 };
 
 	if (t->flags & TRAIN_FROM_HOST)
 		return DROP_NONE;
+	if (forward_comes_routed(p, ctx))
+		return selected ? DROP_TUNNEL_REQUIRED : DROP_NONE;
 	if (t->flags & TRAIN_FROM_TUNNEL) /* its SA's selectors say nothing of a quoted packet */
 		return error && selectors_find_inbound(p->selectors, packet) != ctx->in_tunnel
 			       ? DROP_SESSION_ZONE_MISMATCH
 			       : DROP_NONE;
-	if (selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE ||
-		(error && selectors_find_inbound(p->selectors, &own) != SELECTORS_NONE))
+	if (selected || (error && selectors_find_inbound(p->selectors, &own) != SELECTORS_NONE))
 		return DROP_TUNNEL_REQUIRED;
 	return DROP_NONE;
+}
+
+/* Once policy has decided about the present decision, the zone tells tunnelled from clear text, unless links share a
+ * tunnel's zone, or tunnels of both kinds a zone. */
+static bool zone_is_enough(const struct pipeline *p, const struct packet_context *ctx)
+{
+	const struct train *t = ctx->t;
+
+	if (t->flags & TRAIN_FROM_HOST)
+		return true;
+	if (t->flags & TRAIN_FROM_TUNNEL)
+		return !p->zone_has_selectors[t->in_zone] || !forward_comes_routed(p, ctx);
+	return !p->zone_has_tunnels[t->in_zone];
 }
 
 /* The decision about a train that has a session. */
@@ -640,13 +624,10 @@ static void forward_session(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 	const struct fw_forwarding *cached = fw_session_forwarding(p->fw, t);
-	bool error = t->flags & TRAIN_ICMP_ERROR, fresh = cached->generation == pipeline_generation(p);
-	/* Once policy has decided about the present decision, the zone tells tunnelled from clear text,
-	 * unless links share a tunnel's zone. */
-	bool zone_is_enough =
-		t->flags & (TRAIN_FROM_TUNNEL | TRAIN_FROM_HOST) || !p->zone_has_tunnels[t->in_zone];
+	bool error = t->flags & TRAIN_ICMP_ERROR;
+	bool fresh = cached->generation == pipeline_generation(p);
 
-	if (fresh && zone_is_enough && !error) {
+	if (fresh && zone_is_enough(p, ctx) && !error) {
 		forward_cached(p, ctx, cached);
 		return;
 	}
@@ -658,14 +639,17 @@ static void forward_session(struct pipeline *p, struct packet_context *ctx)
 			packet.has_ports ? k->src_port : 0, packet.has_ports ? k->dst_port : 0 };
 	}
 	t->drop = arrival_check(p, ctx, &arrived);
+	if (t->drop == DROP_NONE && fresh)
+		t->drop = forward_clear_text_check(
+			p, ctx, s, &arrived, forward_link_of(p, cached->out_interface, cached->tunnel));
 	if (t->drop != DROP_NONE)
 		return;
 	if (fresh)
 		forward_cached(p, ctx, cached);
 	else if (error)
-		forward_error(p, ctx, s, &packet);
+		forward_error(p, ctx, s, &packet, &arrived);
 	else
-		forward_renew(p, ctx, &packet);
+		forward_renew(p, ctx, &packet, &arrived);
 }
 
 bool forward_answers(struct pipeline *p, uint32_t index)
@@ -691,8 +675,9 @@ bool forward_answers(struct pipeline *p, uint32_t index)
 	if (s->forwarding[1].generation == pipeline_generation(p))
 		return true;
 	if (arrival_check(p, &ctx, &packet) != DROP_NONE ||
-		forward_lookup(p, &t, &packet, fw_session_forwarding(p->fw, &t), s->key[0].vrf, &decision) !=
-			DROP_NONE ||
+		forward_lookup(p, &ctx, &packet, fw_session_forwarding(p->fw, &t), s->key[0].vrf,
+			&decision) != DROP_NONE ||
+		clear_text_check(p, &ctx, s, &packet, &decision) != DROP_NONE ||
 		decision.interface == TRAIN_NONE || decision.zone != s->zones.zone[0] ||
 		has_other_vrf(s, &t, &decision) || nat_address_gone(p, &t, &decision))
 		return false;
@@ -721,6 +706,14 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 		t->drop = DROP_NO_ZONE;
 		return;
 	}
+	if (ctx->by_device) {
+		forward_by_device(p, ctx);
+		return;
+	}
+	if (t->dst.b[0] >= 224 && forward_hears_group(p, ctx)) {
+		forward_to_kernel(p, ctx);
+		return;
+	}
 	if (t->session == TRAIN_NONE)
 		fw_expected_answer(p->fw, t, p->now);
 	if (t->drop != DROP_NONE)
@@ -734,7 +727,7 @@ void forward_decide(struct pipeline *p, struct packet_context *ctx)
 			forward_session(p, ctx);
 	}
 	if (t->drop == DROP_NONE && !ctx->counted)
-		t->drop = size_check(ctx);
+		t->drop = forward_size_check(ctx);
 	if (train_is_traced(t) && !ctx->counted) {
 		char text[FW_EXPLAIN_MAX];
 		trace_say(p, t, "forward", PACKET_NONE, "%s", fw_explain(p->fw, t, text));

@@ -91,12 +91,15 @@ bool forward_is_nat64(const struct train *t, const struct fw_dnat *d)
 
 /* Where a packet that begins a session may come from, by the addresses of its real ends. */
 static enum drop_reason origin_check(
-	const struct pipeline *p, const struct train *t, const struct selectors_packet *packet)
+	const struct pipeline *p, const struct packet_context *ctx, const struct selectors_packet *packet)
 {
+	const struct train *t = ctx->t;
 	bool tunnelled = selectors_find_inbound(p->selectors, packet) != SELECTORS_NONE;
 
 	if (t->flags & TRAIN_FROM_HOST)
 		return DROP_NONE;
+	if (forward_comes_routed(p, ctx)) /* sources are as on a link */
+		return tunnelled ? DROP_TUNNEL_REQUIRED : DROP_NONE;
 	if (t->flags & TRAIN_FROM_TUNNEL) /* otherwise the peer uses the address of a network on this side */
 		return tunnelled ? DROP_NONE : DROP_SPOOFED;
 	return tunnelled ? DROP_TUNNEL_REQUIRED : DROP_NONE;
@@ -142,7 +145,7 @@ enum drop_reason forward_destination(struct pipeline *p, struct packet_context *
 	struct train real;
 
 	*ret_packet = forward_packet_of(ctx->t);
-	enum drop_reason d = origin_check(p, ctx->t, ret_packet);
+	enum drop_reason d = origin_check(p, ctx, ret_packet);
 	*ret_dnat = dnat_of(p, ctx->t);
 	if (d == DROP_NONE && ret_dnat->refused)
 		return ret_dnat->refused;
@@ -156,5 +159,5 @@ enum drop_reason forward_destination(struct pipeline *p, struct packet_context *
 		return DROP_NAT_NO_SERVER;
 	if (is_local(p, ctx->t->vrf, &real.dst))
 		return DROP_NAT_TO_GATEWAY;
-	return forward_is_nat64(ctx->t, ret_dnat) ? DROP_NONE : origin_check(p, ctx->t, ret_packet);
+	return forward_is_nat64(ctx->t, ret_dnat) ? DROP_NONE : origin_check(p, ctx, ret_packet);
 }

@@ -31,7 +31,8 @@ static void hand_over_arrival(struct pipeline *p, struct packet_context *ctx, ui
 
 	if (train_is_traced(t))
 		trace_say(p, t, "worker", PACKET_HANDED, "handed over to worker %u", worker);
-	t->tunnel = ctx->in_tunnel; /* as it arrived */
+	/* as it arrived */
+	t->tunnel = t->flags & TRAIN_FROM_HOST ? ctx->by_device - 1 : ctx->in_tunnel;
 	t->out_interface = t->out_zone = TRAIN_NONE;
 	ctx->counted = hand_over(p, worker, HANDOVER_ARRIVED, t);
 	t->tunnel = TRAIN_NONE;

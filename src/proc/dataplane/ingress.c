@@ -49,3 +49,9 @@ void pipeline_train_from_host(struct train *t)
 	train_reset(t);
 	t->flags = TRAIN_FROM_HOST;
 }
+
+void pipeline_train_from_device(struct train *t, uint32_t tunnel)
+{
+	pipeline_train_from_host(t);
+	t->tunnel = tunnel;
+}

@@ -21,7 +21,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PATH_AGAIN (60 * NS_PER_S)
+#define PATH_AGAIN     (60 * NS_PER_S)
+#define WITHHELD_AGAIN (60 * NS_PER_S) /* between two mirrors that are made because there may be room again */
 
 static const uint16_t dumps[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE };
 
@@ -259,10 +260,33 @@ static enum route_place place_of(const struct nlmsghdr *h, uint8_t family)
 	return family == AF_INET && !(h->nlmsg_flags & NLM_F_APPEND) ? ROUTE_PREPEND : ROUTE_APPEND;
 }
 
+/*
+ * The mirror took no route. Its destination goes by a less specific one from now on; but what would enter a tunnel, or be dropped by a
+ * route to nowhere, which guards such a one, does not leave in clear for that.
+ */
+static void route_refused(
+	struct dataplane *d, struct route_table *t, const struct route_entry *paths, uint32_t n)
+{
+	char to[PREFIX_TEXT_MAX];
+	/* One to nowhere for everything, of a table that is not the main one, is that table's end, and guards no tunnel. */
+	bool withheld = paths->kind == ROUTE_UNREACHABLE && d->devices_n > 0 &&
+			(paths->dst.bits > 0 || paths->table == ROUTE_TABLE_MAIN);
+
+	for (uint32_t i = 0; i < n; i++)
+		withheld |= paths[i].kind == ROUTE_UNICAST && device_fd(d, paths[i].link) >= 0;
+	if (withheld)
+		route_withhold(t, &paths->dst);
+	log_warn(
+		"the route to %s in table %u is not mirrored: out of memory, more than %u routes, or more than %d tables; %s. Let fewer routes into the kernel (filters of the routing daemon), or raise ROUTE_ROUTES_MAX or ROUTE_TABLES_MAX and build anew",
+		prefix_text(to, &paths->dst), paths->table, ROUTE_ROUTES_MAX, ROUTE_TABLES_MAX,
+		withheld ? "what it would have is dropped as route-limit"
+			 : "its destination goes by a less specific route");
+}
+
 /* IPv6 tells each next hop of a route as a route too: by a gateway, and not from a router's advertisement
  * (rt6_qualify_for_ecmp() of the kernel). */
-static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct route_entry *e,
-	const struct attributes *a, const struct rtmsg *m)
+static void route_enter(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h,
+	struct route_entry *e, const struct attributes *a, const struct rtmsg *m)
 {
 	struct route_entry paths[ROUTE_PATHS_MAX];
 	uint32_t n = 1;
@@ -285,7 +309,15 @@ static void route_enter(struct route_table *t, const struct nlmsghdr *h, struct 
 	if (h->nlmsg_type == RTM_DELROUTE)
 		route_paths_gone(t, paths, n);
 	else if (route_paths_set(t, paths, n, place_of(h, m->rtm_family)) != RC_OK)
-		log_warn("a route is not mirrored: out of memory, or more than %u routes", ROUTE_ROUTES_MAX);
+		route_refused(d, t, paths, n);
+	if (h->nlmsg_type == RTM_DELROUTE)
+		d->withheld_again |= route_withheld(t) > 0; /* there may be room now */
+	/* By a tunnel that is down it alters no answer of the mirror, but what it would have must not go on in clear. */
+	for (uint32_t i = 0; t == d->routes && i < n; i++)
+		if (devices_hold(d, &paths[i])) {
+			workers_changed(d);
+			return;
+		}
 }
 
 static void route_read(struct dataplane *d, struct route_table *t, const struct nlmsghdr *h)
@@ -339,7 +371,7 @@ static void route_read(struct dataplane *d, struct route_table *t, const struct 
 	default:
 		return;
 	}
-	route_enter(t, h, &e, &a, m);
+	route_enter(d, t, h, &e, &a, m);
 }
 
 static uint8_t neighbour_state(uint16_t state)
@@ -471,6 +503,7 @@ static void dump_begin(struct dataplane *d)
 	d->routes_next = fresh;
 	d->dump_step = 0;
 	ip_rules_begin(d);
+	d->dumped = clock_mono();
 	dump_ask(d);
 }
 
@@ -621,6 +654,10 @@ void routes_second(struct dataplane *d)
 {
 	mono_ns now = clock_mono();
 
+	if (d->withheld_again && now - d->dumped > WITHHELD_AGAIN) {
+		d->withheld_again = false;
+		d->dump_wanted = true;
+	}
 	/* The kernel forgets a learned MTU after some minutes (mtu_expires): ask again. */
 	for (uint32_t i = 0; i < PATHS_MAX; i++) {
 		struct path *path = &d->paths[i];

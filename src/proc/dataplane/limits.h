@@ -98,8 +98,9 @@
 #define TUNNEL_MTU_UNKNOWN     1400 /* inner MTU while a tunnel has no SA to compute it from */
 #define TUNNEL_MTU_MIN	       576  /* whatever a path claims: RFC 791's least datagram */
 #define SHOW_SELECTORS_MAX     1400 /* octets of the selectors of one side in a row of show; both have to fit */
-#define ACQUIRE_INTERVAL       (2 * NS_PER_S) /* between two requests to ike for one tunnel */
-#define PATHS_MAX	       PEERS_MAX      /* remote endpoints with a path MTU below the link's */
+#define RECURSION_INTERVAL     (60 * NS_PER_S) /* between two lines of the log about a tunnel */
+#define ACQUIRE_INTERVAL       (2 * NS_PER_S)  /* between two requests to ike for one tunnel */
+#define PATHS_MAX	       PEERS_MAX       /* remote endpoints with a path MTU below the link's */
 
 /*
  * IKE messages to port 4500 that are passed on. Anybody can send them: bounded for each source, so that a
@@ -140,7 +141,8 @@
 #define JOIN_BYTES	    (1u << 20) /* opened packets of one receive */
 #define GATHER_BYTES	    (1u << 20) /* frames of one link while they are joined */
 #define LINKS_MAX	    INTERFACES_MAX
-#define LINK_FILTER_MAX	    512 /* instructions; BPF_MAXINSNS is 4096 */
+#define SA_HOLD_NS	    (8 * NS_PER_S) /* an SA waits so long for its configuration */
+#define LINK_FILTER_MAX	    512		   /* instructions; BPF_MAXINSNS is 4096 */
 /* Of memory: so much is a mapping of its own, zero without being touched, and given back alone. */
 #define LARGE_BYTES	    (1 << 20)
 /* No read of rtnetlink begins later in a pause of all workers: one of a dump has some hundred routes. */
@@ -150,7 +152,8 @@
 
 /* ---- the state that outlives the process ---- */
 
-#define STATE_PAIRS	   8192 /* of SAs, in a file that has room for them */
+#define USAGE_ROUNDS	   8	 /* seconds in which a pair is reported that says nothing */
+#define STATE_PAIRS	   20480 /* of SAs, in a file that has room for them */
 #define STATE_PAIRS_MIN	   64
 #define STATE_SESSIONS_MIN 1024
 #define REASSEMBLY_MAX	   256 /* datagrams that wait for fragments: 16 MB of buffers */

@@ -15,10 +15,16 @@
 #define ROUNDS_PER_POLL 8
 #define LOAD_BUDGET	4096 /* edges of rules: a fraction of a millisecond */
 #define CLEAR_BUDGET	512  /* records of each round; half a millisecond if all end */
-#define POLL_MAX	(LINKS_MAX + 9 + PROC_COUNT)
+#define INPUTS_MAX	(IN_LINKS + LINKS_MAX + TUNNEL_DEVICES_MAX)
+#define POLL_MAX	(INPUTS_MAX + 1 + PROC_COUNT)
 
 /* What can bring packets. */
-enum input { IN_TUNNELS, IN_HOST = IN_TUNNELS + TUNNEL_INPUTS, IN_ROUTES, IN_LINKS };
+enum input {
+	IN_TUNNELS,
+	IN_HOST = IN_TUNNELS + TUNNEL_INPUTS,
+	IN_ROUTES,
+	IN_LINKS
+}; /* behind the links, interfaces of tunnels */
 
 static const struct pipeline_io worker_io = { .link_send = link_send,
 	.tunnel_send = tunnel_send,
@@ -109,6 +115,7 @@ static void adoption_log(struct dataplane *d)
 /* What the main thread does once a second for all of them. */
 static void process_second(struct dataplane *d)
 {
+	d->usage_round++;
 	control_report_usage(d);
 	schedules_second(d);
 	pipeline_announce(&d->workers[0]->pipeline, clock_mono());
@@ -166,8 +173,10 @@ static int timers(struct dataplane *d)
 	mono_ns next = worker_timers(d->workers[0], now);
 	bool loaded = control_load(d, LOAD_BUDGET) && schedules_load(d, LOAD_BUDGET), cleared = clear_some(d),
 	     surveyed = survey_some(d);
+	control_sas_go(d, now);
 	bool freed = routes_free_some(d);
 	control_trace_end(d);
+	devices_carry(d);
 	if (now >= d->next_second) {
 		d->next_second = now + NS_PER_S;
 		process_second(d);
@@ -201,7 +210,15 @@ static uint32_t input_run(struct dataplane *d, uint32_t input)
 		return host_receive(w);
 	if (input == IN_ROUTES)
 		return routes_run(d);
-	return input - IN_LINKS < w->links_n ? link_receive(w, w->links[input - IN_LINKS]) : 0;
+	uint32_t i = input - IN_LINKS;
+	if (i < w->links_n)
+		return link_receive(w, w->links[i]);
+	return i - w->links_n < d->devices_n ? device_receive(w, &d->devices[i - w->links_n]) : 0;
+}
+
+static uint32_t inputs_now(const struct dataplane *d)
+{
+	return IN_LINKS + d->workers[0]->links_n + d->devices_n;
 }
 
 static int input_fd(const struct dataplane *d, uint32_t input)
@@ -215,6 +232,10 @@ static int input_fd(const struct dataplane *d, uint32_t input)
 		return tunnel_fd(w, (enum tunnel_input)(input - IN_TUNNELS));
 	if (input < IN_LINKS)
 		return input == IN_HOST ? w->tun : d->route_fd;
+	if (input - IN_LINKS >= w->links_n) {
+		const struct tunnel_device *device = &d->devices[input - IN_LINKS - w->links_n];
+		return device->gone ? -1 : device->fd;
+	}
 	return w->links[input - IN_LINKS]->reads ? w->links[input - IN_LINKS]->fd : -1;
 }
 
@@ -268,10 +289,10 @@ static void inputs_wait(struct dataplane *d, struct pollfd *p, uint32_t n, int w
 
 /* Sleeps for at most wait_ms; marks inputs that have something to read and handles messages of the other
  * processes. */
-static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS + LINKS_MAX])
+static void poll_inputs(struct dataplane *d, int wait_ms, bool active[INPUTS_MAX])
 {
 	struct pollfd p[POLL_MAX];
-	uint32_t inputs = IN_LINKS + d->workers[0]->links_n, n = 0, inputs_from, control_from;
+	uint32_t inputs = inputs_now(d), n = 0, inputs_from, control_from;
 	bool control = false;
 
 	p[n++] = (struct pollfd){ .fd = d->wake_fds[0], .events = POLLIN };
@@ -281,13 +302,19 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 	control_from = n;
 	for (int i = 0; i < PROC_COUNT; i++) {
 		const struct ipc_link *l = child_link(&d->child, (enum proc)i);
-		p[n++] = (struct pollfd){ .fd = l->fd,
-			.events = (short)(POLLIN | (ipc_link_waiting(l) ? POLLOUT : 0)) };
+		p[n++] = (struct pollfd){ .fd = d->child.ports[i].held && !ipc_link_waiting(l) ? -1 : l->fd,
+			.events = (short)((d->child.ports[i].held ? 0 : POLLIN) |
+					  (ipc_link_waiting(l) ? POLLOUT : 0)) };
 	}
 	assert(n <= POLL_MAX);
 	inputs_wait(d, p, n, wait_ms);
-	for (uint32_t i = 0; i < inputs; i++)
-		active[i] |= p[inputs_from + i].fd >= 0 && p[inputs_from + i].revents != 0;
+	for (uint32_t i = 0; i < inputs; i++) {
+		const struct pollfd *in = &p[inputs_from + i];
+		active[i] |= in->fd >= 0 && in->revents != 0;
+		/* Of one that was removed poll() would say so without end. */
+		if (i >= IN_LINKS + d->workers[0]->links_n && in->fd >= 0 && in->revents & POLLERR)
+			device_gone(&d->devices[i - IN_LINKS - d->workers[0]->links_n]);
+	}
 	for (uint32_t i = control_from; i < n; i++)
 		control |= p[i].revents != 0;
 	if (control || (wait_ms > 0 && clock_mono() >= d->messages_at))
@@ -296,16 +323,16 @@ static void poll_inputs(struct dataplane *d, int wait_ms, bool active[IN_LINKS +
 }
 
 /* What other workers have given to the first one, then its own inputs. */
-static bool inputs_run(struct dataplane *d, bool active[IN_LINKS + LINKS_MAX])
+static bool inputs_run(struct dataplane *d, bool active[INPUTS_MAX])
 {
 	struct worker *w = d->workers[0];
 	bool any = d->workers_n > 1 && worker_rings_run(w) > 0;
 
-	for (uint32_t i = 0; i < IN_LINKS + w->links_n; i++) {
+	for (uint32_t i = 0; i < inputs_now(d); i++) {
 		if (!active[i])
 			continue;
 		uint32_t n = input_fd(d, i) >= 0 ? input_run(d, i) : 0;
-		active[i] = n > (i >= IN_LINKS ? RX_FEW : 0);
+		active[i] = n > (i >= IN_LINKS && i - IN_LINKS < w->links_n ? RX_FEW : 0);
 		any |= n > 0;
 	}
 	worker_wake_given(w);
@@ -314,7 +341,7 @@ static bool inputs_run(struct dataplane *d, bool active[IN_LINKS + LINKS_MAX])
 
 int dataplane_run(struct dataplane *d)
 {
-	static bool active[IN_LINKS + LINKS_MAX];
+	static bool active[INPUTS_MAX];
 	struct worker *w = d->workers[0];
 
 	for (uint32_t round = 0; !d->child.loop.stop; round++) {

@@ -178,7 +178,8 @@ static enum rc esp_attach(struct dataplane *d, const struct memory_head *head, s
 	d->pairs_max = head->pairs_max;
 	d->esp_tables_n = esp_tables_size(d->pairs_max);
 	d->esp_tables = memory_anonymous(d->esp_tables_n);
-	if (!d->esp_tables)
+	d->usage_reported = memory_anonymous(d->pairs_max * sizeof *d->usage_reported);
+	if (!d->esp_tables || !d->usage_reported)
 		return err_add(e, RC_LIMIT, "out of memory for %u pairs of SAs", d->pairs_max);
 	d->esp = esp_new((uint8_t *)d->state + head->esp_at, head->fw_at - head->esp_at, d->esp_tables,
 		d->esp_tables_n, d->pairs_max, d->workers_n, &esp_resumed, e);
@@ -295,6 +296,8 @@ void memory_detach(struct dataplane *d)
 	esp_free(d->esp);
 	if (d->esp_tables)
 		munmap(d->esp_tables, d->esp_tables_n);
+	if (d->usage_reported)
+		munmap(d->usage_reported, d->pairs_max * sizeof *d->usage_reported);
 	if (d->state)
 		munmap(d->state, d->state_n);
 	if (d->state_fd >= 0)

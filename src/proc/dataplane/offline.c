@@ -53,7 +53,7 @@ static enum drop_reason out_tunnel(void *context, const struct esp_view *pair, c
 	return DROP_NONE;
 }
 
-static enum drop_reason out_host(void *context, uint8_t *packet, uint32_t n)
+static enum drop_reason out_host(void *context, uint32_t tunnel, uint8_t *packet, uint32_t n)
 {
 	return DROP_NONE;
 }
@@ -211,7 +211,7 @@ static enum rc tunnel_up(struct offline *o, uint32_t i, struct err *e)
 	sa.remote_n = selectors_copy(sa.remote_ts, o->snapshot, &t->remote);
 	memset(sa.key_in, 1, sa.key_n);
 	memset(sa.key_out, 2, sa.key_n);
-	enum rc rc = esp_install(o->esp, &sa, t->name, t->replay_window, o->now, e);
+	enum rc rc = esp_install(o->esp, &sa, t->name, t->replay_window, NULL, o->now, e);
 	return rc == RC_OK ? esp_activate(o->esp, sa.spi_in) : err_add(e, rc, "in tunnel '%s'", t->name);
 }
 

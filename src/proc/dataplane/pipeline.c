@@ -57,6 +57,7 @@ void pipeline_join(struct pipeline *const *all, uint32_t n)
 		/* By the same key the same host has the same place. */
 		p->rates = all[0]->rates_own;
 		p->screens->floods = all[0]->screens->floods_own;
+		p->screens->scans = all[0]->screens->scans_own;
 		memcpy(p->hash_key, all[0]->hash_key, sizeof p->hash_key);
 	}
 }
@@ -114,6 +115,11 @@ static void interfaces_refresh(struct pipeline *p)
 		memcpy(f->mac, link->mac, sizeof f->mac);
 		f->mtu = link->mtu;
 	}
+	p->devices.any_down = false;
+	for (uint32_t i = 0; p->routes && i < p->devices.n; i++) {
+		const struct route_link *link = route_link_find(p->routes, p->devices.link[i]);
+		p->devices.any_down |= !link || !link->up;
+	}
 }
 
 void pipeline_changed(struct pipeline *p)
@@ -160,6 +166,25 @@ enum rc pipeline_prepare_go(struct pipeline *p, uint32_t budget, bool *ret_ready
 	return rc;
 }
 
+/* Interfaces of tunnels are bound anew. */
+static void tunnels_load(struct pipeline *p)
+{
+	const struct snap_tunnel *all = snap_tunnels(p->snapshot);
+
+	memset(p->zone_has_tunnels, 0, sizeof p->zone_has_tunnels);
+	memset(p->zone_has_selectors, 0, sizeof p->zone_has_selectors);
+	memset(p->tunnels, 0, TUNNELS_MAX * sizeof *p->tunnels);
+	p->devices.n = 0;
+	for (uint32_t i = 0; i < p->snapshot->tunnels.count; i++) {
+		struct pipeline_tunnel *t = &p->tunnels[i];
+		t->zone = all[i].zone;
+		t->routed = snap_tunnel_is_routed(&all[i]);
+		t->device = ROUTE_NONE;
+		p->zone_has_tunnels[t->zone] = true;
+		p->zone_has_selectors[t->zone] |= !t->routed;
+	}
+}
+
 void pipeline_load_prepared(struct pipeline *p, mono_ns now)
 {
 	struct pipeline_interface before[INTERFACES_MAX];
@@ -171,13 +196,9 @@ void pipeline_load_prepared(struct pipeline *p, mono_ns now)
 	p->selectors = p->preparing.selectors;
 	p->snapshot = s;
 	memset(&p->preparing, 0, sizeof p->preparing);
-	esp_bind(p->esp, snap_tunnels(s), s->tunnels.count);
-	memset(p->zone_has_tunnels, 0, sizeof p->zone_has_tunnels);
-	memset(p->tunnels, 0, TUNNELS_MAX * sizeof *p->tunnels);
-	for (uint32_t i = 0; i < s->tunnels.count; i++) {
-		p->tunnels[i].zone = snap_tunnels(s)[i].zone;
-		p->zone_has_tunnels[p->tunnels[i].zone] = true;
-	}
+	if (p->worker == 0) /* all workers have the same SAs */
+		esp_bind(p->esp, snap_tunnels(s), s->tunnels.count);
+	tunnels_load(p);
 	/* Links that were handed over keep their counters; they are matched by name. */
 	memcpy(before, p->interfaces, sizeof before);
 	for (uint32_t i = 0; i < INTERFACES_MAX; i++) {
@@ -228,16 +249,51 @@ void pipeline_unbind(struct pipeline *p, uint32_t link)
 	pipeline_changed(p);
 }
 
+uint32_t pipeline_device_bind(struct pipeline *p, const char *name, uint32_t link)
+{
+	pipeline_device_unbind(p, link);
+	for (uint32_t i = 0; p->snapshot && i < p->snapshot->tunnels.count; i++) {
+		if (strcmp(snap_tunnels(p->snapshot)[i].interface, name) != 0 ||
+			p->devices.n == TUNNEL_INTERFACES_MAX)
+			continue;
+		p->tunnels[i].device = link;
+		p->devices.link[p->devices.n] = link;
+		p->devices.tunnel[p->devices.n++] = i;
+		pipeline_changed(p);
+		return i;
+	}
+	return TRAIN_NONE;
+}
+
+void pipeline_device_unbind(struct pipeline *p, uint32_t link)
+{
+	for (uint32_t i = 0; i < p->devices.n; i++) {
+		if (p->devices.link[i] != link)
+			continue;
+		p->tunnels[p->devices.tunnel[i]].device = ROUTE_NONE;
+		p->devices.n--;
+		p->devices.link[i] = p->devices.link[p->devices.n];
+		p->devices.tunnel[i] = p->devices.tunnel[p->devices.n];
+		pipeline_changed(p);
+		return;
+	}
+}
+
 void pipeline_path_mtu(struct pipeline *p, uint32_t tunnel, uint32_t mtu)
 {
 	p->tunnels[tunnel].path_mtu = mtu;
 	pipeline_changed(p);
 }
 
-static bool arrival_read(struct pipeline *p, struct train *t, uint32_t in_tunnel)
+static bool arrival_read(struct pipeline *p, const struct packet_context *ctx)
 {
+	struct train *t = ctx->t;
+	uint32_t in_tunnel = ctx->in_tunnel;
+
 	p->trains_in++;
 	train_parse(t);
+	if (t->drop == DROP_MULTICAST && forward_hears_group(p, ctx))
+		t->drop = DROP_NONE;
 	if (screens_apply(p, t) && !screen_is_ordinary(t))
 		screen_arrived(p, t, in_tunnel);
 	if (t->drop != DROP_NONE)
@@ -267,8 +323,7 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 {
 	struct train *t = ctx->t;
 
-	if ((!(t->flags & TRAIN_HANDED_OVER) && !arrival_read(p, t, ctx->in_tunnel)) ||
-		!handover_at_home(p, ctx))
+	if ((!(t->flags & TRAIN_HANDED_OVER) && !arrival_read(p, ctx)) || !handover_at_home(p, ctx))
 		return false;
 	if (p->trace.on && !train_is_traced(t))
 		trace_begin(p, t, ctx->in_tunnel);
@@ -280,11 +335,14 @@ static bool ingress_accept(struct pipeline *p, struct packet_context *ctx)
 		return false;
 	}
 	t->drop = pipeline_arrival_check(t);
+	if (t->drop == DROP_MULTICAST && forward_hears_group(p, ctx))
+		t->drop = DROP_NONE;
 	if (t->drop != DROP_NONE)
 		return false;
 	if (!(t->flags & TRAIN_FRAGMENT))
 		return true;
-	bool whole = fw_reassemble(p->fw, t, p->now);
+	bool whole = fw_reassemble(
+		p->fw, t, t->flags & TRAIN_FROM_HOST ? ctx->by_device - 1 : ctx->in_tunnel, p->now);
 	if (screens_apply(p, t))
 		screen_reassembled(p, t);
 	if (whole)
@@ -321,7 +379,10 @@ void pipeline_burst(struct pipeline *p, struct train *trains, uint32_t n, mono_n
 	syn_proxy_burst(p);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet_context *ctx = &list[passed];
-		*ctx = (struct packet_context){ .t = &trains[i], .in_tunnel = trains[i].tunnel };
+		bool from_host = trains[i].flags & TRAIN_FROM_HOST;
+		*ctx = (struct packet_context){ .t = &trains[i],
+			.in_tunnel = from_host ? TRAIN_NONE : trains[i].tunnel,
+			.by_device = from_host ? trains[i].tunnel + 1 : 0 };
 		trains[i].tunnel = TRAIN_NONE;
 		if (!ingress_accept(p, ctx)) {
 			if (!ctx->counted)

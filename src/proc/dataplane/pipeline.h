@@ -14,6 +14,8 @@
  *	handover.c         trains whose flow, or whose pair of SAs, belongs to another worker
  *	forward_destination.c  the real destination of a first packet, and whether it may come from there
  *	forward.c          where to: host, tunnel, link; cached in the session
+ *	forward_device.c   interfaces of tunnels as links of the host
+ *	forward_source.c   where its source is routed to
  *	tunnel.c           MTU and SAs of tunnels, requests for SAs
  *	egress.c           out: sizes and fragments, frames, sealing
  *	drop_reply.c       drops, and the ICMP errors and resets for them
@@ -83,8 +85,8 @@ struct pipeline_io {
 	 * DROP_TUNNEL_SEND_FAILED. */
 	enum drop_reason (*tunnel_send)(
 		void *context, const struct esp_view *pair, const struct esp_batch *batch);
-	/* An IP packet after its virtio header, for the host's TUN device. */
-	enum drop_reason (*host_send)(void *context, uint8_t *packet, uint32_t n);
+	/* An IP packet after its virtio header, for the host: by the interface of this tunnel, TRAIN_NONE: by pg0. */
+	enum drop_reason (*host_send)(void *context, uint32_t tunnel, uint8_t *packet, uint32_t n);
 	void (*flush)(void *context);
 	void (*solicit)(void *context, uint32_t link, const struct ip_addr *addr);
 	void (*acquire)(void *context, const struct sa_acquire *asked);
@@ -119,10 +121,13 @@ struct pipeline_interface {
 /* By index in the snapshot's tunnels. */
 struct pipeline_tunnel {
 	uint32_t zone;
+	bool routed;	 /* it has an interface: routes choose it, and no selectors */
+	uint32_t device; /* that interface, the kernel's index; ROUTE_NONE: none, or not handed over */
 	uint64_t mtu_generation; /* of routes and SAs that `mtu` was made from */
 	uint32_t mtu;		 /* inner */
 	uint32_t path_mtu;	 /* outer, as learned; 0: the link's */
 	uint64_t drops_down;
+	mono_ns recursion_said; /* when the log was told last that its own packets are routed into it; 0: never */
 };
 
 /* A packet that waits for its next hop's link address; neighbour.c. */
@@ -169,7 +174,7 @@ struct proxies {
 	uint8_t frames[TRAIN_BURST_MAX][VIRTIO_SIZE + RESOLUTION_FRAME_MAX];
 };
 
-/* screens.c; floods is one table for all workers, that of the first. */
+/* screens.c; floods and scans are one table each for all workers, that of the first. */
 struct screens {
 	const struct snap_screen *of[ZONES_MAX]; /* by zone; NULL: none */
 	bool any;
@@ -180,7 +185,7 @@ struct screens {
 		mono_ns say_at;
 	} met[ZONES_MAX][SCREEN_COUNT];
 	struct floods *floods, *floods_own;
-	struct scans scans;
+	struct scans *scans, *scans_own;
 };
 
 /* What syn_proxy.c counts. */
@@ -255,6 +260,13 @@ struct pipeline {
 	struct pipeline_tunnel *tunnels;   /* TUNNELS_MAX */
 	bool zone_has_tunnels
 		[ZONES_MAX]; /* where links are in it too, only addresses tell tunnelled from clear text */
+	bool zone_has_selectors[ZONES_MAX]; /* of these, tunnels that selectors choose */
+	/* The interfaces of tunnels. */
+	struct {
+		uint32_t n;
+		uint32_t link[TUNNEL_INTERFACES_MAX], tunnel[TUNNEL_INTERFACES_MAX];
+		bool any_down;
+	} devices;
 
 	struct esp_batch batch;
 	uint32_t egress_pair; /* of the train that is being cut and sealed */
@@ -307,6 +319,11 @@ enum rc pipeline_load(struct pipeline *p, const struct snapshot *s, mono_ns now,
  * TRAIN_NONE. */
 uint32_t pipeline_bind(struct pipeline *p, const char *name, uint32_t link);
 void pipeline_unbind(struct pipeline *p, uint32_t link);
+/* The same of a tunnel's interface. Returns the tunnel, or TRAIN_NONE. */
+uint32_t pipeline_device_bind(struct pipeline *p, const char *name, uint32_t link);
+void pipeline_device_unbind(struct pipeline *p, uint32_t link);
+/* The tunnel whose interface it is, or TRAIN_NONE. */
+uint32_t pipeline_tunnel_of_link(const struct pipeline *p, uint32_t link);
 /* A new mirror of the kernel's tables replaces the old one, which the caller frees. */
 void pipeline_routes(struct pipeline *p, struct route_table *routes);
 /* Links (MAC, MTU, up) or SAs changed: cached forwarding decisions are made again. */
@@ -318,6 +335,8 @@ uint32_t pipeline_vrf_of(const struct pipeline *p, uint32_t interface);
 void pipeline_train_from_link(const struct pipeline *p, struct train *t, uint32_t interface);
 void pipeline_train_from_tunnel(const struct pipeline *p, struct train *t, uint32_t tunnel);
 void pipeline_train_from_host(struct train *t);
+/* It sent it by the interface of this tunnel. */
+void pipeline_train_from_device(struct train *t, uint32_t tunnel);
 /* Fills the offload fields from a virtio header; false: it describes nothing that is forwarded. The bytes
  * are set; head_n: octets of the link header. */
 bool pipeline_train_offloads(struct train *t, const struct virtio_net_hdr *h, uint32_t head_n);

@@ -97,6 +97,15 @@ static bool is_of_zone(uint32_t wanted, uint32_t zone)
 	return wanted == TRAIN_NONE || wanted == zone;
 }
 
+/* A tunnel of the zone that has an interface; TRAIN_NONE: it has none. */
+static uint32_t routed_tunnel_in(const struct pipeline *p, uint32_t zone)
+{
+	for (uint32_t i = 0; i < p->snapshot->tunnels.count; i++)
+		if (p->tunnels[i].routed && p->tunnels[i].zone == zone)
+			return i;
+	return TRAIN_NONE;
+}
+
 /* An interface of the zone; TRAIN_NONE: it has none. */
 static uint32_t interface_in(const struct pipeline *p, uint32_t zone)
 {
@@ -107,8 +116,8 @@ static uint32_t interface_in(const struct pipeline *p, uint32_t zone)
 }
 
 /*
- * Where it comes in: as it was said; else by the tunnel whose selectors have it, by the interface where its source is, or in
- * the zone that was said by any interface.
+ * Where it comes in: as it was said; else by the tunnel whose selectors have it, by the interface or the tunnel that its source is
+ * routed to, or in the zone that was said by any interface, or by any tunnel that has one.
  */
 static enum rc enters(const struct pipeline *p, const struct policy_question *q, struct train *t,
 	uint32_t *ret_tunnel, struct err *e)
@@ -121,11 +130,15 @@ static enum rc enters(const struct pipeline *p, const struct policy_question *q,
 		if (by != SELECTORS_NONE && is_of_zone(q->zone, p->tunnels[by].zone))
 			tunnel = by;
 		else
-			interface = forward_interface_of_source(p, t);
+			forward_way_of_source(p, t, &interface, &tunnel);
+		if (tunnel != TRAIN_NONE && !is_of_zone(q->zone, p->tunnels[tunnel].zone))
+			tunnel = TRAIN_NONE;
 	}
 	if (tunnel == TRAIN_NONE && q->interface == TRAIN_NONE && q->zone != TRAIN_NONE &&
-		(interface == TRAIN_NONE || p->interfaces[interface].zone != q->zone))
+		(interface == TRAIN_NONE || p->interfaces[interface].zone != q->zone)) {
 		interface = interface_in(p, q->zone);
+		tunnel = interface == TRAIN_NONE ? routed_tunnel_in(p, q->zone) : TRAIN_NONE;
+	}
 	*ret_tunnel = tunnel;
 	if (tunnel != TRAIN_NONE)
 		pipeline_train_from_tunnel(p, t, tunnel);

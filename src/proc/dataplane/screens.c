@@ -15,13 +15,16 @@ bool screens_new(struct pipeline *p)
 	if (!p->screens)
 		return false;
 	p->screens->floods = p->screens->floods_own = calloc(1, sizeof *p->screens->floods);
-	return p->screens->floods != NULL;
+	p->screens->scans = p->screens->scans_own = calloc(1, sizeof *p->screens->scans);
+	return p->screens->floods && p->screens->scans;
 }
 
 void screens_free(struct pipeline *p)
 {
-	if (p->screens)
+	if (p->screens) {
 		free(p->screens->floods_own);
+		free(p->screens->scans_own);
+	}
 	free(p->screens);
 	p->screens = NULL;
 }
@@ -154,7 +157,7 @@ static void scan(struct pipeline *p, struct train *t, enum screen which, bool po
 		return;
 	uint64_t who = hash_of(p, t, which, ports ? BY_SOURCE | BY_DESTINATION : BY_SOURCE);
 	uint16_t what = ports ? t->dst_port : (uint16_t)hash_of(p, t, which, BY_DESTINATION);
-	if (scan_note(&p->screens->scans, who, what, x->limit[which], p->now))
+	if (scan_note(p->screens->scans, who, what, x->limit[which], p->now))
 		met(p, t, which);
 }
 

@@ -65,6 +65,47 @@ static struct traffic interface_traffic(const struct dataplane *d, uint32_t i)
 	return t;
 }
 
+static void addresses_put(struct jw *w, const struct pipeline *p, uint32_t link)
+{
+	char text[PREFIX_TEXT_MAX];
+	const struct route_local *l;
+	uint32_t shown = 0;
+
+	jw_array(w, "addresses");
+	for (uint32_t k = 0; (l = route_local_at(p->routes, k)) && shown < 16; k++) {
+		struct ip_prefix prefix = { l->addr, l->bits };
+		if (l->link != link)
+			continue;
+		jw_str(w, NULL, prefix_text(text, &prefix));
+		shown++;
+	}
+	jw_end(w);
+}
+
+/* Of a tunnel: what its SAs have carried is what has passed by its interface. */
+static void device_row(struct out *o, uint32_t tunnel)
+{
+	const struct pipeline *p = &o->d->workers[0]->pipeline;
+	const struct snap_tunnel *t = &snap_tunnels(p->snapshot)[tunnel];
+	uint32_t link = p->tunnels[tunnel].device;
+	const struct route_link *l = link == ROUTE_NONE ? NULL : route_link_find(p->routes, link);
+	struct esp_counts c;
+	struct jw *w = rows_row(&o->piece);
+
+	esp_counts(o->d->esp, snap_tunnels(p->snapshot), tunnel, 1, &c);
+	jw_str(w, "interface", t->interface);
+	jw_str(w, "zone", zone_name(o->d, t->zone));
+	jw_str(w, "state", !l ? "absent" : l->up ? "up" : "down");
+	jw_str(w, "tunnel", t->name);
+	jw_u64(w, "mtu", l ? l->mtu : 0);
+	addresses_put(w, p, link);
+	jw_u64(w, "rx_packets", c.packets_in);
+	jw_u64(w, "rx_bytes", c.bytes_in);
+	jw_u64(w, "tx_packets", c.packets_out);
+	jw_u64(w, "tx_bytes", c.bytes_out);
+	rows_add(&o->piece);
+}
+
 static void interfaces_rows(struct out *o)
 {
 	const struct pipeline *p = &o->d->workers[0]->pipeline;
@@ -75,8 +116,6 @@ static void interfaces_rows(struct out *o)
 		i < p->snapshot->interfaces.count && rows_look(&o->piece, 0, i); i++) {
 		const struct pipeline_interface *f = &p->interfaces[i];
 		const struct traffic t = interface_traffic(o->d, i);
-		const struct route_local *l;
-		char text[PREFIX_TEXT_MAX];
 		w = rows_row(&o->piece);
 		jw_str(w, "interface", in[i].name);
 		jw_str(w, "zone", zone_name(o->d, in[i].zone));
@@ -86,22 +125,17 @@ static void interfaces_rows(struct out *o)
 		jw_u64(w, "mtu", f->mtu);
 		jw_strf(w, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2], f->mac[3],
 			f->mac[4], f->mac[5]);
-		jw_array(w, "addresses");
-		uint32_t shown = 0;
-		for (uint32_t k = 0; (l = route_local_at(p->routes, k)) && shown < 16; k++) {
-			struct ip_prefix prefix = { l->addr, l->bits };
-			if (l->link != f->link)
-				continue;
-			jw_str(w, NULL, prefix_text(text, &prefix));
-			shown++;
-		}
-		jw_end(w);
+		addresses_put(w, p, f->link);
 		jw_u64(w, "rx_packets", t.packets_in);
 		jw_u64(w, "rx_bytes", t.bytes_in);
 		jw_u64(w, "tx_packets", t.packets_out);
 		jw_u64(w, "tx_bytes", t.bytes_out);
 		rows_add(&o->piece);
 	}
+	for (uint32_t i = rows_first(&o->piece, 1);
+		i < p->snapshot->tunnels.count && rows_look(&o->piece, 1, i); i++)
+		if (snap_tunnel_is_routed(&snap_tunnels(p->snapshot)[i]))
+			device_row(o, i);
 }
 
 static const char *link_name(const struct route_table *t, uint32_t link)
@@ -420,6 +454,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 		jw_u64(w, "mtu", pipeline_tunnel_mtu(&d->workers[0]->pipeline, v.tunnel));
 	jw_u64(w, "replay_window", v.replay_window);
 	jw_u64(w, "worker", esp_owner(d->esp, pair));
+	jw_str(w, "resource", v.resource ? "worker" : "none");
 	jw_u64(w, "age_s", seconds_since(v.installed));
 	rows_add(&o->piece);
 }

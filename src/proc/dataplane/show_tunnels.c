@@ -20,6 +20,7 @@ static void tunnel_row(
 
 	jw_str(w, "tunnel", snap_tunnels(s)[tunnel].name);
 	jw_str(w, "peer", snap_peers(s)[snap_tunnels(s)[tunnel].peer].name);
+	jw_str(w, "interface", snap_tunnels(s)[tunnel].interface);
 	jw_str(w, "state", esp_outbound(d->esp, tunnel) != ESP_PAIR_NONE ? "up" : "down");
 	jw_u64(w, "sas", c->pairs);
 	jw_u64(w, "packets_in", c->packets_in);

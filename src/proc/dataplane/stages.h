@@ -10,6 +10,8 @@
 struct packet_context {
 	struct train *t;
 	uint32_t in_tunnel; /* the tunnel that it arrived by, or TRAIN_NONE */
+	uint32_t
+		by_device; /* the tunnel by whose interface the host sent it, and 1; 0: none (TRAIN_NONE and 1 is 0) */
 	uint32_t mtu,
 		mtu_out; /* of the path out, for a packet as it arrived and as it leaves: NAT64 changes its size */
 	bool to_host;
@@ -99,8 +101,48 @@ void syn_proxy_apply(struct pipeline *p, struct train *t);
 void forward_decide(struct pipeline *p, struct packet_context *ctx);
 /* The same of a train that does not exist, without a session: ctx->asked is filled, t->drop set, and nothing changes. */
 void forward_consider(struct pipeline *p, struct packet_context *ctx);
-/* The interface by which the kernel's routes lead back to where t is from; TRAIN_NONE: by none. */
-uint32_t forward_interface_of_source(const struct pipeline *p, const struct train *t);
+
+/* forward_source.c */
+/* The interface with this index of the kernel's, or TRAIN_NONE. */
+uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link);
+/* in_link: the link that it comes by, or ROUTE_NONE. vrf: where it is looked up. */
+struct route_flow forward_flow(
+	const struct pipeline *p, const struct selectors_packet *packet, uint32_t in_link, uint8_t vrf);
+/* Of an interface, or of a tunnel that has one; ROUTE_NONE: of neither. */
+uint32_t forward_link_of(const struct pipeline *p, uint32_t interface, uint32_t tunnel);
+/* Of a first packet, which leaves by this link: where must its source be routed to? A screen of the zone may ask for more than
+ * its zone, or for less; one of alarms lets pass what only it would drop. */
+void forward_source_check(struct pipeline *p, const struct packet_context *ctx,
+	const struct selectors_packet *packet, uint32_t leaves);
+/* Of one that belongs to a session, or of an error about it: DROP_TUNNEL_REQUIRED if it came in clear text, and what goes
+ * back to its source enters a tunnel that routes choose. packet: the session's, as it arrives. */
+enum drop_reason forward_clear_text_check(const struct pipeline *p, const struct packet_context *ctx,
+	const struct fw_session *s, const struct selectors_packet *packet, uint32_t leaves);
+/* The interface or the tunnel by which the kernel's routes lead back to where t is from; TRAIN_NONE: by none. */
+void forward_way_of_source(
+	const struct pipeline *p, const struct train *t, uint32_t *ret_interface, uint32_t *ret_tunnel);
+
+/* forward_device.c: packets of the host by the interface of a tunnel */
+/* Is it for a group of the link that such a tunnel is? */
+bool forward_hears_group(const struct pipeline *p, const struct packet_context *ctx);
+void forward_by_device(struct pipeline *p, struct packet_context *ctx);
+
+/* RFC 1812 section 4.2.2.9, RFC 8200 section 5. A train's packets have the size of its segments. */
+static inline enum drop_reason forward_size_check(const struct packet_context *ctx)
+{
+	const struct train *t = ctx->t;
+	uint32_t n = t->segment_size ? t->payload_offset + t->segment_size : t->len;
+
+	if (t->flags & TRAIN_REASSEMBLED) /* sent in fragments no larger than those received */
+		n = MIN_OF(n, (uint32_t)t->fragment_max);
+	return n > ctx->mtu && t->dont_fragment ? DROP_TOO_BIG : DROP_NONE;
+}
+
+/* It arrived by a tunnel with an interface. */
+static inline bool forward_comes_routed(const struct pipeline *p, const struct packet_context *ctx)
+{
+	return ctx->t->flags & TRAIN_FROM_TUNNEL && p->tunnels[ctx->in_tunnel].routed;
+}
 
 /* forward_destination.c */
 struct selectors_packet forward_packet_of(const struct train *t); /* as it came */
@@ -133,6 +175,8 @@ void alg_read(struct pipeline *p, struct train *t, const struct alg_pass *pass);
 /* tunnel.c */
 /* The pair of SAs that sends t into its tunnel; else DROP_TUNNEL_DOWN, or DROP_ESP_SELECTOR when there are
  * pairs for other packets only. */
+uint32_t tunnel_mtu_for(
+	struct pipeline *p, const struct train *t); /* of t->tunnel, for packets of t's family */
 enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair);
 /* t was dropped for one of these two: ike is asked, at most every ACQUIRE_INTERVAL, for a pair by the
  * packet's own selectors (RFC 7296 section 2.9). */
@@ -175,9 +219,7 @@ void neighbour_remember(struct pipeline *p, uint32_t link, const struct ip_addr 
 /* proxy.c: after a new snapshot is in use; `old` is the one before, or NULL */
 void proxies_load(struct pipeline *p, const struct snapshot *old);
 
-/* forward.c: the interface with this index of the kernel's, or TRAIN_NONE; and what the way of a cached decision out of a
- * link takes of a packet that leaves with this family. */
-uint32_t pipeline_interface_of_link(const struct pipeline *p, uint32_t link);
+/* forward.c: what the way of a cached decision out of a link takes of a packet that leaves with this family. */
 uint32_t forward_link_mtu(const struct pipeline *p, const struct fw_forwarding *cached, uint8_t family);
 /* Decides the way of the answers to a session that has none yet, as its first answer would; by the session's index. False: it
  * takes that packet. */

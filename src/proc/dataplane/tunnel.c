@@ -41,9 +41,25 @@ uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
 	return t->mtu;
 }
 
+uint32_t pipeline_tunnel_of_link(const struct pipeline *p, uint32_t link)
+{
+	for (uint32_t i = 0; i < p->devices.n; i++)
+		if (p->devices.link[i] == link)
+			return p->devices.tunnel[i];
+	return TRAIN_NONE;
+}
+
+/* RFC 8200 section 5: every link carries 1280 octets of IPv6; once sealed, they are fragmented outside if need be. */
+uint32_t tunnel_mtu_for(struct pipeline *p, const struct train *t)
+{
+	uint32_t mtu = pipeline_tunnel_mtu(p, t->tunnel);
+
+	return t->src.family == ADDR_V6 ? MAX_OF(mtu, (uint32_t)IP6_MTU_MIN) : mtu;
+}
+
 enum drop_reason tunnel_pair(const struct pipeline *p, const struct train *t, uint32_t *ret_pair)
 {
-	*ret_pair = esp_outbound_for(p->esp, t->tunnel, t);
+	*ret_pair = esp_outbound_for(p->esp, t->tunnel, p->worker, t);
 	if (*ret_pair != ESP_PAIR_NONE)
 		return DROP_NONE;
 	return esp_outbound(p->esp, t->tunnel) == ESP_PAIR_NONE ? DROP_TUNNEL_DOWN : DROP_ESP_SELECTOR;

@@ -151,6 +151,8 @@ enum drop_reason tunnel_send(void *context, const struct esp_view *pair, const s
 
 /* io_host.c */
 uint32_t host_receive(struct worker *w);
-enum drop_reason host_send(void *context, uint8_t *packet, uint32_t n);
+struct tunnel_device;
+uint32_t device_receive(struct worker *w, const struct tunnel_device *device);
+enum drop_reason host_send(void *context, uint32_t tunnel, uint8_t *packet, uint32_t n);
 
 #endif

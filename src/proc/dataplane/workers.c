@@ -95,15 +95,24 @@ void workers_prepare_end(struct dataplane *d)
 		pipeline_prepare_end(&d->workers[i]->pipeline);
 }
 
+/* The others begin when it is their turn. */
 enum rc workers_prepare(struct dataplane *d, const struct snapshot *s, struct err *e)
 {
-	enum rc rc = RC_OK;
+	workers_prepare_end(d);
+	return pipeline_prepare(&d->workers[0]->pipeline, s, e);
+}
 
-	for (uint32_t i = 0; i < d->workers_n && rc == RC_OK; i++)
-		rc = pipeline_prepare(&d->workers[i]->pipeline, s, e);
-	if (rc != RC_OK)
-		workers_prepare_end(d);
-	return rc;
+static enum rc prepare_go(struct dataplane *d, uint32_t i, uint32_t budget, bool *ret_ready, struct err *e)
+{
+	struct pipeline *p = &d->workers[i]->pipeline;
+
+	if (!p->preparing.snapshot) {
+		enum rc rc = pipeline_prepare(p, d->workers[0]->pipeline.preparing.snapshot, e);
+		*ret_ready = false;
+		if (rc != RC_OK || budget < UINT32_MAX) /* that was a piece of its own */
+			return rc;
+	}
+	return pipeline_prepare_go(p, budget, ret_ready, e);
 }
 
 /* One after the other: each has a policy with counters of its own. */
@@ -111,7 +120,7 @@ enum rc workers_prepare_go(struct dataplane *d, uint32_t budget, bool *ret_ready
 {
 	*ret_ready = true;
 	for (uint32_t i = 0; i < d->workers_n && *ret_ready; i++) {
-		enum rc rc = pipeline_prepare_go(&d->workers[i]->pipeline, budget, ret_ready, e);
+		enum rc rc = prepare_go(d, i, budget, ret_ready, e);
 		if (rc != RC_OK) {
 			workers_prepare_end(d);
 			return rc;
@@ -130,8 +139,10 @@ void workers_load_prepared(struct dataplane *d)
 	for (uint32_t i = 0; i < d->workers_n; i++) {
 		pipeline_load_prepared(&d->workers[i]->pipeline, now);
 		links_bind(d->workers[i]);
+		devices_bind(d->workers[i]);
 		pipeline_notes(&d->workers[i]->pipeline);
 	}
+	devices_tell_again(d);
 	servers_tell(d); /* a worker may be a new one */
 }
 
@@ -342,6 +353,7 @@ void workers_done(struct dataplane *d)
 	workers_carry_pass(d); /* nothing is forwarded without this process */
 	rings_done(&d->rings);
 	links_close(d);
+	devices_close(d);
 	tunnels_close(d);
 	memory_detach(d);
 	while (d->workers_n > 0)

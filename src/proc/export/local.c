@@ -30,6 +30,8 @@ static bool line_append(struct local_log *l, char *line, size_t n)
 	line[n] = '\n';
 	ssize_t done = write(l->fd, line, n + 1);
 	if (done != (ssize_t)(n + 1)) {
+		if (done >= 0)
+			errno = ENOSPC; /* a part of it had room, which is no error of the call */
 		trouble(l, "write a line");
 		if (done > 0 && ftruncate(l->fd, (off_t)l->bytes) < 0) {
 			close(l->fd); /* it ends in a part of a line: another file follows */

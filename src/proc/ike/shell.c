@@ -1,5 +1,6 @@
 #include "proc/ike/shell.h"
 #include "base/log.h"
+#include "crypto/mlkem.h"
 #include "ipc/rows.h"
 #include "ipc/snapshot_file.h"
 #include "ledger/types.h"
@@ -111,6 +112,13 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 	case IKE_PEER_MESSAGE:
 		peer_message_deliver(s, a);
 		break;
+	case IKE_CERTIFY: /* what one of them is not told, the keeper misses */
+		ipc_send_CERTIFY_ASK(child_link(s->child, PROC_CERTIFIER_OPENSSL), 0, a->certify);
+		ipc_send_CERTIFY_ASK(child_link(s->child, PROC_CERTIFIER_GNUTLS), 0, a->certify);
+		break;
+	case IKE_RESOLVE: /* without a link: the resolver tells everything with the next one */
+		ipc_send_PEER_NAME_ASK(child_link(s->child, PROC_RESOLVER), 0, &a->resolve);
+		break;
 	case IKE_ENDPOINT:
 		ipc_send_SA_ENDPOINT(dataplane, 0, &a->endpoint);
 		break;
@@ -188,6 +196,9 @@ static void keeper_answered(struct ike_shell *s, const struct ipc_frame *f)
 		break;
 		ANSWER(EXCHANGE_BEGUN, EXCHANGE_BEGIN)
 		ANSWER(EXCHANGE_FINISHED, EXCHANGE_FINISH)
+		ANSWER(EXCHANGE_ANSWERED, EXCHANGE_ANSWER)
+		ANSWER(ADDITIONAL_BEGUN, ADDITIONAL_BEGIN)
+		ANSWER(ADDITIONAL_FINISHED, ADDITIONAL_FINISH)
 		ANSWER(AUTH_SIGNED, AUTH_SIGN)
 		ANSWER(AUTH_VERIFIED, AUTH_VERIFY)
 		ANSWER(CHILD_BEGUN, CHILD_BEGIN)
@@ -227,7 +238,9 @@ static void show(struct ike_shell *s, uint64_t tag, const struct msg_show *q)
 
 	rows_begin(&piece, child_link(s->child, PROC_CONTROL), tag, q);
 	for (uint32_t at = rows_first(&piece, 0); n > 0 && rows_look(&piece, 0, at);) {
-		n = ike_show(s->core, s->child->loop.now, &at, text, sizeof text);
+		n = q->table == SHOW_IKE_COUNTERS
+			    ? ike_show_counters(s->core, &at, text, sizeof text)
+			    : ike_show(s->core, s->child->loop.now, &at, text, sizeof text);
 		rows_add_text(&piece, text, n);
 	}
 	rows_end(&piece);
@@ -278,6 +291,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_SA_USAGE:
 		ike_input_usage(s->core, c->loop.now, &f->u.SA_USAGE);
 		break;
+	case IPC_PEER_NAME:
+		ike_input_peer_resolved(s->core, c->loop.now, &f->u.PEER_NAME);
+		break;
 	case IPC_SNAPSHOT:
 		snapshot_take(s, f);
 		break;
@@ -303,11 +319,26 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 
 /* ---- life ---- */
 
+static enum rc crash_secret_read(struct ike_shell *s, int fd, struct err *e)
+{
+	ssize_t n = pread(fd, s->crash_secret, sizeof s->crash_secret, 0);
+
+	close(fd);
+	s->has_crash_secret = n == (ssize_t)sizeof s->crash_secret;
+	return s->has_crash_secret
+		       ? RC_OK
+		       : err_add(e, RC_MALFORMED,
+				 "the file of the secret of crash tokens has %zd octets, expected %zu", n,
+				 sizeof s->crash_secret);
+}
+
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	struct ike_shell *s = c->context;
 	int family = r->index == 6;
 
+	if (r->kind == RESOURCE_CRASH_KEY)
+		return crash_secret_read(s, fd, e);
 	if (r->kind == RESOURCE_NAT_SOCKET) {
 		s->sockets.nat[family] = fd;
 		return RC_OK;
@@ -325,9 +356,15 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 static enum rc on_start(struct child *c, const struct msg_start *m, struct err *e)
 {
 	struct ike_shell *s = c->context;
-	struct ike_setup setup = { .cookie_above = IKE_COOKIES_ABOVE };
+	struct ike_setup setup = { .cookie_above = IKE_COOKIES_ABOVE,
+		.puzzles = true,
+		.puzzles_above = IKE_PUZZLES_ABOVE,
+		.mlkem = mlkem_available(MLKEM_768) && mlkem_available(MLKEM_1024) };
 
 	(void)m;
+	setup.has_crash_secret = s->has_crash_secret;
+	memcpy(setup.crash_secret, s->crash_secret, sizeof setup.crash_secret);
+	bytes_wipe(s->crash_secret, sizeof s->crash_secret);
 	if (getrandom(setup.cookie_secret, sizeof setup.cookie_secret, 0) !=
 			(ssize_t)sizeof setup.cookie_secret ||
 		getrandom(&setup.seed, sizeof setup.seed, 0) != (ssize_t)sizeof setup.seed)

@@ -16,6 +16,8 @@ struct ike_shell {
 	struct watch watch[2];
 	struct timer tick, cookie;
 	uint64_t send_failures;
+	uint8_t crash_secret[32]; /* until the core has it */
+	bool has_crash_secret;
 };
 
 void ike_shell_init(struct ike_shell *s, struct child *c);

@@ -67,8 +67,15 @@ static void selectors_str(struct ledger_body *b, const char *key, const struct s
 
 static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
 {
-	ledger_body_strf(b, "proposal", "%s-%s-%s%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
-		dh_word(x->dh_group), x->ppk ? "-ppk" : "");
+	char additional[64] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < ADDITIONAL_MAX && x->additional[i] != 0; i++)
+		n += (size_t)snprintf(
+			additional + n, sizeof additional - n, "-%s", kem_word(x->additional[i]));
+	ledger_body_strf(b, "proposal", "%s-%s-%s%s%s%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
+		dh_word(x->dh_group), additional, x->ppk ? "-ppk" : "",
+		dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
 }
 
 static void proof_str(struct ledger_body *b, const struct public_proof *p)
@@ -104,10 +111,11 @@ static const char *role_text(uint16_t role)
 
 static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
-	char spi[17];
+	char spi[17], key[2 * SHA256_SIZE + 1];
 
 	ledger_body_str(b, "auth", method_text(x->method));
 	id_str(b, x);
+	ledger_body_str(b, "key", x->has_key ? hex_from_bytes(key, x->key, sizeof x->key) : "");
 	leaf_str(b, leaf);
 	endpoint_str(b, "local", &x->local);
 	ledger_body_str(b, "peer", x->peer);
@@ -116,6 +124,7 @@ static void ike_sa_up(struct ledger_body *b, const struct keys_entry *x, const s
 	ledger_body_str(b, "role", role_text(x->role));
 	ledger_body_str(b, "spi_i", spi_text(spi, x->ike_spi_i));
 	ledger_body_str(b, "spi_r", spi_text(spi, x->ike_spi_r));
+	ledger_body_str(b, "transcript", x->transcript ? "full" : "own");
 	proof_str(b, &x->proof);
 }
 
@@ -161,8 +170,9 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x, const 
 	endpoint_str(b, "local", &x->local);
 	selectors_str(b, "local_ts", x->local_ts, x->local_n);
 	ledger_body_str(b, "peer", x->peer);
-	ledger_body_strf(b, "proposal", "%s-%s%s%s", encr_word(x->encr, x->encr_bits), dh_word(x->dh_group),
-		x->flags & CHILD_ESN ? "-esn" : "", x->flags & CHILD_ENCAP ? " in UDP" : "");
+	ledger_body_strf(b, "proposal", "%s-%s%s%s%s", encr_word(x->encr, x->encr_bits), dh_word(x->dh_group),
+		x->flags & CHILD_ESN ? "-esn" : "", x->flags & CHILD_ENCAP ? " in UDP" : "",
+		dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
 	if (x->rekeys_spi_in != 0)
 		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
 	else

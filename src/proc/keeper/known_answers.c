@@ -74,12 +74,12 @@ static bool answer_kernel_share(const struct question *q, uint8_t ret_output[KNO
 	return q->input[0].n == LEAF_SHARE_SIZE && q->output_n == LEAF_SHARE_SIZE;
 }
 
-/* both shares: data of the leaf for all groups */
+/* both shares: data of the leaf for all groups of Diffie-Hellman */
 static bool answer_leaf(const struct question *q, uint8_t ret_output[KNOWN_OUTPUT_MAX])
 {
 	return q->input[0].n == LEAF_SHARE_SIZE && q->input[1].n == LEAF_SHARE_SIZE &&
-	       q->output_n == leaf_data_size(LEAF_ALL_GROUPS) &&
-	       leaf_data(q->input[0].octets, q->input[1].octets, LEAF_ALL_GROUPS, ret_output) == RC_OK;
+	       q->output_n == leaf_data_size(LEAF_DH_GROUPS) &&
+	       leaf_data(q->input[0].octets, q->input[1].octets, LEAF_DH_GROUPS, ret_output) == RC_OK;
 }
 
 /* root, what came later, n, k: k octets */

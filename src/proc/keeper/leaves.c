@@ -448,8 +448,8 @@ enum rc leaves_ready(const struct leaves *l, uint16_t group)
 	return RC_AGAIN;
 }
 
-enum rc leaves_take(
-	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name)
+enum rc leaves_take(struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE],
+	uint8_t ret_additional[LEAF_SEED_SIZE], struct leaf_name *ret_name)
 {
 	uint8_t seed[LEAF_SEED_SIZE];
 	enum rc rc = leaves_ready(l, group);
@@ -466,6 +466,8 @@ enum rc leaves_take(
 	rc = leaf_seed(h->a, h->b, seed);
 	if (rc == RC_OK)
 		rc = leaf_secret(seed, group, ret_secret);
+	if (rc == RC_OK)
+		rc = leaf_additional(seed, ret_additional);
 	bytes_wipe(seed, sizeof seed);
 	bytes_wipe(h, sizeof *h);
 	b->used++;
@@ -474,12 +476,29 @@ enum rc leaves_take(
 	return rc;
 }
 
-void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct leaf_proof *ret_proof)
+static const struct leaf_batch *batch_named(const struct leaves *l, const struct leaf_name *name)
 {
 	const struct leaf_batch *b = &l->batch[name->batch % LEAVES_BATCHES];
 
+	return name->batch != 0 && b->serial == name->batch && name->index < LEAVES_N ? b : NULL;
+}
+
+const uint8_t *leaves_public(const struct leaves *l, const struct leaf_name *name, uint16_t group)
+{
+	const struct leaf_batch *b = batch_named(l, name);
+
+	/* Of longer values the leaf has the digest alone. */
+	return b && dh_public_size(group) <= LEAF_VALUE_MAX
+		       ? leaf_public(b->data[name->index], b->groups, group)
+		       : NULL;
+}
+
+void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct leaf_proof *ret_proof)
+{
+	const struct leaf_batch *b = batch_named(l, name);
+
 	*ret_proof = (struct leaf_proof){ .index = name->index };
-	if (name->batch == 0 || b->serial != name->batch || name->index >= LEAVES_N)
+	if (!b)
 		return;
 	ret_proof->groups = b->groups;
 	memcpy(ret_proof->root, b->tree[1].b, sizeof ret_proof->root);

@@ -121,12 +121,15 @@ void leaves_retry(struct leaves *l);
 void leaves_discard(struct leaves *l);
 
 /*
- * The secret of a leaf for an exchange of the group. RC_OK; RC_AGAIN: a batch is under way, the exchange may
+ * The secret of a leaf for an exchange of the group, and what additional key exchanges are made of (crypto/leaf.h).
+ * RC_OK; RC_AGAIN: a batch is under way, the exchange may
  * wait; RC_NOT_FOUND: there is none to wait for; RC_INTERNAL.
  */
 enum rc leaves_ready(const struct leaves *l, uint16_t group);
-enum rc leaves_take(
-	struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE], struct leaf_name *ret_name);
+enum rc leaves_take(struct leaves *l, uint16_t group, uint8_t ret_secret[DH_SEED_SIZE],
+	uint8_t ret_additional[LEAF_SEED_SIZE], struct leaf_name *ret_name);
+/* The public value of a secret that was taken; NULL: its leaf is not known, or has only its digest. */
+const uint8_t *leaves_public(const struct leaves *l, const struct leaf_name *name, uint16_t group);
 /* ret_proof->groups is 0 when the batch is no longer known. */
 void leaves_prove(const struct leaves *l, const struct leaf_name *name, struct leaf_proof *ret_proof);
 

@@ -4,11 +4,21 @@
 #include "ledger/types.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
-void public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt)
+enum rc public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt)
 {
 	*p = (struct public_source){ .child = child, .on_receipt = on_receipt };
 	generator_init(&p->generator, "public");
+	p->waiting = calloc(PUBLIC_WAITING_MAX, sizeof *p->waiting);
+	return p->waiting ? RC_OK : RC_LIMIT;
+}
+
+void public_free(struct public_source *p)
+{
+	free(p->waiting);
+	p->waiting = NULL;
+	p->waiting_n = 0;
 }
 
 static enum rc key_new(struct public_source *p, struct vrf_key *ret_key, struct err *e)
@@ -92,13 +102,16 @@ bool public_wait(struct public_source *p, const struct keeper_request *q)
 {
 	if (p->waiting_n == PUBLIC_WAITING_MAX)
 		return false;
-	assert(q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN);
+	assert(q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_EXCHANGE_ANSWER ||
+		q->op == KEEPER_CHILD_BEGIN);
 	struct public_waiting *w = &p->waiting[p->waiting_n++];
 	*w = (struct public_waiting){ .op = q->op, .tag = q->tag };
 	if (q->op == KEEPER_EXCHANGE_BEGIN)
-		w->exchange = q->u.EXCHANGE_BEGIN;
+		w->u.exchange = q->u.EXCHANGE_BEGIN;
+	else if (q->op == KEEPER_EXCHANGE_ANSWER)
+		w->u.answer = q->u.EXCHANGE_ANSWER;
 	else
-		w->child = q->u.CHILD_BEGIN;
+		w->u.child = q->u.CHILD_BEGIN;
 	return true;
 }
 
@@ -109,9 +122,11 @@ bool public_wait_next(struct public_source *p, struct keeper_request *ret_reques
 	struct public_waiting *w = &p->waiting[0];
 	*ret_request = (struct keeper_request){ .op = w->op, .tag = w->tag };
 	if (w->op == KEEPER_EXCHANGE_BEGIN)
-		ret_request->u.EXCHANGE_BEGIN = w->exchange;
+		ret_request->u.EXCHANGE_BEGIN = w->u.exchange;
+	else if (w->op == KEEPER_EXCHANGE_ANSWER)
+		ret_request->u.EXCHANGE_ANSWER = w->u.answer;
 	else
-		ret_request->u.CHILD_BEGIN = w->child;
+		ret_request->u.CHILD_BEGIN = w->u.child;
 	memmove(w, w + 1, --p->waiting_n * sizeof *w);
 	return true;
 }

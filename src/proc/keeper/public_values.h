@@ -30,12 +30,15 @@ enum public_state {
 	PUBLIC_ENTERED, /* values may leave */
 };
 
-/* A request that waits for the epoch: EXCHANGE_BEGIN or CHILD_BEGIN, which are small. */
+/* A request that waits for the epoch. Nothing in it is secret. */
 struct public_waiting {
-	enum keeper_op op;
+	enum keeper_op op; /* which of these it is */
 	uint64_t tag;
-	struct keeper_exchange_begin exchange;
-	struct keeper_child_begin child;
+	union {
+		struct keeper_exchange_begin exchange;
+		struct keeper_exchange_answer answer;
+		struct keeper_child_begin child;
+	} u;
 };
 
 struct public_source {
@@ -51,14 +54,15 @@ struct public_source {
 	bool changing; /* the entry that waits for its receipt is that of `next`; `key` is in use */
 	struct vrf_key next;
 	size_t waiting_n;
-	struct public_waiting waiting[PUBLIC_WAITING_MAX];
+	/* PUBLIC_WAITING_MAX of them. Not locked: no secrets, and the peers' values are large. */
+	struct public_waiting *waiting;
 };
 
 /*
  * child outlives it and must not move. on_receipt: gets the ledger's receipts, with the struct child as
- * context, and gives them to public_receipt().
+ * context, and gives them to public_receipt(). RC_LIMIT: out of memory.
  */
-void public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt);
+enum rc public_init(struct public_source *p, struct child *child, ledger_receipt_fn *on_receipt);
 /* Begins an epoch if there is none. RC_DENIED: the ledger is down; RC_IO: no random octets; RC_INTERNAL. */
 enum rc public_begin(struct public_source *p, struct err *e);
 /*
@@ -79,5 +83,6 @@ bool public_receipt(struct public_source *p, uint64_t tag, enum rc rc);
 const uint8_t *public_epoch_key(const struct public_source *p, uint32_t epoch);
 /* Discloses the key of the epoch and wipes it. */
 void public_end(struct public_source *p);
+void public_free(struct public_source *p);
 
 #endif

@@ -18,6 +18,12 @@ static enum rc reply_send(struct ipc_link *l, const struct keeper_reply *r)
 		return ipc_send_EXCHANGE_BEGUN(l, r->tag, &r->u.EXCHANGE_BEGIN);
 	case KEEPER_EXCHANGE_FINISH:
 		return ipc_send_EXCHANGE_FINISHED(l, r->tag, &r->u.EXCHANGE_FINISH);
+	case KEEPER_EXCHANGE_ANSWER:
+		return ipc_send_EXCHANGE_ANSWERED(l, r->tag, &r->u.EXCHANGE_ANSWER);
+	case KEEPER_ADDITIONAL_BEGIN:
+		return ipc_send_ADDITIONAL_BEGUN(l, r->tag, &r->u.ADDITIONAL_BEGIN);
+	case KEEPER_ADDITIONAL_FINISH:
+		return ipc_send_ADDITIONAL_FINISHED(l, r->tag, &r->u.ADDITIONAL_FINISH);
 	case KEEPER_AUTH_SIGN:
 		return ipc_send_AUTH_SIGNED(l, r->tag, &r->u.AUTH_SIGN);
 	case KEEPER_AUTH_VERIFY:
@@ -128,6 +134,9 @@ static void request_refuse(struct keeper *k, const struct keeper_request *q, con
 	if (q->op == KEEPER_EXCHANGE_BEGIN) {
 		a.u.EXCHANGE_BEGIN.rc = RC_AGAIN;
 		snprintf(a.u.EXCHANGE_BEGIN.text, sizeof a.u.EXCHANGE_BEGIN.text, "%s", text);
+	} else if (q->op == KEEPER_EXCHANGE_ANSWER) {
+		a.u.EXCHANGE_ANSWER.rc = RC_AGAIN;
+		snprintf(a.u.EXCHANGE_ANSWER.text, sizeof a.u.EXCHANGE_ANSWER.text, "%s", text);
 	} else {
 		a.u.CHILD_BEGIN.rc = RC_AGAIN;
 		snprintf(a.u.CHILD_BEGIN.text, sizeof a.u.CHILD_BEGIN.text, "%s", text);
@@ -138,8 +147,9 @@ static void request_refuse(struct keeper *k, const struct keeper_request *q, con
 /* The group of a new exchange; DH_NONE: none, or one that the core will refuse. */
 static uint16_t group_of(const struct keeper_request *q)
 {
-	uint16_t group =
-		q->op == KEEPER_EXCHANGE_BEGIN ? q->u.EXCHANGE_BEGIN.dh_group : q->u.CHILD_BEGIN.dh_group;
+	uint16_t group = q->op == KEEPER_EXCHANGE_BEGIN	   ? q->u.EXCHANGE_BEGIN.dh_group
+			 : q->op == KEEPER_EXCHANGE_ANSWER ? q->u.EXCHANGE_ANSWER.dh_group
+							   : q->u.CHILD_BEGIN.dh_group;
 
 	return leaf_group_bit(group) ? group : (uint16_t)DH_NONE;
 }
@@ -155,6 +165,8 @@ static enum rc secret_direct(struct keeper *k, uint16_t group, struct keys_entro
 		rc = leaf_seed(a, b, seed);
 	if (rc == RC_OK)
 		rc = leaf_secret(seed, group, ret_fresh->secret);
+	if (rc == RC_OK)
+		rc = leaf_additional(seed, ret_fresh->additional);
 	bytes_wipe(a, sizeof a);
 	bytes_wipe(b, sizeof b);
 	bytes_wipe(seed, sizeof seed);
@@ -179,9 +191,18 @@ static enum rc secret_ready(struct keeper *k, uint16_t group, struct err *e)
 
 static enum rc secret_draw(struct keeper *k, uint16_t group, struct keys_entropy *ret_fresh, struct err *e)
 {
-	enum rc rc = leaves_take(&k->leaves, group, ret_fresh->secret, &ret_fresh->leaf);
+	enum rc rc =
+		leaves_take(&k->leaves, group, ret_fresh->secret, ret_fresh->additional, &ret_fresh->leaf);
+	const uint8_t *known;
 
-	return rc == RC_AGAIN || rc == RC_NOT_FOUND ? secret_direct(k, group, ret_fresh, e) : rc;
+	if (rc == RC_AGAIN || rc == RC_NOT_FOUND)
+		return secret_direct(k, group, ret_fresh, e);
+	/* What the batch commits to, which is what verifiers compare with what was sent. */
+	if (rc == RC_OK && (known = leaves_public(&k->leaves, &ret_fresh->leaf, group)) != NULL) {
+		memcpy(ret_fresh->dh_public, known, dh_public_size(group));
+		ret_fresh->dh_group = group;
+	}
+	return rc;
 }
 
 /* Public values and a secret for a new exchange. False: it waits, is refused, or this process ends. */
@@ -215,7 +236,8 @@ static bool entropy_take(struct keeper *k, const struct keeper_request *q, struc
 static void request_take(struct keeper *k, struct keeper_request *q)
 {
 	struct keys_entropy fresh = { 0 };
-	bool begins = q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_CHILD_BEGIN;
+	bool begins = q->op == KEEPER_EXCHANGE_BEGIN || q->op == KEEPER_EXCHANGE_ANSWER ||
+		      q->op == KEEPER_CHILD_BEGIN;
 
 	if (!begins || entropy_take(k, q, &fresh))
 		keys_request(k->keys, q, &fresh);
@@ -250,16 +272,19 @@ static void on_leaves_receipt(void *context, uint64_t tag, const struct msg_ledg
 	leaves_receipt(&k->leaves, tag, r);
 }
 
-/* The groups of all proposals of a configuration. */
+/* The groups of all proposals of a configuration, but those that cannot be computed here. */
 static uint32_t groups_of(const struct snapshot *s)
 {
 	uint32_t groups = 0;
 
-	for (uint32_t i = 0; i < s->ike_proposals.count; i++)
+	for (uint32_t i = 0; i < s->ike_proposals.count; i++) {
 		groups |= leaf_group_bit(snap_ike_proposals(s)[i].dh);
+		for (size_t x = 0; x < ADDITIONAL_MAX; x++)
+			groups |= leaf_group_bit(snap_ike_proposals(s)[i].additional[x]);
+	}
 	for (uint32_t i = 0; i < s->esp_proposals.count; i++)
 		groups |= leaf_group_bit(snap_esp_proposals(s)[i].dh);
-	return groups;
+	return groups & leaf_groups_available();
 }
 
 static void on_public_receipt(void *context, uint64_t tag, const struct msg_ledger_receipt *r)
@@ -309,6 +334,40 @@ static void snapshot_take(struct keeper *k, struct ipc_frame *f)
 	ipc_send_SNAPSHOT_TAKEN(child_link(k->child, PROC_CONTROL), f->head.tag, &result);
 }
 
+/* ---- certifiers ---- */
+
+static enum keys_certifier certifier_of(enum proc p)
+{
+	return p == PROC_CERTIFIER_OPENSSL  ? KEYS_CERTIFIER_OPENSSL
+	       : p == PROC_CERTIFIER_GNUTLS ? KEYS_CERTIFIER_GNUTLS
+					    : KEYS_CERTIFIERS;
+}
+
+/* ike has dropped an IKE SA meanwhile, or a commit came; in numbers it is a certifier that lies. Said at each power of two. */
+static void verdict_dropped(struct keeper *k, enum proc from)
+{
+	uint64_t n = ++k->verdicts_dropped;
+
+	if ((n & (n - 1)) == 0)
+		log_warn("%s sent a verdict that no request waits for: %llu were dropped", proc_name(from),
+			(unsigned long long)n);
+}
+
+static void on_second(struct loop *l, struct timer *t)
+{
+	struct keeper *k = t->context;
+
+	keys_second(k->keys);
+	if (!keys_waits_for_verdicts(k->keys))
+		loop_disarm(l, t);
+}
+
+static void verdicts_watch(struct keeper *k)
+{
+	if (!k->second.armed && keys_waits_for_verdicts(k->keys))
+		loop_arm(&k->child->loop, &k->second, NS_PER_S, NS_PER_S);
+}
+
 static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct keeper *k = c->context;
@@ -323,6 +382,13 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 		KEEPER_OPS(E)
 #undef E
+	case IPC_CERTIFY_VERDICT:
+		if (!keys_verdict(k->keys, certifier_of(peer), &f->u.CERTIFY_VERDICT))
+			verdict_dropped(k, peer);
+		break;
+	case IPC_CERTIFY_REVOKED:
+		keys_revoked(k->keys, certifier_of(peer), &f->u.CERTIFY_REVOKED);
+		break;
 	case IPC_SA_INSTALLED:
 		keys_sa_installed(k->keys, &f->u.SA_INSTALLED);
 		break;
@@ -353,6 +419,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		log_warn("message %s from %s is not for the keeper", ipc_name((enum ipc_id)f->head.id),
 			proc_name(peer));
 	}
+	verdicts_watch(k);
 }
 
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
@@ -378,6 +445,8 @@ static void on_link(struct child *c, enum proc peer)
 
 	if (peer == PROC_DATAPLANE)
 		keys_dataplane_up(k->keys);
+	if (certifier_of(peer) != KEYS_CERTIFIERS)
+		keys_certifier_up(k->keys, certifier_of(peer));
 	if (peer == PROC_LEDGER && k->started) {
 		public_begin(&k->public_values, NULL);
 		leaves_retry(&k->leaves);
@@ -392,10 +461,17 @@ static void on_link_lost(struct child *c, enum proc peer)
 
 	if (peer == PROC_DATAPLANE)
 		keys_dataplane_down(k->keys);
+	if (certifier_of(peer) != KEYS_CERTIFIERS)
+		keys_certifier_down(k->keys, certifier_of(peer));
 	if (peer == PROC_IKE)
 		keys_ike_lost(k->keys);
 	if (peer == PROC_ENTROPY)
 		shares_link_lost(&k->shares);
+}
+
+static bool memory_lock(void *context, void *memory, size_t n)
+{
+	return mlock(memory, n) == 0;
 }
 
 /* Keeps the stack pages that the deepest calls use out of swap. */
@@ -411,15 +487,14 @@ static __attribute__((noinline)) bool stack_lock(void)
 static enum rc on_start(struct child *c, const struct msg_start *s, struct err *e)
 {
 	struct keeper *k = c->context;
-	size_t n;
-	void *memory = keys_memory(k->keys, &n);
+	size_t n = keys_memory_fixed(), all;
 	enum rc rc = known_answers_check_file(k->answers, e);
 
 	if (rc != RC_OK)
 		return rc;
 	if (k->key_dir < 0)
 		return err_add(e, RC_NOT_FOUND, "the key directory was not handed over");
-	if (mlock(memory, n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
+	if (mlock(keys_memory(k->keys, &all), n) < 0 || mlock(k, sizeof *k) < 0 || !stack_lock())
 		return err_errno(e, RC_IO, "lock %zu octets of memory", n + sizeof *k + STACK_LOCKED);
 	rc = shares_start(&k->shares, e);
 	if (rc != RC_OK)
@@ -443,6 +518,7 @@ static void on_stop(struct child *c)
 	leaves_free(&k->leaves);
 	shares_done(&k->shares);
 	public_end(&k->public_values);
+	public_free(&k->public_values);
 	generator_done(&k->public_values.generator);
 	snapshot_file_done(&k->snapshot);
 }
@@ -462,10 +538,11 @@ enum rc keeper_init(struct keeper *k, struct child *child, int supervisor_fd, st
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0)
 		return err_add(e, RC_INTERNAL, "libcrypto or libsodium failed to start");
 	*k = (struct keeper){ .child = child, .key_dir = -1, .answers = -1 };
+	k->second = (struct timer){ .fn = on_second, .context = k };
 	shares_init(&k->shares, child);
-	public_init(&k->public_values, child, on_public_receipt);
-	k->keys = keys_new((struct keys_sink){ action_run, k });
-	if (!k->keys || failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
+	k->keys = keys_new((struct keys_sink){ action_run, k, memory_lock });
+	if (!k->keys || public_init(&k->public_values, child, on_public_receipt) != RC_OK ||
+		failed_init(&k->failed, child, &k->public_values, &k->leaves) != RC_OK ||
 		leaves_init(&k->leaves, child, &k->shares, on_leaves_receipt, leaves_progress) != RC_OK)
 		return err_add(e, RC_INTERNAL, "out of memory");
 	child_init(child, PROC_KEEPER, &keeper_ops, k, ENTRY_GAP_TYPE, supervisor_fd);

@@ -39,6 +39,8 @@ struct keeper {
 	int key_dir, answers; /* -1: not handed over yet */
 	struct keydir keydir;
 	struct snapshot_file snapshot;
+	uint64_t verdicts_dropped;
+	struct timer second; /* while requests wait for verdicts */
 };
 
 /* RC_INTERNAL: a library failed to start, or out of memory. k and child must not move afterwards. */

@@ -132,7 +132,9 @@ void show_warn_missing_keys(const struct keys *keys, const struct snapshot *s)
 	for (uint32_t i = 0; i < s->peers.count; i++) {
 		const struct snap_peer *peer = &snap_peers(s)[i];
 
-		warn_missing(keys, peer->name, peer->key_name, peer->auth == PEER_AUTH_PSK ? "psk" : "pem");
+		if (!(peer->flags & PEER_PSK_OF_ID))
+			warn_missing(keys, peer->name, peer->key_name,
+				peer->auth == PEER_AUTH_PSK ? "psk" : "pem");
 		if (peer->ppk_name[0])
 			warn_missing(keys, peer->name, peer->ppk_name, "ppk");
 	}

@@ -5,6 +5,7 @@ bool entry_known(const struct resolver *x, const struct entry *e)
 {
 	switch (e->of.kind) {
 	case DYNAMIC_FEED:
+	case DYNAMIC_CRL: /* the certifiers have one */
 		return e->feed.known;
 	case DYNAMIC_COUNTRY:
 		return country_known(x, e);

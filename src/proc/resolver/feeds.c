@@ -34,26 +34,6 @@ void feed_read_again(struct feed_of *f)
 	f->next = 0;
 }
 
-void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, const char *why)
-{
-	uint32_t s = 1;
-
-	snprintf(f->why, sizeof f->why, "%.*s", (int)sizeof f->why - 1, why);
-	for (uint32_t i = 0; i < f->failures && s < NAME_RETRY_MAX_S; i++)
-		s *= 2;
-	f->failures++;
-	f->awaited = 0;
-	f->next = x->child->loop.now + MIN_OF(MIN_OF(s, (uint32_t)NAME_RETRY_MAX_S), interval_s) * NS_PER_S;
-}
-
-static void feed_failed(struct resolver *x, struct entry *e, const char *why)
-{
-	if (strncmp(e->feed.why, why, sizeof e->feed.why - 1) != 0)
-		log_warn("feed '%s' is not used, %s: %s", e->of.name,
-			e->feed.known ? "the last good one stays" : "and no address of it is known yet", why);
-	feed_put_off(x, &e->feed, e->of.interval_s, why);
-}
-
 /* RC_AGAIN: the supervisor has not applied this commit yet, which is no fault that anybody has to know. */
 static void feed_refused(struct resolver *x, struct entry *e, const struct msg_result *refused)
 {
@@ -87,21 +67,7 @@ static const char *copy_name(char ret_name[COPY_NAME_MAX], const struct entry *e
 	return ret_name;
 }
 
-bool feed_write_all(int fd, const char *text, size_t n)
-{
-	while (n > 0) {
-		ssize_t part = write(fd, text, n);
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part <= 0)
-			return false;
-		text += part;
-		n -= (size_t)part;
-	}
-	return true;
-}
-
-static void copy_write(struct resolver *x, const struct entry *e, const char *text, size_t n)
+static bool copy_write(struct resolver *x, const struct entry *e, const char *text, size_t n)
 {
 	char made[COPY_NAME_MAX], name[COPY_NAME_MAX];
 	int fd = x->feed_dir < 0 ? -1
@@ -112,40 +78,12 @@ static void copy_write(struct resolver *x, const struct entry *e, const char *te
 	if (fd >= 0)
 		close(fd);
 	if (good && renameat(x->feed_dir, made, x->feed_dir, copy_name(name, e, "")) == 0)
-		return;
-	log_error("feed '%s' is in use, but was not kept for the next start: %m", e->of.name);
+		return true;
+	if (!e->feed.unkept)
+		log_error("feed '%s' is in use, but was not kept for the next start: %m", e->of.name);
 	if (fd >= 0)
 		unlinkat(x->feed_dir, made, 0); /* a part of it takes room of a full disk for nothing */
-}
-
-char *feed_file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e)
-{
-	struct stat st;
-	size_t n = 0;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FEED_BYTES_MAX) {
-		err_add(e, RC_LIMIT, "not a file of at most %u octets", FEED_BYTES_MAX);
-		return NULL;
-	}
-	char *text = malloc((size_t)st.st_size + 1);
-	while (text && n < (size_t)st.st_size) {
-		ssize_t part = pread(fd, text + n, (size_t)st.st_size - n, (off_t)n);
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part < 0) {
-			err_errno(e, RC_IO, "read");
-			free(text);
-			return NULL;
-		}
-		if (part == 0)
-			break; /* it has become shorter meanwhile */
-		n += (size_t)part;
-	}
-	if (!text)
-		err_add(e, RC_LIMIT, "out of memory for %zu octets", (size_t)st.st_size);
-	*ret_n = n;
-	*ret_written = (utc_us)st.st_mtim.tv_sec * 1000000;
-	return text;
+	return false;
 }
 
 /* ---- a list ---- */
@@ -183,16 +121,13 @@ static void read_now(struct resolver *x, struct entry *e, const char *text, size
 		feed_failed(x, e, err.text);
 		return;
 	}
-	f->read_at = clock_utc();
-	f->why[0] = '\0';
-	f->failures = 0;
-	f->awaited = 0;
-	f->next = x->child->loop.now + e->of.interval_s * NS_PER_S;
-	if (rc == RC_AGAIN)
-		return;
-	log_info("feed '%s': %u addresses from %s", e->of.name, f->list.n, from);
-	copy_write(x, e, text, n);
-	enter(x, e, from);
+	feed_succeeded(x, e);
+	if (rc != RC_AGAIN) {
+		log_info("feed '%s': %u addresses from %s", e->of.name, f->list.n, from);
+		enter(x, e, from);
+	}
+	if (rc != RC_AGAIN || f->unkept) /* there may be room by now */
+		f->unkept = !copy_write(x, e, text, n);
 }
 
 static void disk_read(struct resolver *x, struct entry *e)
@@ -227,49 +162,94 @@ static bool has_key(const struct snap_dynamic *d)
 	return d->url[0] && memcmp(d->server_key, any, sizeof any) != 0;
 }
 
+static bool is_in_clear(const struct snap_dynamic *d)
+{
+	return strncmp(d->url, "http://", 7) == 0;
+}
+
 void feed_fetched(struct resolver *x, struct entry *e, const char *text, size_t n, const char *why)
 {
-	if (text)
-		read_now(x, e, text, n, e->of.url);
-	else
+	if (!text)
 		feed_failed(x, e, why);
+	else if (e->of.kind == DYNAMIC_CRL)
+		crl_fetched(x, e, text, n);
+	else
+		read_now(x, e, text, n, e->of.url);
+}
+
+/* What it waits for of the supervisor or of a server is over without it. */
+static void overdue(struct resolver *x)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct entry *e = x->entry[i];
+		if (!entry_is_fetched(e) || !e->feed.awaited || e->feed.deadline > x->child->loop.now)
+			continue;
+		if (e->judges)
+			crl_overdue(x, e);
+		else
+			feed_failed(x, e, "the supervisor has not opened it in time");
+	}
+}
+
+/* From opening its authorities on to its last octet. */
+static uint32_t urls_under_way(const struct resolver *x)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		n += entry_is_fetched(x->entry[i]) && x->entry[i]->of.url[0] && x->entry[i]->feed.awaited;
+	return n;
+}
+
+/* The one that waits for longest: servers that take all the time there is are not asked again before everybody else was. */
+static struct entry *most_due(struct resolver *x, bool urls)
+{
+	struct entry *due = NULL;
+
+	for (uint32_t i = 0; i < x->n; i++) {
+		struct entry *e = x->entry[i];
+		if (entry_is_fetched(e) && !e->feed.awaited && e->feed.next <= x->child->loop.now &&
+			(urls || !e->of.url[0]) && (!due || e->feed.next < due->feed.next))
+			due = e;
+	}
+	return due;
+}
+
+static void begin(struct resolver *x, struct entry *e)
+{
+	struct feed_of *f = &e->feed;
+	struct msg_feed m = { .kind = e->of.kind };
+
+	e->judges = 0;
+	if (has_key(&e->of) || is_in_clear(&e->of)) { /* needs no authorities */
+		fetch_begin(x, e, -1);
+		return;
+	}
+	f->awaited = ++x->last_tag;
+	f->deadline = x->child->loop.now + RESOLVER_SOCKETS_NS;
+	snprintf(m.name, sizeof m.name, "%.*s", (int)sizeof m.name - 1, e->of.name);
+	if (ipc_send_FEED_OPEN(child_link(x->child, PROC_SUPERVISOR), f->awaited, &m) != RC_OK)
+		feed_failed(x, e, "the request could not be sent to the supervisor");
 }
 
 void feeds_begin(struct resolver *x)
 {
-	uint32_t begun = 0;
-	mono_ns now = x->child->loop.now;
-
-	for (uint32_t i = 0; i < x->n; i++) {
-		struct entry *e = x->entry[i];
-		struct feed_of *f = &e->feed;
-		struct msg_feed m = { .kind = DYNAMIC_FEED };
-		if (e->of.kind != DYNAMIC_FEED)
-			continue;
-		if (!f->disk_read)
-			disk_read(x, e);
-		if (f->awaited && f->deadline <= now)
-			feed_failed(x, e, "the supervisor has not opened it in time");
-		if (f->awaited || f->next > now || begun == RESOLVER_FEEDS_MAX ||
-			(e->of.url[0] && fetch_busy(x)))
-			continue;
-		begun++;
-		if (has_key(&e->of)) {
-			fetch_begin(x, e, -1);
-			continue;
-		}
-		f->awaited = ++x->last_tag;
-		f->deadline = now + RESOLVER_SOCKETS_NS;
-		snprintf(m.name, sizeof m.name, "%.*s", (int)sizeof m.name - 1, e->of.name);
-		if (ipc_send_FEED_OPEN(child_link(x->child, PROC_SUPERVISOR), f->awaited, &m) != RC_OK)
-			feed_failed(x, e, "the request could not be sent to the supervisor");
+	for (uint32_t i = 0; i < x->n; i++)
+		if (entry_is_fetched(x->entry[i]) && !x->entry[i]->feed.disk_read)
+			(x->entry[i]->of.kind == DYNAMIC_CRL ? crl_disk_read : disk_read)(x, x->entry[i]);
+	overdue(x);
+	for (uint32_t begun = 0; begun < RESOLVER_FEEDS_MAX; begun++) {
+		struct entry *e = most_due(x, !fetch_busy(x) && urls_under_way(x) < RESOLVER_FETCHES_MAX);
+		if (!e)
+			break;
+		begin(x, e);
 	}
 }
 
 static struct entry *awaiting(struct resolver *x, uint64_t tag)
 {
 	for (uint32_t i = 0; i < x->n; i++)
-		if (x->entry[i]->of.kind == DYNAMIC_FEED && x->entry[i]->feed.awaited == tag && tag)
+		if (entry_is_fetched(x->entry[i]) && x->entry[i]->feed.awaited == tag && tag)
 			return x->entry[i];
 	return NULL;
 }

@@ -43,7 +43,7 @@ static bool connect_ask(struct errand *x, const struct endpoint *to)
 {
 	struct fetch *o = x->context;
 	struct resolver *r = o->resolver;
-	struct msg_feed m = { .to = *to, .kind = DYNAMIC_FEED };
+	struct msg_feed m = { .to = *to, .kind = o->entry->of.kind };
 
 	snprintf(m.name, sizeof m.name, "%.*s", (int)sizeof m.name - 1, o->entry->of.name);
 	x->awaited = ++r->last_tag;
@@ -147,13 +147,13 @@ void fetch_begin(struct resolver *x, struct entry *e, int authorities)
 		close(authorities);
 	if (rc == RC_OK)
 		rc = url_parse(&o->errand.url, e->of.url, &err);
-	if (rc == RC_OK && !(o->errand.to = malloc(FEED_BYTES_MAX)))
-		rc = err_add(&err, RC_LIMIT, "out of memory for a list of %u octets", FEED_BYTES_MAX);
+	if (rc == RC_OK && !(o->errand.to = malloc(fetched_max(e))))
+		rc = err_add(&err, RC_LIMIT, "out of memory for a list of %zu octets", fetched_max(e));
 	if (rc != RC_OK) {
 		fail(o, err.text);
 		return;
 	}
-	o->errand.to_max = FEED_BYTES_MAX;
+	o->errand.to_max = fetched_max(e);
 	o->errand.wait = RESOLVER_FETCH_NS;
 	o->errand.has_key = authorities < 0;
 	memcpy(o->errand.key, e->of.server_key, sizeof o->errand.key);

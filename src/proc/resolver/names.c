@@ -19,6 +19,7 @@ static void fail(struct lookup_of *o, const char *why)
 	struct entry *e = o->entry;
 
 	name_failed(&e->name, why, o->resolver->child->loop.now);
+	peers_changed(e);
 	lookup_free(o);
 }
 
@@ -44,7 +45,9 @@ static void on_lookup(struct lookup *l, const struct ip_addr *addrs, size_t n, c
 		if (f->n > 0 && f->ttl_s < a.ttl_s)
 			a.ttl_s = f->ttl_s;
 	}
-	x->changed |= name_answer_take(&o->entry->name, &o->entry->of, &a, x->child->loop.now);
+	bool other = name_answer_take(&o->entry->name, &o->entry->of, &a, x->child->loop.now);
+	x->changed |= other && o->entry->of.kind != DYNAMIC_PEER;
+	peers_changed(o->entry);
 	lookup_free(o);
 }
 
@@ -71,6 +74,7 @@ static void begin(struct resolver *x, struct lookup_of *o, struct entry *e)
 	e->asked = o;
 	o->awaited = ++x->last_tag;
 	o->deadline = x->child->loop.now + RESOLVER_SOCKETS_NS;
+	e->asked_at = x->child->loop.now;
 	if (getrandom(ids, sizeof ids, GRND_NONBLOCK) != sizeof ids) {
 		fail(o, "the kernel has no random numbers yet");
 		return;
@@ -87,7 +91,7 @@ static struct entry *most_due(struct resolver *x)
 
 	for (uint32_t i = 0; i < x->n; i++) {
 		struct entry *e = x->entry[i];
-		if (e->of.kind == DYNAMIC_FQDN && !e->asked && e->name.next <= x->child->loop.now &&
+		if (entry_is_name(e) && !e->asked && e->name.next <= x->child->loop.now &&
 			(!due || e->name.next < due->name.next))
 			due = e;
 	}

@@ -36,6 +36,9 @@ static struct entry *entry_for(struct entry **was, uint32_t was_n, const struct 
 				memset(e->feed.sha256, 0, sizeof e->feed.sha256);
 				e->feed.next = 0;
 			}
+			if (d->kind == DYNAMIC_CRL)
+				e->feed.next =
+					0; /* the authority's certificate may be another one, under the same name */
 			e->of = *d;
 			return e;
 		}
@@ -103,6 +106,8 @@ static uint32_t entry_count(const struct resolver *x, const struct entry *e)
 {
 	static struct ip_range ranges[NAME_ADDRESSES_MAX];
 
+	if (e->of.kind == DYNAMIC_PEER)
+		return 0; /* control has no use for them */
 	return e->of.kind == DYNAMIC_FQDN ? name_ranges(&e->name, ranges) : entry_list(x, e)->n;
 }
 
@@ -155,8 +160,8 @@ static void publish(struct resolver *x)
 	for (uint32_t i = 0; i < x->n; i++) {
 		const struct entry *e = x->entry[i];
 		bool name = e->of.kind == DYNAMIC_FQDN;
-		uint32_t count = name ? name_ranges(&e->name, ranges) : entry_list(x, e)->n;
-		x->area->known[i] = entry_known(x, e) && !e->left_out;
+		uint32_t count = name ? name_ranges(&e->name, ranges) : entry_count(x, e);
+		x->area->known[i] = entry_known(x, e) && !e->left_out && dynamic_has_ranges(e->of.kind);
 		x->area->set[i] = (struct span){ n, x->area->known[i] ? count : 0 };
 		if (x->area->set[i].count == 0) /* a country without a network has no memory */
 			continue;
@@ -188,11 +193,16 @@ static void on_tick(struct loop *l, struct timer *t)
 	struct resolver *x = t->context;
 
 	for (uint32_t i = 0; i < x->n; i++)
-		x->changed |= name_expire(&x->entry[i]->name, l->now);
+		if (name_expire(&x->entry[i]->name, l->now)) {
+			x->changed |= x->entry[i]->of.kind != DYNAMIC_PEER;
+			peers_changed(x->entry[i]);
+		}
 	names_begin(x);
 	feeds_begin(x);
 	countries_begin(x);
 	publish(x);
+	peers_tell(x);
+	crls_tell(x);
 }
 
 /* ---- callbacks ---- */
@@ -208,9 +218,16 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	case IPC_DYNAMICS:
 		list_take(x, f);
 		publish(x);
+		peers_again(x);
+		break;
+	case IPC_PEER_NAME_ASK:
+		peers_asked(x, &f->u.PEER_NAME_ASK);
 		break;
 	case IPC_DYNAMICS_TAKEN:
 		taken(x, f);
+		break;
+	case IPC_CRL_JUDGED:
+		crl_judged(x, peer, f);
 		break;
 	case IPC_SHOW:
 		resolver_show(x, f->head.tag, &f->u.SHOW);
@@ -219,6 +236,14 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		log_warn("unexpected message %s from %s, ignored", ipc_name((enum ipc_id)f->head.id),
 			proc_name(peer));
 	}
+}
+
+static void on_link(struct child *c, enum proc peer)
+{
+	if (peer == PROC_IKE)
+		peers_again(c->context);
+	if (peer == PROC_CERTIFIER_OPENSSL)
+		crls_again(c->context);
 }
 
 static void on_link_lost(struct child *c, enum proc peer)
@@ -230,15 +255,18 @@ static void on_link_lost(struct child *c, enum proc peer)
 static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd, struct err *e)
 {
 	struct resolver *x = c->context;
+	int *place = r->kind == RESOURCE_FEED_DIR	   ? &x->feed_dir
+		     : r->kind == RESOURCE_FETCHED_CRL_DIR ? &x->crl_dir
+							   : NULL;
 
-	if (r->kind != RESOURCE_FEED_DIR) {
+	if (!place) {
 		close(fd);
 		return err_add(e, RC_DENIED, "resource %s is not for the resolver",
 			resource_name((enum resource)r->kind));
 	}
-	if (x->feed_dir >= 0)
-		close(x->feed_dir);
-	x->feed_dir = fd;
+	if (*place >= 0)
+		close(*place);
+	*place = fd;
 	return RC_OK;
 }
 
@@ -265,12 +293,15 @@ static void on_stop(struct child *c)
 	countries_end(x);
 	if (x->feed_dir >= 0)
 		close(x->feed_dir);
-	x->feed_dir = -1;
+	if (x->crl_dir >= 0)
+		close(x->crl_dir);
+	x->feed_dir = x->crl_dir = -1;
 }
 
 static const struct child_ops resolver_ops = {
 	.on_resource = on_resource,
 	.on_start = on_start,
+	.on_link = on_link,
 	.on_link_lost = on_link_lost,
 	.on_message = on_message,
 	.on_stop = on_stop,
@@ -282,7 +313,7 @@ void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		abort();
 	signal(SIGPIPE, SIG_IGN); /* libssl writes to a connection that may have ended */
-	*x = (struct resolver){ .child = child, .room_share = room_share, .feed_dir = -1 };
+	*x = (struct resolver){ .child = child, .room_share = room_share, .feed_dir = -1, .crl_dir = -1 };
 	x->tick = (struct timer){ .fn = on_tick, .context = x };
 	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	names_init(x);

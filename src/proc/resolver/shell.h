@@ -2,15 +2,18 @@
  * plaingate-resolver: finds the addresses of objects of the configuration that change without a commit. It parses what strangers
  * say (answers of name servers, lists), and so it has no key, no network and no packet, and no file but those of its own
  * directory. It asks over sockets and reads files that the supervisor opened, and gives what it has found to control, in memory
- * that both share. Control checks that, and decides alone what the data plane gets. An intruder in this process chooses addresses
- * for these objects, and nothing else.
+ * that both share. Control checks that, and decides alone what the data plane gets. Addresses of IKE peers it gives to ike, which takes
+ * them for a place and not for a proof. An intruder in this process chooses addresses for these objects, and nothing else.
  *
  *	main.c    enters the sandbox
  *	shell.c   callbacks: links, messages, the tick; the list of objects, and what is published
  *	entries.c what an object of the list is known to hold
  *	names.c   domain names: who is asked for when, and the answers
+ *	peers.c   those of IKE peers, for ike
  *	feeds.c   lists of others: read when they are due, kept on the disk
+ *	files.c   what feeds, CRLs and the database have in common
  *	fetch.c   those with a URL: names, TLS, HTTP
+ *	crls.c    CRLs: kept where the certifiers read them, once these have said that they are good
  *	countries.c  the database of countries
  *	show.c    tables of `show`
  *
@@ -28,13 +31,16 @@
 #define RESOLVER_TICK_NS     (200 * NS_PER_MS)
 #define RESOLVER_LOOKUPS_MAX 16 /* at the same time */
 #define RESOLVER_BEGUN_MAX   8	/* lookups in one tick: 40 a second, of the 64 that the supervisor allows */
+#define RESOLVER_ASKED_NS    (5 * NS_PER_S) /* ike cannot have the same name looked up sooner */
 #define RESOLVER_SOCKETS_NS  (5 * NS_PER_S) /* for the supervisor to hand sockets over, and the answers */
 
 #define COPY_NAME_MAX	   (2 * NAME_MAX_BYTES + 8) /* of a file in feed_dir: OBJECT@FEED, and an ending */
 #define RESOLVER_FEEDS_MAX 2			    /* that are read in one tick, each as a whole */
 
 #define RESOLVER_FETCHES_MAX 2 /* feeds that are fetched at the same time */
+#define CRL_AGAIN_MAX	     4 /* times in turn that certifiers may put a CRL off before it is said */
 #define RESOLVER_FETCH_NS    (60 * NS_PER_S)
+#define RESOLVER_JUDGE_NS    (20 * NS_PER_S) /* for both certifiers to say what they think of a CRL */
 
 struct lookup_of;
 
@@ -44,6 +50,7 @@ struct feed_of {
 	uint8_t sha256[32]; /* of its text */
 	bool known, disk_read;
 	bool again;	/* there is room for it now: to be read, though it is the same */
+	bool unkept;	/* its copy on the disk is an older one */
 	utc_us read_at; /* when it was read as it is */
 	mono_ns next, deadline;
 	uint64_t awaited; /* of the supervisor; 0: nothing */
@@ -66,8 +73,16 @@ struct entry {
 	bool left_out; /* control is not given its addresses, for which there is no room */
 	struct snap_dynamic of;
 	struct lookup_of *asked; /* NULL: nothing is under way */
-	struct name name;	 /* DYNAMIC_FQDN */
-	struct feed_of feed;	 /* DYNAMIC_FEED */
+	struct name name;	 /* DYNAMIC_FQDN, DYNAMIC_PEER */
+	bool untold;		 /* DYNAMIC_PEER: ike is to be told */
+	mono_ns asked_at;	 /* DNS, last */
+	struct feed_of feed;	 /* DYNAMIC_FEED, DYNAMIC_CRL */
+	uint32_t judges; /* DYNAMIC_CRL: 1 << enum proc of certifiers that have not answered about the next */
+	uint8_t offered[32]; /* its SHA-256 */
+	enum rc refusal;     /* of it, by one of those that have answered; RC_OK: by none */
+	char refused[NAME_WHY_BYTES];
+	bool news;	   /* to one of them that has answered */
+	bool untold_state; /* DYNAMIC_CRL: the certifier that shows it is to be told */
 };
 
 /* A lookup, and whose it is. */
@@ -105,7 +120,7 @@ struct resolver {
 	fetched_fn *fetched;
 	/* A list has come: which of them there is room for. The others lose their memory, so that all together have no more. */
 	void (*room_share)(struct resolver *x);
-	int feed_dir; /* -1: none */
+	int feed_dir, crl_dir; /* -1: none */
 	struct database database;
 };
 
@@ -127,11 +142,33 @@ fetched_fn feed_fetched;
 void feed_release(struct feed_of *f); /* its memory */
 bool feed_is_released(const struct feed_of *f);
 void feed_read_again(struct feed_of *f); /* one that was released: from the copy, then as it is */
+
+/* files.c */
 /* Why it was not read, and when it is tried again. */
 void feed_put_off(struct resolver *x, struct feed_of *f, uint32_t interval_s, const char *why);
 bool feed_write_all(int fd, const char *text, size_t n);
 /* All of a file, which the caller frees; NULL: *e says why. */
 char *feed_file_read(int fd, size_t *ret_n, utc_us *ret_written, struct err *e);
+/* Fetched, or why it was not; of whatever kind. */
+void feed_failed(struct resolver *x, struct entry *e, const char *why);
+void feed_succeeded(struct resolver *x, struct entry *e);
+/* What is fetched again and again: FEED and CRL. */
+static inline bool entry_is_fetched(const struct entry *e)
+{
+	return e->of.kind == DYNAMIC_FEED || e->of.kind == DYNAMIC_CRL;
+}
+static inline size_t fetched_max(const struct entry *e)
+{
+	return e->of.kind == DYNAMIC_CRL ? CRL_FILE_MAX : FEED_BYTES_MAX;
+}
+
+/* crls.c */
+void crl_disk_read(struct resolver *x, struct entry *e); /* what the certifiers have */
+void crl_fetched(struct resolver *x, struct entry *e, const char *text, size_t n);
+void crl_judged(struct resolver *x, enum proc certifier, struct ipc_frame *f);
+void crl_overdue(struct resolver *x, struct entry *e); /* certifiers have not answered in time */
+void crls_tell(struct resolver *x);  /* the certifier of `show pki`, of what is another state */
+void crls_again(struct resolver *x); /* all of them: it is another one */
 
 /* countries.c */
 void countries_listed(struct resolver *x); /* the list of entries is another one */
@@ -150,7 +187,17 @@ void fetch_begin(struct resolver *x, struct entry *e, int authorities);
 void fetch_stop(struct resolver *x);			  /* all of them; they are due again */
 bool fetch_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for one */
 
+/* peers.c */
+void peers_changed(struct entry *e);  /* a name was answered, or was not: of a peer's ike is told */
+void peers_again(struct resolver *x); /* of all: ike, or the list, is another one */
+void peers_tell(struct resolver *x);
+void peers_asked(struct resolver *x, struct peer_name_ask *m);
+
 /* entries.c */
+static inline bool entry_is_name(const struct entry *e) /* DNS has it */
+{
+	return e->of.kind == DYNAMIC_FQDN || e->of.kind == DYNAMIC_PEER;
+}
 bool entry_known(const struct resolver *x, const struct entry *e);
 const struct feed *entry_list(const struct resolver *x, const struct entry *e); /* of a feed or a country */
 

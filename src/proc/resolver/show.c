@@ -3,14 +3,16 @@
 #include "base/bytes.h"
 #include "ipc/rows.h"
 
-static const char *const kinds[DYNAMIC_KIND_COUNT] = {
-	[DYNAMIC_FQDN] = "fqdn", [DYNAMIC_FEED] = "feed", [DYNAMIC_COUNTRY] = "country"
-};
+static const char *const kinds[DYNAMIC_KIND_COUNT] = { [DYNAMIC_FQDN] = "fqdn",
+	[DYNAMIC_FEED] = "feed",
+	[DYNAMIC_COUNTRY] = "country",
+	[DYNAMIC_PEER] = "peer",
+	[DYNAMIC_CRL] = "crl" };
 
 /* What its addresses are read from; NULL: DNS. */
 static const struct feed_of *file_of(const struct resolver *x, const struct entry *e)
 {
-	return e->of.kind == DYNAMIC_FQDN ? NULL : e->of.kind == DYNAMIC_FEED ? &e->feed : &x->database.file;
+	return entry_is_name(e) ? NULL : entry_is_fetched(e) ? &e->feed : &x->database.file;
 }
 
 /* The last good answer is older than it should be, or there is none. */
@@ -22,13 +24,13 @@ static const char *state_text(const struct resolver *x, const struct entry *e)
 		return "unknown";
 	if (f ? f->why[0] != '\0' : e->name.failures > 0)
 		return "stale";
-	return x->why[0] || e->left_out ? "not in use" : "current";
+	return dynamic_has_ranges(e->of.kind) && (x->why[0] || e->left_out) ? "not in use" : "current";
 }
 
 /* Why what is known is not in use; or empty. */
 static const char *unused_text(const struct resolver *x, const struct entry *e)
 {
-	return e->left_out ? ENTRY_LEFT_OUT : x->why;
+	return !dynamic_has_ranges(e->of.kind) ? "" : e->left_out ? ENTRY_LEFT_OUT : x->why;
 }
 
 static uint64_t seconds(mono_ns from, mono_ns until)
@@ -40,7 +42,7 @@ static void head(struct jw *w, const struct entry *e)
 {
 	jw_str(w, "object", e->of.object);
 	jw_str(w, "kind", kinds[e->of.kind]);
-	jw_str(w, "value", e->of.name);
+	jw_str(w, "value", e->of.kind == DYNAMIC_CRL ? e->of.url : e->of.name);
 }
 
 static void file_row(struct jw *w, const struct resolver *x, const struct entry *e)
@@ -51,7 +53,8 @@ static void file_row(struct jw *w, const struct resolver *x, const struct entry 
 	const char *reason = f->why[0] ? f->why : unused_text(x, e);
 	utc_us now = clock_utc();
 
-	jw_u64(w, "addresses", entry_list(x, e)->n);
+	if (e->of.kind != DYNAMIC_CRL)
+		jw_u64(w, "addresses", entry_list(x, e)->n);
 	if (known)
 		jw_u64(w, "age_s", now > f->read_at ? (now - f->read_at) / 1000000 : 0);
 	jw_u64(w, "next_s", seconds(x->child->loop.now, f->next));

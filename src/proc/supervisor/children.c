@@ -271,6 +271,9 @@ static void on_frame(struct port *p, struct ipc_frame *f)
 	case IPC_NAMES_ASK:
 		names_ask(s, c, f->head.tag);
 		break;
+	case IPC_CARRIER:
+		carrier_take(s, &f->u.CARRIER);
+		break;
 	case IPC_UPLINK:
 		uplink_take(s, &f->u.UPLINK);
 		break;

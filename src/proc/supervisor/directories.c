@@ -85,7 +85,9 @@ static int detach(struct supervisor *s, const char *path, bool read_only, struct
 		err_errno(e, RC_IO, "mount_setattr '%s'", path);
 	else if ((fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		err_errno(e, RC_IO, "open '%s'", path);
-	assert(s->trees_n < COUNT_OF(s->trees)); /* keys, ledger, session log, feeds, configuration */
+	assert(s->trees_n <
+		COUNT_OF(
+			s->trees)); /* keys, certificates, ledger, session log, feeds, configuration, CRLs twice */
 	if (fd < 0)
 		close(tree);
 	else
@@ -193,6 +195,62 @@ static enum rc keys_open(struct supervisor *s, struct err *e)
 	return RC_OK;
 }
 
+struct reader {
+	enum proc holder;
+	enum resource kind;
+};
+
+/* One mount, which all of them read. */
+static enum rc readers_give(
+	struct supervisor *s, const char *path, const struct reader *readers, size_t n, struct err *e)
+{
+	enum rc rc = RC_OK;
+	int fd = detach(s, path, true, e);
+
+	if (fd < 0)
+		return RC_IO;
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		int own = fcntl(fd, F_DUPFD_CLOEXEC, 4);
+		if (own < 0)
+			rc = err_errno(e, RC_IO, "open '%s' again", path);
+		else if (resource_add(s, readers[i].holder, readers[i].kind, 0, path, own) < 0)
+			rc = err_add(e, RC_LIMIT, "too many resources");
+	}
+	close(fd);
+	return rc;
+}
+
+/* What is in it is public: root keeps it, and whoever is given it reads. */
+static enum rc certificates_open(struct supervisor *s, struct err *e)
+{
+	static const struct reader readers[] = {
+		{ PROC_CONTROL, RESOURCE_CERTIFICATE_DIR },
+		{ PROC_CERTIFIER_OPENSSL, RESOURCE_CRL_DIR_OPENSSL },
+		{ PROC_CERTIFIER_GNUTLS, RESOURCE_CRL_DIR_GNUTLS },
+	};
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/certificates", s->options.config);
+	enum rc rc = make_all(path, e);
+	return rc == RC_OK ? readers_give(s, path, readers, COUNT_OF(readers), e) : rc;
+}
+
+/* The resolver writes them, and the certifiers, which are other users, read. */
+static enum rc fetched_crls_open(struct supervisor *s, struct err *e)
+{
+	static const struct reader readers[] = {
+		{ PROC_CERTIFIER_OPENSSL, RESOURCE_FETCHED_CRL_DIR_OPENSSL },
+		{ PROC_CERTIFIER_GNUTLS, RESOURCE_FETCHED_CRL_DIR_GNUTLS },
+	};
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/crls", s->options.state);
+	enum rc rc = directory(s, path, PROC_RESOLVER, RESOURCE_FETCHED_CRL_DIR, false, e);
+	if (rc == RC_OK && chmod(path, 0755) < 0)
+		rc = err_errno(e, RC_IO, "let the certifiers read '%s'", path);
+	return rc == RC_OK ? readers_give(s, path, readers, COUNT_OF(readers), e) : rc;
+}
+
 /* A configuration that root put there before the first start is read by control, which is not root. */
 static enum rc config_open(struct supervisor *s, struct err *e)
 {
@@ -210,14 +268,14 @@ static enum rc config_open(struct supervisor *s, struct err *e)
 	return rc;
 }
 
-static enum rc seed_make(const char *path, struct err *e)
+static enum rc seed_make(const char *path, const char *what, struct err *e)
 {
 	uint8_t seed[32];
 	char made[PATH_MAX + 8];
 
 	snprintf(made, sizeof made, "%s.new", path);
 	if (getrandom(seed, sizeof seed, 0) != sizeof seed)
-		return err_errno(e, RC_IO, "draw the ledger's key");
+		return err_errno(e, RC_IO, "draw %s", what);
 	int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0400);
 	bool written = fd >= 0 && write(fd, seed, sizeof seed) == sizeof seed && fsync(fd) == 0;
 	bytes_wipe(seed, sizeof seed);
@@ -225,18 +283,19 @@ static enum rc seed_make(const char *path, struct err *e)
 		close(fd);
 	if (!written || rename(made, path) < 0)
 		return err_errno(e, RC_IO, "write '%s'", path);
-	log_info("made the ledger's key, '%s'", path);
+	log_info("made %s, '%s'", what, path);
 	return RC_OK;
 }
 
-/* The ledger's key: an Ed25519 seed of 32 bytes, made on the first start. Beside the log, not in it. */
-static enum rc ledger_key(struct supervisor *s, struct err *e)
+/* A file of 32 octets in the state directory, drawn at the first start, for the process that holds it. */
+static enum rc seed_file(struct supervisor *s, const char *name, const char *what, enum proc holder,
+	enum resource kind, struct err *e)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
-	snprintf(path, sizeof path, "%s/ledger.key", s->options.state);
-	if (access(path, F_OK) < 0 && errno == ENOENT && seed_make(path, e) != RC_OK)
+	snprintf(path, sizeof path, "%s/%s", s->options.state, name);
+	if (access(path, F_OK) < 0 && errno == ENOENT && seed_make(path, what, e) != RC_OK)
 		return RC_IO;
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -245,9 +304,35 @@ static enum rc ledger_key(struct supervisor *s, struct err *e)
 		close(fd);
 		return err_add(e, RC_MALFORMED, "'%s' is not a file of 32 bytes", path);
 	}
-	return resource_add(s, PROC_LEDGER, RESOURCE_LEDGER_KEY, 0, "ledger.key", fd) >= 0
-		       ? RC_OK
-		       : err_add(e, RC_LIMIT, "too many resources");
+	return resource_add(s, holder, kind, 0, name, fd) >= 0 ? RC_OK
+							       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+/* The ledger's key: an Ed25519 seed. Beside the log, not in it. */
+static enum rc ledger_key(struct supervisor *s, struct err *e)
+{
+	return seed_file(s, "ledger.key", "the ledger's key", PROC_LEDGER, RESOURCE_LEDGER_KEY, e);
+}
+
+/*
+ * By its tokens peers know after a boot that their IKE SAs are gone (src/ike/crash.c). With another secret they find out by their
+ * liveness checks: a file that was cut short is no reason not to start.
+ */
+static enum rc crash_key(struct supervisor *s, struct err *e)
+{
+	static const char what[] = "the secret of crash tokens";
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/crash.key", s->options.state);
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size != 32) {
+		log_warn(
+			"'%s' has %lld bytes, 32 were expected: it is made anew, and peers do not believe tokens of the old one",
+			path, (long long)st.st_size);
+		if (seed_make(path, what, e) != RC_OK)
+			return RC_IO;
+	}
+	return seed_file(s, "crash.key", what, PROC_IKE, RESOURCE_CRASH_KEY, e);
 }
 
 static enum rc state_memory(struct supervisor *s, struct err *e)
@@ -312,6 +397,8 @@ enum rc directories_open(struct supervisor *s, struct err *e)
 	char path[PATH_MAX];
 	enum rc rc = keys_open(s, e);
 
+	if (rc == RC_OK)
+		rc = certificates_open(s, e);
 	snprintf(path, sizeof path, "%s/ledger", s->options.state);
 	if (rc == RC_OK)
 		rc = directory(s, path, PROC_LEDGER, RESOURCE_LEDGER_DIR, false, e);
@@ -324,7 +411,11 @@ enum rc directories_open(struct supervisor *s, struct err *e)
 	if (rc == RC_OK)
 		rc = directory(s, path, PROC_RESOLVER, RESOURCE_FEED_DIR, false, e);
 	if (rc == RC_OK)
+		rc = fetched_crls_open(s, e);
+	if (rc == RC_OK)
 		rc = ledger_key(s, e);
+	if (rc == RC_OK)
+		rc = crash_key(s, e);
 	if (rc == RC_OK)
 		rc = state_memory(s, e);
 	return rc == RC_OK ? cli_socket(s, e) : rc;

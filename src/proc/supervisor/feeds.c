@@ -1,5 +1,5 @@
 /*
- * Feeds of addresses, and the database of countries: the resolver has no file but its own and no network. Files that the
+ * Feeds of addresses, CRLs, and the database of countries: the resolver has no file but its own and no network. Files that the
  * configuration names are opened here, those in the directory of feeds and no other, and connections to the servers of feeds with
  * a URL are begun here. What is in them the supervisor does not read.
  */
@@ -57,7 +57,8 @@ static int feed_socket(const struct snap_dynamic *d, const struct endpoint *to, 
 	if (!d->url[0] || url_parse(&url, d->url, e) != RC_OK || url.port != to->port || to->scope != 0 ||
 		!(url.address.family == ADDR_NONE ? address_is_elsewhere(&to->addr)
 						  : addr_equal(&url.address, &to->addr))) {
-		err_add(e, RC_DENIED, "%s is not a server of feed '%s'", endpoint_text(at, to), d->name);
+		err_add(e, RC_DENIED, "%s is not a server of %s '%s'", endpoint_text(at, to),
+			d->kind == DYNAMIC_CRL ? "ca-profile" : "feed", d->name);
 		return -1;
 	}
 	return connect_begin(to, SOCK_STREAM, e);
@@ -80,7 +81,10 @@ void feed_open(struct supervisor *s, struct child_process *from, const struct ip
 			/* A commit reaches the resolver first: it is asked for again when it is applied here. */
 			err_add(&e, RC_AGAIN,
 				"the configuration that is applied has no %s '%.60s'; it is asked for again",
-				m.kind == DYNAMIC_COUNTRY ? "country" : "feed", m.name);
+				m.kind == DYNAMIC_COUNTRY ? "country"
+				: m.kind == DYNAMIC_CRL	  ? "ca-profile"
+							  : "feed",
+				m.name);
 	}
 	if (fd >= 0) {
 		if (connects)

@@ -10,7 +10,7 @@
  * `inet`: nothing is forwarded, and what goes to the host itself is checked after the kernel has put
  * fragments together (connection tracking makes it do so before any chain sees them, in both families): rules to
  * self (filter_rules.c), the services that the zone names, and answers to connections that the host has begun. ICMP errors pass, the
- * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, too.
+ * kernel drops those that belong to none of its sockets. That holds for what tunnels bring through pg0, or an interface of theirs, too.
  * What destination or static NAT takes is dropped before that. From the loopback device only the host itself
  * is accepted: a packet socket of one link sends on any other as well, so a compromised data plane could send
  * there with any source address.
@@ -234,8 +234,14 @@ static void zone_jumps(struct tw *t, const struct snapshot *snap, const char *ma
 			continue;
 		tw_say(t, "\t\t%s \"%s\" jump zone_%u%s\n", match, in[i].name, in[i].zone, u->suffix);
 	}
-	for (uint32_t k = 0; k < snap->tunnels.count; k++)
-		tunnels |= 1ull << snap_tunnels(snap)[k].zone;
+	for (uint32_t k = 0; k < snap->tunnels.count; k++) {
+		const struct snap_tunnel *one = &snap_tunnels(snap)[k];
+		if (!snap_tunnel_is_routed(one))
+			tunnels |= 1ull << one->zone;
+		else if (interface_name_ok(one->interface))
+			tw_say(t, "\t\t%s \"%s\" jump zone_%u%s\n", match, one->interface, one->zone,
+				u->suffix);
+	}
 	for (uint32_t zone = 0; zone < snap->zones.count; zone++)
 		if (tunnels >> zone & 1)
 			tw_say(t, "\t\t%s \"" TUN_NAME "\" jump zone_%u%s\n", match, zone, u->suffix);
@@ -288,21 +294,62 @@ static void ingress(
 	tw_say(t, "}\n");
 }
 
+/* Every tunnel's interface: pg0 for all those that selectors choose, and each one's own. There is one. */
+static void tunnel_names(struct tw *t, const struct snapshot *snap, const char *before)
+{
+	bool any = false, selectors = false;
+
+	for (uint32_t i = 0; i < snap->tunnels.count; i++) {
+		const struct snap_tunnel *one = &snap_tunnels(snap)[i];
+		bool routed = snap_tunnel_is_routed(one);
+		if (!routed && selectors)
+			continue;
+		selectors |= !routed;
+		tw_say(t, "%s\"%s\"", any ? ", " : before, routed ? one->interface : TUN_NAME);
+		any = true;
+	}
+	tw_say(t, " }");
+}
+
+/*
+ * What the host has sent into a tunnel is not answered in clear text: where the route back to the source enters a tunnel, the answer
+ * has to come out of one; of which one the data plane decides. Not in VRFs, whose addresses are others. A DHCP client has
+ * its answers from a server on the link that its socket is bound to, wherever that is routed.
+ */
+static void answers_in_clear(struct tw *t, const struct snapshot *snap)
+{
+	static const char *const dhcp = "udp sport 67 udp dport 68";
+
+	for (uint32_t i = 0; snap && i < snap->tunnels.count; i++)
+		if (snap_tunnel_is_routed(&snap_tunnels(snap)[i]) &&
+			!interface_name_ok(snap_tunnels(snap)[i].interface))
+			return;
+	if (!snap || snap->tunnels.count == 0)
+		return;
+	tw_say(t, "\t\t%s ct state established ct direction reply accept\n", dhcp);
+	tw_say(t, "\t\tct state established ct direction reply meta sdif 0 ");
+	tunnel_names(t, snap, "iifname != { ");
+	tunnel_names(t, snap, " fib saddr oifname { ");
+	tw_say(t, " drop\n");
+}
+
 static void input(struct tw *t, const struct snapshot *snap)
 {
 	tw_say(t, "\tchain input {\n"
 		  "\t\ttype filter hook input priority 0; policy drop;\n"
-		  "\t\tiifname \"lo\" fib saddr type local accept\n"
-		  /* Of what the host has begun. What others have begun is decided about packet by packet. */
-		  "\t\tct state established ct direction reply accept\n"
-		  "\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } accept\n"
-		  "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
-		  "parameter-problem } "
-		  "accept\n"
-		  /* RFC 4861: what crossed a router is not of this link. */
-		  "\t\ticmpv6 type 133-137 ip6 hoplimit != 255 drop\n"
-		  "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
-		  "\t\ticmpv6 type mld-listener-query accept\n");
+		  "\t\tiifname \"lo\" fib saddr type local accept\n");
+	answers_in_clear(t, snap);
+	tw_say(t,
+		/* Of what the host has begun. What others have begun is decided about packet by packet. */
+		"\t\tct state established ct direction reply accept\n"
+		"\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } accept\n"
+		"\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
+		"parameter-problem } "
+		"accept\n"
+		/* RFC 4861: what crossed a router is not of this link. */
+		"\t\ticmpv6 type 133-137 ip6 hoplimit != 255 drop\n"
+		"\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
+		"\t\ticmpv6 type mld-listener-query accept\n");
 	if (snap)
 		zone_jumps(t, snap, "iifname", &ACCEPT);
 	tw_say(t, "\t}\n");
@@ -369,6 +416,12 @@ size_t filter_text(char *ret_text, size_t size, const struct snapshot *snap, uin
 		const struct snap_interface *in = &snap_interfaces(snap)[i];
 		if (self.from_self >> in->zone & 1 && interface_name_ok(in->name))
 			tw_say(&t, "\t\toifname \"%s\" jump own_%u\n", in->name, in->zone);
+	}
+	for (uint32_t i = 0; snap && i < snap->tunnels.count; i++) {
+		const struct snap_tunnel *one = &snap_tunnels(snap)[i];
+		if (snap_tunnel_is_routed(one) && self.from_self >> one->zone & 1 &&
+			interface_name_ok(one->interface))
+			tw_say(&t, "\t\toifname \"%s\" jump own_%u\n", one->interface, one->zone);
 	}
 	tw_say(&t, "\t}\n}\n");
 	return tw_done(&t);

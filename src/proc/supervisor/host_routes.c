@@ -202,7 +202,9 @@ static bool remotes_collect(struct remotes *r, const struct snapshot *snap)
 		return false;
 	for (uint32_t t = 0; t < snap->tunnels.count; t++) {
 		const struct span *remote = &snap_tunnels(snap)[t].remote;
-		for (uint32_t i = remote->first; i < remote->first + remote->count; i++)
+		for (uint32_t i = remote->first;
+			!snap_tunnel_is_routed(&snap_tunnels(snap)[t]) && i < remote->first + remote->count;
+			i++)
 			r->list[r->n++] =
 				(struct remote){ .addrs = snap_selectors(snap)[i].addrs, .tunnel = t };
 	}
@@ -270,9 +272,11 @@ enum rc host_routes_collect(struct host_routes *ret_routes, const struct snapsho
 		goto out;
 	}
 	for (uint32_t t = 0; t < snap->tunnels.count && fits; t++)
-		fits = collect_remote(snap, &snap_tunnels(snap)[t], addresses, &r);
+		fits = snap_tunnel_is_routed(&snap_tunnels(snap)[t]) ||
+		       collect_remote(snap, &snap_tunnels(snap)[t], addresses, &r);
 	for (uint32_t t = 0; t < snap->tunnels.count && fits; t++)
-		fits = collect_local(&remotes, snap, &snap_tunnels(snap)[t], &r);
+		fits = snap_tunnel_is_routed(&snap_tunnels(snap)[t]) ||
+		       collect_local(&remotes, snap, &snap_tunnels(snap)[t], &r);
 	if (!fits)
 		rc = err_add(e, RC_LIMIT, "more than %u routes into tunnels", HOST_ROUTES_MAX);
 out:

@@ -2,7 +2,7 @@
  * Which routes the host needs for its own traffic into tunnels, from a configuration and the host's
  * addresses. Pure; routes.c brings them into the kernel.
  *
- * The remote prefixes of all tunnels lead to pg0. Where a tunnel's local side lies inside its remote side,
+ * The remote prefixes of all tunnels without an interface of their own lead to pg0. Where a tunnel's local side lies inside its remote side,
  * the local prefixes stay here: for these the kernel asks the main table (route/selectors.h says the same of
  * all other packets).
  */

@@ -5,6 +5,7 @@
  * each other. Between fork and exec only what is safe there.
  */
 #include "proc/supervisor/supervisor.h"
+#include "proc/supervisor/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,15 +93,20 @@ void measured_done(struct measured *m)
 	m->fd = -1;
 }
 
-/* Only what the sanitizers' runtimes read; in an installed build there is none. */
-static void environment(char *ret_env[8])
+/* Of ours only what the sanitizers' runtimes read; in an installed build there is none. GnuTLS, which reads a file before main() begins, reads
+ * none, and is started in the sandbox (proc/certifier/main_gnutls.c). */
+static void environment(char *ret_env[ENVIRONMENT_MAX])
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", zone[] = "TZ=UTC";
+	static char late[] = "GNUTLS_NO_IMPLICIT_INIT=1", none[] = "GNUTLS_SYSTEM_PRIORITY_FILE=/dev/null";
 	size_t n = 0;
+
+	ret_env[n++] = late;
+	ret_env[n++] = none;
 
 	ret_env[n++] = path;
 	ret_env[n++] = zone;
-	for (char **v = environ; *v && n < 7; v++)
+	for (char **v = environ; *v && n < ENVIRONMENT_MAX - 1; v++)
 		if (strncmp(*v, "ASAN_OPTIONS=", 13) == 0 || strncmp(*v, "UBSAN_OPTIONS=", 14) == 0 ||
 			strncmp(*v, "TSAN_OPTIONS=", 13) == 0)
 			ret_env[n++] = *v;
@@ -111,7 +117,7 @@ static void environment(char *ret_env[8])
 static void become(const struct child_process *c, int link, int log)
 {
 	char *argv[] = { (char *)(uintptr_t)proc_executable(c->id), NULL };
-	char *env[8];
+	char *env[ENVIRONMENT_MAX];
 	sigset_t none;
 
 	environment(env);

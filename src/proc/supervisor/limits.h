@@ -24,4 +24,6 @@
 #define HEALTH_SPREAD_NS	 (20 * NS_PER_MS)
 #define NAME_SERVERS_MAX	 3 /* as the C library's resolver: MAXNS */
 
+#define ENVIRONMENT_MAX 10 /* variables of a process, with the end of their list */
+
 #endif

@@ -27,6 +27,8 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 	const struct snapshot *old = s->snapshot;
 
 	enum rc rc = names_check(next, e);
+	if (rc == RC_OK)
+		rc = devices_check(s, next, e);
 	if (rc != RC_OK)
 		return rc;
 	s->snapshot = next;
@@ -43,7 +45,8 @@ static enum rc apply(struct supervisor *s, const struct snapshot *next, struct e
 		interfaces_open(s);
 		health_apply(s);
 		uplinks_apply(s);
-		return routes_apply(s, e);
+		rc = routes_apply(s, e);
+		return rc == RC_OK ? devices_apply(s, e) : rc;
 	}
 	s->snapshot = old;
 	s->interfaces_n = 0;

@@ -248,62 +248,87 @@ static enum rc open_esp_for(struct supervisor *s, uint32_t worker, int family, s
 }
 
 /* Segments of up to 64 KB with unfinished checksums may pass in both directions. */
-static enum rc tun_attach(int fd, struct err *e)
+static enum rc tun_attach(int fd, const char *name, struct err *e)
 {
 	struct ifreq r = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
 	const unsigned base = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
-	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", TUN_NAME);
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
 	for (int tries = 0; ioctl(fd, TUNSETIFF, &r) < 0; tries++) {
 		/* for a moment it may still be held by children of a supervisor that was killed */
 		if (errno != EBUSY || tries == 30)
-			return err_errno(e, RC_IO, "make the device %s", TUN_NAME);
+			return err_errno(e, RC_IO, "make the device %s", name);
 		usleep(100000);
 	}
 	if (ioctl(fd, TUNSETOFFLOAD, base | TUN_F_USO4 | TUN_F_USO6) < 0 &&
 		ioctl(fd, TUNSETOFFLOAD, base) < 0)
-		return err_errno(e, RC_IO, "set the offloads of %s", TUN_NAME);
+		return err_errno(e, RC_IO, "set the offloads of %s", name);
 	return RC_OK;
 }
 
-static enum rc tun_up(struct err *e)
+static enum rc interface_set(
+	const char *name, unsigned long what, struct ifreq *r, const char *text, struct err *e)
 {
-	struct ifreq r = { .ifr_mtu = TUN_MTU };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	enum rc rc = RC_OK;
 
-	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", TUN_NAME);
-	/* No link-local address, no router solicitations: there is no link on the other side. */
-	int gen = open("/proc/sys/net/ipv6/conf/" TUN_NAME "/addr_gen_mode", O_WRONLY | O_CLOEXEC);
-	if (gen >= 0) {
-		if (write(gen, "1", 1) < 0)
-			log_warn("set addr_gen_mode of %s: %m", TUN_NAME);
-		close(gen);
-	}
-	if (fd < 0 || ioctl(fd, SIOCSIFMTU, &r) < 0)
-		rc = err_errno(e, RC_IO, "set the MTU of %s", TUN_NAME);
-	r.ifr_flags = IFF_UP;
-	if (rc == RC_OK && ioctl(fd, SIOCSIFFLAGS, &r) < 0)
-		rc = err_errno(e, RC_IO, "bring %s up", TUN_NAME);
+	snprintf(r->ifr_name, sizeof r->ifr_name, "%s", name);
+	if (fd < 0 || ioctl(fd, what, r) < 0)
+		rc = err_errno(e, RC_IO, "%s %s", text, name);
 	if (fd >= 0)
 		close(fd);
 	return rc;
 }
 
-static enum rc open_tun(struct supervisor *s, struct err *e)
+enum rc mtu_set(const char *name, uint32_t mtu, struct err *e)
+{
+	struct ifreq r = { .ifr_mtu = (int)mtu };
+
+	return interface_set(name, SIOCSIFMTU, &r, "set the MTU of", e);
+}
+
+/* No link-local address, no router solicitations: there is no link on the other side. */
+static void no_link_local(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/addr_gen_mode", name);
+	int gen = open(path, O_WRONLY | O_CLOEXEC);
+	if (gen < 0)
+		return;
+	if (write(gen, "1", 1) < 0)
+		log_warn("set addr_gen_mode of %s: %m", name);
+	close(gen);
+}
+
+int tun_open(const char *name, uint32_t mtu, struct err *e)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	struct ifreq up = { .ifr_flags = IFF_UP };
 
-	if (fd < 0)
-		return err_errno(e, RC_IO, "open '/dev/net/tun'");
-	enum rc rc = tun_attach(fd, e);
-	if (rc == RC_OK)
-		rc = tun_up(e);
-	if (rc != RC_OK) {
-		close(fd);
-		return rc;
+	if (fd < 0) {
+		err_errno(e, RC_IO, "open '/dev/net/tun'");
+		return -1;
 	}
-	return keep(s, PROC_DATAPLANE, RESOURCE_TUN, if_nametoindex(TUN_NAME), TUN_NAME, fd, e);
+	enum rc rc = tun_attach(fd, name, e);
+	if (rc == RC_OK && strcmp(name, TUN_NAME) == 0)
+		no_link_local(name);
+	if (rc == RC_OK)
+		rc = mtu_set(name, mtu, e);
+	if (rc == RC_OK)
+		rc = interface_set(name, SIOCSIFFLAGS, &up, "bring up", e);
+	if (rc == RC_OK)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static enum rc open_tun(struct supervisor *s, struct err *e)
+{
+	int fd = tun_open(TUN_NAME, TUN_MTU, e);
+
+	return fd < 0 ? RC_IO
+		      : keep(s, PROC_DATAPLANE, RESOURCE_TUN, if_nametoindex(TUN_NAME), TUN_NAME, fd, e);
 }
 
 /* Read only in fact: a change needs CAP_NET_ADMIN of whoever sends it, and the data plane has none. */

@@ -15,6 +15,7 @@
  *   handover.c    links between processes and resources for them
  *   directories.c directories, keys and the memory that outlives the data plane
  *   sockets.c     UDP, raw ESP, TUN, rtnetlink, AF_PACKET
+ *   devices.c     interfaces of tunnels
  *   interfaces.c  the zones' interfaces as they come and go; multicast for proxy-ndp
  *   links.c       sub-interfaces and their parents
  *   kernel.c      sysctls
@@ -49,7 +50,7 @@
 #define OWN_MARK	0x5047u /* on packets of IKE and ESP: they do not go into tunnels */
 #define TUNNEL_PROTOCOL 180u	/* who made the route: shown by `ip route` */
 
-#define RESOURCES_MAX (26 + (INTERFACES_MAX + 4) * WORKERS_MAX)
+#define RESOURCES_MAX (30 + (INTERFACES_MAX + 4) * WORKERS_MAX + TUNNEL_DEVICES_MAX)
 #define STATE_BYTES   (4ull << 30) /* sparse: what is not touched costs nothing */
 
 #define READY_WAIT_NS (15 * NS_PER_S)
@@ -96,6 +97,8 @@ struct open_resource {
 	enum proc holder;
 	int fd; /* -1: free */
 	struct msg_resource m;
+	uint64_t
+		unused_in; /* of a tunnel's interface: the data plane has said that this configuration does not use it */
 };
 
 /* An interface of the configuration, present or not. */
@@ -131,7 +134,7 @@ struct supervisor {
 	mono_ns started;
 	int log_fd, null_fd, lock_fd, key_dir, neighbour_fd;
 	int multicast_fd; /* holds the memberships of links with proxy-ndp; -1 */
-	int trees[5];	  /* keep the mounts of handed directories alive */
+	int trees[8];	  /* keep the mounts of handed directories alive */
 	size_t trees_n;
 	int parent_pipe; /* the starter waits here for "ready"; -1 */
 	/* the configuration that applies; NULL before the first */
@@ -216,6 +219,18 @@ void sockets_for_workers(struct supervisor *s, uint32_t n);
  * holder. */
 enum rc packet_sockets(const char *name, uint32_t index, uint32_t n, int ret_fds[WORKERS_MAX],
 	uint8_t ret_mac[6], uint16_t *ret_mtu, struct err *e);
+
+/* A TUN device that is up, with its MTU. -1: error. */
+int tun_open(const char *name, uint32_t mtu, struct err *e);
+/* Sets the MTU of an interface. */
+enum rc mtu_set(const char *name, uint32_t mtu, struct err *e);
+
+/* devices.c */
+/* Can plaingated make those that a configuration names and the present one does not? */
+enum rc devices_check(const struct supervisor *s, const struct snapshot *next, struct err *e);
+enum rc devices_apply(
+	struct supervisor *s, struct err *e); /* makes them, and ends those of tunnels that are gone */
+void carrier_take(struct supervisor *s, const struct msg_carrier *m);
 
 /* interfaces.c */
 /* Looks which interfaces exist now. True: something changed since the last look. */

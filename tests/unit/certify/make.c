@@ -141,6 +141,19 @@ static void entry_add(X509_CRL *crl, const ASN1_INTEGER *serial, ASN1_TIME *t, i
 	MUST(X509_CRL_add0_revoked(crl, r) == 1);
 }
 
+static void number_add(X509_CRL *crl, const char *hex)
+{
+	BIGNUM *n = NULL;
+
+	if (!hex)
+		return;
+	MUST(BN_hex2bn(&n, hex) > 0);
+	ASN1_INTEGER *number = BN_to_ASN1_INTEGER(n, NULL);
+	MUST(number && X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0) == 1);
+	ASN1_INTEGER_free(number);
+	BN_free(n);
+}
+
 struct certify_der make_list(struct make_list m)
 {
 	X509_CRL *crl = X509_CRL_new();
@@ -160,6 +173,7 @@ struct certify_der make_list(struct make_list m)
 		ASN1_INTEGER_free(serial);
 	}
 	list_extensions_add(crl, &m);
+	number_add(crl, m.number);
 	if (m.next_s) {
 		ASN1_TIME_set(t, (time_t)m.next_s);
 		MUST(X509_CRL_set1_nextUpdate(crl, t) == 1);

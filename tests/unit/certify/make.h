@@ -39,6 +39,7 @@ struct make_list {
 	const char *scope;		   /* issuingDistributionPoint as libcrypto's text; NULL: absent */
 	bool delta;			   /* deltaCRLIndicator, not critical */
 	int reason;			   /* of the entry; 0: absent */
+	const char *number;		   /* cRLNumber in hexadecimal digits; NULL: absent */
 	bool entry_critical;		   /* an entry of nobody's with an unknown critical extension */
 };
 

@@ -85,13 +85,13 @@ static void lists(void **state)
 		{ .what = "keyCompromise", .listed = true, .reason = 1, .soft = CERTIFY_REVOKED, .hard = CERTIFY_REVOKED },
 		{ .what = "certificateHold", .listed = true, .reason = 6, .soft = CERTIFY_REVOKED, .hard = CERTIFY_REVOKED },
 		{ .what = "removeFromCRL", .listed = true, .reason = 8, .soft = CERTIFY_REVOKED, .hard = CERTIFY_REVOKED },
-		{ .what = "SHA-1", .sha1 = true, .soft = CERTIFY_WEAK, .hard = CERTIFY_WEAK },
-		{ .what = "SHA-1, lists it", .listed = true, .sha1 = true, .soft = CERTIFY_WEAK, .hard = CERTIFY_WEAK },
-		{ .what = "delta", .delta = true, .soft = CERTIFY_MALFORMED, .hard = CERTIFY_MALFORMED },
-		{ .what = "for users' certificates", .scope = "onlyuser:TRUE", .soft = CERTIFY_MALFORMED, .hard = CERTIFY_MALFORMED },
-		{ .what = "for authorities', critical", .scope = "critical,onlyCA:TRUE", .soft = CERTIFY_MALFORMED, .hard = CERTIFY_MALFORMED },
-		{ .what = "some reasons", .scope = "onlysomereasons:keyCompromise", .soft = CERTIFY_MALFORMED, .hard = CERTIFY_MALFORMED },
-		{ .what = "indirect", .scope = "indirectCRL:TRUE", .soft = CERTIFY_MALFORMED, .hard = CERTIFY_MALFORMED },
+		{ .what = "SHA-1", .sha1 = true, .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
+		{ .what = "SHA-1, lists it", .listed = true, .sha1 = true, .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
+		{ .what = "delta", .delta = true, .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
+		{ .what = "for users' certificates", .scope = "onlyuser:TRUE", .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
+		{ .what = "for authorities', critical", .scope = "critical,onlyCA:TRUE", .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
+		{ .what = "some reasons", .scope = "onlysomereasons:keyCompromise", .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
+		{ .what = "indirect", .scope = "indirectCRL:TRUE", .soft = CERTIFY_CRL_FILE, .hard = CERTIFY_CRL_FILE },
 		{ .what = "without nextUpdate", .endless = true, .soft = CERTIFY_OK, .hard = CERTIFY_NO_CRL },
 		{ .what = "from now on", .this_s = MADE_NOW, .soft = CERTIFY_OK, .hard = CERTIFY_OK },
 		{ .what = "from the next second on", .this_s = MADE_NOW + 1, .soft = CERTIFY_OK, .hard = CERTIFY_NO_CRL },
@@ -121,8 +121,8 @@ static void lists(void **state)
 	struct certify_der crl = make_list((struct make_list){
 		.from = &root, .this_s = MADE_NOW - 600, .next_s = MADE_NOW + 600, .entry_critical = true });
 	q.crls = &crl;
-	assert_int_equal(ask(&q), CERTIFY_MALFORMED);
-	assert_int_equal(libcrypto.reason, CERTIFY_MALFORMED);
+	assert_int_equal(ask(&q), CERTIFY_CRL_FILE);
+	assert_int_equal(libcrypto.reason, CERTIFY_CRL_FILE);
 	der_free(crl);
 }
 

@@ -253,7 +253,9 @@ static void revocation(void **state)
 		{ OTHER, OTHER, -60, CERTIFY_OK, CERTIFY_NO_CRL },
 		{ OTHER, LISTED, 60, CERTIFY_REVOKED, CERTIFY_REVOKED },
 		{ LISTED, OTHER, 60, CERTIFY_REVOKED, CERTIFY_REVOKED },
-		{ 0, LISTED, -60, CERTIFY_REVOKED, CERTIFY_NO_CRL }, /* old, and lists it all the same */
+		{ 0, LISTED, -60, CERTIFY_REVOKED, CERTIFY_REVOKED }, /* old, and lists it all the same */
+		{ LISTED, 0, 60, CERTIFY_REVOKED,
+			CERTIFY_REVOKED }, /* that of the lower authority is missing */
 	};
 	struct certify_der bag[] = { end.der, middle.der };
 
@@ -269,12 +271,98 @@ static void revocation(void **state)
 				MADE_NOW - 600, MADE_NOW + rows[i].next_s);
 		assert_int_equal(ask(&q), rows[i].soft);
 		q.revocation = CERTIFY_CRL_HARD;
-		uint32_t hard = ask(&q);
-		assert_true(rows[i].hard == CERTIFY_OK ? hard == CERTIFY_OK
-						       : hard == CERTIFY_NO_CRL || hard == CERTIFY_REVOKED);
+		assert_int_equal(ask(&q), rows[i].hard);
+		assert_int_equal(gnutls.reason, rows[i].hard);
 		for (size_t k = 0; k < q.crls_n; k++)
 			OPENSSL_free((void *)(uintptr_t)crls[k].b);
 	}
+}
+
+/* An authority that was renewed, with its old certificate before the new one: that the way by the old one is refused as well hides nothing. */
+static void revoked_by_one_way(void **state)
+{
+	X509 *old = X509_dup(middle.c);
+	uint8_t *der = NULL;
+
+	assert_non_null(old);
+	assert_non_null(ASN1_TIME_set(X509_getm_notBefore(old), (time_t)MADE_NOW - 7200));
+	assert_non_null(ASN1_TIME_set(X509_getm_notAfter(old), (time_t)MADE_NOW - 3600));
+	assert_true(X509_sign(old, root.key, EVP_sha256()) > 0);
+	int n = i2d_X509(old, &der);
+	assert_true(n > 0);
+	for (int listed = 0; listed < 2; listed++) {
+		struct certify_der crl =
+			make_crl(&middle, listed ? &end : NULL, MADE_NOW - 600, MADE_NOW + 600);
+		struct certify_der bag[] = { end.der, { der, (size_t)n }, middle.der };
+		struct certify_question q = question(bag, 3);
+		q.crls = &crl;
+		q.crls_n = 1;
+		certify_gnutls(&gnutls, &q);
+		assert_int_equal(gnutls.reason, listed ? CERTIFY_REVOKED : CERTIFY_OK);
+		OPENSSL_free((void *)(uintptr_t)crl.b);
+	}
+	OPENSSL_free(der);
+	X509_free(old);
+}
+
+static uint32_t crl_ask(
+	struct certify_crl_age *ret_age, struct certify_der crl, const struct certify_der *anchors, size_t n)
+{
+	struct certify_crl_age other;
+	uint32_t reason = certify_libcrypto_crl(ret_age, crl, anchors, n);
+
+	assert_int_equal(certify_gnutls_crl(&other, crl, anchors, n), reason);
+	if (reason == CERTIFY_OK)
+		assert_memory_equal(&other, ret_age, sizeof other);
+	return reason;
+}
+
+/* Who has issued it, and which of two is the newer one: both engines say the same. */
+static void ages_of_lists(void **state)
+{
+	static const struct {
+		const char *number;
+		int64_t this_s; /* after the one before it */
+		uint32_t reason;
+		bool older; /* than number 0100 of MADE_NOW */
+	} rows[] = {
+		{ "0100", 0, CERTIFY_OK, false },
+		{ "0101", 0, CERTIFY_OK, false },
+		{ "ff", 60, CERTIFY_OK, true },
+		{ "0100", -1, CERTIFY_OK, true },
+		{ "0200", -1, CERTIFY_OK, true },
+		{ NULL, 1, CERTIFY_OK, false },
+		{ NULL, -1, CERTIFY_OK, true },
+		{ "ffffffffffffffffffffffffffffffffffffffff", 0, CERTIFY_OK, false }, /* 20 octets */
+		{ "01ffffffffffffffffffffffffffffffffffffffff", 0, CERTIFY_CRL_FILE, false },
+		{ "-01", 0, CERTIFY_CRL_FILE, false },
+	};
+	struct made stranger = make_authority("root", NULL);
+	struct certify_der anchors[] = { stranger.der, root.der };
+	struct certify_crl_age first, age;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct certify_der crl = make_list((struct make_list){ .from = &root,
+			.this_s = MADE_NOW + rows[i].this_s,
+			.next_s = MADE_NOW + 600,
+			.number = rows[i].number });
+		if (crl_ask(&age, crl, anchors, 2) != rows[i].reason)
+			fail_msg("row %zu", i);
+		if (i == 0)
+			first = age;
+		if (rows[i].reason == CERTIFY_OK) {
+			assert_int_equal(age.this_s, MADE_NOW + rows[i].this_s);
+			assert_int_equal(certify_crl_is_older(&age, &first), rows[i].older);
+			/* Of the same name, and by another key. */
+			assert_int_equal(crl_ask(&age, crl, anchors, 1), CERTIFY_SIGNATURE);
+			assert_int_equal(crl_ask(&age, crl, anchors, 0), CERTIFY_SIGNATURE);
+		}
+		for (size_t n = 0; i == 0 && n < crl.n; n += 7)
+			assert_int_not_equal(
+				crl_ask(&age, (struct certify_der){ crl.b, n }, anchors, 2), CERTIFY_OK);
+		OPENSSL_free((void *)(uintptr_t)crl.b);
+	}
+	made_free(&stranger);
 }
 
 static void swap(struct certify_der *a, struct certify_der *b)
@@ -384,6 +472,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(identities),
 		cmocka_unit_test(keys_and_signatures), cmocka_unit_test(usages),
 		cmocka_unit_test(name_constraints), cmocka_unit_test(revocation),
+		cmocka_unit_test(revoked_by_one_way), cmocka_unit_test(ages_of_lists),
 		cmocka_unit_test(limits_and_order), cmocka_unit_test(one_engine_alone_admits_nobody) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/shell/operational.h"
+#include "cli/shell/pipe.h"
+#include "cli/shell/tables.h"
+#include "edit/edit.h"
 #include "page.h"
 #include "verify/verify.h"
 
@@ -79,6 +83,46 @@ static void put_tables(FILE *out)
 	fputc('\n', out);
 }
 
+/* A cell of a table: `|` would end it. */
+static void put_cell(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '|')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void put_shell_row(FILE *out, const char *word, const char *follows, const char *text)
+{
+	fprintf(out, "| `%s%s", word, *follows ? " " : "");
+	put_cell(out, follows);
+	fputs("` | ", out);
+	put_cell(out, text);
+	fputs(" |\n", out);
+}
+
+static void put_shell(FILE *out)
+{
+	fputs("## Commands of the shell's own, in the operational mode\n\n| command | what it does |\n| --- | --- |\n",
+		out);
+#define E(id, words, follows, text) put_shell_row(out, words, follows, text);
+	OPERATIONAL(E)
+#undef E
+	fputs("\n## Commands of the configuration mode\n\n| command | what it does |\n| --- | --- |\n", out);
+#define E(id, word, follows, text) put_shell_row(out, word, follows, text);
+	EDIT_COMMANDS(E)
+	CONFIGURE(E)
+#undef E
+	fputs("\n## Behind a command of the shell\n\n| filter | what it leaves |\n| --- | --- |\n", out);
+	for (unsigned i = 0; i < PIPE_KIND_COUNT; i++) {
+		char word[40];
+		snprintf(word, sizeof word, "\\| %s", pipe_rows[i].word);
+		put_shell_row(out, word, pipe_rows[i].follows, pipe_rows[i].text);
+	}
+	fputc('\n', out);
+}
+
 int main(int argc, char **argv)
 {
 	char *made = NULL;
@@ -90,6 +134,7 @@ int main(int argc, char **argv)
 	put_commands(out);
 	put_statuses(out);
 	put_tables(out);
+	put_shell(out);
 	fclose(out);
 	return page_main(argc, argv, BEGIN, made);
 }

@@ -112,6 +112,8 @@ void start(void)
 		give_link(all[i]);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(ipc_send_RESOURCE(&peers[PROC_SUPERVISOR], 0, &config, fd), RC_OK);
+	config.kind = RESOURCE_CERTIFICATE_DIR; /* the same one in these tests */
+	assert_int_equal(ipc_send_RESOURCE(&peers[PROC_SUPERVISOR], 0, &config, fd), RC_OK);
 	close(fd);
 	fd = listening();
 	assert_int_equal(ipc_send_RESOURCE(&peers[PROC_SUPERVISOR], 0, &cli, fd), RC_OK);

@@ -377,6 +377,30 @@ static void a_long_table(void **state)
 	free(text);
 }
 
+/* `--nonzero`: what has counted nothing is not printed, and the limit counts what is. */
+static void only_what_has_counted(void **state)
+{
+	static const char *const rows[] = { "{\"name\":\"a\",\"hits\":0}", "{\"name\":\"b\",\"hits\":7}",
+		"{\"name\":\"c\",\"hits\":0}", "{\"name\":\"d\"}", "{\"name\":\"e\",\"hits\":1}" };
+	static struct printer p;
+	struct err e = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	printer_begin(&p, out, &table);
+	p.counted = "hits";
+	p.limit = 2;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_int_equal(printer_row(&p, rows[i], strlen(rows[i]), &e), RC_OK);
+	printer_end(&p, true);
+	fclose(out);
+	assert_string_equal(text, "name  hits\n"
+				  "b        7\n"
+				  "d         \n");
+	free(text);
+}
+
 /* Wider than the terminal, or the rows of one name: a line for each value. */
 static void vertically(void **state)
 {
@@ -453,6 +477,7 @@ int main(void)
 		cmocka_unit_test(json_is_one_array),
 		cmocka_unit_test(bad_rows),
 		cmocka_unit_test(a_long_table),
+		cmocka_unit_test(only_what_has_counted),
 		cmocka_unit_test(vertically),
 		cmocka_unit_test(an_empty_table),
 		cmocka_unit_test(lines_of_a_trace),

@@ -1,8 +1,10 @@
 /*
- * Commits that have to be confirmed. Over the fixture of test_control.c; with the path of plaingate-control
+ * Commits that have to be confirmed, or that are made from a text that must run still; texts of the history.
+ * Over the fixture of test_control.c; with the path of plaingate-control
  * as that process in its sandbox. The time is over in a file that says so, at the next start.
  */
 #include "control_fixture.h"
+#include "crypto/hash.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -248,6 +250,83 @@ static void failed_commit_lengthens_nothing(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, cleared)
 
+/* Texts of the history: those that there are, by their number. */
+static void history_is_told(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_CONFIG, .rollback = 1 };
+	char text[200] = "";
+	int fd = memory_of("");
+
+	commit_good(GOOD, 1);
+	commit_good(OTHER, 2);
+	struct ipc_link l = ask(q, fd);
+	ends(&l, RC_OK, "rollback 1");
+	assert_int_equal(pread(fd, text, sizeof text, 0), strlen(GOOD));
+	assert_string_equal(text, GOOD);
+	q.rollback = 7;
+	l = ask(q, fd);
+	ends(&l, RC_NOT_FOUND, "no rollback 7");
+	q.rollback = UINT32_MAX;
+	l = ask(q, fd);
+	ends(&l, RC_RANGE, "50 configurations are kept");
+	close(fd);
+}
+
+static void row_has(struct ipc_link *l, const char *a, const char *b)
+{
+	struct ipc_frame *f = expect(l, IPC_CLI_ROW);
+
+	if (!strstr(f->u.CLI_ROW.json, a) || !strstr(f->u.CLI_ROW.json, b))
+		fail_msg("%s", f->u.CLI_ROW.json);
+}
+
+/* Who committed what, beside each text; where that is lost, the ledger has it. */
+static void commits_are_told(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_COMMITS };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char path[200];
+
+	commit_good(GOOD, 1);
+	commit_good(OTHER, 2);
+	commit_good(THIRD, 3);
+	snprintf(path, sizeof path, "%s/rollback.2.commit", dir);
+	assert_int_equal(unlink(path), 0);
+	struct ipc_link l = ask(q, null);
+	row_has(&l, "\"rollback\":0,\"generation\":3,\"time\":\"2", "\"admin\":\"uid 0\"");
+	row_has(&l, "\"rollback\":1,\"generation\":2", "\"sha256\":\"");
+	row_has(&l, "\"rollback\":2,\"reason\"", "ledger");
+	row_has(&l, "\"rollback\":3,\"reason\"", "ledger"); /* the empty one from before the first commit */
+	ends(&l, RC_OK, "");
+	q.show.limit = 1;
+	l = ask(q, null);
+	row_has(&l, "\"rollback\":0", "\"comment\":\"");
+	ends(&l, RC_OK, "");
+	expect_nothing(&peers[PROC_LEDGER]);
+	close(null);
+}
+
+/* Over the text that it was made from, and over no other one. */
+static void a_commit_over_another_base(void **state)
+{
+	struct msg_cli_request q = { .command = CLI_COMMIT, .flags = COMMIT_BASE, .name = "candidate" };
+	int fd = memory_of(OTHER);
+
+	commit_good(GOOD, 1);
+	struct ipc_link l = ask(q, fd);
+	ends(&l, RC_STALE, "another configuration has been committed");
+	expect_nothing(&peers[PROC_LEDGER]);
+	file_is("running.conf", GOOD);
+	sha256(q.base, GOOD, strlen(GOOD));
+	l = ask(q, fd);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "");
+	take_all(2);
+	ends(&l, RC_OK, "generation 2");
+	l = ask(q, fd); /* the same again: it is another one that runs now */
+	ends(&l, RC_STALE, "generation 2 runs now");
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	if (!executable_from(argc, argv))
@@ -261,6 +340,9 @@ int main(int argc, char **argv)
 		TEST(goes_back_to_the_longest_text),
 		TEST(refused_commit_waits_for_nothing),
 		TEST(failed_commit_lengthens_nothing),
+		TEST(history_is_told),
+		TEST(commits_are_told),
+		TEST(a_commit_over_another_base),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

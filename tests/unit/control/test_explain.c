@@ -16,10 +16,14 @@ static const char config[] =
 	"  peer one { local-address 192.0.2.1; remote-address 203.0.113.1; local-id a.example; remote-id b.example; pre-shared-key k1; ppk q1; proposals p; }\n"
 	"  peer two { local-address 192.0.2.9; remote-address 198.51.100.9; local-id a.example; remote-id c.example; pre-shared-key k2; proposals p; start never; }\n"
 	"  peer lonely { local-address 192.0.2.77; remote-address 203.0.113.3; local-id a.example; remote-id d.example; pre-shared-key k3; proposals p; }\n"
+	"  peer named { remote-address vpn.example.com; pre-shared-key k1; proposals p; }\n"
+	"  peer branches { remote-address any; local-id a.example; remote-id *.branch.example; connections-limit 3; pre-shared-key k1; proposals p; }\n"
 	"}\n"
 	"ipsec { proposal p { encryption aes256gcm16; }\n"
 	"  tunnel t1 { peer one; zone vpn; local 10.1.0.0/24; remote 10.2.0.0/24; proposals p; }\n"
 	"  tunnel t2 { peer two; zone vpn; local 10.1.0.0/24; remote 10.3.0.0/24; proposals p; }\n"
+	"  tunnel t4 { peer named; zone vpn; local 10.1.0.0/24; remote 10.4.0.0/24; proposals p; }\n"
+	"  tunnel t3 { peer branches; zone vpn; local 10.1.0.0/24; remote 10.64.0.0/16; proposals p; }\n"
 	"}\n";
 
 /* What the tables say; a test changes one and asks. */
@@ -120,6 +124,30 @@ static void what_is_missing_is_named(void **state)
 	assert_non_null(strstr(e.text, "no peer or tunnel 'lonly'"));
 }
 
+/* The name, what DNS said of it last, and what is wrong with it; the route is that of the address that is tried next. */
+static void a_peer_by_name(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	ike = "[{\"peer\":\"named\",\"tunnels\":\"t4\",\"state\":\"down\",\"remote\":\"203.0.113.7\",\"name\":\"vpn.example.com\","
+	      "\"name_addresses\":\"2001:db8::7 203.0.113.7\",\"name_answered_s\":9,\"name_error\":\"\",\"reason\":\"being set up\"}]";
+	assert_int_equal(explain("t4", &e), RC_OK);
+	says("+ configuration: peer named: from the address of the route to vpn.example.com, 1 tunnel (t4)");
+	says("+ name: vpn.example.com is 2001:db8::7 203.0.113.7, as DNS said 9 s ago");
+	says("+ route: 203.0.113.7 is reached by 203.0.113.0/24 through wan0");
+	ike = "[{\"peer\":\"named\",\"tunnels\":\"t4\",\"state\":\"established\",\"remote\":\"203.0.113.7:500\",\"name\":\"vpn.example.com\","
+	      "\"name_addresses\":\"203.0.113.7\",\"name_answered_s\":99,\"name_error\":\"no answer from the name servers\"}]";
+	assert_int_equal(explain("t4", &e), RC_OK);
+	says("? name: vpn.example.com had 203.0.113.7 99 s ago; the last question failed: no answer from the name servers -> /etc/resolv.conf");
+	says("+ route: 203.0.113.7 is reached by 203.0.113.0/24 through wan0");
+	ike = "[{\"peer\":\"named\",\"tunnels\":\"t4\",\"state\":\"down\",\"remote\":\"\",\"name\":\"vpn.example.com\",\"name_addresses\":\"\","
+	      "\"name_error\":\"the name does not exist\",\"reason\":\"no address of vpn.example.com is known: the name does not exist\"}]";
+	assert_int_equal(explain("t4", &e), RC_OK);
+	says("- name: no address of vpn.example.com is known: the name does not exist -> mend remote-address");
+	says("- IKE SA: down: no address of vpn.example.com is known: the name does not exist -> remote-address of the peer");
+}
+
 static void a_failure_says_what_to_change(void **state)
 {
 	static const struct {
@@ -130,6 +158,16 @@ static void a_failure_says_what_to_change(void **state)
 		{ "the peer refused: TS_UNACCEPTABLE", "-> local and remote of the tunnel" },
 		{ "AUTHENTICATION_FAILED", "-> the key of the peer, and local-id" },
 		{ "terminated by an administrator", "-> plaingate vpn up" },
+		{ "no answer yet from 203.0.113.1:4500 to IKE_AUTH, sent 4 times",
+			"-> vpn explain at the peer" },
+		{ "authentication failed: certifier-openssl: a certificate of the chain is revoked",
+			"-> the peer needs another certificate" },
+		{ "authentication could not be completed here: certifier-gnutls: no valid CRL of an authority of the chain is there",
+			"-> show pki says what is wrong with the authority's CRL" },
+		{ "authentication failed: certifier-openssl: the certificate does not have the identity that is expected",
+			"-> remote-id of the peer, which must be a name in its certificate" },
+		{ "we cannot authenticate ourselves to the peer: the first certificate of 'hq.crt' is not that of our key hq.pem",
+			"-> install the certificate that was issued for this key" },
 	};
 	char rows[600];
 	struct err e = { 0 };
@@ -160,11 +198,31 @@ static void a_failure_says_what_to_change(void **state)
 	assert_int_equal(explain("one", &e), RC_OK);
 }
 
+static void identities_of_a_template(void **state)
+{
+	struct err e = { 0 };
+
+	ike = "[{\"peer\":\"branches\",\"identity\":\"x.branch.example\",\"state\":\"established\",\"remote\":\"203.0.113.9:4500\",\"algorithms\":\"y\",\"age_s\":7},"
+	      "{\"peer\":\"branches\",\"identity\":\"z.branch.example\",\"state\":\"established\",\"age_s\":8},"
+	      "{\"peer\":\"branches\",\"tunnels\":\"t3\",\"state\":\"template\",\"refused\":\"child SA: 10.64.1.0/24 is in use by 'x.branch.example'\",\"refused_s\":9}]";
+	assert_int_equal(explain("branches", &e), RC_OK);
+	says("+ IKE SA: of at most 3 identities 2 have an IKE SA: x.branch.example, z.branch.example");
+	says("? refused: 9 s ago the peer was refused: child SA: 10.64.1.0/24 is in use by 'x.branch.example'");
+	assert_int_equal(explain("x.branch.example", &e), RC_OK);
+	says("+ IKE SA: x.branch.example established one 7 s ago from 203.0.113.9:4500, y");
+	assert_int_equal(explain("w.branch.example", &e), RC_OK);
+	says("- IKE SA: w.branch.example has none; 2 other identities use peer branches, whose connections-limit is 3 -> that gateway begins it");
+	assert_int_equal(explain("w.branches.example", &e), RC_NOT_FOUND);
+	ike = "[]";
+	assert_int_equal(explain("t3", &e), RC_OK);
+	says("- IKE SA: of at most 3 identities 0 have an IKE SA -> its gateways begin it");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
-	const struct CMUnitTest tests[] = { T(all_is_well), T(what_is_missing_is_named),
-		T(a_failure_says_what_to_change) };
+	const struct CMUnitTest tests[] = { T(all_is_well), T(what_is_missing_is_named), T(a_peer_by_name),
+		T(a_failure_says_what_to_change), T(identities_of_a_template) };
 	struct faults found;
 	struct err e = { 0 };
 	size_t bytes;

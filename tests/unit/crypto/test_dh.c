@@ -1,8 +1,12 @@
 /*
- * Diffie-Hellman: RFC 7748, RFC 5903; two sides agree; values that a peer must not get away with.
+ * Diffie-Hellman: RFC 7748, RFC 5903; MODP against libcrypto's own implementation; two sides agree; values that a
+ * peer must not get away with.
  */
 #include "crypto/dh.h"
 
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -199,9 +203,9 @@ static void refusals(void **state)
 	uint8_t big[48], pub[96], shared[48];
 	struct dh_secret s;
 
-	assert_int_equal(dh_public_size(14), 0);
+	assert_int_equal(dh_public_size(2), 0); /* MODP with 1024 bits */
 	assert_int_equal(dh_public_size(DH_NONE), 0);
-	assert_int_equal(dh_generate(&s, pub, 14, seed), RC_UNSUPPORTED);
+	assert_int_equal(dh_generate(&s, pub, 2, seed), RC_UNSUPPORTED);
 	assert_int_equal(dh_shared(&s, pub, 32, shared, NULL), RC_INTERNAL);
 	memset(big, 0xff, sizeof big);
 	assert_int_equal(dh_import(&s, pub, DH_ECP_256, big, 32), RC_RANGE);
@@ -215,6 +219,127 @@ static void refusals(void **state)
 	assert_int_equal(dh_shared(&s, pub, 32, shared, NULL), RC_INTERNAL);
 }
 
+/* ---- MODP ---- */
+
+static const struct {
+	uint16_t group;
+	const char *name; /* libcrypto's */
+} modp[] = { { DH_MODP_2048, "modp_2048" }, { DH_MODP_3072, "modp_3072" }, { DH_MODP_4096, "modp_4096" } };
+
+/* priv: big-endian, or NULL: only the public value. */
+static EVP_PKEY *modp_key(
+	const char *name, const uint8_t *priv, size_t priv_n, const uint8_t *pub, size_t pub_n)
+{
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	BIGNUM *x = priv ? BN_bin2bn(priv, (int)priv_n, NULL) : NULL, *y = BN_bin2bn(pub, (int)pub_n, NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+	EVP_PKEY *key = NULL;
+	OSSL_PARAM *params;
+
+	assert_int_equal(OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, name, 0), 1);
+	assert_int_equal(OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PUB_KEY, y), 1);
+	if (x)
+		assert_int_equal(OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_PRIV_KEY, x), 1);
+	params = OSSL_PARAM_BLD_to_param(b);
+	assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+	assert_int_equal(
+		EVP_PKEY_fromdata(ctx, &key, priv ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(b);
+	EVP_PKEY_CTX_free(ctx);
+	BN_free(x);
+	BN_free(y);
+	return key;
+}
+
+/* g^ir of our secret and the peer's value by libcrypto's DH, with its zeros in front. */
+static void modp_other(const char *name, const struct dh_secret *s, const uint8_t *mine,
+	const uint8_t *theirs, size_t n, uint8_t *ret_shared)
+{
+	EVP_PKEY *own = modp_key(name, s->scalar, s->n, mine, n), *peer = modp_key(name, NULL, 0, theirs, n);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(own, NULL);
+	unsigned pad = 1;
+	OSSL_PARAM params[] = { OSSL_PARAM_construct_uint(OSSL_EXCHANGE_PARAM_PAD, &pad), OSSL_PARAM_END };
+	size_t got = n;
+
+	assert_int_equal(EVP_PKEY_derive_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_params(ctx, params), 1);
+	assert_int_equal(EVP_PKEY_derive_set_peer(ctx, peer), 1);
+	assert_int_equal(EVP_PKEY_derive(ctx, ret_shared, &got), 1);
+	assert_int_equal(got, n);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(own);
+	EVP_PKEY_free(peer);
+}
+
+static void modp_is_libcryptos(void **state)
+{
+	for (size_t k = 0; k < COUNT_OF(modp); k++) {
+		uint8_t ga[DH_PUBLIC_MAX], gb[DH_PUBLIC_MAX], ab[DH_SHARED_MAX], ba[DH_SHARED_MAX],
+			want[DH_SHARED_MAX];
+		size_t n = dh_public_size(modp[k].group);
+		struct dh_secret a, b;
+
+		assert_int_equal(dh_shared_size(modp[k].group), n);
+		generate(&a, ga, modp[k].group, 1);
+		generate(&b, gb, modp[k].group, 2);
+		assert_int_equal(dh_shared(&a, gb, n, ab, NULL), RC_OK);
+		assert_int_equal(dh_shared(&b, ga, n, ba, NULL), RC_OK);
+		assert_memory_equal(ab, ba, n);
+		modp_other(modp[k].name, &a, ga, gb, n, want);
+		assert_memory_equal(ab, want, n);
+	}
+}
+
+/* RFC 7296 2.14: 2 ^ 1 has nothing but zeros in front. */
+static void modp_is_padded(void **state)
+{
+	uint8_t one[48] = { [47] = 1 }, two[DH_PUBLIC_MAX], shared[DH_SHARED_MAX], four[256] = { [255] = 4 };
+	struct dh_secret s;
+
+	assert_int_equal(dh_import(&s, two, DH_MODP_2048, one, sizeof one), RC_OK);
+	assert_int_equal(two[255], 2);
+	for (size_t i = 0; i < 255; i++)
+		assert_int_equal(two[i], 0);
+	assert_int_equal(dh_shared(&s, four, sizeof four, shared, NULL), RC_OK);
+	assert_memory_equal(shared, four, sizeof four);
+}
+
+/* RFC 6989 2.1: 0, 1, p - 1, p, above p, and other sizes. */
+static void modp_values_refused(void **state)
+{
+	for (size_t k = 0; k < COUNT_OF(modp); k++) {
+		uint8_t mine[DH_PUBLIC_MAX], peer[DH_PUBLIC_MAX] = { 0 }, shared[DH_SHARED_MAX];
+		size_t n = dh_public_size(modp[k].group);
+		BIGNUM *p = k == 0   ? BN_get_rfc3526_prime_2048(NULL)
+			    : k == 1 ? BN_get_rfc3526_prime_3072(NULL)
+				     : BN_get_rfc3526_prime_4096(NULL);
+		static const int below[] = { -1, 0, 1, 2 }; /* p - this */
+		struct dh_secret s;
+
+		generate(&s, mine, modp[k].group, 6);
+		assert_int_equal(dh_shared(&s, peer, n, shared, NULL), RC_MALFORMED);
+		peer[n - 1] = 1;
+		assert_int_equal(dh_shared(&s, peer, n, shared, NULL), RC_MALFORMED);
+		peer[n - 1] = 2;
+		assert_int_equal(dh_shared(&s, peer, n, shared, NULL), RC_OK);
+		assert_int_equal(dh_peer_check(modp[k].group, peer, n - 1, NULL), RC_RANGE);
+		BN_add_word(p, 1);
+		for (size_t i = 0; i < COUNT_OF(below); i++) {
+			struct err e = { 0 };
+
+			assert_int_equal(BN_bn2binpad(p, peer, (int)n), n);
+			assert_int_equal(
+				dh_shared(&s, peer, n, shared, &e), below[i] < 2 ? RC_MALFORMED : RC_OK);
+			assert_true((below[i] == 2) == (e.text[0] == '\0'));
+			BN_sub_word(p, 1);
+		}
+		memset(peer, 0xff, n);
+		assert_int_equal(dh_shared(&s, peer, n, shared, NULL), RC_MALFORMED);
+		BN_free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +350,9 @@ int main(void)
 		cmocka_unit_test(low_order_25519),
 		cmocka_unit_test(off_the_curve),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(modp_is_libcryptos),
+		cmocka_unit_test(modp_is_padded),
+		cmocka_unit_test(modp_values_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,8 @@ static void groups(void **state)
 	char text[LEAF_GROUPS_TEXT];
 	uint32_t back;
 
-	assert_string_equal(leaf_groups_text(text, LEAF_ALL_GROUPS), "ecp256 ecp384 x25519");
+	assert_string_equal(leaf_groups_text(text, LEAF_ALL_GROUPS),
+		"modp2048 modp3072 modp4096 ecp256 ecp384 x25519 ml-kem-768 ml-kem-1024");
 	assert_string_equal(leaf_groups_text(text, leaf_group_bit(DH_CURVE25519)), "x25519");
 	for (uint32_t set = 1; set <= LEAF_ALL_GROUPS; set++) {
 		leaf_groups_text(text, set);
@@ -53,7 +54,7 @@ static void groups(void **state)
 	}
 	assert_false(leaf_groups_parse("", 0, &back));
 	assert_false(leaf_groups_parse("x25519 ecp256", 13, &back));
-	assert_int_equal(leaf_group_bit(14), 0);
+	assert_int_equal(leaf_group_bit(2), 0);
 	assert_int_equal(leaf_group_bit(DH_NONE), 0);
 }
 
@@ -65,8 +66,10 @@ static void leaf_parts(void **state)
 	uint8_t data[LEAF_DATA_MAX], only[LEAF_DATA_MAX], public_value[DH_PUBLIC_MAX], hash[32];
 	struct dh_secret dh;
 
+	uint32_t all = leaf_groups_available();
+
 	assert_int_equal(leaf_data_size(LEAF_ALL_GROUPS), LEAF_DATA_MAX);
-	assert_int_equal(leaf_data(a, b, LEAF_ALL_GROUPS, data), RC_OK);
+	assert_int_equal(leaf_data(a, b, all, data), RC_OK);
 	sha256(hash, a, sizeof a);
 	assert_memory_equal(data, hash, 32);
 	sha256(hash, b, sizeof b);
@@ -80,7 +83,7 @@ static void leaf_parts(void **state)
 
 		assert_int_equal(leaf_secret(seed, numbers[i], secret), RC_OK);
 		assert_int_equal(dh_generate(&dh, public_value, numbers[i], secret), RC_OK);
-		assert_memory_equal(leaf_public(data, LEAF_ALL_GROUPS, numbers[i]), public_value, n);
+		assert_memory_equal(leaf_public(data, all, numbers[i]), public_value, n);
 		assert_int_equal(leaf_data(a, b, bit, only), RC_OK);
 		assert_int_equal(leaf_data_size(bit), 64 + n);
 		assert_memory_equal(leaf_public(only, bit, numbers[i]), public_value, n);
@@ -88,6 +91,71 @@ static void leaf_parts(void **state)
 		assert_int_equal(leaf_secret(swapped, numbers[i], secret), RC_OK);
 		assert_int_equal(dh_generate(&dh, only, numbers[i], secret), RC_OK);
 		assert_memory_not_equal(only, public_value, n);
+	}
+}
+
+/* Of MODP the digest stands there. */
+static void leaf_digests(void **state)
+{
+	uint8_t a[32] = { 1 }, b[32] = { 2 }, seed[32], secret[DH_SEED_SIZE], data[LEAF_DATA_MAX];
+	uint8_t value[DH_PUBLIC_MAX], hash[32];
+	uint32_t bits = leaf_group_bit(DH_MODP_2048) | leaf_group_bit(DH_CURVE25519);
+	struct dh_secret dh;
+
+	assert_int_equal(leaf_data_size(bits), 4 * 32);
+	assert_int_equal(leaf_data(a, b, bits, data), RC_OK);
+	assert_int_equal(leaf_seed(a, b, seed), RC_OK);
+	assert_int_equal(leaf_secret(seed, DH_MODP_2048, secret), RC_OK);
+	assert_int_equal(dh_generate(&dh, value, DH_MODP_2048, secret), RC_OK);
+	sha256(hash, value, 256);
+	assert_memory_equal(leaf_public(data, bits, DH_MODP_2048), hash, 32);
+	assert_true(leaf_has_public(data, bits, DH_MODP_2048, value, 256));
+	assert_false(leaf_has_public(data, bits, DH_MODP_2048, value, 255));
+	assert_false(leaf_has_public(data, bits, DH_MODP_3072, value, 384));
+	assert_false(leaf_has_public(data, bits, DH_MODP_2048, hash, 32));
+	value[255] ^= 1;
+	assert_false(leaf_has_public(data, bits, DH_MODP_2048, value, 256));
+	assert_true(leaf_has_public(data, bits, DH_CURVE25519, leaf_public(data, bits, DH_CURVE25519), 32));
+}
+
+/* By HKDF a second time; and in the data the digest of the key that they make, where libcrypto can make it. */
+static void additional_exchanges(void **state)
+{
+	static const uint16_t sets[] = { MLKEM_768, MLKEM_1024 };
+	uint8_t a[32] = { 1 }, b[32] = { 2 }, seed[32], additional[32], want[64], got[64], key[MLKEM_KEY_MAX];
+	uint8_t data[LEAF_DATA_MAX], info[64];
+	uint32_t both = leaf_group_bit(MLKEM_768) | leaf_group_bit(MLKEM_1024);
+	struct mlkem_secret secret;
+
+	assert_int_equal(leaf_seed(a, b, seed), RC_OK);
+	assert_int_equal(leaf_additional(seed, additional), RC_OK);
+	assert_int_equal(hkdf_expand(seed, "additional key exchanges", 24, want, 32), RC_OK);
+	assert_memory_equal(additional, want, 32);
+	for (size_t i = 0; i < COUNT_OF(sets); i++) {
+		memcpy(info, "key exchange", 12);
+		store_be16(info + 12, sets[i]);
+		assert_int_equal(hkdf_expand(additional, info, 14, want, 64), RC_OK);
+		assert_int_equal(leaf_key_pair(additional, sets[i], got), RC_OK);
+		assert_memory_equal(got, want, 64);
+		memcpy(info, "encapsulation", 13);
+		store_be16(info + 13, sets[i]);
+		assert_int_equal(hkdf_expand(additional, info, 15, want, 32), RC_OK);
+		assert_int_equal(leaf_encapsulation(additional, sets[i], got), RC_OK);
+		assert_memory_equal(got, want, 32);
+	}
+	assert_int_equal(leaf_data_size(both), 4 * 32);
+	if (!mlkem_available(MLKEM_768)) {
+		assert_int_equal(leaf_data(a, b, both, data), RC_UNSUPPORTED);
+		assert_int_equal(leaf_groups_available(), LEAF_DH_GROUPS);
+		return;
+	}
+	assert_int_equal(leaf_groups_available(), LEAF_ALL_GROUPS);
+	assert_int_equal(leaf_data(a, b, both, data), RC_OK);
+	for (size_t i = 0; i < COUNT_OF(sets); i++) {
+		assert_int_equal(leaf_key_pair(additional, sets[i], got), RC_OK);
+		assert_int_equal(mlkem_generate(&secret, key, sets[i], got, NULL), RC_OK);
+		sha256(want, key, mlkem_key_size(sets[i]));
+		assert_memory_equal(leaf_public(data, both, sets[i]), want, 32);
 	}
 }
 
@@ -127,6 +195,8 @@ int main(void)
 		cmocka_unit_test(hkdf_vectors),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(leaf_parts),
+		cmocka_unit_test(leaf_digests),
+		cmocka_unit_test(additional_exchanges),
 		cmocka_unit_test(challenge_is_fair),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,13 @@ static const struct {
 		"sample",
 		"21b13d1e013c7fa1392d03c5f99af8b30c570c6f98d4ea8e354b63a21d3daa33bde1e888e63355d92fa2b3c36d8fb2cd"
 		"f3aa443fb107745bf4bd77cb3891674632068a10ca67e3d45db2266fa7d1feebefdc63eccd1ac42ec0cb8668a4fa0ab0" },
+	{ "RFC 6979 A.2.7, SHA-256", SIGN_ECDSA_P521, HASH_SHA2_256,
+		"00fad06daa62ba3b25d2fb40133da757205de67f5bb0018fee8c86e1b68c7e75caa896eb32f1f47c70855836a6d16fcc1466f6d8fbec67db89ec0c08b0e996b83538",
+		"01894550d0785932e00eaa23b694f213f8c3121f86dc97a04e5a7167db4e5bcd371123d46e45db6b5d5370a7f20fb633155d38ffa16d2bd761dcac474b9a2f5023a4"
+		"00493101c962cd4d2fddf782285e64584139c2f91b47f87ff82354d6630f746a28a0db25741b5b34a828008b22acc23f924faafbd4d33f81ea66956dfeaa2bfdfcf5",
+		"sample",
+		"01511bb4d675114fe266fc4372b87682baecc01d3cc62cf2303c92b3526012659d16876e25c7c1e57648f23b73564d67f61c6f14d527d54972810421e7d87589e1a7"
+		"004a171143a83163d6df460aaf61522695f207a58b95c0644d87e52aa1a347916e4f7a72930b1bc06dbe22ce3f58264afd23704cbb63b29b931f7de6c9d949a7ecfc" },
 };
 /* clang-format on */
 
@@ -86,7 +93,7 @@ static size_t message_of(uint8_t *ret, const char *text)
 
 static struct sign_key key_of_row(size_t i)
 {
-	uint8_t secret[48];
+	uint8_t secret[SIGN_SECRET_MAX];
 	size_t n = octets(secret, rows[i].secret);
 	struct sign_key key;
 
@@ -97,7 +104,7 @@ static struct sign_key key_of_row(size_t i)
 static void printed_vectors(void **state)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		uint8_t want[96], message[64], signature[SIGN_SIGNATURE_MAX];
+		uint8_t want[SIGN_PUBLIC_MAX], message[64], signature[SIGN_SIGNATURE_MAX];
 		size_t n = message_of(message, rows[i].message), got;
 		struct sign_key key = key_of_row(i);
 
@@ -122,7 +129,7 @@ static void tampering(void **state)
 
 		for (int format = SIGN_PLAIN; format <= SIGN_DER; format++) {
 			uint8_t signature[SIGN_SIGNATURE_MAX + 1] = { 0 }, message[] = "any message",
-							       other[48] = { 7 };
+							       other[SIGN_SECRET_MAX] = { 0, 7 };
 			struct sign_key wrong;
 			size_t n;
 
@@ -219,6 +226,21 @@ static const struct pem_row {
 		"iJREWlPVmiihvRbU3nXZAOxaBZ8ncYKSQmkADRpjgcvVZr0Gipwn0Kd9FpC34HBz\n"
 		"LNRdtiy07/t7IQCmHeaorcDGlPeVGBGK\n"
 		"-----END PUBLIC KEY-----\n" },
+	{ SIGN_ECDSA_P521,
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MIHuAgEAMBAGByqGSM49AgEGBSuBBAAjBIHWMIHTAgEBBEIAAAqubqUxI5FrFi1B\n"
+		"aNR4AEA3bWF/IsFJPZGx7R4ABjwlYc1WQ+5F5k/VBeQQn4SvzlBFG8hrqCaT+c0T\n"
+		"TJWi8u+hgYkDgYYABAEQgMYvX3LEJkz66P9VIsbSfY+HyrjlWT7rmWK4O/Vi2SfP\n"
+		"eMtuA3QfEEj2T1D0pVU8BN+zCt1s9mrMQr9fqsxS9wBCcpBvBCV11ZNIRmEVSZ/w\n"
+		"mn3Wu5WIWRwvnHlZmNEzkH4JA4IzXilmbNkl62eJ7p4YDU6AgjiOgEwGa/OdxznH\n"
+		"Vg==\n"
+		"-----END PRIVATE KEY-----\n",
+		"-----BEGIN PUBLIC KEY-----\n"
+		"MIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQBEIDGL19yxCZM+uj/VSLG0n2Ph8q4\n"
+		"5Vk+65liuDv1Ytknz3jLbgN0HxBI9k9Q9KVVPATfswrdbPZqzEK/X6rMUvcAQnKQ\n"
+		"bwQlddWTSEZhFUmf8Jp91ruViFkcL5x5WZjRM5B+CQOCM14pZmzZJetnie6eGA1O\n"
+		"gII4joBMBmvzncc5x1Y=\n"
+		"-----END PUBLIC KEY-----\n" },
 };
 
 static void keys_from_pem(void **state)
@@ -268,13 +290,10 @@ static const char encrypted_pem[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 				    "7vpVJHHZMUl9kYqvhxA=\n"
 				    "-----END ENCRYPTED PRIVATE KEY-----\n";
 
-static const char p521_pem[] = "-----BEGIN PRIVATE KEY-----\n"
-			       "MIHuAgEAMBAGByqGSM49AgEGBSuBBAAjBIHWMIHTAgEBBEIALpUEo9UIDeHgFPhO\n"
-			       "7NLJFKBNwZgs88phGcjVMoS4gdZTrnubYI04rzuWoAvpf6lF4AnmVO0TA3nVm7h+\n"
-			       "+qVwbwmhgYkDgYYABAE/mrTvKqff+tlxGOzpdfX0f0TMwDjF8dulNLBtgloENDCE\n"
-			       "8SJUtxeuByrQTxeYbKz29mHyleRxcA4PXj4wDa/7KADSWvOVk+CZS8A0kqKvJzEV\n"
-			       "fRoMAr8xd1B8IVBNNrtjeK6dgtbPgsApj57jGuqEhCEJLHDbIOmq8d2AEYOnJSeU\n"
-			       "oA==\n"
+static const char p224_pem[] = "-----BEGIN PRIVATE KEY-----\n"
+			       "MHgCAQAwEAYHKoZIzj0CAQYFK4EEACEEYTBfAgEBBByOzAskBgoSbNefd99KBPeE\n"
+			       "KgUDJeE3z+r4lxn8oTwDOgAEuvm1VuFXR8Ae8JHUh+HURnH/+yI4e9KJwWCe92tD\n"
+			       "7tQ029cdI4oj6IwVOV2O8hSKz0jdidz6v8M=\n"
 			       "-----END PRIVATE KEY-----\n";
 
 static void keys_refused(void **state)
@@ -287,7 +306,7 @@ static void keys_refused(void **state)
 	assert_int_equal(sign_key_from_pem(&key, begin, strlen(begin), NULL), RC_MALFORMED);
 	assert_int_equal(sign_key_from_pem(&key, "", 0, NULL), RC_MALFORMED);
 	assert_int_equal(sign_key_from_pem(&key, encrypted_pem, strlen(encrypted_pem), NULL), RC_MALFORMED);
-	assert_int_equal(sign_key_from_pem(&key, p521_pem, strlen(p521_pem), NULL), RC_UNSUPPORTED);
+	assert_int_equal(sign_key_from_pem(&key, p224_pem, strlen(p224_pem), NULL), RC_UNSUPPORTED);
 	assert_int_equal(key.kind, SIGN_NONE);
 	assert_int_equal(verify_key_from_pem(&pub, pems[0].secret_pem, strlen(pems[0].secret_pem), NULL),
 		RC_MALFORMED);
@@ -312,14 +331,15 @@ static void secrets_refused(void **state)
 static void algorithms(void **state)
 {
 	static const uint16_t hashes[] = { HASH_SHA2_256, HASH_SHA2_384, HASH_SHA2_512, HASH_IDENTITY, 1, 0 };
-	static const enum sign_kind kinds[] = { SIGN_ED25519, SIGN_ECDSA_P256, SIGN_ECDSA_P384 };
+	static const enum sign_kind kinds[] = { SIGN_ED25519, SIGN_ECDSA_P256, SIGN_ECDSA_P384,
+		SIGN_ECDSA_P521 };
 
 	for (size_t k = 0; k < COUNT_OF(kinds); k++) {
 		for (size_t h = 0; h < COUNT_OF(hashes); h++) {
 			bool is = kinds[k] == SIGN_ED25519
 					  ? hashes[h] == HASH_IDENTITY
 					  : hashes[h] >= HASH_SHA2_256 && hashes[h] <= HASH_SHA2_512;
-			uint8_t secret[48] = { 1 }, signature[SIGN_SIGNATURE_MAX];
+			uint8_t secret[SIGN_SECRET_MAX] = { 1 }, signature[SIGN_SIGNATURE_MAX];
 			struct sign_key key;
 			const uint8_t *der;
 			size_t n;
@@ -332,7 +352,9 @@ static void algorithms(void **state)
 					assert_int_equal(sign_algorithm_find(kinds[k], der, shorter), 0);
 			}
 			assert_int_equal(sign_key_from_secret(&key, kinds[k], secret,
-						 kinds[k] == SIGN_ECDSA_P384 ? 48 : 32),
+						 kinds[k] == SIGN_ECDSA_P521   ? 66
+						 : kinds[k] == SIGN_ECDSA_P384 ? 48
+									       : 32),
 				RC_OK);
 			assert_int_equal(sign_message(&key, hashes[h], SIGN_PLAIN, "m", 1, signature, &n),
 				is ? RC_OK : RC_UNSUPPORTED);

@@ -96,7 +96,7 @@ static enum drop_reason on_tunnel(void *context, const struct esp_view *pair, co
 	return DROP_NONE;
 }
 
-static enum drop_reason on_host(void *context, uint8_t *packet, uint32_t n)
+static enum drop_reason on_host(void *context, uint32_t tunnel, uint8_t *packet, uint32_t n)
 {
 	struct gate *g = context;
 
@@ -105,6 +105,7 @@ static enum drop_reason on_host(void *context, uint8_t *packet, uint32_t n)
 		return g->refuse_host;
 	struct gate_out *o = keep(g, GATE_OUT_HOST, packet + VIRTIO_SIZE, n - (uint32_t)VIRTIO_SIZE);
 	memcpy(&o->offload, packet, VIRTIO_SIZE);
+	o->tunnel = tunnel;
 	return DROP_NONE;
 }
 
@@ -523,7 +524,7 @@ static void sa_install(struct gate *g, bool mirrored, uint32_t i, uint32_t n)
 	theirs[0].addrs.first.b[3] = (uint8_t)(256 * i / n);
 	theirs[0].addrs.last.b[3] = (uint8_t)(256 * (i + 1) / n - 1);
 	selector(&theirs[1], "2001:db8:2::", "2001:db8:2::ffff:ffff:ffff:ffff");
-	if (esp_install(g->esp, &sa, "branch", 1024, g->now, &e) != RC_OK) {
+	if (esp_install(g->esp, &sa, "branch", 1024, NULL, g->now, &e) != RC_OK) {
 		fprintf(stderr, "ERROR: %s\n", e.text);
 		abort();
 	}

@@ -27,6 +27,7 @@ enum gate_out_kind { GATE_OUT_LINK, GATE_OUT_TUNNEL, GATE_OUT_HOST };
 struct gate_out {
 	enum gate_out_kind kind;
 	uint32_t interface; /* GATE_OUT_LINK */
+	uint32_t tunnel;    /* GATE_OUT_HOST: by whose interface; TRAIN_NONE: by pg0 */
 	uint8_t mac[6];
 	struct virtio_net_hdr offload;
 	uint8_t *bytes; /* from the IP header; of a tunnel: one sealed packet from its SPI */

@@ -72,17 +72,23 @@ const struct ipc_frame *wait_for(struct ipc_link *link, enum ipc_id id)
 	}
 }
 
-void configure(uint32_t n)
+void snapshot_send(const struct snapshot *s)
 {
-	struct snapshot *s = gate_compile(gate_text, more_text);
 	int fd = memfd_create("snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct msg_snapshot m = { .generation = s->generation, .bytes = s->bytes };
 
-	s->workers = n;
-	struct msg_snapshot m = { .generation = 1, .bytes = s->bytes };
 	assert_int_equal(write(fd, s, s->bytes), s->bytes);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL), 0);
 	assert_int_equal(ipc_send_SNAPSHOT(&control, ++tags, &m, fd), RC_OK);
 	close(fd);
+}
+
+void configure(uint32_t n)
+{
+	struct snapshot *s = gate_compile(gate_text, more_text);
+
+	s->workers = n;
+	snapshot_send(s);
 	free(s);
 	if (wait_for(&control, IPC_SNAPSHOT_TAKEN)->u.SNAPSHOT_TAKEN.rc != RC_OK)
 		fail_msg("%s", frame.u.SNAPSHOT_TAKEN.text);
@@ -117,6 +123,18 @@ uint64_t show(enum show_table table, const char *counter)
 
 /* ---- the process ---- */
 
+void keeper_link(void)
+{
+	struct msg_link to_keeper = { .peer = PROC_KEEPER };
+	int fd, ours = other_end(&fd);
+
+	assert_int_equal(ipc_send_LINK(&supervisor, 0, &to_keeper, fd), RC_OK);
+	close(fd);
+	if (keeper.fd > 0)
+		ipc_link_close(&keeper);
+	ipc_link_open(&keeper, ours, PROC_KEEPER, PROC_DATAPLANE);
+}
+
 static void *process_run(void *context)
 {
 	(void)context;
@@ -126,8 +144,7 @@ static void *process_run(void *context)
 
 void process_begin(uint32_t n)
 {
-	struct msg_link to_control = { .peer = PROC_CONTROL }, to_keeper = { .peer = PROC_KEEPER },
-			to_ike = { .peer = PROC_IKE };
+	struct msg_link to_control = { .peer = PROC_CONTROL }, to_ike = { .peer = PROC_IKE };
 	struct msg_start start = { 0 };
 	int fd;
 
@@ -142,9 +159,7 @@ void process_begin(uint32_t n)
 	ipc_link_open(&control, other_end(&fd), PROC_CONTROL, PROC_DATAPLANE);
 	assert_int_equal(ipc_send_LINK(&supervisor, 0, &to_control, fd), RC_OK);
 	close(fd);
-	ipc_link_open(&keeper, other_end(&fd), PROC_KEEPER, PROC_DATAPLANE);
-	assert_int_equal(ipc_send_LINK(&supervisor, 0, &to_keeper, fd), RC_OK);
-	close(fd);
+	keeper_link();
 	ipc_link_open(&ike, other_end(&fd), PROC_IKE, PROC_DATAPLANE);
 	assert_int_equal(ipc_send_LINK(&supervisor, 0, &to_ike, fd), RC_OK);
 	close(fd);
@@ -176,6 +191,7 @@ void process_end(void)
 	free(d);
 	ipc_link_close(&control);
 	ipc_link_close(&keeper);
+	keeper = (struct ipc_link){ 0 };
 	ipc_link_close(&ike);
 	for (uint32_t i = 0; i < workers; i++) {
 		close(outer[0][i]);

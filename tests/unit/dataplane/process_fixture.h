@@ -24,7 +24,9 @@ int memory_teardown(void **state);
 void process_begin(uint32_t n); /* with n workers */
 void process_stop(void);	/* its threads have ended; what it had can be looked at */
 void process_end(void);
-void configure(uint32_t n); /* commits a configuration with that number */
+void configure(uint32_t n);		      /* commits a configuration with that number */
+void snapshot_send(const struct snapshot *s); /* as control does; its answer comes by that link */
+void keeper_link(void);			      /* the keeper is another one */
 void resource_send(enum resource kind, const char *name, uint32_t index, uint32_t worker, int fd);
 /* The next message of this kind on the link; what comes before it is forgotten. */
 const struct ipc_frame *wait_for(struct ipc_link *link, enum ipc_id id);

@@ -23,8 +23,8 @@ static const char text[] =
 enum { PLAIN, NAT, PERSISTENT_NAT };
 static const char *const nat[] = { "",
 	"nat { source { rule out { from trust; to untrust; then { source-nat interface; } } } }\n",
-	"nat { source { rule out { from trust; to untrust; then { source-nat interface;\n"
-	"  persistent-nat address-and-port-dependent; } } } }\n" };
+	("nat { source { rule out { from trust; to untrust; then { source-nat interface;\n"
+	 "  persistent-nat address-and-port-dependent; } } } }\n") };
 
 /* What each one's own outside knows of the control connection. */
 static struct talk {

@@ -343,7 +343,7 @@ static void test_selectors_of_an_sa(void **state)
 			struct train t = error(&c, cases[i].src, cases[i].dst, cases[i].of);
 			t.flags = 0;
 			is_drop(DROP_NONE, train_parse(&t));
-			assert_int_equal(esp_outbound_for(g.esp, 0, &t),
+			assert_int_equal(esp_outbound_for(g.esp, 0, 0, &t),
 				cases[i].want == DROP_NONE ? pair : ESP_PAIR_NONE);
 		}
 	}

@@ -7,6 +7,7 @@
 #include "kernel_namespace.h"
 #include "proc/supervisor/supervisor.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -288,6 +289,107 @@ static void same_as_the_pipeline(void **unused)
 	assert_in_range(passed, ROUNDS * PACKETS / 20, ROUNDS * PACKETS / 2);
 }
 
+/* ---- what answers the host's own connections ---- */
+
+static const char with_tunnels[] =
+	"zones { zone trust { interfaces lan0; } zone untrust { interfaces wan0; } zone vpn; }\n"
+	"ike { proposal p { encryption aes256gcm16; dh-group x25519; }\n"
+	"  peer a { local-address 198.51.100.2; remote-address 198.51.100.3; local-id a.example.net; remote-id b.example.net; pre-shared-key k; proposals p; }\n"
+	"  peer b { local-address 198.51.100.2; remote-address 198.51.100.4; local-id a.example.net; remote-id c.example.net; pre-shared-key k; proposals p; } }\n"
+	"ipsec { proposal p { encryption aes256gcm16; }\n"
+	"  tunnel a { peer a; zone vpn; interface st0.1; local [ 0.0.0.0/0 ::/0 ]; remote [ 0.0.0.0/0 ::/0 ]; proposals p; }\n"
+	"  tunnel b { peer b; zone vpn; local 10.1.0.0/24; remote 10.2.0.0/24; proposals p; } }\n%s\n";
+
+static int tun_make(const char *name)
+{
+	struct ifreq r = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	char command[100];
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+	snprintf(command, sizeof command, "ip link set %s up", name);
+	assert_true(fd >= 0 && ioctl(fd, TUNSETIFF, &r) == 0);
+	assert_int_equal(system(command), 0);
+	return fd;
+}
+
+/* Sends one datagram from this port of ours to port 9 of the other end; the socket hears what answers. */
+static int asks(const char *from, const char *to, uint16_t port)
+{
+	bool v6 = strchr(to, ':');
+	struct sockaddr_in6 six[2] = { { .sin6_family = AF_INET6, .sin6_port = htons(port) },
+		{ .sin6_family = AF_INET6, .sin6_port = htons(9) } };
+	struct sockaddr_in four[2] = { { .sin_family = AF_INET, .sin_port = htons(port) },
+		{ .sin_family = AF_INET, .sin_port = htons(9) } };
+	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	for (int end = 0; end < 2; end++)
+		assert_int_equal(inet_pton(v6 ? AF_INET6 : AF_INET, end ? to : from,
+					 v6 ? (void *)&six[end].sin6_addr : (void *)&four[end].sin_addr),
+			1);
+	socklen_t n = v6 ? sizeof six[0] : sizeof four[0];
+	const struct sockaddr *own = v6 ? (void *)&six[0] : (void *)&four[0],
+			      *other = v6 ? (void *)&six[1] : (void *)&four[1];
+	assert_true(fd >= 0 && bind(fd, own, n) == 0 && connect(fd, other, n) == 0);
+	assert_int_equal(send(fd, "?", 1, 0), 1);
+	return fd;
+}
+
+/* By a link, or by the interface of a tunnel. */
+static void answers(int by_tunnel, uint32_t link, const char *from, const char *to, uint16_t port, char what)
+{
+	const uint8_t payload = (uint8_t)what;
+	struct packet_spec s = { .src = from,
+		.dst = to,
+		.proto = IP_UDP,
+		.src_port = 9,
+		.dst_port = port,
+		.payload = &payload,
+		.payload_n = 1 };
+	struct train t = packet_make(&packet, &s);
+
+	if (by_tunnel >= 0)
+		assert_int_equal(write(by_tunnel, t.ip, t.len), t.len);
+	else
+		frame_send(link, t.ip, t.len);
+}
+
+/* They are heard from a tunnel alone where the route to their source enters one, and by any link otherwise. */
+static void answers_come_out_of_the_tunnel(void **unused)
+{
+	static const struct {
+		const char *from, *to;
+		bool tunnelled;
+	} cases[] = { { "198.51.100.2", "10.9.0.1", true }, { "2001:db8:ff::2", "2001:db8:9::1", true },
+		{ "10.1.0.1", "10.2.0.1", true }, { "198.51.100.2", "192.0.2.80", false },
+		{ "2001:db8:ff::2", "2001:db8:77::1", false } };
+	int st = tun_make("st0.1"), pg = tun_make(TUN_NAME);
+
+	gate_init(&g, with_tunnels, "", 64);
+	filter_set();
+	assert_int_equal(
+		system("nft delete table inet probe && ip route add 10.9.0.0/16 dev st0.1 && ip -6 route add 2001:db8:9::/64 dev st0.1 && "
+		       "ip route add 10.2.0.0/24 dev " TUN_NAME
+		       " && ip neigh add 198.51.100.1 lladdr 02:00:00:00:09:09 dev wan0 && ip -6 neigh add 2001:db8:ff::1 lladdr 02:00:00:00:09:09 dev wan0"),
+		0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		uint16_t port = (uint16_t)(g.p.snapshot->host_port_first + i);
+		const char *src = cases[i].from, *dst = cases[i].to;
+		int fd = asks(src, dst, port);
+		char heard[8] = "", c;
+		answers(-1, GATE_LAN, dst, src, port, 'l');
+		answers(-1, GATE_WAN, dst, src, port, 'w');
+		answers(i == 2 ? pg : st, 0, dst, src, port, 't');
+		for (size_t n = 0; n < 3 && recv(fd, &c, 1, 0) == 1; n++)
+			heard[n] = c;
+		assert_string_equal(heard, cases[i].tunnelled ? "t" : "lwt");
+		close(fd);
+	}
+	gate_done(&g);
+	close(st);
+	close(pg);
+}
+
 static int link_make(uint32_t link, const char *name, const char *v4, const char *v6)
 {
 	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
@@ -305,7 +407,8 @@ static int link_make(uint32_t link, const char *name, const char *v4, const char
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_the_pipeline) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_the_pipeline),
+		cmocka_unit_test(answers_come_out_of_the_tunnel) };
 
 	if (unshare(CLONE_NEWNET) != 0 || system("nft -v >/dev/null 2>&1 && ip link set lo up") != 0)
 		return SKIPPED;

@@ -308,6 +308,56 @@ static void rules_and_tables(void **unused)
 	assert_true(unicast > asked / 10 && unicast < asked);
 }
 
+/* More tables than the mirror takes: what a tunnel's interface has in those that it does not take is withheld, and what another
+ * link has is not; when some are gone the mirror is made anew, and has room. */
+static void routes_without_room(void **unused)
+{
+	enum { FIRST = 1000, MANY = ROUTE_TABLES_MAX + 20 };
+	const char *const families[] = { "-4", "-6" };
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		uint32_t withheld = 0, of_links = 0;
+		char text[64];
+		struct ip_addr a;
+		d.devices[0] = (struct tunnel_device){ .link = if_nametoindex("v0"), .fd = 0 };
+		d.devices_n = 1;
+		for (uint32_t i = 0; i < MANY; i++)
+			if (v6)
+				say("route add 2001:db8:aa:%x::/64 dev v%u table %u\n", i, i % 2, FIRST + i);
+			else
+				say("route add 10.%u.%u.0/24 dev v%u table %u\n", 100 + i / 256, i % 256,
+					i % 2, FIRST + i);
+		run(families[v6]);
+		d.dump_wanted = true;
+		routes_second(&d);
+		settle();
+		for (uint32_t i = 0; i < MANY; i++) {
+			if (v6)
+				snprintf(text, sizeof text, "2001:db8:aa:%x::1", i);
+			else
+				snprintf(text, sizeof text, "10.%u.%u.1", 100 + i / 256, i % 256);
+			assert_int_equal(addr_parse(&a, text), RC_OK);
+			bool is = route_is_withheld(d.routes, &a);
+			withheld += is && i % 2 == 0;
+			of_links += is && i % 2 == 1;
+		}
+		assert_true(withheld > 0 && of_links == 0);
+		for (uint32_t i = 0; i < MANY; i++)
+			if (v6)
+				say("route del 2001:db8:aa:%x::/64 table %u\n", i, FIRST + i);
+			else
+				say("route del 10.%u.%u.0/24 table %u\n", 100 + i / 256, i % 256, FIRST + i);
+		run(families[v6]);
+		settle();
+		assert_true(route_withheld(d.routes) > 0 && d.withheld_again);
+		d.dumped = 0; /* a minute ago */
+		routes_second(&d);
+		settle();
+		assert_int_equal(route_withheld(d.routes), 0);
+		d.devices_n = 0;
+	}
+}
+
 /* While the first mirror is read, which is while a process starts, the workers have no routes yet. */
 static void a_neighbour_before_the_workers_have_routes(void **unused)
 {
@@ -357,6 +407,7 @@ int main(void)
 	struct err e = { 0 };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_neighbour_before_the_workers_have_routes),
+		cmocka_unit_test(routes_without_room),
 		cmocka_unit_test(rules_and_tables),
 	};
 

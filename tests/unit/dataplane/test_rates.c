@@ -1,7 +1,7 @@
 /*
  * What bounds the messages that strangers' packets cause is one for all workers: the same packets spread over one, two or
  * four of them cause as many ICMP errors, requests for link addresses, answers of proxy-arp, requests for SAs and
- * records of rules.
+ * records of rules. So are the thresholds of screens.
  */
 #include "gate.h"
 
@@ -47,12 +47,12 @@ static bool no_note(void *context, uint32_t worker, const struct fw_note *note)
 	return true;
 }
 
-static int setup(void **state)
+static int team_begin(void **state, const char *with)
 {
 	workers = *(const uint32_t *)*state;
 	for (uint32_t i = 0; i < workers; i++)
 		team[i] = (struct gate){ 0 };
-	gate_init_team(team, workers, text, "", 4096);
+	gate_init_team(team, workers, with, "", 4096);
 	for (uint32_t i = 0; i < workers; i++) {
 		team[i].p.io.home = own_home;
 		team[i].p.io.note = no_note;
@@ -60,6 +60,22 @@ static int setup(void **state)
 	}
 	begun = team[0].now;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return team_begin(state, text);
+}
+
+static int setup_screens(void **state)
+{
+	static char with[sizeof text + 200];
+	const char *zone = strstr(text, "zone trust { ") + strlen("zone trust { ");
+
+	snprintf(with, sizeof with, "screens { screen s { %s } }\n%.*sscreen s; %s",
+		"udp { flood { threshold 100; } port-scan { } udp-sweep { } }", (int)(zone - text), text,
+		zone);
+	return team_begin(state, with);
 }
 
 static int teardown(void **state)
@@ -207,13 +223,44 @@ static void log_records(void **state)
 	assert_int_equal(records + told, 40000); /* each worker tells of what it left out */
 }
 
+static enum drop_reason probe(uint32_t i, uint32_t source, uint32_t host, uint16_t port)
+{
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
+	struct packet_spec s = { .src = src,
+		.dst = dst,
+		.proto = IP_UDP,
+		.src_port = (uint16_t)(1 + i),
+		.dst_port = port,
+		.payload_n = 10 };
+
+	snprintf(src, sizeof src, "10.1.0.%u", source);
+	snprintf(dst, sizeof dst, "192.0.2.%u", host);
+	return gate_from_link(&team[i % workers], GATE_LAN, packet_make(&packet, &s));
+}
+
+/* Of a flood as many pass in a second, and a scan is one at its tenth port or address, wherever its packets are at home. */
+static void screens(void **state)
+{
+	uint32_t passed = 0;
+
+	for (uint32_t i = 0; i < 400; i++)
+		passed += probe(i, 2 + i % 100, 80, 9) == DROP_NONE;
+	assert_int_equal(passed, 100);
+	for (uint32_t i = 0; i < 40; i++)
+		assert_int_equal(probe(i, 200, 81, (uint16_t)(1 + i)) == DROP_SCREEN_UDP_PORT_SCAN,
+			i >= SCAN_COUNT - 1);
+	for (uint32_t i = 0; i < 40; i++)
+		assert_int_equal(probe(i, 201, 100 + i, 9) == DROP_SCREEN_UDP_SWEEP, i >= SCAN_COUNT - 1);
+}
+
 int main(void)
 {
 	static uint32_t numbers[] = { 1, 2, 4 };
 #define ONE(f, n) { #f " " #n, f, setup, teardown, &numbers[n] }
 #define T(f)	  ONE(f, 0), ONE(f, 1), ONE(f, 2)
+#define S(n)	  { "screens " #n, screens, setup_screens, teardown, &numbers[n] }
 	const struct CMUnitTest tests[] = { T(errors), T(errors_of_a_zone), T(solicitations),
-		T(one_neighbour), T(proxy_answers), T(requests_for_sas), T(log_records) };
+		T(one_neighbour), T(proxy_answers), T(requests_for_sas), T(log_records), S(0), S(1), S(2) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static void begin(uint32_t pairs, uint32_t workers)
 			.remote_n = 1 };
 		sa.local.addr.family = sa.remote.addr.family = ADDR_V4;
 		snprintf(name, sizeof name, "t%u", i);
-		assert_int_equal(esp_install(esp, &sa, name, 64, 1, &e), RC_OK);
+		assert_int_equal(esp_install(esp, &sa, name, 64, NULL, 1, &e), RC_OK);
 	}
 }
 

@@ -87,7 +87,8 @@ static struct sa_install sa_of(uint32_t i, bool mirrored)
 		.encr_bits = 256,
 		.key_n = 36,
 		.local_n = 1,
-		.remote_n = 1 };
+		.remote_n = 1,
+		.generation = 1 };
 	struct selector here = { .port_last = UINT16_MAX }, there = here;
 
 	addr_parse(&sa.local.addr, "127.0.0.1");
@@ -129,7 +130,7 @@ static void peer_begin(void)
 	assert_non_null(peer);
 	for (uint32_t i = 0; i < PAIRS; i++) {
 		struct sa_install sa = sa_of(i, true);
-		assert_int_equal(esp_install(peer, &sa, "there", 1024, 1, &e), RC_OK);
+		assert_int_equal(esp_install(peer, &sa, "there", 1024, NULL, 1, &e), RC_OK);
 	}
 }
 

@@ -253,9 +253,8 @@ static void without_translation_it_moves(void **state)
 }
 
 /* From outside: answered by the uplink that it came by, whatever the hash of the answers is. */
-static void answers_leave_where_the_session_came(void **state)
+static void answers_leave_by_their_uplink(void)
 {
-	begin("");
 	for (uint32_t i = 0; i < 2 * FLOWS; i++) {
 		uint32_t link = i & 1 ? WAN2 : GATE_WAN;
 		bool v6 = i & 2;
@@ -284,6 +283,22 @@ static void answers_leave_where_the_session_came(void **state)
 	}
 }
 
+static void answers_leave_where_the_session_came(void **state)
+{
+	begin("");
+	answers_leave_by_their_uplink();
+}
+
+/* Also where the configuration's first tunnel has an interface: no session came by that one. */
+static void answers_leave_by_no_tunnel(void **state)
+{
+	begin("");
+	assert_true(g.p.snapshot->tunnels.count > 0);
+	g.p.tunnels[0].routed = true;
+	g.p.tunnels[0].device = WAN2 + 1;
+	answers_leave_by_their_uplink();
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
@@ -292,6 +307,7 @@ int main(void)
 		T(a_dead_router_moves_its_sessions),
 		T(without_translation_it_moves),
 		T(answers_leave_where_the_session_came),
+		T(answers_leave_by_no_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static void known_one(const struct known *k)
 
 	fixture_begin(&f);
 	assert_true(hex_to_bytes(sealed, sealed_n, k->sealed) && hex_to_bytes(inner, inner_n, k->inner));
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, &e), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, &e), RC_OK);
 	uint32_t pair = esp_pair_find(f.esp, k->spi);
 
 	/* Sealing: at this very sequence number, octet for octet. */
@@ -142,7 +142,7 @@ static void rfc_7634_appendix_a(void **state)
 		"808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3");
 	struct sa_install sa = known_sa(&k);
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 	assert_true(hex_to_bytes(sealed, strlen(sealed_text) / 2, sealed_text));
 	assert_true(hex_to_bytes(inner, strlen(inner_text) / 2, inner_text));
 	assert_int_equal(open_one(f.esp, sealed, (uint32_t)strlen(sealed_text) / 2, 0, out, &n), DROP_NONE);
@@ -163,7 +163,8 @@ static uint32_t seal_raw(struct fixture *f, uint64_t sequence, const uint8_t *pl
 	store_be32(out + 4, (uint32_t)sequence);
 	store_be64(out + 8, sequence);
 	memcpy(aad, out, 8);
-	esp_key_seal(f->esp->mgr[0], &p->in, out + 8, aad, sizeof aad, plain, n, out + 16);
+	esp_key_seal(
+		f->esp->mgr[0], &esp_pair_keys(f->esp, p)->in, out + 8, aad, sizeof aad, plain, n, out + 16);
 	return 16 + n + 16;
 }
 
@@ -199,7 +200,7 @@ static void padding_and_next_header_are_checked(void **state)
 	};
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		n = inner_packet(plain, 50);
 		memcpy(plain + n, rows[i].trailer, rows[i].trailer_n);
@@ -261,7 +262,7 @@ static void selectors_hold(uint8_t selected)
 		} else {
 			sa = fixture_sa(0x1000, 0x2000, 0);
 		}
-		assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 		for (size_t i = 0; i < (plain_selectors ? 4 : COUNT_OF(rows)); i++) {
 			struct ip_addr src, dst;
 			n = inner_packet(plain, 50);
@@ -282,7 +283,7 @@ static void selectors_hold(uint8_t selected)
 				.proto = rows[i].proto,
 				.src_port = rows[i].fragment ? 0 : rows[i].dst_port,
 				.dst_port = rows[i].src_port };
-			assert_int_equal(esp_outbound_for(f.esp, 0, &t),
+			assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t),
 				rows[i].want == DROP_NONE ? 0 : ESP_PAIR_NONE);
 		}
 		fixture_end(&f);
@@ -306,7 +307,7 @@ static void congestion_marks_follow_rfc_6040(void **state)
 	uint32_t n;
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 	for (uint8_t inner = 0; inner < 4; inner++) {
 		for (uint8_t outer = 0; outer < 4; outer++) {
 			n = inner_packet(plain, 50);
@@ -347,8 +348,8 @@ static void a_train_is_sealed_into_equal_packets(void **state)
 	other.remote_ts[0] = sa.local_ts[0];
 	fixture_begin(&f);
 	fixture_begin(&far);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
-	assert_int_equal(esp_install(far.esp, &other, "t", 64, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(far.esp, &other, "t", 64, NULL, 1, NULL), RC_OK);
 	fixture_packet(&t, buffer + 128, 40000, false);
 	t.segment_size = 1371; /* with headers 1399, sealed with one octet of padding */
 	t.csum = TRAIN_CSUM_PARTIAL;
@@ -394,7 +395,7 @@ static void what_fits_no_batch_is_dropped(void **state)
 	struct esp_batch b = { .bytes = out, .packets_max = 64 };
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 	for (int less = 1; less >= 0; less--) {
 		fixture_packet(&t, ip, 106, false); /* 134 octets: sealed 168 */
 		b.room = 168 - (uint32_t)less;
@@ -418,7 +419,7 @@ static void packets_of_one_size_share_a_batch(void **state)
 	struct esp_batch b = { .bytes = out, .room = sizeof out, .packets_max = 64 };
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 	esp_batch_begin(&b);
 	for (int i = 0; i < 3; i++) {
 		fixture_packet(&t, ip, 100, false);
@@ -472,7 +473,7 @@ static void bad_sas_are_refused(void **state)
 		sa = good;                                                                                   \
 		change;                                                                                      \
 		e = (struct err){ 0 };                                                                       \
-		assert_int_equal(esp_install(f.esp, &sa, "t", window, 1, &e), want);                         \
+		assert_int_equal(esp_install(f.esp, &sa, "t", window, NULL, 1, &e), want);                   \
 		assert_true(e.text[0] != '\0');                                                              \
 		assert_int_equal(esp_pairs(f.esp), 0);                                                       \
 	} while (0)
@@ -488,17 +489,17 @@ static void bad_sas_are_refused(void **state)
 	REFUSED(sa.remote.addr.family = ADDR_V6, 0, RC_RANGE);
 	REFUSED((void)0, 5000, RC_RANGE);
 #undef REFUSED
-	assert_int_equal(esp_install(f.esp, &good, "t", 0, 1, NULL), RC_OK);
-	assert_int_equal(esp_install(f.esp, &good, "t", 0, 1, NULL), RC_EXISTS);
+	assert_int_equal(esp_install(f.esp, &good, "t", 0, NULL, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &good, "t", 0, NULL, 1, NULL), RC_EXISTS);
 	for (uint32_t i = 1; i < FIXTURE_PAIRS; i++) {
 		sa = fixture_sa(0x1000 + i, 0x2000 + i, 0);
-		assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	}
 	sa = fixture_sa(0x9000, 0x9001, 0);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_LIMIT);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_LIMIT);
 	assert_int_equal(esp_remove(f.esp, 0x1005), RC_OK);
 	assert_int_equal(esp_remove(f.esp, 0x1005), RC_NOT_FOUND);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	fixture_end(&f);
 }
 
@@ -511,12 +512,18 @@ static void removal_wipes_the_keys(void **state)
 {
 	struct fixture f;
 	struct sa_install sa = fixture_sa(0x1000, 0x2000, 0);
+	uint8_t ip[2048], out[ROOM];
+	struct train t;
+	enum drop_reason drop;
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	assert_true(memory_holds(f.state, f.state_n, sa.key_in, 36));
-	assert_true(
-		memory_holds(f.tables, f.tables_n, sa.key_out, 16)); /* the first round keys are the key */
+	/* Expanded by the first packet; the first round keys are the key. */
+	assert_false(memory_holds(f.tables, f.tables_n, sa.key_out, 16));
+	fixture_packet(&t, ip, 100, false);
+	fixture_seal(f.esp, esp_outbound(f.esp, 0), &t, out, &drop);
+	assert_true(memory_holds(f.tables, f.tables_n, sa.key_out, 16));
 	assert_int_equal(esp_remove(f.esp, 0x1000), RC_OK);
 	assert_false(memory_holds(f.state, f.state_n, sa.key_in, 16));
 	assert_false(memory_holds(f.state, f.state_n, sa.key_out, 16));
@@ -542,16 +549,16 @@ static void rekeying_loses_nothing(void **state)
 	old_b.remote_ts[0] = new_b.remote_ts[0] = old_a.local_ts[0];
 	fixture_begin(&a);
 	fixture_begin(&b);
-	assert_int_equal(esp_install(a.esp, &old_a, "t", 0, 1, NULL), RC_OK);
-	assert_int_equal(esp_install(b.esp, &old_b, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(a.esp, &old_a, "t", 0, NULL, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(b.esp, &old_b, "t", 0, NULL, 1, NULL), RC_OK);
 	/* The responder b installs first, and goes on sending by the old one. */
-	assert_int_equal(esp_install(b.esp, &new_b, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(b.esp, &new_b, "t", 0, NULL, 1, NULL), RC_OK);
 	assert_int_equal(esp_outbound(b.esp, 0), esp_pair_find(b.esp, 0x2000));
 	fixture_packet(&t, ip, 100, true);
 	n = fixture_seal(b.esp, esp_outbound(b.esp, 0), &t, out, &drop);
 	assert_int_equal(open_one(a.esp, out, n, 0, ip, &got), DROP_NONE);
 	/* The initiator a installs and sends by the new one at once: b reads it and follows. */
-	assert_int_equal(esp_install(a.esp, &new_a, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(a.esp, &new_a, "t", 0, NULL, 1, NULL), RC_OK);
 	assert_int_equal(esp_outbound(a.esp, 0), esp_pair_find(a.esp, 0x1001));
 	fixture_packet(&t, ip, 100, false);
 	n = fixture_seal(a.esp, esp_outbound(a.esp, 0), &t, out, &drop);
@@ -567,7 +574,7 @@ static void rekeying_loses_nothing(void **state)
 	assert_int_equal(open_one(b.esp, out, n, 0, ip, &got), DROP_ESP_UNKNOWN_SPI);
 	/* And the other way to become active. */
 	struct sa_install third = fixture_sa(0x2003, 0x1003, CHILD_OUTBOUND_LATER);
-	assert_int_equal(esp_install(b.esp, &third, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(b.esp, &third, "t", 0, NULL, 1, NULL), RC_OK);
 	assert_int_equal(esp_outbound(b.esp, 0), esp_pair_find(b.esp, 0x2001));
 	assert_int_equal(esp_activate(b.esp, 0x2003), RC_OK);
 	assert_int_equal(esp_outbound(b.esp, 0), esp_pair_find(b.esp, 0x2003));
@@ -594,18 +601,18 @@ static void the_packet_picks_the_pair(void **state)
 		sa.local_ts[0] = network(10, 1, i);
 		sa.remote_ts[0] = network(10, 2, 0);
 		sa.local_n = sa.remote_n = 1;
-		assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	}
 	first = esp_pair_find(f.esp, 0x1000);
 	second = esp_pair_find(f.esp, 0x1001);
 	struct train t = { .src = addr_v4((const uint8_t[]){ 10, 1, 0, 5 }),
 		.dst = addr_v4((const uint8_t[]){ 10, 2, 0, 9 }),
 		.proto = 1 };
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), first);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), first);
 	t.src.b[2] = 1;
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), second);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), second);
 	t.src.b[2] = 2;
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), ESP_PAIR_NONE);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), ESP_PAIR_NONE);
 	assert_int_equal(esp_outbound(f.esp, 0), second);
 	assert_true(esp_pair_sends(f.esp, first) && esp_pair_sends(f.esp, second));
 	/* A newer one for all takes over, but not before it is active; an older one goes on when it is gone.
@@ -615,26 +622,26 @@ static void the_packet_picks_the_pair(void **state)
 	all.local_ts[0].addrs.last.b[2] = 255;
 	all.remote_ts[0] = network(10, 2, 0);
 	all.local_n = all.remote_n = 1;
-	assert_int_equal(esp_install(f.esp, &all, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &all, "t", 0, NULL, 1, NULL), RC_OK);
 	wide = esp_pair_find(f.esp, 0x1002);
 	t.src.b[2] = 1;
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), second);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), second);
 	assert_int_equal(esp_activate(f.esp, 0x1002), RC_OK);
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), wide);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), wide);
 	assert_false(esp_pair_sends(f.esp, first) || esp_pair_sends(f.esp, second));
 	assert_int_equal(esp_activate(f.esp, 0x1000), RC_OK); /* the newest now */
 	t.src.b[2] = 0;
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), first);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), first);
 	assert_int_equal(esp_remove(f.esp, 0x1002), RC_OK);
 	t.src.b[2] = 1;
-	assert_int_equal(esp_outbound_for(f.esp, 0, &t), second);
+	assert_int_equal(esp_outbound_for(f.esp, 0, 0, &t), second);
 	/* A configuration with other tunnels in front of it. */
 	struct snap_tunnel tunnels[3] = { { .name = "a" }, { .name = "b" }, { .name = "t" } };
 	esp_bind(f.esp, tunnels, 3);
 	assert_int_equal(esp_outbound(f.esp, 0), ESP_PAIR_NONE);
-	assert_int_equal(esp_outbound_for(f.esp, 2, &t), second);
+	assert_int_equal(esp_outbound_for(f.esp, 2, 0, &t), second);
 	t.src.b[2] = 0;
-	assert_int_equal(esp_outbound_for(f.esp, 2, &t), first);
+	assert_int_equal(esp_outbound_for(f.esp, 2, 0, &t), first);
 	assert_int_equal(esp_remove(f.esp, 0x1000), RC_OK);
 	assert_int_equal(esp_remove(f.esp, 0x1001), RC_OK);
 	assert_int_equal(esp_outbound(f.esp, 2), ESP_PAIR_NONE);
@@ -651,7 +658,7 @@ static void sequence_numbers_end_without_a_wrap(void **state)
 	struct sa_usage u;
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	f.esp->pair[0].sequence_next = f.esp->pair[0].state->sequence_ceiling = 0xffffffffu;
 	esp_usage(f.esp, 0, 1, &u);
 	assert_true(u.flags & SA_SEQUENCE_LOW);
@@ -688,8 +695,8 @@ static void restarts_repeat_no_number_and_admit_no_replay(void **state)
 	far.remote_ts[0] = sa.local_ts[0];
 	fixture_begin(&a);
 	fixture_begin(&b);
-	assert_int_equal(esp_install(a.esp, &sa, "t", 0, 1, NULL), RC_OK);
-	assert_int_equal(esp_install(b.esp, &far, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(a.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(b.esp, &far, "t", 0, NULL, 1, NULL), RC_OK);
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		for (uint32_t k = 0; k <= round % 8; k++) {
 			fixture_packet(&t, ip, 100, false);
@@ -727,8 +734,8 @@ static void broken_state_is_not_believed(void **state)
 	struct esp_state *s;
 
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
-	assert_int_equal(esp_install(f.esp, &other, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &other, "t", 0, NULL, 1, NULL), RC_OK);
 	s = f.state;
 	s->pair[0].local_n = 77;
 	s->pair[1].encr = 1;
@@ -737,7 +744,7 @@ static void broken_state_is_not_believed(void **state)
 	assert_int_equal(esp_pairs(f.esp), 0);
 	assert_false(memory_holds(f.state, f.state_n, sa.key_in, 36)); /* wiped, not left behind */
 	/* Killed while installing: all is there but the word that makes it count. */
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	s->pair[0].live = 0;
 	fixture_restart(&f);
 	assert_int_equal(esp_pairs(f.esp), 0);
@@ -754,7 +761,7 @@ static void endpoints_move(void **state)
 
 	addr_parse(&to.addr, "198.51.100.77");
 	fixture_begin(&f);
-	assert_int_equal(esp_install(f.esp, &sa, "t", 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(f.esp, &sa, "t", 0, NULL, 1, NULL), RC_OK);
 	assert_int_equal(esp_endpoint(f.esp, 0x1000, &to), RC_OK);
 	assert_int_equal(esp_endpoint(f.esp, 0x1001, &to), RC_NOT_FOUND);
 	esp_view(f.esp, 0, &v);
@@ -810,8 +817,8 @@ static void the_newest_packet_tells_where_the_peer_is(void **state)
 		sa_b.remote_ts[0] = sa_a.local_ts[0];
 		fixture_begin(&a);
 		fixture_begin(&b);
-		assert_int_equal(esp_install(a.esp, &sa_a, "t", 64, 1, NULL), RC_OK);
-		assert_int_equal(esp_install(b.esp, &sa_b, "t", 64, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(a.esp, &sa_a, "t", 64, NULL, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(b.esp, &sa_b, "t", 64, NULL, 1, NULL), RC_OK);
 		for (int i = 0; i < 6; i++) {
 			fixture_packet(&t, ip, 100, false);
 			n = fixture_seal(a.esp, 0, &t, sealed[i], &drop);
@@ -854,7 +861,7 @@ static void only_what_goes_in_udp_moves(void **state)
 		uint32_t n;
 
 		fixture_begin(&f);
-		assert_int_equal(esp_install(f.esp, &sa, "t", 64, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(f.esp, &sa, "t", 64, NULL, 1, NULL), RC_OK);
 		/* Authentic is enough, whatever is in it. */
 		n = seal_raw(&f, 1, bad_padding, sizeof bad_padding, packet);
 		assert_true(came_from(&f, packet, n, 31000, DROP_ESP_PADDING));

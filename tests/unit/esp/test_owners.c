@@ -40,7 +40,7 @@ static uint32_t install(struct fixture *f, const struct sa_install *sa)
 {
 	struct err e = { 0 };
 
-	assert_int_equal(esp_install(f->esp, sa, tunnel_of(sa->tunnel), 1024, 1, &e), RC_OK);
+	assert_int_equal(esp_install(f->esp, sa, tunnel_of(sa->tunnel), 1024, NULL, 1, &e), RC_OK);
 	return esp_pair_find(f->esp, sa->spi_in);
 }
 
@@ -223,7 +223,7 @@ static void *owner_run(void *context)
 	fixture_packet(&t, ip, 40, false);
 	pthread_barrier_wait(&all_here);
 	for (uint32_t i = 0; i < PAIRS; i++) {
-		esp_outbound_for(ours.esp, 0, &t);
+		esp_outbound_for(ours.esp, 0, 0, &t);
 		if (owner_of(SPI + i) != worker)
 			continue;
 		esp_open(ours.esp, sealed_for[i], sealed_n[i], 0, opened, 1, &o);

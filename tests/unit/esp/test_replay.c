@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 static uint64_t seed;
+static uint64_t wide[REPLAY_BLOCKS]; /* of windows that need it */
 
 static uint32_t draw(uint32_t below)
 {
@@ -30,6 +31,7 @@ static void window_equals_a_set(void **state)
 		struct replay r = { 0 };
 		uint64_t top = 0;
 		memset(seen, 0, NUMBERS);
+		memset(wide, 0, sizeof wide);
 		seed = w;
 		for (uint32_t step = 0; step < 200000; step++) {
 			uint64_t n;
@@ -50,9 +52,9 @@ static void window_equals_a_set(void **state)
 			if (n >= NUMBERS)
 				break;
 			bool want = n != 0 && (n > top || top - n < windows[w]) && !seen[n];
-			assert_int_equal(replay_allows(&r, windows[w], n), want);
-			assert_int_equal(replay_take(&r, windows[w], n), want);
-			assert_false(replay_take(&r, windows[w], n));
+			assert_int_equal(replay_allows(&r, wide, windows[w], n), want);
+			assert_int_equal(replay_take(&r, wide, windows[w], n), want);
+			assert_false(replay_take(&r, wide, windows[w], n));
 			if (want)
 				seen[n] = 1;
 			top = n > top ? n : top;
@@ -91,11 +93,11 @@ static void the_wrap_of_32_bits_is_passed(void **state)
 	for (uint64_t n = 0xfffffff1u; n < 0x100000010u; n++) {
 		uint64_t full = replay_extend(&r, 64, true, (uint32_t)n);
 		assert_true(full == n);
-		assert_true(replay_take(&r, 64, full));
-		assert_false(replay_take(&r, 64, replay_extend(&r, 64, true, (uint32_t)n)));
+		assert_true(replay_take(&r, wide, 64, full));
+		assert_false(replay_take(&r, wide, 64, replay_extend(&r, 64, true, (uint32_t)n)));
 	}
 	/* From before the wrap, seen already. */
-	assert_false(replay_take(&r, 64, replay_extend(&r, 64, true, 0xfffffffau)));
+	assert_false(replay_take(&r, wide, 64, replay_extend(&r, 64, true, 0xfffffffau)));
 }
 
 /*
@@ -104,23 +106,23 @@ static void the_wrap_of_32_bits_is_passed(void **state)
  */
 static void a_cut_in_between_lets_no_replay_in(void **state)
 {
-	uint32_t window = 1024;
-
 	for (uint32_t round = 0; round < 300; round++) {
+		uint32_t window = round % 2 ? 1024 : 4096;
 		struct replay r = { 0 }, cut;
+		memset(wide, 0, sizeof wide);
 		seed = round;
 		uint64_t taken[600], top = 0;
 		for (uint32_t i = 0; i < COUNT_OF(taken); i++) {
 			uint64_t n = top + 1 + (draw(4) ? 0 : draw(90));
-			assert_true(replay_take(&r, window, n));
+			assert_true(replay_take(&r, wide, window, n));
 			taken[i] = top = n;
 		}
 		cut = r;
 		cut.top = top + 1 + draw(3000); /* only the first store happened */
 		for (uint32_t i = 0; i < COUNT_OF(taken); i++)
-			assert_false(replay_allows(&cut, window, taken[i]));
+			assert_false(replay_allows(&cut, wide, window, taken[i]));
 		/* And it works on. */
-		assert_true(replay_take(&cut, window, cut.top + 2 * REPLAY_WINDOW_LIMIT));
+		assert_true(replay_take(&cut, wide, window, cut.top + 2 * REPLAY_WINDOW_LIMIT));
 	}
 }
 

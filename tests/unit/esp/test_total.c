@@ -43,8 +43,8 @@ static void install(struct model *m, uint32_t t, uint32_t k)
 		sa.rekeys_spi_in = m->spi[t][i];
 	far.local_ts[0] = sa.remote_ts[0];
 	far.remote_ts[0] = sa.local_ts[0];
-	assert_int_equal(esp_install(m->here.esp, &sa, tunnels[t].name, 0, 1, NULL), RC_OK);
-	assert_int_equal(esp_install(m->there.esp, &far, tunnels[t].name, 0, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(m->here.esp, &sa, tunnels[t].name, 0, NULL, 1, NULL), RC_OK);
+	assert_int_equal(esp_install(m->there.esp, &far, tunnels[t].name, 0, NULL, 1, NULL), RC_OK);
 	m->spi[t][k] = spi;
 	m->want[t].pairs++;
 	m->want[t].rekeys += sa.rekeys_spi_in != 0;
@@ -133,7 +133,7 @@ static void tunnels_go(void **state)
 		struct sa_install sa = fixture_sa(0x1000 + t, 0x2000 + t, 0);
 		sa.tunnel = t;
 		sa.rekeys_spi_in = 0x1000;
-		assert_int_equal(esp_install(f.esp, &sa, tunnels[t].name, 0, 1, NULL), RC_OK);
+		assert_int_equal(esp_install(f.esp, &sa, tunnels[t].name, 0, NULL, 1, NULL), RC_OK);
 	}
 	esp_bind(f.esp, tunnels + 1, TUNNELS - 1);
 	esp_counts(f.esp, tunnels + 1, 0, TUNNELS - 1, got);

@@ -110,6 +110,9 @@ static void restarts(void **state)
 	scene_seconds(UDP_S + 3);
 	world_restart(&w);
 	scene_seconds(TIMEOUT_S + 3);
+	assert_int_equal(bindings(), 1); /* nothing ends before there is a policy */
+	world_load(&w, &p);
+	scene_seconds(1);
 	assert_int_equal(bindings(), 0);
 	assert_int_equal(fw_counters(w.fw)->records_discarded, 0);
 }

@@ -492,7 +492,7 @@ static void test_room_in_a_burst(void **state)
 			struct train t = { .ip = rooms[2 * i + k].room + TRAIN_HEAD_ROOM, .len = cut.n[k] };
 			memcpy(t.ip, cut.bytes[k], cut.n[k]);
 			assert_int_equal(train_parse(&t), DROP_NONE);
-			whole += fw_reassemble(w.fw, &t, w.now);
+			whole += fw_reassemble(w.fw, &t, TRAIN_NONE, w.now);
 			refused += t.drop == DROP_FRAGMENT_LIMIT;
 		}
 	}

@@ -46,12 +46,12 @@ static void sealed_and_clear(void **state)
 	for (int first = 0; first < 2; first++) {
 		struct train a = piece(0, ways[first]), b = piece(1, ways[!first]), c = piece(1, ways[first]);
 
-		assert_false(fw_reassemble(w.fw, &a, w.now));
+		assert_false(fw_reassemble(w.fw, &a, TRAIN_NONE, w.now));
 		assert_int_equal(a.drop, DROP_NONE);
-		assert_false(fw_reassemble(w.fw, &b, w.now));
+		assert_false(fw_reassemble(w.fw, &b, TRAIN_NONE, w.now));
 		assert_int_equal(b.drop, DROP_NONE);
 		/* The right one still makes it whole. */
-		assert_true(fw_reassemble(w.fw, &c, w.now));
+		assert_true(fw_reassemble(w.fw, &c, TRAIN_NONE, w.now));
 		assert_int_equal(c.len, 20 + 8 + 1500);
 		fw_reassemble_done(w.fw);
 		fw_expire(w.fw, w.now + 3600 * NS_PER_S, 1000);

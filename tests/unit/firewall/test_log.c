@@ -2,6 +2,7 @@
  * What rules and zones log: each record names what decided and why; a flood leaves a bounded number of
  * records and one that says how many more there were.
  */
+#include "firewall/internal.h"
 #include "scene.h"
 
 #include <stdlib.h>
@@ -132,6 +133,17 @@ static void each_end_is_named(void **state)
 	assert_int_equal(tcp(false, TCP_FIN | TCP_ACK, 101, 501), DROP_NONE);
 	assert_int_equal(tcp(true, TCP_FIN | TCP_ACK, 501, 102), DROP_NONE);
 	assert_int_equal(tcp(false, TCP_ACK, 102, 502), DROP_NONE);
+	assert_int_equal(
+		tcp(false, TCP_ACK, 102, 502), DROP_NONE);	 /* the answer to a FIN that was sent again */
+	assert_int_equal(tcp(true, TCP_RST, 502, 0), DROP_NONE); /* by then it is over there */
+	pass(30);
+	l = closed(FW_END_FIN);
+	assert_int_equal(l.packets[1], 3);
+
+	connect_tcp();
+	assert_int_equal(tcp(false, TCP_FIN | TCP_ACK, 101, 501), DROP_NONE);
+	assert_int_equal(tcp(true, TCP_FIN | TCP_ACK, 501, 102), DROP_NONE);
+	assert_int_equal(tcp(false, TCP_ACK, 102, 502), DROP_NONE);
 	assert_int_equal(tcp(false, TCP_SYN, 5000, 0), DROP_NONE); /* the port again, at once */
 	closed(FW_END_REUSED);
 	next(FW_LOG_INIT);
@@ -152,11 +164,49 @@ static void each_end_is_named(void **state)
 
 	/* As they are counted. */
 	const struct fw_counters *c = fw_counters(w.fw);
-	static const enum fw_end once[] = { FW_END_RESET, FW_END_REUSED, FW_END_TIMEOUT, FW_END_CLEARED,
-		FW_END_EVICTED };
+	static const enum fw_end once[] = { FW_END_RESET, FW_END_FIN, FW_END_REUSED, FW_END_TIMEOUT,
+		FW_END_CLEARED, FW_END_EVICTED };
 	for (size_t i = 0; i < COUNT_OF(once); i++)
 		assert_int_equal(c->ended_by[once[i]], 1);
 	assert_int_equal(c->sessions_ended, COUNT_OF(once));
+}
+
+/* What a process has left to the next one ends before that has evaluated it, or even has a policy: the records are there, once. */
+static void ends_after_a_takeover(void **state)
+{
+	struct fw_log l;
+
+	for (uint32_t loaded = 0; loaded < 3; loaded++) {
+		connect_tcp();
+		assert_int_equal(tcp(false, TCP_FIN | TCP_ACK, 101, 501), DROP_NONE);
+		assert_int_equal(tcp(true, TCP_FIN | TCP_ACK, 501, 102), DROP_NONE);
+		assert_int_equal(tcp(false, TCP_ACK, 102, 502), DROP_NONE);
+		assert_int_equal(udp(INSIDE, 1000, OUTSIDE, 53), DROP_NONE);
+		next(FW_LOG_INIT);
+		if (loaded == 2)
+			world_dies(&w); /* twice, before it has adopted anything */
+		if (loaded == 0)
+			world_restart(&w);
+		else
+			world_dies(&w);
+		pass(25); /* no policy */
+		assert_false(fw_log_next(w.fw, &l));
+		world_commit(&w, &p);
+		for (uint32_t budget = 0; budget < 3 && loaded; budget++)
+			fw_adopt(w.fw, w.now, &(uint32_t){ 100 });
+		pass(0);
+		l = closed(FW_END_FIN);
+		assert_int_equal(l.packets[0], 4);
+		assert_int_equal(l.packets[1], 2);
+		assert_string_equal(l.zone_name[0], "trust");
+		pass(300);
+		l = closed(FW_END_TIMEOUT);
+		assert_int_equal(l.key[0].dst_port, 53);
+		assert_false(fw_log_next(w.fw, &l));
+		assert_int_equal(fw_counters(w.fw)->sessions_now, 0);
+		while (!fw_sweep(w.fw, w.now, 100))
+			;
+	}
 }
 
 /* A commit that renumbers the zones and takes one of them, or the rule, away: the records are of before. */
@@ -286,6 +336,7 @@ int main(void)
 		T(the_reason_is_named),
 		T(host_inbound_where_asked_for),
 		T(each_end_is_named),
+		T(ends_after_a_takeover),
 		T(a_commit_ends_by_policy),
 		T(a_commit_leaves_nothing_untold),
 		T(floods_are_bounded),

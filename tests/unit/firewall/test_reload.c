@@ -478,6 +478,7 @@ static void test_twice(void **state)
 	fw_session_next(w.fw, &cursor);
 	record(cursor - 1)->expires = UINT64_MAX;
 	world_restart(&w);
+	world_load(&w, &p);
 	fw_expire(w.fw, w.now + NS_PER_S, 100);
 	assert_int_equal(sessions(), 0);
 }

@@ -366,7 +366,7 @@ enum drop_reason world_run(struct world *w)
 		t->in_zone = world_zone(&t->src);
 		t->in_interface = t->in_zone;
 	}
-	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, w->now))
+	if (t->flags & TRAIN_FRAGMENT && !fw_reassemble(w->fw, t, TRAIN_NONE, w->now))
 		return t->drop;
 	fw_lookup_burst(w->fw, burst, 1, w->now);
 	if (!t->drop && t->session == TRAIN_NONE)

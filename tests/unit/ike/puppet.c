@@ -65,12 +65,42 @@ void puppet_init(struct puppet *p)
 		p->config.tunnels[i].local = (struct span){ 2 * i, 1 };
 		p->config.tunnels[i].remote = (struct span){ 2 * i + 1, 1 };
 	}
-	p->setup = (struct ike_setup){ .seed = 1, .cookie_above = 64 };
+	p->setup = (struct ike_setup){ .seed = 1, .cookie_above = 64, .has_crash_secret = true };
 	p->now = NS_PER_S;
 	p->nonce = 0x40;
 	p->spis = 0x1000;
 	p->at = (struct endpoint){ .addr = peer->remote, .port = 500 };
 	p->core_at = (struct endpoint){ .addr = peer->local, .port = 500 };
+}
+
+static void certificate_set(struct puppet *p, uint32_t i, const void *der, size_t n)
+{
+	p->config.certificates[i] = (struct snap_certificate){ .first = 4 * i, .n = (uint32_t)n };
+	memcpy(p->config.octets[4 * i].at, der, n);
+	p->config.files[i].certificates = (struct span){ i, 1 };
+	snprintf(p->config.files[i].name, NAME_MAX_BYTES, "%s", i ? "ca.crt" : "ours.crt");
+}
+
+void puppet_certify(struct puppet *p)
+{
+	/* version, serial number, four empty sequences, the key */
+	static const char ca[] =
+		"\x30\x17\x30\x15\xa0\x03\x02\x01\x02\x02\x01\x01\x30\0\x30\0\x30\0\x30\0" PUPPET_CA_KEY;
+	struct snapshot *s = &p->config.head;
+	struct snap_peer *peer = &p->config.peers[0];
+
+	certificate_set(p, 0, PUPPET_OUR_CERTIFICATE, sizeof PUPPET_OUR_CERTIFICATE - 1);
+	certificate_set(p, 1, ca, sizeof ca - 1);
+	snprintf(p->config.authorities[0].name, NAME_MAX_BYTES, "ca");
+	p->config.authorities[0].file = 1;
+	s->certificate_files = place(p, p->config.files, 2);
+	s->authorities = place(p, p->config.authorities, 1);
+	s->trusted = place(p, p->config.trusted, 1);
+	s->certificates = place(p, p->config.certificates, 2);
+	s->certificate_octets = place(p, p->config.octets, 8);
+	peer->auth = PEER_AUTH_CERTIFICATE;
+	peer->certificate = 1;
+	peer->trusted = (struct span){ 0, 1 };
 }
 
 void puppet_start(struct puppet *p)
@@ -103,6 +133,18 @@ static void begin_exchange(struct puppet *p, const struct keeper_request *q, str
 	memset(b->ke, 0x11, b->ke_n);
 }
 
+static void answer_exchange(
+	struct puppet *p, const struct keeper_request *q, struct keeper_exchange_answered *a)
+{
+	a->handle = ++p->handles;
+	store_be64(a->ike_spi, 0xc0de000000000000u + a->handle);
+	a->nonce_n = KEEPER_NONCE_SIZE;
+	memset(a->nonce, p->nonce, sizeof a->nonce);
+	a->ke_n = ke_size(q->u.EXCHANGE_ANSWER.dh_group);
+	memset(a->ke, 0x11, a->ke_n);
+	a->sk_e.n = 36;
+}
+
 static void begin_child(struct puppet *p, const struct keeper_request *q, struct keeper_child_begun *b)
 {
 	b->child = ++p->handles;
@@ -124,11 +166,22 @@ static void keeper(struct puppet *p, const struct keeper_request *q)
 	if (rc == RC_OK && q->op == KEEPER_EXCHANGE_BEGIN)
 		begin_exchange(p, q, &r.u.EXCHANGE_BEGIN);
 	else if (rc == RC_OK && q->op == KEEPER_EXCHANGE_FINISH)
-		r.u.EXCHANGE_FINISH.sk_e_n = 36;
+		r.u.EXCHANGE_FINISH.sk_e.n = 36;
+	else if (rc == RC_OK && q->op == KEEPER_EXCHANGE_ANSWER)
+		answer_exchange(p, q, &r.u.EXCHANGE_ANSWER);
+	else if (rc == RC_OK && q->op == KEEPER_ADDITIONAL_BEGIN)
+		r.u.ADDITIONAL_BEGIN.ke_n = q->u.ADDITIONAL_BEGIN.message_n ? 1088 : 1184;
+	else if (rc == RC_OK && q->op == KEEPER_ADDITIONAL_FINISH)
+		r.u.ADDITIONAL_FINISH.sk_e.n = 36;
 	else if (rc == RC_OK && q->op == KEEPER_AUTH_SIGN)
 		r.u.AUTH_SIGN.method = AUTH_SHARED_KEY, r.u.AUTH_SIGN.auth_n = 32;
 	else if (rc == RC_OK && q->op == KEEPER_CHILD_BEGIN)
 		begin_child(p, q, &r.u.CHILD_BEGIN);
+	if (q->op == KEEPER_AUTH_SIGN)
+		p->both_n[0] = q->u.AUTH_SIGN.other_n ? q->u.AUTH_SIGN.other_n + q->u.AUTH_SIGN.message_n : 0;
+	if (q->op == KEEPER_AUTH_VERIFY)
+		p->both_n[1] =
+			q->u.AUTH_VERIFY.other_n ? q->u.AUTH_VERIFY.other_n + q->u.AUTH_VERIFY.message_n : 0;
 	if (q->op == KEEPER_CHILD_INSTALL)
 		p->last_install = q->u.CHILD_INSTALL;
 	ike_input_keeper(p->core, p->now, &r);
@@ -189,6 +242,10 @@ void puppet_settle(struct puppet *p)
 			else
 				keeper(p, &q);
 			break;
+		case IKE_CERTIFY:
+			p->certify = *a->certify;
+			p->certify_n++;
+			break;
 		case IKE_REFUSED:
 			p->refusal = *a->refusal;
 			p->refusals++;
@@ -196,6 +253,9 @@ void puppet_settle(struct puppet *p)
 		case IKE_ACTIVATE:
 			p->activated++;
 			p->last_activated = a->sa;
+			break;
+		case IKE_RESOLVE:
+			p->resolve_asked++;
 			break;
 		case IKE_ENDPOINT:
 			p->moved++;
@@ -390,6 +450,8 @@ void puppet_offer_ike(struct puppet *p, const uint8_t *spi)
 	ike_offer_add_transform(&o, TT_ENCR, ENCR_AES_GCM_16, 256);
 	ike_offer_add_transform(&o, TT_PRF, PRF_HMAC_SHA2_256, 0);
 	ike_offer_add_transform(&o, TT_DH, DH_CURVE25519, 0);
+	if (p->additional)
+		ike_offer_add_transform(&o, TT_ADDKE_FIRST, p->additional, 0);
 	ike_out_offer(&p->out, &o);
 }
 
@@ -447,8 +509,15 @@ static void offer_extensions(struct puppet *p)
 {
 	if (p->ppk)
 		ike_out_notify(&p->out, NTF_USE_PPK, NULL, 0);
+	if (p->additional)
+		ike_out_notify(&p->out, NTF_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
+	if (p->transcript)
+		ike_out_notify(
+			&p->out, NTF_IKE_SA_INIT_FULL_TRANSCRIPT_AUTH, "for later", p->padding > 0 ? 9 : 0);
 	if (p->fragments)
 		ike_out_notify(&p->out, NTF_IKEV2_FRAGMENTATION_SUPPORTED, NULL, 0);
+	if (p->padding > 0)
+		ike_out_payload(&p->out, PL_VENDOR, (const uint8_t[KEEPER_MESSAGE_MAX]){ 0 }, p->padding);
 }
 
 static void float_port(struct puppet *p)
@@ -468,21 +537,21 @@ void puppet_id(struct puppet *p, uint8_t type, const char *text)
 
 void puppet_selectors(struct puppet *p, uint32_t tunnel)
 {
-	ike_out_selectors(&p->out, PL_TSI, &p->config.selectors[2 * tunnel + 1], 1);
+	ike_out_selectors(&p->out, PL_TSI, p->behind ? p->behind : &p->config.selectors[2 * tunnel + 1], 1);
 	ike_out_selectors(&p->out, PL_TSR, &p->config.selectors[2 * tunnel], 1);
 }
 
 void puppet_selectors_back(struct puppet *p, uint32_t tunnel)
 {
 	ike_out_selectors(&p->out, PL_TSI, &p->config.selectors[2 * tunnel], 1);
-	ike_out_selectors(&p->out, PL_TSR, &p->config.selectors[2 * tunnel + 1], 1);
+	ike_out_selectors(&p->out, PL_TSR, p->behind ? p->behind : &p->config.selectors[2 * tunnel + 1], 1);
 }
 
 void puppet_auth_payloads(struct puppet *p, uint32_t spi)
 {
 	static const uint8_t auth[32];
 
-	puppet_id(p, p->initiator ? PL_IDI : PL_IDR, PUPPET_ID);
+	puppet_id(p, p->initiator ? PL_IDI : PL_IDR, p->id ? p->id : PUPPET_ID);
 	ike_out_auth(&p->out, AUTH_SHARED_KEY, auth, sizeof auth);
 	puppet_offer_esp(p, spi, DH_NONE);
 	if (p->initiator)
@@ -564,7 +633,8 @@ bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)
 	p->initiator = true;
 	store_be64(p->spi_i, 0xabcdef00u + p->handles + 1);
 	memset(p->spi_r, 0, 8);
-	for (int again = 0; again <= with_cookie; again++) {
+	/* Of fresh cookies one is now and then taken for one that was served: then there is another. */
+	for (int again = 0; again <= 2 * with_cookie; again++) {
 		puppet_forget(p);
 		puppet_begin(p, EX_IKE_SA_INIT, false, 0);
 		if (cookie_n > 0)
@@ -577,7 +647,9 @@ bool puppet_init_as_initiator(struct puppet *p, bool with_cookie)
 		puppet_send(p);
 		if (!puppet_read_last(p))
 			return false;
-		if (again < with_cookie && puppet_says(p, NTF_COOKIE)) {
+		if (p->payloads.present & IKE_HAS(KE))
+			break;
+		if (with_cookie && puppet_says(p, NTF_COOKIE)) {
 			cookie_n = ike_notify_find(&p->payloads, NTF_COOKIE)->data.n;
 			memcpy(cookie, ike_notify_find(&p->payloads, NTF_COOKIE)->data.at, cookie_n);
 		}

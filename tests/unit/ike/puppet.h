@@ -33,6 +33,12 @@ struct puppet {
 		struct snap_peer peers[1];
 		struct selector selectors[2 * SELECTORS_MAX];
 		struct snap_tunnel tunnels[2];
+		/* puppet_certify() */
+		struct snap_certificate_file files[2];
+		struct snap_authority authorities[1];
+		struct snap_trusted trusted[2];
+		struct snap_certificate certificates[2];
+		struct snap_octets octets[8];
 	} config;
 	struct ike_setup setup;
 	/* the keeper */
@@ -44,12 +50,21 @@ struct puppet {
 	uint32_t handles, spis;
 	uint32_t count[KEEPER_OP_COUNT];
 	struct keeper_child_install last_install;
+	uint16_t both_n
+		[2]; /* octets of both messages of IKE_SA_INIT in the last AUTH_SIGN and AUTH_VERIFY; 0: of one alone */
+	bool transcript; /* the puppet says IKE_SA_INIT_FULL_TRANSCRIPT_AUTH */
+	uint16_t
+		padding; /* octets of a vendor id in its IKE_SA_INIT; then that notify has contents, which are ignored */
 	uint32_t asked_n;
+	/* the certifiers, whom the core asks before the keeper */
+	uint32_t certify_n;
+	struct certify_ask certify;
 	/* what came out */
 	uint32_t sent_n, keepalives, activated, moved;
 	struct sa_ref last_activated;
 	struct sa_endpoint last_moved;
 	char last_log[512];
+	uint32_t resolve_asked;
 	uint32_t messages;
 	enum ike_peer_message last_message;
 	size_t last_word_n;
@@ -62,9 +77,12 @@ struct puppet {
 	bool initiator; /* the puppet is the original initiator */
 	/* as its NAT detection says; with one of them port 4500 is used from IKE_AUTH on */
 	bool natted, core_natted;
-	const char *vendor; /* offered in IKE_AUTH; NULL: none */
-	bool fragments;	    /* offers RFC 7383 in IKE_SA_INIT */
-	bool ppk;	    /* and RFC 8784 */
+	const char *id;		       /* who it says it is; NULL: PUPPET_ID */
+	const struct selector *behind; /* the network that it asks for; NULL: all of the tunnel's */
+	const char *vendor;	       /* offered in IKE_AUTH; NULL: none */
+	bool fragments;		       /* offers RFC 7383 in IKE_SA_INIT */
+	bool ppk;		       /* and RFC 8784 */
+	uint16_t additional;	       /* what the puppet offers as ADDKE1, 0: nothing */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
 	uint64_t iv;
@@ -83,6 +101,10 @@ struct puppet {
 
 /* A configuration to change, then a core with it. */
 void puppet_init(struct puppet *p);
+/* The peer is one of certificates: ours is PUPPET_OUR_CERTIFICATE, the authority's has PUPPET_CA_KEY for its key. */
+#define PUPPET_OUR_CERTIFICATE "\x30\x03ours!"
+#define PUPPET_CA_KEY	       "\x30\x03\x04\x01\x07"
+void puppet_certify(struct puppet *p);
 void puppet_start(struct puppet *p);
 void puppet_done(struct puppet *p);
 /* Carries out what the core wants. */

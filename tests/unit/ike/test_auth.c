@@ -141,6 +141,27 @@ static void pre_shared_key(void **state)
 	expect_refused("another PSK", sides, 1, "authentication failed");
 }
 
+/* Each side demands a puzzle of the other one (RFC 8019), and is served by a solution. */
+static void puzzles(void **state)
+{
+	struct sim_side sides[2];
+	uint64_t given = 0, solved = 0;
+
+	defaults(sides);
+	sides[0].cookie_above = sides[1].cookie_above = 0;
+	sides[0].puzzles = sides[1].puzzles = true;
+	world_init(&w, 1, sides);
+	world_run(&w, 5 * NS_PER_S);
+	for (int i = 0; i < 2; i++) {
+		given += ike_view_count(w.nodes[i].ike, IKE_COUNT_PUZZLES_SOLVED);
+		solved += ike_view_count(w.nodes[i].ike, IKE_COUNT_PEER_PUZZLES_SOLVED);
+		assert_int_equal(ike_view_count(w.nodes[i].ike, IKE_COUNT_UNSOLVED_SERVED), 0);
+	}
+	assert_true(given > 0 && solved >= given);
+	world_done(&w);
+	expect_up("puzzles", sides, false);
+}
+
 /* Of the IKE SA that side has: whether `show ike` says that the PPK is in its keys. */
 static bool says_ppk(int side)
 {
@@ -301,6 +322,40 @@ static void identities(void **state)
 	}
 }
 
+/* A pattern of identities: who ends so is taken, whoever does not is refused. */
+static void patterns(void **state)
+{
+	static const struct {
+		const char *id, *pattern;
+		bool fits;
+	} cases[] = {
+		{ "branch.example", ".example", true },
+		{ "a.b-2.example", ".example", true },
+		{ "example", ".example", false },
+		{ ".example", ".example", false },
+		{ "..example", ".example", false },
+		{ "a..b.example", ".example", false },
+		{ "a/b.example", ".example", false },
+		{ "branch.example.net", ".example", false },
+		{ "branchexample", ".example", false },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct sim_side sides[2];
+
+		defaults(sides);
+		sides[0].local_id = cases[i].id;
+		sides[1].remote_id = cases[i].pattern;
+		sides[1].other = (struct ip_addr){ 0 };
+		sides[1].peer_flags = PEER_REMOTE_ANY | PEER_ID_PATTERN;
+		sides[1].start = PEER_START_NEVER;
+		if (cases[i].fits)
+			expect_up(cases[i].id, sides, false);
+		else
+			expect_refused(cases[i].id, sides, 1, "no peer is configured for identity");
+	}
+}
+
 /* Every suite that can be configured. */
 static void suites(void **state)
 {
@@ -374,11 +429,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pre_shared_key),
+		cmocka_unit_test(puzzles),
 		cmocka_unit_test(post_quantum),
 		cmocka_unit_test(post_quantum_or_nothing),
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(wrong_keys),
 		cmocka_unit_test(identities),
+		cmocka_unit_test(patterns),
 		cmocka_unit_test(suites),
 		cmocka_unit_test(inside_and_outside),
 	};

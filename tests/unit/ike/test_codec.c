@@ -237,6 +237,11 @@ static const struct chain {
 	{ "delete ESP, fewer SPIs than octets", PL_DELETE, true, "00000010030400010000000100000002", RC_TRAILING },
 	{ "delete ESP, 65535 SPIs", PL_DELETE, true, "0000000c0304ffff00000001", RC_TRUNCATED },
 	{ "delete for protocol 0", PL_DELETE, true, "0000000800000000", RC_MALFORMED },
+	/* solution of a puzzle */
+	{ "PS, four keys of an octet", PL_PS, false, "0000000801020304", RC_OK },
+	{ "PS, empty", PL_PS, false, "00000004", RC_MALFORMED },
+	{ "PS, five octets", PL_PS, false, "000000090102030405", RC_MALFORMED },
+	{ "PS twice", PL_PS, false, "3600000801020304" "0000000801020304", RC_MALFORMED },
 	/* traffic selectors */
 	{ "TS IPv4", PL_TSI, true, "0000001801000000" "070000100000ffff" "0a0000000a0000ff", RC_OK },
 	{ "TS IPv6", PL_TSR, true, "0000003001000000" "080000280000ffff" N16 N16, RC_OK },

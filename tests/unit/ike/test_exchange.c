@@ -95,15 +95,15 @@ static void a_key_exchange_that_fails(void **state)
 		puppet_done(&p);
 		puppet_init(&p);
 		puppet_start(&p);
-		p.fail[KEEPER_EXCHANGE_FINISH] = cases[i].rc;
+		p.fail[KEEPER_EXCHANGE_ANSWER] = cases[i].rc;
 		assert_false(puppet_init_as_initiator(&p, false));
 		assert_int_equal(said(EX_IKE_SA_INIT, true), cases[i].theirs);
 		assert_true(!cases[i].theirs || puppet_says(&p, NTF_INVALID_SYNTAX));
 		assert_non_null(strstr(p.refusal.reason, "key exchange"));
 		assert_int_equal(puppet_ike_sas(&p), 0);
-		p.fail[KEEPER_EXCHANGE_FINISH] = RC_OK;
+		p.fail[KEEPER_EXCHANGE_ANSWER] = RC_OK;
 		assert_true(puppet_up(&p, true));
-		p.fail[KEEPER_EXCHANGE_FINISH] = cases[i].rc;
+		p.fail[KEEPER_EXCHANGE_ANSWER] = cases[i].rc;
 		puppet_forget(&p);
 		puppet_request(&p, EX_CREATE_CHILD_SA);
 		puppet_offer_ike(&p, spi);
@@ -674,6 +674,22 @@ static void repeated_while_busy(void **state)
 
 /* ---- what is not authentic, and what is not well formed ---- */
 
+/* RFC 6290: one datagram in the clear, with a token that belongs to an IKE SA which is none of ours. */
+static void told_that_it_is_gone(void)
+{
+	struct ike_payloads told;
+
+	assert_int_equal(p.sent_n, 1);
+	assert_int_equal(ike_header_read(&p.header, p.sent[0].bytes, p.sent[0].n, NULL), RC_OK);
+	assert_int_equal(ike_payloads_read(&told, p.header.next_payload, p.sent[0].bytes + IKE_HEADER_SIZE,
+				 p.sent[0].n - IKE_HEADER_SIZE, false, NULL),
+		RC_OK);
+	assert_false(told.present & IKE_HAS(SK));
+	assert_int_equal(told.notifies_n, 2);
+	assert_non_null(ike_notify_find(&told, NTF_INVALID_IKE_SPI));
+	assert_non_null(ike_notify_find(&told, NTF_QCD_TOKEN));
+}
+
 static void every_flipped_bit_is_silent(void **state)
 {
 	uint8_t bytes[256];
@@ -686,8 +702,10 @@ static void every_flipped_bit_is_silent(void **state)
 		memcpy(bytes, p.buffer, n);
 		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		puppet_send_bytes(&p, bytes, n);
-		/* A wrong version is told, with nothing in it that helps (2.5); all else is silence. */
-		if (p.sent_n > 0)
+		/* A wrong version is told, with nothing in it that helps (2.5), and that an SPI is none of ours; all else is silence. */
+		if (bit / 64 == p.initiator)
+			told_that_it_is_gone();
+		else if (p.sent_n > 0)
 			assert_int_equal(bit / 8, 17);
 		puppet_forget(&p);
 	}

@@ -71,7 +71,13 @@ static void keeper_answers(const struct keeper_request *q)
 		r.u.EXCHANGE_BEGIN.nonce_n = r.u.EXCHANGE_BEGIN.ke_n = 32;
 		break;
 	case KEEPER_EXCHANGE_FINISH:
-		r.u.EXCHANGE_FINISH.sk_e_n = 36;
+		r.u.EXCHANGE_FINISH.sk_e.n = 36;
+		break;
+	case KEEPER_EXCHANGE_ANSWER:
+		r.u.EXCHANGE_ANSWER.handle = ++handles;
+		store_be64(r.u.EXCHANGE_ANSWER.ike_spi, handles);
+		r.u.EXCHANGE_ANSWER.nonce_n = r.u.EXCHANGE_ANSWER.ke_n = 32;
+		r.u.EXCHANGE_ANSWER.sk_e.n = 36;
 		break;
 	case KEEPER_AUTH_VERIFY:
 		verified++;

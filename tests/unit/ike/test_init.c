@@ -80,7 +80,7 @@ static void cookie_before_anything(void **state)
 	assert_in_range(n, 1, 64);
 	assert_memory_equal(p.header.spi_r, zero, 8); /* 2.6: no state, so no SPI */
 	assert_int_equal(puppet_ike_sas(&p), 0);
-	assert_int_equal(p.count[KEEPER_EXCHANGE_BEGIN], 0);
+	assert_int_equal(p.count[KEEPER_EXCHANGE_ANSWER], 0);
 	/* Each octet counts, and its length. */
 	for (size_t i = 0; i < n; i++) {
 		memcpy(wrong, cookie, n);
@@ -100,7 +100,7 @@ static void cookie_before_anything(void **state)
 	send_init(cookie, n);
 	assert_false(answered_with_key());
 	p.at = was;
-	assert_int_equal(p.count[KEEPER_EXCHANGE_BEGIN], 0);
+	assert_int_equal(p.count[KEEPER_EXCHANGE_ANSWER], 0);
 	/* The secret is replaced once: still good; twice: no more. */
 	ike_input_cookie_secret(p.core, fresh);
 	send_init(cookie, n);
@@ -183,7 +183,7 @@ static void wrong_size_of_value(void **state)
 		assert_true(puppet_read_last(&p) && puppet_says(&p, NTF_INVALID_SYNTAX));
 		assert_int_equal(puppet_ike_sas(&p), 0);
 	}
-	assert_int_equal(p.count[KEEPER_EXCHANGE_BEGIN], 0);
+	assert_int_equal(p.count[KEEPER_EXCHANGE_ANSWER], 0);
 }
 
 static void send_invalid_ke(uint16_t group, size_t n)
@@ -422,7 +422,7 @@ static void request_repeated(void **state)
 		assert_memory_equal(p.sent[0].bytes, answer, answer_n);
 	}
 	assert_int_equal(puppet_ike_sas(&p), 1);
-	assert_int_equal(p.count[KEEPER_EXCHANGE_BEGIN], 1);
+	assert_int_equal(p.count[KEEPER_EXCHANGE_ANSWER], 1);
 	/* The same SPI with other content is another peer's try. */
 	bytes[n - 1] ^= 1;
 	puppet_send_bytes(&p, bytes, n);
@@ -637,6 +637,86 @@ static void malformed_init(void **state)
 	}
 }
 
+/* What `show ike` has under a name, of the first row that has it. */
+static bool shows(const char *what)
+{
+	static char row[4096];
+	uint32_t cursor = 0;
+
+	while (ike_show(p.core, p.now, &cursor, row, sizeof row) > 0)
+		if (strstr(row, what))
+			return true;
+	return false;
+}
+
+/* Said in either role, whatever the peer says; both messages are authenticated where the peer says it as well. */
+static void both_messages_are_authenticated(void **state)
+{
+	for (int k = 0; k < 4; k++) {
+		bool we_begin = k & 1;
+
+		puppet_done(&p);
+		puppet_init(&p);
+		puppet_start(&p);
+		p.transcript = k & 2;
+		if (we_begin) {
+			ike_input_order(p.core, p.now, IKE_ORDER_INITIATE, "t0", NULL);
+			puppet_settle(&p);
+			assert_true(puppet_read_last(&p));
+			assert_true(puppet_says(&p, NTF_IKE_SA_INIT_FULL_TRANSCRIPT_AUTH));
+			assert_true(puppet_init_as_responder(&p));
+			puppet_response(&p);
+			puppet_auth_payloads(&p, 0x2000);
+			puppet_send(&p);
+		} else {
+			assert_true(puppet_init_as_initiator(&p, false));
+			assert_true(puppet_says(&p, NTF_IKE_SA_INIT_FULL_TRANSCRIPT_AUTH));
+			puppet_request(&p, EX_IKE_AUTH);
+			puppet_auth_payloads(&p, 0x2000);
+			puppet_send(&p);
+		}
+		assert_int_equal(puppet_children(&p), 1);
+		assert_int_equal(p.both_n[0], p.both_n[1]);
+		assert_int_equal(p.both_n[0] > 0, p.transcript);
+		assert_int_equal(shows("\"full_transcript\":true"), p.transcript);
+	}
+}
+
+/* Messages that together are too long for that are refused, and not authenticated otherwise. */
+static void too_long_to_be_authenticated(void **state)
+{
+	for (int k = 0; k < 8; k++) {
+		bool we_begin = k & 1, fits = !(k & 2 && k & 4);
+
+		puppet_done(&p);
+		puppet_init(&p);
+		puppet_start(&p);
+		p.transcript = k & 2;
+		p.padding = k & 4 ? KEEPER_MESSAGE_MAX - 300 : 1000;
+		if (we_begin) {
+			ike_input_order(p.core, p.now, IKE_ORDER_INITIATE, "t0", NULL);
+			puppet_settle(&p);
+			puppet_init_as_responder(&p);
+		} else {
+			puppet_init_as_initiator(&p, false);
+		}
+		assert_int_equal(shows("too long to be authenticated together"), !fits);
+		/* As responder before a key exchange is made: anybody can send such a request. */
+		if (!we_begin)
+			assert_int_equal(p.count[KEEPER_EXCHANGE_ANSWER], fits);
+		if (!we_begin)
+			puppet_request(&p, EX_IKE_AUTH);
+		else if (fits)
+			puppet_response(&p);
+		if (fits || !we_begin) {
+			puppet_auth_payloads(&p, 0x2000);
+			puppet_send(&p);
+		}
+		assert_int_equal(puppet_children(&p), fits);
+		assert_int_equal(p.count[KEEPER_AUTH_VERIFY] > 0, fits);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -658,6 +738,8 @@ int main(void)
 		T(nothing_for_strangers),
 		T(versions),
 		T(malformed_init),
+		T(both_messages_are_authenticated),
+		T(too_long_to_be_authenticated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

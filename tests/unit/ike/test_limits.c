@@ -18,7 +18,9 @@ enum row {
 #undef E
 };
 
-enum { PEERS = 330, TUNNELS = 1100, FLOODER = 0, HONEST, NEWCOMER, OTHERS };
+/* Of the places that all peers share, fewer than in service: filling those takes a minute. */
+enum { LIVE_MAX = 1024, CHILDREN_MAX = 4096 };
+enum { BEGUN = IKE_BEGUN_MAX + 50, PEERS = 165, TUNNELS = 550, FLOODER = 0, HONEST, NEWCOMER, OTHERS };
 
 static struct puppet p;
 
@@ -26,9 +28,9 @@ static struct {
 	struct snapshot head;
 	struct snap_ike_proposal ike[2];
 	struct snap_esp_proposal esp[2];
-	struct snap_peer peers[PEERS];
+	struct snap_peer peers[BEGUN];
 	struct selector selectors[2 * TUNNELS];
-	struct snap_tunnel tunnels[PEERS + TUNNELS];
+	struct snap_tunnel tunnels[BEGUN + TUNNELS];
 } big;
 
 static struct {
@@ -118,6 +120,8 @@ static bool comes_up(uint32_t peer)
 }
 
 /* Whether it got one; rekeys: the peer's SPI of the child that is to be replaced, 0: none. */
+static bool for_a_worker; /* what asks_child() asks for */
+
 static bool asks_child(uint32_t tunnel, uint32_t rekeys)
 {
 	uint8_t old[4];
@@ -126,6 +130,8 @@ static bool asks_child(uint32_t tunnel, uint32_t rekeys)
 	puppet_request(&p, EX_CREATE_CHILD_SA);
 	if (rekeys)
 		ike_out_notify_spi(&p.out, NTF_REKEY_SA, IKE_PROTO_ESP, old, 4, NULL, 0);
+	if (for_a_worker)
+		ike_out_notify(&p.out, NTF_SA_RESOURCE_INFO, NULL, 0);
 	puppet_offer_esp(&p, ++spis, DH_NONE);
 	puppet_nonce(&p, (uint8_t)spis);
 	ike_out_selectors(&p.out, PL_TSI, &big.selectors[2 * tunnel + 1], 1);
@@ -149,6 +155,8 @@ static void begin(uint32_t peers, uint32_t tunnels_of_flooder)
 	spis = 0x100000;
 	handshakes = 0;
 	config(peers, tunnels_of_flooder);
+	p.setup.live_max = LIVE_MAX;
+	p.setup.children_max = CHILDREN_MAX;
 	p.core = ike_core_new(&p.setup);
 	ike_config(p.core, p.now, &big.head);
 	puppet_settle(&p);
@@ -240,6 +248,27 @@ static void fill_failed(void)
 	others_go_on();
 }
 
+/* Many tunnels are to be begun at once, and nobody answers: so many at a time, and in the end as many as may be. */
+static void fill_begun(void)
+{
+	uint32_t before = 0;
+
+	begin(OTHERS, 1);
+	config(BEGUN, 1);
+	for (uint32_t i = OTHERS; i < BEGUN; i++)
+		big.peers[i].start = PEER_START_ALWAYS;
+	ike_config(p.core, p.now, &big.head);
+	puppet_settle(&p);
+	for (uint32_t n = shown("IKE_SA_INIT sent"); n < IKE_BEGUN_MAX; n = shown("IKE_SA_INIT sent")) {
+		assert_in_range(n, before + 1, before + 2 * IKE_BEGINNING_MAX); /* 1.5 seconds each */
+		before = n;
+		puppet_run(&p, 2000); /* they are repeated, and are known to be unanswered */
+		puppet_forget(&p);
+	}
+	assert_int_equal(shown("IKE_SA_INIT sent"), IKE_BEGUN_MAX);
+	others_go_on();
+}
+
 /* All of them at once. */
 static void fill_sas(void)
 {
@@ -302,7 +331,7 @@ static void fill_live(void)
 		for (uint32_t k = 0; k < IKE_SAS_UP_PER_PEER_MAX; k++)
 			assert_true(comes_up(i));
 	up = shown("established");
-	assert_in_range(up, IKE_LIVE_MAX - IKE_SAS_SURE * 10, IKE_LIVE_MAX);
+	assert_in_range(up, LIVE_MAX - IKE_SAS_SURE * 10, LIVE_MAX);
 	assert_in_range(shown_up(PEERS - 1), 1, IKE_SAS_SURE);
 	assert_int_equal(shown_up(OTHERS), IKE_SAS_UP_PER_PEER_MAX);
 	others_go_on();
@@ -330,6 +359,28 @@ static void fill_one_tunnel(void)
 	others_go_on();
 }
 
+/* RFC 9611: and then as many others as without them. */
+static void fill_resources(void)
+{
+	uint32_t n = 0;
+
+	begin(OTHERS, 2);
+	big.tunnels[0].flags |= TUNNEL_PER_WORKER;
+	ike_config(p.core, p.now, &big.head);
+	puppet_settle(&p);
+	assert_true(comes_up(FLOODER));
+	for_a_worker = true;
+	while (n < 100 && asks_child(0, 0))
+		n++;
+	for_a_worker = false;
+	assert_int_equal(n, IKE_RESOURCES_MAX);
+	assert_true(puppet_says(&p, NTF_TS_MAX_QUEUE));
+	for (n = 1; n < 100 && asks_child(0, 0);)
+		n++;
+	assert_int_equal(n, IKE_CHILDREN_PER_TUNNEL_MAX);
+	others_go_on();
+}
+
 /* More tunnels than any IKE SA had children: each comes up, and is rekeyed. */
 static void fill_children(void)
 {
@@ -345,8 +396,7 @@ static void fill_children(void)
 		assert_in_range(n, IKE_CHILDREN_SURE, IKE_CHILDREN_PER_TUNNEL_MAX);
 	}
 	assert_int_equal(n, IKE_CHILDREN_SURE); /* nothing is left for the last one but its own */
-	assert_in_range(
-		puppet_children(&p), IKE_CHILDREN_MAX - IKE_CHILDREN_PER_TUNNEL_MAX, IKE_CHILDREN_MAX);
+	assert_in_range(puppet_children(&p), CHILDREN_MAX - IKE_CHILDREN_PER_TUNNEL_MAX, CHILDREN_MAX);
 	assert_true(first != 0);
 	others_go_on();
 }
@@ -514,6 +564,8 @@ static void fill_expected(void)
 static void (*const fills[ROWS])(void) = {
 	[ROW_SAS_MAX] = fill_sas,
 	[ROW_HALF_OPEN_MAX] = fill_half_open,
+	[ROW_BEGINNING_MAX] = fill_begun,
+	[ROW_BEGUN_MAX] = fill_begun,
 	[ROW_FAILED_MAX] = fill_failed,
 	[ROW_LIVE_MAX] = fill_live,
 	[ROW_SAS_SURE] = fill_live,
@@ -522,6 +574,7 @@ static void (*const fills[ROWS])(void) = {
 	[ROW_CHILDREN_MAX] = fill_children,
 	[ROW_CHILDREN_SURE] = fill_children,
 	[ROW_CHILDREN_PER_TUNNEL_MAX] = fill_one_tunnel,
+	[ROW_RESOURCES_MAX] = fill_resources,
 	[ROW_LINGER_PER_TUNNEL_MAX] = fill_lingering,
 	[ROW_DEAD_SPIS_MAX] = fill_dead_spis,
 	[ROW_ACTIONS_MAX] = fill_actions,

@@ -110,11 +110,11 @@ static const struct {
 		"each algorithm is supported by both sides, but no proposal combines them",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE25519, AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE25519" },
 	{ "E20-256 P5 D31 X36", 31, NULL,
-		"the peer requires an additional key exchange (ADDKE1, RFC 9370), which is not supported",
+		"the peer requires an additional key exchange (ADDKE1, RFC 9370), which is not configured",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/ADDKE1:ML_KEM_768" },
 	{ "E20-256 P5 D31 X36,E20-128 P5 D31", 31, NULL,
 		"no proposal matches as a whole; some require an additional key exchange (ADDKE1, RFC 9370), which is not "
-		"supported",
+		"configured",
 		"AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE25519/ADDKE1:ML_KEM_768, AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE25519" },
 };
 

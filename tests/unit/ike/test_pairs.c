@@ -144,6 +144,58 @@ static void the_rest_is_asked_for_by_traffic(void **state)
 	puppet_done(&p);
 }
 
+/* RFC 7296 section 4: what such a peer has narrowed moves to another IKE SA as it is, and the rest of the tunnel does not take
+ * its place. */
+static void what_moves_is_offered_as_it_is(void **state)
+{
+	struct selector here = net(1, 1);
+	struct err e = { 0 };
+
+	up_narrowed_to(1);
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", &e), RC_OK);
+	puppet_settle(&p);
+	assert_true(asks_child());
+	puppet_response(&p);
+	ike_out_notify(&p.out, NTF_NO_ADDITIONAL_SAS, NULL, 0);
+	puppet_forget(&p);
+	puppet_send(&p);
+	puppet_run(&p, 1000);
+	assert_true(puppet_read_last(&p) && p.header.exchange == EX_IKE_SA_INIT);
+	assert_true(puppet_init_as_responder(&p));
+	assert_int_equal(p.header.exchange, EX_IKE_AUTH);
+	assert_int_equal(p.payloads.tsi.n, 1);
+	assert_memory_equal(&p.payloads.tsi.list[0], &here, sizeof here);
+	puppet_done(&p);
+}
+
+/* It asks for the networks of two tunnels at once: it gets one, and is told that there is more. */
+static void networks_of_two_tunnels_at_once(void **state)
+{
+	struct selector there[2], here[2];
+
+	puppet_init(&p);
+	assert_true(p.config.head.tunnels.count >= 2 && p.config.tunnels[1].peer == p.config.tunnels[0].peer);
+	for (uint32_t i = 0; i < 2; i++) {
+		here[i] = p.config.selectors[2 * i];
+		there[i] = p.config.selectors[2 * i + 1];
+	}
+	puppet_start(&p);
+	puppet_settle(&p);
+	assert_true(puppet_up(&p, true));
+	assert_false(puppet_says(&p, NTF_ADDITIONAL_TS_POSSIBLE));
+	puppet_request(&p, EX_CREATE_CHILD_SA);
+	puppet_offer_esp(&p, 0x2001, DH_NONE);
+	puppet_nonce(&p, 0x60);
+	ike_out_selectors(&p.out, PL_TSI, there, 2);
+	ike_out_selectors(&p.out, PL_TSR, here, 2);
+	puppet_forget(&p);
+	puppet_send(&p);
+	assert_true(puppet_read_last(&p) && p.header.flags & IKE_FLAG_RESPONSE);
+	assert_int_equal(p.payloads.tsi.n, 1);
+	assert_true(puppet_says(&p, NTF_ADDITIONAL_TS_POSSIBLE));
+	puppet_done(&p);
+}
+
 static void peer_deletes(uint32_t spi)
 {
 	puppet_forget(&p);
@@ -260,6 +312,68 @@ static void a_peer_that_narrows_away_what_asked(void **state)
 		}
 	}
 	assert_in_range(asked, 2, 25);
+	puppet_done(&p);
+}
+
+/*
+ * Three networks here, two there, a peer that makes a child SA for each pair and refuses one of them without end: packets of all pairs come all
+ * the time, that of the refused one first, and all the others have their child SA as soon as each has been asked for once.
+ */
+static void many_pairs_are_missing(void **state)
+{
+	enum { HERE = 3, THERE = 2, REFUSED = 4 };
+	uint32_t asked[HERE * THERE] = { 0 }, rounds = 0, spi = 0x3000;
+	static const uint8_t auth[32];
+
+	puppet_init(&p);
+	for (uint8_t i = 0; i < HERE; i++)
+		p.config.selectors[i] = net(1, i);
+	for (uint8_t i = 0; i < THERE; i++)
+		p.config.selectors[HERE + i] = net(2, i);
+	p.config.head.selectors.count = HERE + THERE;
+	p.config.tunnels[0].local = (struct span){ 0, HERE };
+	p.config.tunnels[0].remote = (struct span){ HERE, THERE };
+	p.config.head.tunnels.count = 1;
+	p.config.peers[0].start = PEER_START_ALWAYS;
+	puppet_start(&p);
+	puppet_settle(&p);
+	assert_true(puppet_init_as_responder(&p));
+	puppet_response(&p);
+	puppet_id(&p, PL_IDR, PUPPET_ID);
+	ike_out_auth(&p.out, AUTH_SHARED_KEY, auth, sizeof auth);
+	puppet_offer_esp(&p, spi, DH_NONE);
+	ike_out_selectors(&p.out, PL_TSI, &p.config.selectors[0], 1);
+	ike_out_selectors(&p.out, PL_TSR, &p.config.selectors[HERE], 1);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 1);
+	for (; puppet_children(&p) < HERE * THERE - 1 && rounds < 20; rounds++)
+		for (uint8_t n = 0; n < HERE * THERE; n++) {
+			uint8_t pair = (uint8_t)((n + REFUSED) % (HERE * THERE)), l = pair / THERE,
+				r = pair % THERE;
+			struct selector src = host(1, l), dst = host(2, r);
+
+			puppet_forget(&p);
+			ike_input_acquire(p.core, p.now, 0, &src, &dst);
+			puppet_settle(&p);
+			if (!asks_child())
+				continue;
+			assert_memory_equal(&p.payloads.tsi.list[0], &src, sizeof src);
+			asked[pair]++;
+			puppet_response(&p);
+			if (pair == REFUSED) {
+				ike_out_notify(&p.out, NTF_TS_UNACCEPTABLE, NULL, 0);
+			} else {
+				puppet_offer_esp(&p, ++spi, DH_NONE);
+				puppet_nonce(&p, (uint8_t)spi);
+				ike_out_selectors(&p.out, PL_TSI, &p.config.selectors[l], 1);
+				ike_out_selectors(&p.out, PL_TSR, &p.config.selectors[HERE + r], 1);
+			}
+			puppet_send(&p);
+			puppet_run(&p, 10);
+		}
+	assert_int_equal(rounds, 1);
+	for (uint32_t i = 0; i < HERE * THERE; i++)
+		assert_int_equal(asked[i], i == 0 ? 0 : 1);
 	puppet_done(&p);
 }
 
@@ -465,7 +579,10 @@ int main(void)
 		cmocka_unit_test(a_child_for_each_pair),
 		cmocka_unit_test(the_rest_is_asked_for_by_traffic),
 		cmocka_unit_test(a_peer_that_narrows_away_what_asked),
+		cmocka_unit_test(many_pairs_are_missing),
 		cmocka_unit_test(as_many_networks_as_there_may_be),
+		cmocka_unit_test(what_moves_is_offered_as_it_is),
+		cmocka_unit_test(networks_of_two_tunnels_at_once),
 		cmocka_unit_test(one_deleted_while_another_lives),
 		cmocka_unit_test(a_rekey_keeps_the_pair),
 		cmocka_unit_test(a_peer_that_takes_single_pairs),

@@ -16,7 +16,7 @@
 #define NAME "quantum"
 
 static struct puppet p;
-static const uint8_t other_auth[600] = { 0x77 };
+static const uint8_t other_auth[KEEPER_AUTH_MAX + 1] = { 0x77 };
 
 static void begin(bool ours, bool theirs)
 {

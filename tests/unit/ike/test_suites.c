@@ -1,6 +1,6 @@
 /*
  * Several peers at any address with proposals of their own: which is chosen at IKE_SA_INIT, before it is
- * known who comes. The one that comes is always `second`; it offers what the case says.
+ * known who comes. The one that comes is always `second`; it offers what the case says. And the group of a rekey.
  */
 #include "puppet.h"
 
@@ -169,12 +169,61 @@ static void our_own_order_stays(void **state)
 	puppet_done(&p);
 }
 
+static void rekey(enum ike_order what)
+{
+	assert_int_equal(ike_input_order(p.core, p.now, what, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	assert_true(puppet_read_last(&p));
+	assert_int_equal(p.header.exchange, EX_CREATE_CHILD_SA);
+}
+
+/* A KE payload of the first proposal would be of a group that is not offered here, or that the peer did not take. */
+static void the_group_that_was_negotiated(void **state)
+{
+	(void)state;
+	for (int usable = 0; usable < 2; usable++) {
+		puppet_init(&p);
+		p.config.ike[1] = p.config.ike[0];
+		p.config.ike[0].dh = DH_ECP_384;
+		p.config.ike[0].additional[0] = usable ? 0 : MLKEM_768;
+		p.config.esp[1] = p.config.esp[0];
+		p.config.esp[0].encr = ENCR_CHACHA20_POLY1305;
+		p.config.esp[0].dh = DH_ECP_256;
+		p.config.esp[1].dh = DH_CURVE25519;
+		p.config.tunnels[0].proposals = (struct span){ 0, 2 };
+		puppet_start(&p);
+		assert_true(puppet_up(&p, true));
+		puppet_usage(&p, p.child_in, 100);
+		rekey(IKE_ORDER_REKEY_CHILD);
+		assert_int_equal(p.payloads.ke_group, DH_CURVE25519);
+		puppet_response(&p);
+		ike_out_notify(&p.out, NTF_TEMPORARY_FAILURE, NULL, 0);
+		puppet_send(&p);
+		puppet_forget(&p);
+		rekey(IKE_ORDER_REKEY_IKE);
+		assert_int_equal(p.payloads.ke_group, DH_CURVE25519);
+		assert_int_equal(p.payloads.sa.proposals_n, 1 + usable);
+		/* Nor does it follow the peer to a group that it did not offer. */
+		puppet_response(&p);
+		ike_out_notify(&p.out, NTF_INVALID_KE_PAYLOAD, (const uint8_t[]){ 0, DH_ECP_384 }, 2);
+		puppet_forget(&p);
+		puppet_send(&p);
+		assert_int_equal(p.sent_n, usable);
+		if (usable) {
+			assert_true(puppet_read_last(&p));
+			assert_int_equal(p.payloads.ke_group, DH_ECP_384);
+		}
+		puppet_done(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_second_connects),
 		cmocka_unit_test(held_to_its_own),
 		cmocka_unit_test(our_own_order_stays),
+		cmocka_unit_test(the_group_that_was_negotiated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,9 @@ static const struct kind {
 	{ "init answered", EX_IKE_SA_INIT, true, P(SA) | P(KE) | P(NONCE) },
 	{ "init refused", EX_IKE_SA_INIT, true, P(NOTIFY) },
 	{ "init without KE", EX_IKE_SA_INIT, false, P(SA) | P(NONCE) },
+	{ "intermediate", EX_IKE_INTERMEDIATE, false, P(KE) },
+	{ "intermediate answered", EX_IKE_INTERMEDIATE, true, P(KE) },
+	{ "intermediate refused", EX_IKE_INTERMEDIATE, true, P(NOTIFY) },
 	{ "auth", EX_IKE_AUTH, false, P(IDI) | P(AUTH) | P(SA) | P(TSI) | P(TSR) },
 	{ "auth by EAP", EX_IKE_AUTH, false, P(IDI) | P(SA) | P(TSI) | P(TSR) },
 	{ "auth without a child", EX_IKE_AUTH, false, P(IDI) | P(AUTH) },
@@ -43,6 +46,10 @@ static const struct kind {
 	{ "rekey ike answered", EX_CREATE_CHILD_SA, true, P(SA) | P(NONCE) | P(KE) },
 	{ "create refused", EX_CREATE_CHILD_SA, true, P(NOTIFY) },
 	{ "create answered by nothing", EX_CREATE_CHILD_SA, true, 0 },
+	{ "followup", EX_IKE_FOLLOWUP_KE, false, P(KE) | P(NOTIFY) },
+	{ "followup without its link", EX_IKE_FOLLOWUP_KE, false, P(KE) },
+	{ "followup answered", EX_IKE_FOLLOWUP_KE, true, P(KE) | P(NOTIFY) },
+	{ "followup refused", EX_IKE_FOLLOWUP_KE, true, P(NOTIFY) },
 	{ "alive?", EX_INFORMATIONAL, false, 0 },
 	{ "delete", EX_INFORMATIONAL, false, P(DELETE) },
 	{ "informational with SA", EX_INFORMATIONAL, false, P(SA) },
@@ -53,41 +60,49 @@ static const struct kind {
 };
 
 /*
- * A column per state in the order of IKE_STATES: none, preparing, INIT sent, AUTH sent, answering, waiting
+ * A column per state in the order of IKE_STATES: none, preparing, INIT sent, INTERMEDIATE sent, AUTH sent, answering, waiting
  * for AUTH, larval, up, replaced, closing, refused, gone. '.': no step. Else the step's handler:
  *   i init request (no IKE SA yet)   a init answered   r init refused
+ *   n intermediate   N answered   M refused
  *   A auth   E EAP   B auth answered   R auth refused
  *   c child   k rekey of the IKE SA   t temporary failure
- *   C child answered   K rekey answered   F create refused   q informational   s its answer
+ *   C child answered   K rekey answered   F create refused   u followup   U followup answered   q informational   s its answer
  */
 static const char *const grid[COUNT_OF(kinds)] = {
-	"i...........", /* init */
-	"..a.........", /* init answered */
-	"..r.........", /* init refused */
-	"............", /* init without KE */
-	".....A......", /* auth */
-	".....E......", /* auth by EAP */
-	".....A......", /* auth without a child: RFC 6023 */
-	"...B........", /* auth answered */
-	"...B........", /* auth answered, child not */
-	"...R........", /* auth refused */
-	"...R........", /* EAP offered */
-	".......ctt..", /* child */
-	".......ctt..", /* rekey child */
-	".......ctt..", /* rekey child with CP */
-	".......ktt..", /* rekey ike */
-	"........tt..", /* rekey ike without KE */
-	".......C....", /* child answered */
-	".......KK...", /* rekey ike answered */
-	".......FFF..", /* create refused */
-	"............", /* create answered by nothing */
-	".......qqq..", /* alive? */
-	".......qqq..", /* delete */
-	"............", /* informational with SA */
-	".......sss..", /* alive */
-	".......sss..", /* deleted */
-	"............", /* exchange 38 */
-	"............", /* exchange 43 */
+	"i............", /* init */
+	"..a..........", /* init answered */
+	"..r..........", /* init refused */
+	".............", /* init without KE */
+	"......n......", /* intermediate */
+	"...N.........", /* intermediate answered */
+	"...M.........", /* intermediate refused */
+	"......A......", /* auth */
+	"......E......", /* auth by EAP */
+	"......A......", /* auth without a child: RFC 6023 */
+	"....B........", /* auth answered */
+	"....B........", /* auth answered, child not */
+	"....R........", /* auth refused */
+	"....R........", /* EAP offered */
+	"........ctt..", /* child */
+	"........ctt..", /* rekey child */
+	"........ctt..", /* rekey child with CP */
+	"........ktt..", /* rekey ike */
+	".........tt..", /* rekey ike without KE */
+	"........C....", /* child answered */
+	"........KK...", /* rekey ike answered */
+	"........FFF..", /* create refused */
+	".............", /* create answered by nothing */
+	"........uuu..", /* followup */
+	".............", /* followup without its link */
+	"........UU...", /* followup answered */
+	"........FF...", /* followup refused */
+	"........qqq..", /* alive? */
+	"........qqq..", /* delete */
+	".............", /* informational with SA */
+	"........sss..", /* alive */
+	"........sss..", /* deleted */
+	".............", /* exchange 38 */
+	".............", /* exchange 43 */
 };
 
 static ike_handler *handler_of(char c)
@@ -97,6 +112,12 @@ static ike_handler *handler_of(char c)
 		return on_init_response;
 	case 'r':
 		return on_init_refused;
+	case 'n':
+		return on_intermediate_request;
+	case 'N':
+		return on_intermediate_response;
+	case 'M':
+		return on_intermediate_refused;
 	case 'A':
 		return on_auth_request;
 	case 'E':
@@ -117,6 +138,10 @@ static ike_handler *handler_of(char c)
 		return on_rekey_response;
 	case 'F':
 		return on_create_refused;
+	case 'u':
+		return on_followup_request;
+	case 'U':
+		return on_followup_response;
 	case 'q':
 		return on_info_request;
 	case 's':
@@ -232,6 +257,13 @@ static bool bring_to(struct puppet *p, enum ike_state s)
 			return false;
 		memcpy(p->spi_i, p->header.spi_i, 8);
 		return true;
+	case ST_ADDITIONAL_SENT:
+		p->additional = MLKEM_768;
+		ike_input_order(p->core, p->now, IKE_ORDER_INITIATE, "t0", NULL);
+		puppet_settle(p);
+		puppet_init_as_responder(p);
+		p->additional = 0;
+		return p->header.exchange == EX_IKE_INTERMEDIATE;
 	case ST_AUTH_SENT:
 		ike_input_order(p->core, p->now, IKE_ORDER_INITIATE, "t0", NULL);
 		puppet_settle(p);
@@ -247,7 +279,7 @@ static bool bring_to(struct puppet *p, enum ike_state s)
 	case ST_REPLACED:
 		if (!puppet_up(p, true))
 			return false;
-		say((puppet_request(p, EX_CREATE_CHILD_SA), p), &kinds[14]);
+		say((puppet_request(p, EX_CREATE_CHILD_SA), p), &kinds[17]);
 		puppet_send(p);
 		return true;
 	case ST_CLOSING:
@@ -269,7 +301,7 @@ static bool bring_to(struct puppet *p, enum ike_state s)
 		if (!puppet_up(p, true))
 			return false;
 		p->hold = true;
-		say((puppet_request(p, EX_CREATE_CHILD_SA), p), &kinds[14]);
+		say((puppet_request(p, EX_CREATE_CHILD_SA), p), &kinds[17]);
 		puppet_send(p);
 		return true;
 	default:
@@ -298,6 +330,9 @@ static void play(enum ike_state s, const struct kind *k, char expected)
 	bool answered, live = s == ST_UP || s == ST_REPLACED || s == ST_CLOSING;
 
 	puppet_init(&p);
+	p.setup.mlkem = true;
+	p.config.ike[1] = p.config.ike[0];
+	p.config.ike[1].additional[0] = MLKEM_768;
 	puppet_start(&p);
 	if (!bring_to(&p, s))
 		fail_msg("the puppet could not bring the core into state '%s'", ike_state_text(s));
@@ -312,11 +347,13 @@ static void play(enum ike_state s, const struct kind *k, char expected)
 	if (expected == '.' && s != ST_NONE) {
 		/* 2.21.3: what is authentic and malformed is answered, and fatal for both. */
 		if ((live && !k->response && k->exchange != EX_IKE_SA_INIT) ||
+			(s == ST_ADDITIONAL_SENT && k->exchange == EX_IKE_INTERMEDIATE && !k->response) ||
 			(s == ST_AUTH_SENT && k->exchange == EX_IKE_AUTH && !k->response))
 			assert_true(answered && puppet_says(&p, NTF_INVALID_SYNTAX) && !exists(&p, s));
 		else if (s == ST_AUTH_WAIT && k->exchange == EX_IKE_AUTH && !k->response)
 			assert_true(answered && puppet_says(&p, NTF_INVALID_SYNTAX) && exists(&p, ST_FAILED));
-		else if (s == ST_AUTH_SENT && k->exchange == EX_IKE_AUTH && k->response)
+		else if ((s == ST_AUTH_SENT && k->exchange == EX_IKE_AUTH && k->response) ||
+			 (s == ST_ADDITIONAL_SENT && k->exchange == EX_IKE_INTERMEDIATE && k->response))
 			assert_true(!exists(&p, s));
 		else if (k->exchange != EX_IKE_SA_INIT && !exists(&p, s))
 			fail_msg("'%s' in state '%s' has no step, but the state is '%s' now", k->name,
@@ -347,12 +384,61 @@ static void every_state_takes_every_event(void **state)
 	assert_int_equal(played, ST_DEAD * COUNT_OF(kinds));
 }
 
+/* RFC 9242 section 3: before IKE_AUTH, one after the other. What comes out of order is not opened, and the right one is answered still. */
+static void intermediate_out_of_order(void **state)
+{
+	static const uint8_t key[1184] = { 1 };
+	static struct puppet p;
+	static const struct {
+		uint8_t exchange;
+		uint32_t id;
+	} wrong[] = { { EX_IKE_AUTH, 1 }, { EX_IKE_INTERMEDIATE, 0 }, { EX_IKE_INTERMEDIATE, 2 },
+		{ EX_INFORMATIONAL, 1 }, { EX_CREATE_CHILD_SA, 1 }, { EX_IKE_FOLLOWUP_KE, 1 } };
+
+	puppet_init(&p);
+	p.setup.mlkem = true;
+	p.config.ike[0].additional[0] = p.config.ike[1].additional[0] = MLKEM_768;
+	puppet_start(&p);
+	p.additional = MLKEM_768;
+	assert_true(puppet_init_as_initiator(&p, false));
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		puppet_forget(&p);
+		puppet_begin(&p, wrong[i].exchange, false, wrong[i].id);
+		ike_out_ke(&p.out, MLKEM_768, key, sizeof key);
+		puppet_send(&p);
+		assert_int_equal(p.sent_n, 0);
+		assert_string_equal(puppet_state(&p, 0), "waiting for IKE_AUTH");
+	}
+	assert_int_equal(p.count[KEEPER_ADDITIONAL_BEGIN], 0);
+	puppet_begin(&p, EX_IKE_INTERMEDIATE, false, 1);
+	ike_out_ke(&p.out, MLKEM_768, key, sizeof key);
+	puppet_send(&p);
+	assert_int_equal(p.count[KEEPER_ADDITIONAL_BEGIN], 1);
+	assert_true(puppet_read_last(&p));
+	assert_int_equal(p.header.exchange, EX_IKE_INTERMEDIATE);
+	/* One more than the proposal names is none. */
+	puppet_forget(&p);
+	puppet_begin(&p, EX_IKE_INTERMEDIATE, false, 2);
+	ike_out_ke(&p.out, MLKEM_768, key, sizeof key);
+	puppet_send(&p);
+	assert_int_equal(p.sent_n, 0);
+	assert_int_equal(p.count[KEEPER_ADDITIONAL_BEGIN], 1);
+	p.own_id = 2;
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_auth_payloads(&p, 0x2000);
+	puppet_send(&p);
+	assert_int_equal(puppet_children(&p), 1);
+	assert_null(ike_view_wrong(p.core));
+	puppet_done(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_is_the_grid),
 		cmocka_unit_test(rows_take_what_they_say),
 		cmocka_unit_test(every_state_takes_every_event),
+		cmocka_unit_test(intermediate_out_of_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ static void methods_of_authentication(void **state)
 		{ "RSA", 14, rsa_sha256, sizeof rsa_sha256, 16 + 256 },
 		{ "RSA", 14, rsa_sha256, sizeof rsa_sha256, 16 + 512 },
 		{ "DSS", 3, NULL, 0, 40 },
-		{ "longer than", 14, ecdsa_sha256, sizeof ecdsa_sha256, 600 },
+		{ "longer than", 14, ecdsa_sha256, sizeof ecdsa_sha256, 1200 },
 		{ NULL, 14, ecdsa_sha256, sizeof ecdsa_sha256, 80 },
 		{ NULL, 14, rsa_sha256, 9, 9 }, /* truncated */
 		{ NULL, 14, NULL, 0, 1 },

@@ -13,7 +13,18 @@
 uint32_t pair_hashes = 1u << HASH_SHA2_256 | 1u << HASH_SHA2_384 | 1u << HASH_SHA2_512 | 1u << HASH_IDENTITY;
 bool pair_ppk, pair_ppk_fallback;
 
-bool pair_at_other_address, pair_stale;
+bool pair_stale;
+uint8_t pair_at_other_address;
+uint32_t pair_as_peer;
+size_t pair_lockable = SIZE_MAX;
+
+static bool lock(void *context, void *memory, size_t n)
+{
+	if (n > pair_lockable)
+		return false;
+	pair_lockable -= pair_lockable == SIZE_MAX ? 0 : n;
+	return true;
+}
 
 static enum rc act(void *context, struct keys_action *action)
 {
@@ -83,6 +94,7 @@ struct keys_entropy side_drawn(const struct side *s, uint64_t n)
 
 	store_be64(counter, n << 8 | (uint8_t)s->config.head.host_name[0]);
 	prf_plus(PRF_HMAC_SHA2_256, "secret", 6, &part, 1, e.secret, sizeof e.secret);
+	prf_plus(PRF_HMAC_SHA2_256, "additional", 10, &part, 1, e.additional, sizeof e.additional);
 	prf_plus(PRF_HMAC_SHA2_256, "public", 6, &part, 1, e.public_bytes, sizeof e.public_bytes);
 	e.proof = (struct public_proof){ .count = (uint32_t)n, .epoch = 1 };
 	e.leaf = (struct leaf_name){ .batch = 1, .index = (uint32_t)n };
@@ -172,19 +184,20 @@ static void peer_fill(struct snap_peer *peer, const char *name, const char *loca
 /* All proposals that can be built of the tables. */
 static void proposals_fill(struct pair_config *c)
 {
-	static const uint16_t groups[] = { DH_ECP_256, DH_ECP_384, DH_CURVE25519 };
+	static const uint16_t groups[] = { DH_ECP_256, DH_ECP_384, DH_CURVE25519, DH_MODP_2048 };
 	size_t n = 0, m = 0;
 
 #define E(id, number, key_bits, word)                                                                        \
-	for (size_t g = 0; g < 3; g++)                                                                       \
+	for (size_t g = 0; g < COUNT_OF(groups); g++)                                                        \
 		for (uint16_t prf = 5; prf <= 6; prf++)                                                      \
 			c->ike[n++] = (struct snap_ike_proposal){                                            \
 				.encr = number, .encr_bits = key_bits, .prf = prf, .dh = groups[g]           \
 			};                                                                                   \
-	for (size_t g = 0; g < 4; g++)                                                                       \
-		c->esp[m++] = (struct snap_esp_proposal){                                                    \
-			.encr = number, .encr_bits = key_bits, .dh = g < 3 ? groups[g] : DH_NONE, .esn = 2   \
-		};
+	for (size_t g = 0; g <= COUNT_OF(groups); g++)                                                       \
+		c->esp[m++] = (struct snap_esp_proposal){ .encr = number,                                    \
+			.encr_bits = key_bits,                                                               \
+			.dh = g < COUNT_OF(groups) ? groups[g] : DH_NONE,                                    \
+			.esn = 2 };
 	ENCR_ALGORITHMS(E)
 #undef E
 	assert_int_equal(n, PAIR_IKE_PROPOSALS);
@@ -218,7 +231,15 @@ static void config_fill(struct pair_config *c, int at)
 		.esp_proposals = SPAN(esp, PAIR_ESP_PROPOSALS),
 		.peers = SPAN(peers, 2),
 		.selectors = SPAN(selectors, 4),
-		.tunnels = SPAN(tunnels, 2) };
+		.tunnels = SPAN(tunnels, 2),
+		.authorities = SPAN(authorities, 1),
+		.trusted = SPAN(trusted, 1),
+		.certificate_files = SPAN(files, 1),
+		.certificates = SPAN(certificates, 1),
+		.certificate_octets = SPAN(octets, 20) };
+	snprintf(c->authorities[0].name, sizeof c->authorities[0].name, "ca");
+	snprintf(c->files[0].name, sizeof c->files[0].name, "ca.crt");
+	c->certificates[0].n = sizeof c->octets; /* something, until a test has one */
 	for (int i = 0; i < TIMEOUT_COUNT; i++)
 		c->head.timeout_s[i] = 1;
 	snprintf(c->head.host_name, sizeof c->head.host_name, "%s", names[at]);
@@ -256,7 +277,7 @@ void pair_init(struct pair *p)
 		struct side *s = &p->side[i];
 		const struct snap_id *id = &s->config.peers[0].local_id;
 
-		s->keys = keys_new((struct keys_sink){ act, s });
+		s->keys = keys_new((struct keys_sink){ act, s, lock });
 		assert_non_null(s->keys);
 		config_fill(&s->config, i);
 		side_configure(s);
@@ -285,8 +306,10 @@ void pair_use_ppk(struct pair *p, uint32_t flags)
 
 void pair_done(struct pair *p)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		assert_true(keys_index_agrees(p->side[i].keys));
 		keys_free(p->side[i].keys);
+	}
 }
 
 static uint32_t role_of(const struct pair *p, int at)
@@ -307,6 +330,102 @@ static void message_make(struct pair *p, int at)
 	memcpy(s->message + 40, s->begun.ke, s->begun.ke_n);
 	memcpy(s->message + 48 + s->begun.ke_n, s->begun.nonce, s->begun.nonce_n);
 	s->message_n = 60u + s->begun.ke_n + s->begun.nonce_n;
+}
+
+struct keeper_request pair_answer_request(const struct pair *p, uint32_t parent)
+{
+	const struct keeper_exchange_begun *theirs = &p->side[p->initiator].begun;
+	struct keeper_request q = { .op = KEEPER_EXCHANGE_ANSWER };
+	struct keeper_exchange_answer *a = &q.u.EXCHANGE_ANSWER;
+
+	a->parent = parent;
+	a->dh_group = p->group;
+	a->prf = p->prf;
+	a->encr = p->encr;
+	a->encr_bits = p->bits;
+	a->peer_nonce_n = theirs->nonce_n;
+	a->peer_ke_n = theirs->ke_n;
+	memcpy(a->additional, p->additional, sizeof a->additional);
+	memcpy(a->spi_i, theirs->ike_spi, 8);
+	memcpy(a->peer_nonce, theirs->nonce, theirs->nonce_n);
+	memcpy(a->peer_ke, theirs->ke, theirs->ke_n);
+	return q;
+}
+
+static enum rc initiator_begin(struct pair *p, uint32_t parent)
+{
+	struct side *s = &p->side[p->initiator];
+	struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN };
+	enum rc rc;
+
+	q.u.EXCHANGE_BEGIN.role = KEEPER_INITIATOR;
+	q.u.EXCHANGE_BEGIN.parent = parent;
+	q.u.EXCHANGE_BEGIN.dh_group = p->group;
+	rc = side_ask(s, &q);
+	if (rc != RC_OK)
+		return rc;
+	s->begun = s->reply.u.EXCHANGE_BEGIN;
+	s->ike = s->begun.handle;
+	memcpy(p->spi_i, s->begun.ike_spi, 8);
+	return RC_OK;
+}
+
+/* What the answer shares with BEGUN and FINISHED is kept as those. */
+static void answered_keep(struct pair *p, struct side *s)
+{
+	const struct keeper_exchange_answered *a = &s->reply.u.EXCHANGE_ANSWER;
+
+	s->begun =
+		(struct keeper_exchange_begun){ .handle = a->handle, .nonce_n = a->nonce_n, .ke_n = a->ke_n };
+	memcpy(s->begun.ike_spi, a->ike_spi, 8);
+	memcpy(s->begun.nonce, a->nonce, sizeof a->nonce);
+	memcpy(s->begun.ke, a->ke, sizeof a->ke);
+	s->finished = (struct keeper_exchange_finished){ .sk_e = a->sk_e };
+	s->ike = a->handle;
+	memcpy(p->spi_r, a->ike_spi, 8);
+}
+
+static enum rc side_finish(struct pair *p, int at)
+{
+	struct side *s = &p->side[at];
+	const struct keeper_exchange_begun *theirs = &p->side[!at].begun;
+	struct keeper_request q = { .op = KEEPER_EXCHANGE_FINISH };
+	struct keeper_exchange_finish *f = &q.u.EXCHANGE_FINISH;
+	enum rc rc;
+
+	f->handle = s->ike;
+	f->prf = p->prf;
+	f->encr = p->encr;
+	f->encr_bits = p->bits;
+	f->peer_nonce_n = theirs->nonce_n;
+	f->peer_ke_n = theirs->ke_n;
+	memcpy(f->additional, p->additional, sizeof f->additional);
+	memcpy(f->spi_i, p->spi_i, 8);
+	memcpy(f->spi_r, p->spi_r, 8);
+	memcpy(f->peer_nonce, theirs->nonce, theirs->nonce_n);
+	memcpy(f->peer_ke, theirs->ke, theirs->ke_n);
+	rc = side_ask(s, &q);
+	if (rc == RC_OK)
+		s->finished = s->reply.u.EXCHANGE_FINISH;
+	return rc;
+}
+
+enum rc pair_exchange(struct pair *p, uint32_t parent_0, uint32_t parent_1)
+{
+	int r = !p->initiator;
+	struct keeper_request q;
+	enum rc rc = initiator_begin(p, r ? parent_0 : parent_1);
+
+	if (rc != RC_OK)
+		return rc;
+	q = pair_answer_request(p, r ? parent_1 : parent_0);
+	rc = side_ask(&p->side[r], &q);
+	if (rc != RC_OK)
+		return rc;
+	answered_keep(p, &p->side[r]);
+	message_make(p, 0);
+	message_make(p, 1);
+	return side_finish(p, p->initiator);
 }
 
 enum rc pair_begin(struct pair *p, uint32_t parent_0, uint32_t parent_1)
@@ -334,29 +453,76 @@ enum rc pair_begin(struct pair *p, uint32_t parent_0, uint32_t parent_1)
 
 enum rc pair_finish(struct pair *p)
 {
-	for (int i = 0; i < 2; i++) {
-		struct side *s = &p->side[i];
-		const struct keeper_exchange_begun *theirs = &p->side[!i].begun;
-		struct keeper_request q = { .op = KEEPER_EXCHANGE_FINISH };
-		struct keeper_exchange_finish *f = &q.u.EXCHANGE_FINISH;
-		enum rc rc;
+	enum rc rc = side_finish(p, 0);
 
-		f->handle = s->ike;
-		f->prf = p->prf;
-		f->encr = p->encr;
-		f->encr_bits = p->bits;
-		f->peer_nonce_n = theirs->nonce_n;
-		f->peer_ke_n = theirs->ke_n;
-		memcpy(f->spi_i, p->spi_i, 8);
-		memcpy(f->spi_r, p->spi_r, 8);
-		memcpy(f->peer_nonce, theirs->nonce, theirs->nonce_n);
-		memcpy(f->peer_ke, theirs->ke, theirs->ke_n);
-		rc = side_ask(s, &q);
-		if (rc != RC_OK)
-			return rc;
-		s->finished = s->reply.u.EXCHANGE_FINISH;
+	return rc == RC_OK ? side_finish(p, 1) : rc;
+}
+
+struct pair_message pair_intermediate[2];
+
+bool pair_followup;
+
+static void intermediate_make(
+	const struct pair *p, struct pair_message *m, const struct keeper_additional_begun *value)
+{
+	memset(m->bytes, 0x44, sizeof m->bytes);
+	if (pair_followup) {
+		memcpy(m->bytes, value->ke, value->ke_n);
+		m->n = value->ke_n;
+		return;
 	}
+	memcpy(m->bytes, p->spi_i, 8);
+	memcpy(m->bytes + 8, p->spi_r, 8);
+	memcpy(m->bytes + PAIR_KE_AT, value->ke, value->ke_n);
+	m->n = PAIR_KE_AT + value->ke_n;
+}
+
+enum rc pair_additional(struct pair *p, size_t n)
+{
+	struct pair_message *m = pair_intermediate;
+	struct side *i = &p->side[p->initiator], *r = &p->side[!p->initiator];
+	struct keeper_request q = { .op = KEEPER_ADDITIONAL_BEGIN };
+	enum rc rc;
+
+	q.u.ADDITIONAL_BEGIN.handle = i->ike;
+	q.u.ADDITIONAL_BEGIN.method = p->additional[n];
+	if ((rc = side_ask(i, &q)) != RC_OK)
+		return rc;
+	intermediate_make(p, &m[0], &i->reply.u.ADDITIONAL_BEGIN);
+	q.u.ADDITIONAL_BEGIN.handle = r->ike;
+	q.u.ADDITIONAL_BEGIN.message_n = (uint16_t)m[0].n;
+	q.u.ADDITIONAL_BEGIN.ke_at = pair_followup ? 0 : PAIR_KE_AT;
+	memcpy(q.u.ADDITIONAL_BEGIN.message, m[0].bytes, m[0].n);
+	if ((rc = side_ask(r, &q)) != RC_OK)
+		return rc;
+	intermediate_make(p, &m[1], &r->reply.u.ADDITIONAL_BEGIN);
+	q = (struct keeper_request){ .op = KEEPER_ADDITIONAL_FINISH };
+	q.u.ADDITIONAL_FINISH.handle = r->ike;
+	q.u.ADDITIONAL_FINISH.response_n = (uint16_t)m[1].n;
+	q.u.ADDITIONAL_FINISH.response_ke_at = pair_followup ? 0 : PAIR_KE_AT;
+	memcpy(q.u.ADDITIONAL_FINISH.response, m[1].bytes, m[1].n);
+	if ((rc = side_ask(r, &q)) != RC_OK)
+		return rc;
+	r->finished.sk_e = r->reply.u.ADDITIONAL_FINISH.sk_e;
+	q.u.ADDITIONAL_FINISH.handle = i->ike;
+	q.u.ADDITIONAL_FINISH.request_n = (uint16_t)m[0].n;
+	q.u.ADDITIONAL_FINISH.request_ke_at = pair_followup ? 0 : PAIR_KE_AT;
+	memcpy(q.u.ADDITIONAL_FINISH.request, m[0].bytes, m[0].n);
+	if ((rc = side_ask(i, &q)) != RC_OK)
+		return rc;
+	i->finished.sk_e = i->reply.u.ADDITIONAL_FINISH.sk_e;
 	return RC_OK;
+}
+
+bool pair_transcript;
+
+/* Behind the message of the side whose AUTH it is. */
+static uint16_t other_message(const struct side *of, const struct side *other, uint8_t *ret_message)
+{
+	if (!pair_transcript)
+		return 0;
+	memcpy(ret_message + of->message_n, other->message, other->message_n);
+	return (uint16_t)other->message_n;
 }
 
 enum rc pair_sign(struct pair *p, int from, struct keeper_auth_signed *ret_auth)
@@ -371,6 +537,7 @@ enum rc pair_sign(struct pair *p, int from, struct keeper_auth_signed *ret_auth)
 	q.u.AUTH_SIGN.message_n = (uint16_t)s->message_n;
 	q.u.AUTH_SIGN.id_n = (uint16_t)s->id_n;
 	memcpy(q.u.AUTH_SIGN.message, s->message, s->message_n);
+	q.u.AUTH_SIGN.other_n = other_message(s, &p->side[!from], q.u.AUTH_SIGN.message);
 	memcpy(q.u.AUTH_SIGN.id, s->id, s->id_n);
 	rc = side_ask(s, &q);
 	if (rc == RC_OK)
@@ -385,12 +552,14 @@ enum rc pair_verify(struct pair *p, int at, const struct keeper_auth_signed *aut
 	struct keeper_auth_verify *v = &q.u.AUTH_VERIFY;
 
 	v->handle = s->ike;
+	v->peer = pair_as_peer;
 	v->method = auth->method;
 	v->auth_n = pair_ppk_fallback ? auth->no_ppk_n : auth->auth_n;
 	memcpy(v->auth, pair_ppk_fallback ? auth->no_ppk : auth->auth, sizeof auth->auth);
 	v->ppk = pair_ppk && !pair_ppk_fallback;
 	v->message_n = (uint16_t)them->message_n;
 	memcpy(v->message, them->message, them->message_n);
+	v->other_n = other_message(them, s, v->message);
 	v->id_n = (uint16_t)them->id_n;
 	memcpy(v->id, them->id, them->id_n);
 	v->local = (struct endpoint){ .addr = s->config.peers[0].local, .port = 500 };
@@ -414,20 +583,22 @@ enum rc pair_authenticate(struct pair *p)
 
 enum rc pair_ike(struct pair *p)
 {
-	enum rc rc = pair_begin(p, 0, 0);
+	enum rc rc = pair_exchange(p, 0, 0);
 
-	if (rc == RC_OK)
-		rc = pair_finish(p);
+	for (size_t i = 0; rc == RC_OK && i < ADDITIONAL_MAX && p->additional[i] != 0; i++)
+		rc = pair_additional(p, i);
 	return rc == RC_OK ? pair_authenticate(p) : rc;
 }
 
 enum rc pair_rekey(struct pair *p)
 {
 	uint32_t old[2] = { p->side[0].ike, p->side[1].ike };
-	enum rc rc = pair_begin(p, old[0], old[1]);
+	enum rc rc = pair_exchange(p, old[0], old[1]);
 
-	if (rc == RC_OK)
-		rc = pair_finish(p);
+	pair_followup = true;
+	for (size_t i = 0; rc == RC_OK && i < ADDITIONAL_MAX && p->additional[i] != 0; i++)
+		rc = pair_additional(p, i);
+	pair_followup = false;
 	for (int i = 0; i < 2 && rc == RC_OK; i++) {
 		struct keeper_request q = { .op = KEEPER_DROP };
 
@@ -441,7 +612,8 @@ enum rc pair_rekey(struct pair *p)
 
 enum rc pair_child_begin(struct pair *p, uint16_t group)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int step = 0; step < 2; step++) {
+		int i = step == 0 ? p->initiator : !p->initiator;
 		struct side *s = &p->side[i];
 		struct keeper_request q = { .op = KEEPER_CHILD_BEGIN };
 		enum rc rc;
@@ -449,6 +621,12 @@ enum rc pair_child_begin(struct pair *p, uint16_t group)
 		q.u.CHILD_BEGIN.handle = s->ike;
 		q.u.CHILD_BEGIN.dh_group = group;
 		q.u.CHILD_BEGIN.role = (uint16_t)role_of(p, i);
+		if (i != p->initiator) {
+			const struct keeper_child_begun *theirs = &p->side[p->initiator].child_begun;
+
+			q.u.CHILD_BEGIN.peer_ke_n = theirs->ke_n;
+			memcpy(q.u.CHILD_BEGIN.peer_ke, theirs->ke, theirs->ke_n);
+		}
 		rc = side_ask(s, &q);
 		if (rc != RC_OK)
 			return rc;
@@ -478,6 +656,8 @@ struct keeper_child_install side_install_request(struct pair *p, int at, uint32_
 		return c;
 	c.peer_nonce_n = them->child_begun.nonce_n;
 	memcpy(c.peer_nonce, them->child_begun.nonce, them->child_begun.nonce_n);
+	if (at != p->initiator)
+		return c;
 	c.peer_ke_n = them->child_begun.ke_n;
 	memcpy(c.peer_ke, them->child_begun.ke, them->child_begun.ke_n);
 	return c;

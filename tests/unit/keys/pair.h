@@ -10,8 +10,8 @@
 #include "keys/keys.h"
 
 #define PAIR_ACTIONS_MAX   64
-#define PAIR_IKE_PROPOSALS 18 /* every cipher, group and function */
-#define PAIR_ESP_PROPOSALS 12 /* every cipher and group, and no group */
+#define PAIR_IKE_PROPOSALS 24 /* every cipher, group and function */
+#define PAIR_ESP_PROPOSALS 15 /* every cipher and group, and no group */
 
 /* A snapshot as control would give it: header and arrays in one block. Peers: 0 and 1; tunnels: 0 with peer
  * 0, 1 with 1. */
@@ -23,6 +23,13 @@ struct pair_config {
 	_Alignas(8) struct snap_peer peers[2];
 	_Alignas(8) struct selector selectors[4];
 	_Alignas(8) struct snap_tunnel tunnels[2];
+	/* for peers with certificates: one authority, whose file is empty */
+	_Alignas(8) struct snap_authority authorities[1];
+	_Alignas(8) struct snap_trusted trusted[1];
+	_Alignas(8) struct snap_certificate_file files[1];
+	/* our own, for files[0] of a test: the keeper looks for its key in it and reads no more */
+	_Alignas(8) struct snap_certificate certificates[1];
+	_Alignas(8) struct snap_octets octets[20];
 };
 
 enum pair_mode { PAIR_AT_ONCE, PAIR_HOLD, PAIR_AWAY, PAIR_FULL /* takes no entry at all */ };
@@ -52,7 +59,9 @@ struct pair {
 	struct side side[2];
 	uint8_t spi_i[8], spi_r[8];
 	uint16_t group, prf, encr, bits;
-	int initiator; /* which side */
+	uint16_t additional
+		[ADDITIONAL_MAX]; /* additional key exchanges; where they work, the program links toy_mlkem.c */
+	int initiator;		  /* which side */
 };
 
 /* The parameters of the usual exchange: X25519, HMAC-SHA-256, AES-GCM-256, PSK, hq is the initiator. */
@@ -74,12 +83,24 @@ const struct keys_entry *side_entry(const struct side *s, enum keys_entry_kind k
 void side_configure(struct side *s); /* after a change of s->config */
 
 /* Steps of a full exchange; each returns the first rc that is not RC_OK. */
+enum rc pair_exchange(struct pair *p, uint32_t parent_0, uint32_t parent_1); /* begin, answer, finish */
+struct keeper_request pair_answer_request(
+	const struct pair *p, uint32_t parent); /* to what the initiator began */
+/* The two halves of both sides one by one. */
 enum rc pair_begin(struct pair *p, uint32_t parent_0, uint32_t parent_1);
 enum rc pair_finish(struct pair *p);
+/* The additional key exchange of that number, from 0; the messages by which it goes are in pair_intermediate. */
+enum rc pair_additional(struct pair *p, size_t n);
+struct pair_message {
+	size_t n;
+	uint8_t bytes[KEEPER_INTERMEDIATE_MAX];
+};
+extern struct pair_message pair_intermediate[2]; /* request, response */
+enum { PAIR_KE_AT = 40 };			 /* where the value is in each */
 enum rc pair_sign(struct pair *p, int from, struct keeper_auth_signed *ret_auth);
 enum rc pair_verify(struct pair *p, int at, const struct keeper_auth_signed *auth);
 enum rc pair_authenticate(struct pair *p); /* initiator proves, responder checks, and the other way round */
-enum rc pair_ike(struct pair *p);	   /* all of the above */
+enum rc pair_ike(struct pair *p);	   /* pair_exchange(), pair_authenticate() */
 enum rc pair_rekey(struct pair *p);	   /* a new IKE SA from the present one, which is dropped */
 
 /* A child of tunnel 0 on both sides. group DH_NONE and of_ike: the one of IKE_AUTH. */
@@ -93,11 +114,16 @@ enum pair_key { PAIR_ED25519, PAIR_P256, PAIR_P384, PAIR_KEYS };
 extern const char *const pair_pem[2][PAIR_KEYS];
 void pair_use_signatures(struct pair *p, enum pair_key key_0, enum pair_key key_1);
 
-extern bool pair_stale;				   /* requests are of the configuration before */
-extern bool pair_at_other_address;		   /* peers come from where nobody has configured them */
-extern uint32_t pair_hashes;			   /* what peers announce (RFC 7427) */
-extern bool pair_ppk;				   /* requests are for keys with the PPK (RFC 8784) */
-extern bool pair_ppk_fallback;			   /* what is verified is the AUTH without it */
+extern bool pair_stale; /* requests are of the configuration before */
+extern uint8_t
+	pair_at_other_address; /* 0: the configured one; peers come from where nobody has configured them */
+extern uint32_t pair_as_peer;  /* whom AUTH is verified as */
+extern size_t pair_lockable;   /* octets that can still be locked; SIZE_MAX: any */
+extern uint32_t pair_hashes;   /* what peers announce (RFC 7427) */
+extern bool pair_ppk;	       /* requests are for keys with the PPK (RFC 8784) */
+extern bool pair_ppk_fallback; /* what is verified is the AUTH without it */
+extern bool pair_transcript;   /* AUTH is over both messages of IKE_SA_INIT */
+extern bool pair_followup; /* additional key exchanges are those of a rekey: messages are the values alone */
 void pair_use_ppk(struct pair *p, uint32_t flags); /* both have it; enum peer_flags */
 
 #endif

@@ -183,6 +183,7 @@ static void end_shell(void)
 {
 	keys_free(rig.keeper.keys);
 	leaves_free(&rig.keeper.leaves);
+	public_free(&rig.keeper.public_values);
 	snapshot_file_done(&rig.keeper.snapshot);
 	close(rig.keeper.key_dir);
 	close(rig.keeper.answers);
@@ -386,7 +387,7 @@ uint32_t rig_exchange(void)
 	assert_int_equal(ipc_send_EXCHANGE_FINISH(&rig.others[PROC_IKE], 2, f), RC_OK);
 	assert_true(rig_next(PROC_IKE, IPC_EXCHANGE_FINISHED));
 	assert_int_equal(rig.frame.u.EXCHANGE_FINISHED.rc, RC_OK);
-	assert_memory_equal(rig.frame.u.EXCHANGE_FINISHED.sk_ei, r->finished.sk_ei, 36);
+	assert_memory_equal(rig.frame.u.EXCHANGE_FINISHED.sk_e.ei, r->finished.sk_e.ei, 36);
 	return s->begun.handle;
 }
 

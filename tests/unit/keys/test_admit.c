@@ -38,23 +38,28 @@ static const struct {
 /* x: admissible, -: refused, a blank: the request always names one. In the order of the tables. */
 static const char *const ike_grid[KEEPER_OP_COUNT] = {
 	/* clang-format off */
-	/*                         none
-	 *                         | unknown
-	 *                         | | begun
-	 *                         | | | its parent is gone
-	 *                         | | | | keyed, initiator
-	 *                         | | | | | signed
-	 *                         | | | | | | keyed, responder
-	 *                         | | | | | | | verifying
-	 *                         | | | | | | | | authenticated */
-	[KEEPER_EXCHANGE_BEGIN]  = "x - - - - - - - x",
-	[KEEPER_EXCHANGE_FINISH] = "  - x - - - - - -",
-	[KEEPER_AUTH_SIGN]       = "  - - - x x - - x",
-	[KEEPER_AUTH_VERIFY]     = "  - - - - x x - -",
-	[KEEPER_CHILD_BEGIN]     = "  - - - x x x - x",
-	[KEEPER_CHILD_INSTALL]   = "  - - - - - - - x",
-	[KEEPER_CHILD_REMOVE]    = "x                ",
-	[KEEPER_DROP]            = "x - x x x x x x x",
+	/*                            none
+	 *                            | unknown
+	 *                            | | begun
+	 *                            | | | its parent is gone
+	 *                            | | | | an additional key exchange is due
+	 *                            | | | | | and begun
+	 *                            | | | | | | keyed, initiator
+	 *                            | | | | | | | signed
+	 *                            | | | | | | | | keyed, responder
+	 *                            | | | | | | | | | verifying
+	 *                            | | | | | | | | | | authenticated */
+	[KEEPER_EXCHANGE_BEGIN]    = "x - - - - - - - - - x",
+	[KEEPER_EXCHANGE_FINISH]   = "  - x - - - - - - - -",
+	[KEEPER_EXCHANGE_ANSWER]   = "x - - - - - - - - - x",
+	[KEEPER_ADDITIONAL_BEGIN]  = "  - - - x - - - - - -",
+	[KEEPER_ADDITIONAL_FINISH] = "  - - - - x - - - - -",
+	[KEEPER_AUTH_SIGN]         = "  - - - - - x x - - x",
+	[KEEPER_AUTH_VERIFY]       = "  - - - - - - x x - -",
+	[KEEPER_CHILD_BEGIN]       = "  - - - - - x x x - x",
+	[KEEPER_CHILD_INSTALL]     = "  - - - - - - - - - x",
+	[KEEPER_CHILD_REMOVE]      = "x                    ",
+	[KEEPER_DROP]              = "x - x x x x x x x x x",
 	/* clang-format on */
 };
 
@@ -68,6 +73,9 @@ static const char *const child_grid[KEEPER_OP_COUNT] = {
 	 *                         | | | | | removing */
 	[KEEPER_EXCHANGE_BEGIN]  = "x          ",
 	[KEEPER_EXCHANGE_FINISH] = "x          ",
+	[KEEPER_EXCHANGE_ANSWER] = "x          ",
+	[KEEPER_ADDITIONAL_BEGIN]  = "x          ",
+	[KEEPER_ADDITIONAL_FINISH] = "x          ",
 	[KEEPER_AUTH_SIGN]       = "x          ",
 	[KEEPER_AUTH_VERIFY]     = "x          ",
 	[KEEPER_CHILD_BEGIN]     = "x          ",
@@ -102,6 +110,15 @@ static struct keeper_request request_naming(enum keeper_op op, uint32_t ike, uin
 		break;
 	case KEEPER_EXCHANGE_FINISH:
 		q.u.EXCHANGE_FINISH.handle = ike;
+		break;
+	case KEEPER_EXCHANGE_ANSWER:
+		q.u.EXCHANGE_ANSWER.parent = ike;
+		break;
+	case KEEPER_ADDITIONAL_BEGIN:
+		q.u.ADDITIONAL_BEGIN.handle = ike;
+		break;
+	case KEEPER_ADDITIONAL_FINISH:
+		q.u.ADDITIONAL_FINISH.handle = ike;
 		break;
 	case KEEPER_AUTH_SIGN:
 		q.u.AUTH_SIGN.handle = ike;
@@ -158,6 +175,8 @@ static void drop(struct side *s, uint32_t ike)
 /* Brings `side` there; its handle. */
 static uint32_t reach_ike(enum keeper_ike_state state)
 {
+	struct keeper_request begin = { .op = KEEPER_ADDITIONAL_BEGIN,
+		.u.ADDITIONAL_BEGIN.method = MLKEM_768 };
 	struct keeper_auth_signed auth;
 	uint32_t parent;
 
@@ -178,6 +197,15 @@ static uint32_t reach_ike(enum keeper_ike_state state)
 		parent = side->ike;
 		assert_int_equal(pair_begin(&p, parent, p.side[1].ike), RC_OK);
 		drop(side, parent);
+		break;
+	case KEEPER_IKE_ADDITIONAL_DUE:
+	case KEEPER_IKE_ADDITIONAL_BEGUN:
+		p.additional[0] = MLKEM_768;
+		assert_int_equal(pair_exchange(&p, 0, 0), RC_OK);
+		if (state == KEEPER_IKE_ADDITIONAL_DUE)
+			break;
+		begin.u.ADDITIONAL_BEGIN.handle = side->ike;
+		assert_int_equal(side_ask(side, &begin), RC_OK);
 		break;
 	case KEEPER_IKE_KEYED_RESPONDER:
 		side = &p.side[1];
@@ -307,7 +335,9 @@ static void handles_that_are_none(void **state)
 	side = &p.side[0];
 	for (int op = 0; op < KEEPER_OP_COUNT; op++)
 		for (size_t i = 0; i < COUNT_OF(handles); i++)
-			if (op != KEEPER_CHILD_REMOVE && (handles[i] != 0 || op != KEEPER_EXCHANGE_BEGIN))
+			if (op != KEEPER_CHILD_REMOVE &&
+				(handles[i] != 0 ||
+					(op != KEEPER_EXCHANGE_BEGIN && op != KEEPER_EXCHANGE_ANSWER)))
 				ask((enum keeper_op)op, handles[i],
 					op == KEEPER_CHILD_INSTALL ? handles[i] : 0, false, RC_NOT_FOUND);
 	for (size_t i = 1; i < COUNT_OF(handles); i++) {

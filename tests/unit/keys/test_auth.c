@@ -91,7 +91,7 @@ static void psk_octets(void **state)
 	struct octets ni, nr;
 	struct keeper_auth_signed a, b;
 	struct dh_secret dh;
-	struct ike_keys sk;
+	struct ike_keys_all sk;
 	size_t n = 0;
 
 	start();
@@ -103,14 +103,14 @@ static void psk_octets(void **state)
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared, 32 }, seed), RC_OK);
 	assert_int_equal(
 		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
-	assert_memory_equal(sk.sk_ei, i->finished.sk_ei, 36);
+	assert_memory_equal(sk.sk_ei, i->finished.sk_e.ei, 36);
 	/* <SignedOctets> of the initiator: RealMessage1 | NonceRData | prf(SK_pi, RestOfInitIDPayload). */
 	memcpy(octets, i->message, i->message_n);
 	n = i->message_n;
 	memcpy(octets + n, r->begun.nonce, 32);
 	n += 32;
 	assert_int_equal(
-		prf_run(5, sk.sk_pi, 32, &(struct prf_part){ i->id, i->id_n }, 1, octets + n), RC_OK);
+		prf_run(5, sk.sk.sk_pi, 32, &(struct prf_part){ i->id, i->id_n }, 1, octets + n), RC_OK);
 	n += 32;
 	assert_int_equal(prf_run(5, "a secret of the two", 19, &pad, 1, padded), RC_OK);
 	assert_int_equal(prf_run(5, padded, 32, &(struct prf_part){ octets, n }, 1, want), RC_OK);
@@ -125,7 +125,7 @@ static void psk_octets(void **state)
 	memcpy(octets + n, i->begun.nonce, 32);
 	n += 32;
 	assert_int_equal(
-		prf_run(5, sk.sk_pr, 32, &(struct prf_part){ r->id, r->id_n }, 1, octets + n), RC_OK);
+		prf_run(5, sk.sk.sk_pr, 32, &(struct prf_part){ r->id, r->id_n }, 1, octets + n), RC_OK);
 	n += 32;
 	assert_int_equal(prf_run(5, padded, 32, &(struct prf_part){ octets, n }, 1, want), RC_OK);
 	assert_memory_equal(b.auth, want, 32);
@@ -259,7 +259,7 @@ static void from_where_it_is_configured(void **state)
 	struct keeper_auth_signed auth;
 	struct ip_addr right = hq->remote;
 
-	pair_at_other_address = true;
+	pair_at_other_address = 1;
 	afresh(&auth);
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_AUTH);
 	assert_non_null(strstr(p.side[1].reply.u.AUTH_VERIFY.text, "the peer's address is"));
@@ -267,7 +267,7 @@ static void from_where_it_is_configured(void **state)
 	memset(&hq->remote, 0, sizeof hq->remote); /* any */
 	assert_int_equal(pair_verify(&p, 1, &auth), RC_OK);
 	hq->remote = right;
-	pair_at_other_address = false;
+	pair_at_other_address = 0;
 }
 
 /* With any changed bit of AUTH, message, nonce or identity authentication fails. */

@@ -119,7 +119,7 @@ static void keymat_by_formula(void **state)
 	struct side *i = &p.side[0], *r = &p.side[1];
 	struct octets ni = { i->begun.nonce, 32 }, nr = { r->begun.nonce, 32 };
 	struct dh_secret dh;
-	struct ike_keys sk;
+	struct ike_keys_all sk;
 
 	assert_int_equal(dh_generate(&dh, ke, DH_CURVE25519, ike_seed.secret), RC_OK);
 	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared, NULL), RC_OK);
@@ -127,7 +127,7 @@ static void keymat_by_formula(void **state)
 	assert_int_equal(
 		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
 	assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
-	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk_d, 32 }, ni, nr,
+	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 }, ni, nr,
 				 (struct octets){ shared, 0 }, first, second, 36),
 		RC_OK);
 	assert_memory_equal(installed(0)->key_out, first, 36);
@@ -143,11 +143,57 @@ static void keymat_by_formula(void **state)
 	assert_int_equal(pair_child_install(&p, 0), RC_OK);
 	ni = (struct octets){ r->child_begun.nonce, 32 };
 	nr = (struct octets){ i->child_begun.nonce, 32 };
-	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk_d, 32 }, ni, nr,
+	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 }, ni, nr,
 				 (struct octets){ shared, 32 }, first, second, 36),
 		RC_OK);
 	assert_memory_equal(installed(1)->key_out, first, 36);
 	assert_memory_equal(installed(0)->key_out, second, 36);
+}
+
+/* A responder with MODP keeps the peer's value, not the result, which is long; a value that is none is refused at once. */
+static void modp_of_a_responder(void **state)
+{
+	struct keys_entropy drawn = side_drawn(&p.side[0], p.side[0].drawn + 1);
+	uint8_t ke[DH_PUBLIC_MAX], shared[DH_SHARED_MAX], first[36], second[36];
+	struct keys_entropy ike_seed = side_drawn(&p.side[0], 1);
+	struct ike_keys_all sk;
+	struct side *i = &p.side[0], *r = &p.side[1];
+	struct keeper_request q = { .op = KEEPER_CHILD_BEGIN };
+	struct dh_secret dh;
+
+	assert_int_equal(dh_generate(&dh, ke, DH_CURVE25519, ike_seed.secret), RC_OK);
+	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared, NULL), RC_OK);
+	assert_int_equal(derive_skeyseed(5, (struct octets){ i->begun.nonce, 32 },
+				 (struct octets){ r->begun.nonce, 32 }, (struct octets){ shared, 32 }, first),
+		RC_OK);
+	assert_int_equal(
+		derive_ike_keys(5, (struct octets){ first, 32 }, (struct octets){ i->begun.nonce, 32 },
+			(struct octets){ r->begun.nonce, 32 }, p.spi_i, p.spi_r, 36, &sk),
+		RC_OK);
+	p.group = DH_MODP_2048;
+	assert_int_equal(pair_child_begin(&p, DH_MODP_2048), RC_OK);
+	assert_int_equal(i->child_begun.ke_n, 256);
+	assert_int_equal(dh_generate(&dh, ke, DH_MODP_2048, drawn.secret), RC_OK);
+	assert_memory_equal(ke, i->child_begun.ke, 256);
+	assert_int_equal(dh_shared(&dh, r->child_begun.ke, 256, shared, NULL), RC_OK);
+	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 },
+				 (struct octets){ i->child_begun.nonce, 32 },
+				 (struct octets){ r->child_begun.nonce, 32 }, (struct octets){ shared, 256 },
+				 first, second, 36),
+		RC_OK);
+	assert_int_equal(pair_child_install(&p, 0), RC_OK);
+	assert_memory_equal(installed(0)->key_out, first, 36);
+	assert_memory_equal(installed(1)->key_out, second, 36);
+	q.u.CHILD_BEGIN.handle = r->ike;
+	q.u.CHILD_BEGIN.role = KEEPER_RESPONDER;
+	q.u.CHILD_BEGIN.dh_group = DH_MODP_2048;
+	q.u.CHILD_BEGIN.peer_ke_n = 256;
+	assert_int_equal(side_ask(r, &q), RC_MALFORMED); /* zero */
+	assert_true(r->reply.u.CHILD_BEGIN.text[0] != 0);
+	q.u.CHILD_BEGIN.peer_ke_n = 255;
+	assert_int_equal(side_ask(r, &q), RC_RANGE);
+	q.u.CHILD_BEGIN.peer_ke_n = 0;
+	assert_int_equal(side_ask(r, &q), RC_RANGE);
 }
 
 static struct selector selector_of(const char *prefix, uint8_t proto, uint16_t first, uint16_t last)
@@ -279,9 +325,29 @@ static void begin_refusals(void **state)
 	q.u.CHILD_BEGIN.role = 0;
 	assert_int_equal(side_ask(&p.side[0], &q), RC_MALFORMED);
 	q.u.CHILD_BEGIN.role = KEEPER_INITIATOR;
-	q.u.CHILD_BEGIN.dh_group = 14;
+	q.u.CHILD_BEGIN.dh_group = 2;
 	assert_int_equal(side_ask(&p.side[0], &q), RC_UNSUPPORTED);
+	/* The peer's value: a responder's with a group, and of the group's size, on its curve. */
+	q.u.CHILD_BEGIN.dh_group = DH_CURVE25519;
+	q.u.CHILD_BEGIN.peer_ke_n = 32;
+	assert_int_equal(side_ask(&p.side[0], &q), RC_MALFORMED);
+	q.u.CHILD_BEGIN.role = KEEPER_RESPONDER;
+	assert_int_equal(side_ask(&p.side[0], &q), RC_MALFORMED); /* zero is of low order */
+	q.u.CHILD_BEGIN.peer_ke[0] = 9;
+	for (int n = 31; n <= 33; n += 2) {
+		q.u.CHILD_BEGIN.peer_ke_n = (uint16_t)n;
+		assert_int_equal(side_ask(&p.side[0], &q), RC_RANGE);
+	}
+	q.u.CHILD_BEGIN.peer_ke_n = 0;
+	assert_int_equal(side_ask(&p.side[0], &q), RC_RANGE);
+	q.u.CHILD_BEGIN.peer_ke_n = 0xffff;
+	assert_int_equal(side_ask(&p.side[0], &q), RC_RANGE);
+	q.u.CHILD_BEGIN.peer_ke_n = 32;
 	q.u.CHILD_BEGIN.dh_group = DH_NONE;
+	assert_int_equal(side_ask(&p.side[0], &q), RC_MALFORMED);
+	assert_int_equal(keys_count(p.side[0].keys).children_begun, 0);
+	q.u.CHILD_BEGIN.peer_ke_n = 0;
+	q.u.CHILD_BEGIN.role = KEEPER_INITIATOR;
 	q.u.CHILD_BEGIN.tunnel = 2;
 	assert_int_equal(side_ask(&p.side[0], &q), RC_NOT_FOUND);
 	q.u.CHILD_BEGIN.tunnel = 1; /* of "third", while the SA is with "branch" */
@@ -294,7 +360,7 @@ static void begin_refusals(void **state)
 	/* Dropped ones make room. */
 	struct keeper_request drop = { .op = KEEPER_DROP };
 	drop.u.DROP.handle = p.side[0].ike;
-	drop.u.DROP.child = 1u << 14 | 1;
+	drop.u.DROP.child = 1u << 15 | 1;
 	assert_int_equal(side_ask(&p.side[0], &drop), RC_OK);
 	assert_int_equal(side_ask(&p.side[0], &drop), RC_NOT_FOUND);
 	assert_int_equal(side_ask(&p.side[0], &q), RC_OK);
@@ -802,6 +868,7 @@ int main(void)
 		T(entry_and_hand_over),
 		T(spi_of_a_pending_removal),
 		T(keymat_by_formula),
+		T(modp_of_a_responder),
 		T(outside_of_the_tunnel),
 		T(narrowed),
 		T(configured_protocol),

@@ -64,18 +64,18 @@ static void ike_keys(void **state)
 				      "0c8657f03ba9f62b9a818d7a228968c506e237ae9502aa6db395c61ea6a3e795"
 				      "04f86b7368bfb5423df79e48809bbccd49fd826d024f63d7c2a5566400a12e73"
 				      "6aa034510428f5ea");
-	struct ike_keys k;
+	struct ike_keys_all k;
 
 	assert_int_equal(derive_ike_keys(PRF_HMAC_SHA2_256, octets(SKEYSEED), octets(NI), octets(NR),
 				 octets(SPI_I).b, octets(SPI_R).b, 36, &k),
 		RC_OK);
-	assert_int_equal(k.prf_n, 32);
+	assert_int_equal(k.sk.prf_n, 32);
 	assert_int_equal(k.sk_e_n, 36);
-	assert_memory_equal(k.sk_d, stream.b, 32);
+	assert_memory_equal(k.sk.sk_d, stream.b, 32);
 	assert_memory_equal(k.sk_ei, stream.b + 32, 36);
 	assert_memory_equal(k.sk_er, stream.b + 68, 36);
-	assert_memory_equal(k.sk_pi, stream.b + 104, 32);
-	assert_memory_equal(k.sk_pr, stream.b + 136, 32);
+	assert_memory_equal(k.sk.sk_pi, stream.b + 104, 32);
+	assert_memory_equal(k.sk.sk_pr, stream.b + 136, 32);
 }
 
 static void keymat(void **state)
@@ -101,11 +101,34 @@ static void keymat(void **state)
 	assert_memory_equal(r, pfs.b + 36, 36);
 }
 
+/* A public value that is known is taken as it is, and the secret beside it is the same. */
+static void public_value_known(void **state)
+{
+	static const uint16_t groups[] = { DH_CURVE25519, DH_ECP_256, DH_ECP_384 };
+	uint8_t seed[DH_SEED_SIZE] = { 1, 2, 3 }, computed[DH_PUBLIC_MAX], taken[DH_PUBLIC_MAX];
+	struct dh_secret one, other;
+
+	for (size_t i = 0; i < COUNT_OF(groups); i++) {
+		struct octets known = { computed, dh_public_size(groups[i]) }, none = { computed, 0 },
+			      of_another = { seed, 33 };
+
+		assert_int_equal(derive_dh(groups[i], seed, none, &one, computed), RC_OK);
+		memset(taken, 0, sizeof taken);
+		assert_int_equal(derive_dh(groups[i], seed, known, &other, taken), RC_OK);
+		assert_memory_equal(taken, computed, known.n);
+		assert_memory_equal(&other, &one, sizeof one);
+		memset(taken, 0, sizeof taken);
+		assert_int_equal(derive_dh(groups[i], seed, of_another, &other, taken), RC_OK);
+		assert_memory_equal(taken, computed, known.n);
+	}
+	assert_int_equal(derive_dh(2, seed, (struct octets){ 0 }, &one, computed), RC_UNSUPPORTED);
+}
+
 static void refusals(void **state)
 {
 	static const uint8_t long_nonce[KEEPER_NONCE_MAX + 1];
 	struct octets too_long = { long_nonce, sizeof long_nonce };
-	struct ike_keys k;
+	struct ike_keys_all k;
 	uint8_t out[64];
 
 	assert_int_equal(derive_skeyseed(5, too_long, octets(NR), octets(SHARED), out), RC_RANGE);
@@ -129,6 +152,7 @@ int main(void)
 		cmocka_unit_test(skeyseed),
 		cmocka_unit_test(ike_keys),
 		cmocka_unit_test(keymat),
+		cmocka_unit_test(public_value_known),
 		cmocka_unit_test(refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,8 +145,12 @@ static void identities(void **state)
 		memcpy(x.id, rows[i].octets, rows[i].n);
 		assert_true(entry_body_make(&b, &n, &x, &leaf));
 		assert_int_equal(ledger_body_check(b.type, b.text, n, NULL), RC_OK);
-		if (!strstr(b.text, rows[i].want))
+		if (!strstr(b.text, rows[i].want) || !strstr(b.text, "\"key\":\"\""))
 			fail_msg("%s", b.text);
+		x.has_key = true;
+		x.key[31] = 0xab;
+		assert_true(entry_body_make(&b, &n, &x, &leaf));
+		assert_non_null(strstr(b.text, "00ab\",\"leaf\""));
 		assert_null(strchr(b.text, '\n'));
 	}
 }

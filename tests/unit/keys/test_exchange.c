@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static const uint16_t groups[] = { DH_CURVE25519, DH_ECP_256, DH_ECP_384 };
+static const uint16_t groups[] = { DH_CURVE25519, DH_ECP_256, DH_ECP_384, DH_MODP_2048 };
 static const struct {
 	uint16_t encr, bits;
 } ciphers[] = { { 20, 128 }, { 20, 256 }, { 28, 256 } };
@@ -20,11 +20,11 @@ static void assert_same_sk_e(const struct pair *p)
 {
 	const struct keeper_exchange_finished *a = &p->side[0].finished, *b = &p->side[1].finished;
 
-	assert_int_equal(a->sk_e_n, p->bits / 8 + 4);
-	assert_int_equal(b->sk_e_n, a->sk_e_n);
-	assert_memory_equal(a->sk_ei, b->sk_ei, a->sk_e_n);
-	assert_memory_equal(a->sk_er, b->sk_er, a->sk_e_n);
-	assert_memory_not_equal(a->sk_ei, a->sk_er, a->sk_e_n);
+	assert_int_equal(a->sk_e.n, p->bits / 8 + 4);
+	assert_int_equal(b->sk_e.n, a->sk_e.n);
+	assert_memory_equal(a->sk_e.ei, b->sk_e.ei, a->sk_e.n);
+	assert_memory_equal(a->sk_e.er, b->sk_e.er, a->sk_e.n);
+	assert_memory_not_equal(a->sk_e.ei, a->sk_e.er, a->sk_e.n);
 }
 
 /* What one side's data plane seals, the other's opens; both directions. */
@@ -54,7 +54,7 @@ static void every_combination(void **state)
 {
 	static struct pair p;
 
-	for (size_t g = 0; g < 3; g++) {
+	for (size_t g = 0; g < COUNT_OF(groups); g++) {
 		for (size_t c = 0; c < 3; c++) {
 			for (uint16_t prf = 5; prf <= 6; prf++) {
 				pair_init(&p);
@@ -91,13 +91,13 @@ static void rekey_changes_algorithms(void **state)
 
 	pair_init(&p);
 	assert_int_equal(pair_ike(&p), RC_OK);
-	memcpy(before, p.side[0].finished.sk_ei, sizeof before);
+	memcpy(before, p.side[0].finished.sk_e.ei, sizeof before);
 	p.group = DH_ECP_384;
 	p.prf = PRF_HMAC_SHA2_384;
 	p.encr = 28;
 	assert_int_equal(pair_rekey(&p), RC_OK);
 	assert_same_sk_e(&p);
-	assert_memory_not_equal(before, p.side[0].finished.sk_ei, sizeof before);
+	assert_memory_not_equal(before, p.side[0].finished.sk_e.ei, sizeof before);
 	assert_non_null(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_REKEYED));
 	assert_string_equal(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_REKEYED)->peer, "branch");
 	assert_string_equal(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_DOWN)->reason, "rekeyed");
@@ -137,7 +137,7 @@ static struct keeper_request finish_of(struct pair *p, int at)
 		change;                                                                                      \
 		assert_int_equal(side_ask(&p.side[0], &q), want);                                            \
 		assert_true(p.side[0].reply.u.EXCHANGE_FINISH.text[0] != 0);                                 \
-		assert_int_equal(p.side[0].reply.u.EXCHANGE_FINISH.sk_e_n, 0);                               \
+		assert_int_equal(p.side[0].reply.u.EXCHANGE_FINISH.sk_e.n, 0);                               \
 	} while (0)
 
 static void finish_refusals(void **state)
@@ -172,6 +172,92 @@ static void finish_refusals(void **state)
 	}
 }
 
+/* A refused answer leaves nothing: no exchange, no secret; its values are reported as unused, once. */
+#define NOT_ANSWERED(change, want)                                                                           \
+	do {                                                                                                 \
+		struct side *s = &p.side[1];                                                                 \
+		struct keeper_request q = pair_answer_request(&p, 0);                                        \
+		struct keeper_exchange_answer *a = &q.u.EXCHANGE_ANSWER;                                     \
+		const struct keys_action *last = NULL;                                                       \
+		s->actions_n = s->answered = 0;                                                              \
+		change;                                                                                      \
+		assert_int_equal(side_ask(s, &q), want);                                                     \
+		assert_true(s->reply.u.EXCHANGE_ANSWER.text[0] != 0);                                        \
+		assert_int_equal(s->reply.u.EXCHANGE_ANSWER.handle, 0);                                      \
+		assert_int_equal(s->reply.u.EXCHANGE_ANSWER.sk_e.n, 0);                                      \
+		assert_int_equal(s->reply.u.EXCHANGE_ANSWER.ke_n, 0);                                        \
+		assert_int_equal(side_count(s, 0, KEYS_UNUSED, &last), 1);                                   \
+		assert_int_equal(last->u.unused.count, s->drawn);                                            \
+		assert_int_equal(keys_count(s->keys).exchanges, 0);                                          \
+	} while (0)
+
+static void answer_refusals(void **state)
+{
+	static struct pair p;
+
+	for (size_t g = 0; g < 3; g++) {
+		pair_init(&p);
+		p.group = groups[g];
+		assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
+		struct keeper_request drop = { .op = KEEPER_DROP, .u.DROP.handle = p.side[1].ike };
+		assert_int_equal(side_ask(&p.side[1], &drop), RC_OK);
+		NOT_ANSWERED(a->parent = 77, RC_NOT_FOUND);
+		NOT_ANSWERED(a->dh_group = 2, RC_UNSUPPORTED);
+		NOT_ANSWERED(a->dh_group = DH_NONE, RC_UNSUPPORTED);
+		NOT_ANSWERED(a->prf = 2, RC_UNSUPPORTED);
+		NOT_ANSWERED(a->encr = 12, RC_UNSUPPORTED);
+		NOT_ANSWERED(a->encr_bits = 192, RC_UNSUPPORTED);
+		NOT_ANSWERED(a->peer_nonce_n = 15, RC_RANGE);
+		NOT_ANSWERED(a->peer_nonce_n = 257, RC_RANGE);
+		NOT_ANSWERED((a->prf = PRF_HMAC_SHA2_384, a->peer_nonce_n = 23), RC_RANGE);
+		NOT_ANSWERED(a->peer_ke_n -= 1, RC_RANGE);
+		NOT_ANSWERED(a->peer_ke_n += 1, RC_RANGE);
+		NOT_ANSWERED(a->peer_ke_n = 0, RC_RANGE);
+		NOT_ANSWERED(a->peer_ke_n = 0xffff, RC_RANGE);
+		NOT_ANSWERED(memset(a->spi_i, 0, 8), RC_RANGE);
+		NOT_ANSWERED(memset(a->peer_ke, 0, sizeof a->peer_ke), RC_MALFORMED);
+		pair_done(&p);
+	}
+}
+
+/* An initiator's value that comes back as a request would join two exchanges of ours. */
+static void answer_to_ourselves(void **state)
+{
+	static struct pair p;
+
+	pair_init(&p);
+	assert_int_equal(pair_begin(&p, 0, 0), RC_OK);
+	struct keeper_request q = pair_answer_request(&p, 0);
+	assert_int_equal(side_ask(&p.side[0], &q), RC_DENIED);
+	assert_int_equal(keys_count(p.side[0].keys).exchanges, 1);
+	pair_done(&p);
+}
+
+/* The rekey that a peer asks for stays inside its proposals as well; the old IKE SA goes on. */
+static void answer_to_a_rekey(void **state)
+{
+	static struct pair p;
+	uint32_t old[2];
+
+	pair_init(&p);
+	assert_int_equal(pair_ike(&p), RC_OK);
+	old[0] = p.side[0].ike;
+	old[1] = p.side[1].ike;
+	p.side[1].config.peers[0].proposals.count = 1;
+	assert_int_equal(pair_exchange(&p, old[0], old[1]), RC_DENIED);
+	assert_non_null(side_entry(&p.side[1], KEYS_ENTRY_REFUSED));
+	assert_null(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_REKEYED));
+	assert_int_equal(keys_count(p.side[1].keys).ike_sas, 1);
+	p.side[1].config.peers[0].proposals.count = PAIR_IKE_PROPOSALS;
+	assert_int_equal(pair_exchange(&p, old[0], old[1]), RC_OK);
+	assert_non_null(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_REKEYED));
+	assert_same_sk_e(&p);
+	/* Of an IKE SA that is not authenticated there is none (CVE-2014-2338). */
+	assert_int_equal(pair_exchange(&p, 0, 0), RC_OK);
+	assert_int_equal(pair_exchange(&p, old[0], p.side[1].ike), RC_DENIED);
+	pair_done(&p);
+}
+
 static enum rc begin(struct side *s, uint32_t role, uint16_t group, uint32_t parent)
 {
 	struct keeper_request q = { .op = KEEPER_EXCHANGE_BEGIN };
@@ -189,7 +275,7 @@ static void begin_refusals(void **state)
 	pair_init(&p);
 	assert_int_equal(begin(&p.side[0], 0, DH_CURVE25519, 0), RC_MALFORMED);
 	assert_int_equal(begin(&p.side[0], 3, DH_CURVE25519, 0), RC_MALFORMED);
-	assert_int_equal(begin(&p.side[0], KEEPER_INITIATOR, 14, 0), RC_UNSUPPORTED);
+	assert_int_equal(begin(&p.side[0], KEEPER_INITIATOR, 2, 0), RC_UNSUPPORTED);
 	assert_int_equal(begin(&p.side[0], KEEPER_INITIATOR, DH_NONE, 0), RC_UNSUPPORTED);
 	assert_int_equal(begin(&p.side[0], KEEPER_INITIATOR, DH_CURVE25519, 77), RC_NOT_FOUND);
 	/* CVE-2014-2338: the rekey of an IKE SA that is not authenticated. */
@@ -288,6 +374,9 @@ int main(void)
 		cmocka_unit_test(every_combination),
 		cmocka_unit_test(rekey_changes_algorithms),
 		cmocka_unit_test(finish_refusals),
+		cmocka_unit_test(answer_refusals),
+		cmocka_unit_test(answer_to_ourselves),
+		cmocka_unit_test(answer_to_a_rekey),
 		cmocka_unit_test(begin_refusals),
 		cmocka_unit_test(half_open_limit),
 		cmocka_unit_test(rekey_refusals),

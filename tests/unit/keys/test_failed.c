@@ -49,7 +49,7 @@ static int begin(void **state)
 	port_open(&child.ports[PROC_LEDGER], &child.loop, link[0], PROC_KEEPER, PROC_LEDGER);
 	ipc_link_open(&ledger, link[1], PROC_LEDGER, PROC_KEEPER);
 	child.started = true;
-	public_init(&values, &child, no_receipt);
+	assert_int_equal(public_init(&values, &child, no_receipt), RC_OK);
 	values.epoch = 2;
 	memset(values.key.public_key, 0xab, sizeof values.key.public_key);
 	memset(values.key_before, 0xcd, sizeof values.key_before);
@@ -67,6 +67,7 @@ static int end(void **state)
 {
 	failed_done(&failed);
 	leaves_free(&leaves);
+	public_free(&values);
 	port_close(&child.ports[PROC_LEDGER]);
 	ledger_client_done(&child.ledger);
 	loop_done(&child.loop);

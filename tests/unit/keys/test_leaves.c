@@ -306,15 +306,16 @@ static enum rc named(const struct leaf_name *name, struct err *e)
 
 static void committed_opened_then_used(void **state)
 {
-	static uint8_t secret[DH_SEED_SIZE], before[DH_SEED_SIZE], public_value[DH_PUBLIC_MAX];
+	static uint8_t secret[DH_SEED_SIZE], additional[LEAF_SEED_SIZE], before[DH_SEED_SIZE],
+		public_value[DH_PUBLIC_MAX];
 	struct leaves_report report;
 	struct leaf_name name;
 	struct leaf_proof proof;
 	struct dh_secret dh;
 	struct err e = { 0 };
 
-	assert_int_equal(
-		leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN); /* no configuration yet */
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name),
+		RC_AGAIN); /* no configuration yet */
 	start();
 	assert_int_equal(entered[LEDGER_LEAF_BATCH], 2);
 	assert_int_equal(entered[LEDGER_LEAF_HASHES], 8);
@@ -322,7 +323,7 @@ static void committed_opened_then_used(void **state)
 	assert_int_equal(entered[LEDGER_LEAVES_OPENED], 4);
 	assert_true(progress >= 1);
 	for (int i = 0; i < LIVE; i++) {
-		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 		assert_memory_not_equal(secret, before, sizeof secret);
 		memcpy(before, secret, sizeof secret);
 		assert_int_equal(name.batch, 1);
@@ -330,12 +331,14 @@ static void committed_opened_then_used(void **state)
 		leaves_prove(&leaves, &name, &proof);
 		assert_int_equal(dh_generate(&dh, public_value, DH_CURVE25519, secret), RC_OK);
 		assert_memory_equal(leaf_public(proof.data, proof.groups, DH_CURVE25519), public_value, 32);
+		assert_memory_equal(leaves_public(&leaves, &name, DH_CURVE25519), public_value, 32);
+		assert_null(leaves_public(&leaves, &name, DH_ECP_256)); /* not of this configuration */
 		if (named(&name, &e) != RC_OK)
 			fail_msg("%s", e.text);
 		assert_int_equal(named(&name, NULL), RC_AUTH); /* not twice */
 	}
 	/* The next one is ready, and another one begun. */
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 	assert_int_equal(name.batch, 2);
 	settle();
 	assert_int_equal(entered[LEDGER_LEAF_BATCH_END], 1);
@@ -362,14 +365,14 @@ static bool memory_holds(const uint8_t share[LEAF_SHARE_SIZE])
 static void shares_are_wiped(void **state)
 {
 	static const uint8_t none[LEAF_SHARE_SIZE];
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 	unsigned gone = 0, there = 0;
 
 	start();
 	const struct leaf_batch *b = &leaves.batch[1];
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 		assert_memory_not_equal(kept[1][name.index].a, none, sizeof none);
 		assert_false(memory_holds(kept[1][name.index].a));
 		assert_false(memory_holds(kept[1][name.index].b));
@@ -393,13 +396,13 @@ static void shares_are_wiped(void **state)
 /* Nothing is used before the last receipt. */
 static void waits_for_the_ledger(void **state)
 {
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 
 	silent = true;
 	start();
 	assert_int_equal(entered[LEDGER_LEAF_BATCH], 1);
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_AGAIN);
 	for (enum ledger_type next = LEDGER_LEAF_HASHES; next <= LEDGER_LEAVES_OPENED; next++) {
 		assert_int_equal(entered[next], 0);
 		speak();
@@ -407,35 +410,36 @@ static void waits_for_the_ledger(void **state)
 		settle();
 		assert_true(entered[next] > 0);
 	}
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_AGAIN);
 	progress = 0;
 	speak();
 	settle();
 	assert_int_equal(progress, 2);
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 }
 
 /* The same batch again, with the same root, until it takes it; meanwhile nobody is told to wait. */
 static void refused(enum ledger_type what)
 {
-	uint8_t secret[DH_SEED_SIZE], root[SHA256_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE], root[SHA256_SIZE];
 	struct leaf_name name;
 
 	answer = RC_LIMIT;
 	answer_only = what;
 	start();
 	assert_true(progress > 0);
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_NOT_FOUND);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_NOT_FOUND);
 	memcpy(root, leaves.batch[1].tree[1].b, sizeof root);
 	for (int i = 0; i < 3; i++) {
 		leaves_retry(&leaves);
 		settle();
-		assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_NOT_FOUND);
+		assert_int_equal(
+			leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_NOT_FOUND);
 	}
 	answer = RC_OK;
 	leaves_retry(&leaves);
 	settle();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 	assert_memory_equal(leaves.batch[1].tree[1].b, root, sizeof root);
 	assert_int_equal(name.batch, 1);
 	if (verdict != RC_OK)
@@ -465,39 +469,39 @@ static void opening_refused(void **state)
 
 static void ledger_away(void **state)
 {
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 
 	port_close(&child.ports[PROC_LEDGER]);
 	ipc_link_close(&ledger);
 	ledger = IPC_LINK_NONE;
 	start();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_NOT_FOUND);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_NOT_FOUND);
 	ledger = join(PROC_LEDGER);
 	leaves_retry(&leaves);
 	settle();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 }
 
 static void other_groups(void **state)
 {
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 
 	start();
-	assert_int_equal(
-		leaves_take(&leaves, DH_ECP_256, secret, &name), RC_AGAIN); /* ike has it before us */
+	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, additional, &name),
+		RC_AGAIN); /* ike has it before us */
 	/* One group more: what was made cannot serve it. */
 	leaves_configure(&leaves, leaf_group_bit(DH_CURVE25519) | leaf_group_bit(DH_ECP_256));
 	settle();
 	assert_int_equal(entered[LEDGER_LEAF_BATCH_END], 2); /* of the one in use, and of the next one */
-	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, additional, &name), RC_OK);
 	assert_int_equal(name.batch, 3);
 	assert_int_equal(named(&name, NULL), RC_OK);
 	/* One less: they continue. */
 	leaves_configure(&leaves, leaf_group_bit(DH_ECP_256));
 	settle();
-	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_ECP_256, secret, additional, &name), RC_OK);
 	assert_int_equal(name.batch, 3);
 	leaves_configure(&leaves, 0);
 	settle();
@@ -506,17 +510,18 @@ static void other_groups(void **state)
 
 static void forgotten_batches(void **state)
 {
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name first, name;
 	struct leaf_proof proof;
 
 	start();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &first), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &first), RC_OK);
 	for (int batch = 1; batch < 5; batch++) {
 		leaves_prove(&leaves, &first, &proof);
 		assert_int_equal(proof.groups != 0, batch < 4);
 		do
-			assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+			assert_int_equal(
+				leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 		while (name.batch == (uint32_t)batch);
 		settle();
 	}
@@ -529,13 +534,15 @@ static void forgotten_batches(void **state)
 /* Strangers do not fill the disk with batches: after a burst they come one by one. */
 static void not_faster_than_allowed(void **state)
 {
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 	unsigned taken = 0;
 
 	start();
-	while (leaves_take(&leaves, DH_CURVE25519, secret, &name) == RC_OK) {
+	while (leaves_take(&leaves, DH_CURVE25519, secret, additional, &name) == RC_OK) {
 		taken++;
+		/* A busy machine takes its time, which earns nothing here. */
+		leaves.allowance_at = child.loop.now;
 		settle();
 	}
 	assert_int_equal(taken, LEAVES_BURST * LIVE);
@@ -545,7 +552,7 @@ static void not_faster_than_allowed(void **state)
 	leaves.allowance_at -= LEAVES_EVERY_NS; /* as if the time had gone by */
 	leaves_resume(&leaves);
 	settle();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 	assert_int_equal(name.batch, LEAVES_BURST + 1);
 	settle();
 	assert_int_equal(entered[LEDGER_LEAF_BATCH], LEAVES_BURST + 1);
@@ -556,11 +563,11 @@ static void not_faster_than_allowed(void **state)
 static void at_the_end(void **state)
 {
 	static struct ipc_frame f;
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 
 	start();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 	leaves_done(&leaves);
 	while (ipc_recv(&ledger, &f, NULL) == RC_OK)
 		ledger_takes(&f);
@@ -610,18 +617,18 @@ static void nobody_checks(void **state)
 static void no_answer(void **state)
 {
 	struct leaves_report report;
-	uint8_t secret[DH_SEED_SIZE];
+	uint8_t additional[LEAF_SEED_SIZE], secret[DH_SEED_SIZE];
 	struct leaf_name name;
 
 	unanswered = true;
 	start();
 	assert_int_equal(leaves.following->state, BATCH_ASKING);
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_AGAIN);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_AGAIN);
 	assert_true(leaves.cosigned.armed);
 	assert_true(leaves.cosigned.at <= leaves.child->loop.now + LEAVES_COSIGNED_NS);
 	leaves.cosigned.fn(&child.loop, &leaves.cosigned); /* its time has come */
 	settle();
-	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, &name), RC_OK);
+	assert_int_equal(leaves_take(&leaves, DH_CURVE25519, secret, additional, &name), RC_OK);
 	leaves_check_state(check, &report);
 	assert_int_equal(report.weak, 1);
 }

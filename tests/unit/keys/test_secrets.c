@@ -21,7 +21,7 @@ static struct pair p;
 /* All secrets of an IKE SA and its first child, computed beside the core from what the generators gave. */
 static struct {
 	uint8_t scalar[32], shared[32], seed[32], child_first[36], child_second[36];
-	struct ike_keys sk;
+	struct ike_keys_all sk;
 } known;
 
 static const char psk[] = "a secret of the two";
@@ -68,7 +68,7 @@ static void compute(void)
 				 &known.sk),
 		RC_OK);
 	assert_int_equal(
-		derive_keymat(5, (struct octets){ known.sk.sk_d, 32 }, ni, nr,
+		derive_keymat(5, (struct octets){ known.sk.sk.sk_d, 32 }, ni, nr,
 			(struct octets){ known.shared, 0 }, known.child_first, known.child_second, 36),
 		RC_OK);
 }
@@ -107,9 +107,9 @@ static void nothing_leaves(void **state)
 		assert_false(leaves(known.scalar + at, 8));
 		assert_false(leaves(known.shared + at, 8));
 		assert_false(leaves(known.seed + at, 8));
-		assert_false(leaves(known.sk.sk_d + at, 8));
-		assert_false(leaves(known.sk.sk_pi + at, 8));
-		assert_false(leaves(known.sk.sk_pr + at, 8));
+		assert_false(leaves(known.sk.sk.sk_d + at, 8));
+		assert_false(leaves(known.sk.sk.sk_pi + at, 8));
+		assert_false(leaves(known.sk.sk.sk_pr + at, 8));
 		assert_false(leaves(known.child_first + at, 8));
 		assert_false(leaves(known.child_second + at, 8));
 	}
@@ -149,9 +149,9 @@ static void secrets_have_their_time(void **state)
 	assert_false(in_memory(known.seed, 32));
 	assert_false(in_memory(known.sk.sk_ei, 36)); /* ike's, not ours */
 	assert_false(in_memory(known.sk.sk_er, 36));
-	assert_true(in_memory(known.sk.sk_d, 32));
-	assert_true(in_memory(known.sk.sk_pi, 32));
-	assert_true(in_memory(known.sk.sk_pr, 32));
+	assert_true(in_memory(known.sk.sk.sk_d, 32));
+	assert_true(in_memory(known.sk.sk.sk_pi, 32));
+	assert_true(in_memory(known.sk.sk.sk_pr, 32));
 	assert_int_equal(pair_authenticate(&p), RC_OK);
 	/* The child's keys are here while its entry is on the way, and not after the hand-over. */
 	assert_int_equal(pair_child_begin(&p, DH_NONE), RC_OK);
@@ -168,9 +168,9 @@ static void secrets_have_their_time(void **state)
 	q = (struct keeper_request){ .op = KEEPER_DROP };
 	q.u.DROP.handle = p.side[0].ike;
 	assert_int_equal(side_ask(&p.side[0], &q), RC_OK);
-	assert_false(in_memory(known.sk.sk_d, 32));
-	assert_false(in_memory(known.sk.sk_pi, 32));
-	assert_false(in_memory(known.sk.sk_pr, 32));
+	assert_false(in_memory(known.sk.sk.sk_d, 32));
+	assert_false(in_memory(known.sk.sk.sk_pi, 32));
+	assert_false(in_memory(known.sk.sk.sk_pr, 32));
 }
 
 static void refused_child_leaves_nothing(void **state)
@@ -191,11 +191,11 @@ static void ike_lost_wipes(void **state)
 {
 	assert_int_equal(pair_ike(&p), RC_OK);
 	compute();
-	assert_true(in_memory(known.sk.sk_d, 32));
+	assert_true(in_memory(known.sk.sk.sk_d, 32));
 	keys_ike_lost(p.side[0].keys);
-	assert_false(in_memory(known.sk.sk_d, 32));
-	assert_false(in_memory(known.sk.sk_pi, 32));
-	assert_false(in_memory(known.sk.sk_pr, 32));
+	assert_false(in_memory(known.sk.sk.sk_d, 32));
+	assert_false(in_memory(known.sk.sk.sk_pi, 32));
+	assert_false(in_memory(known.sk.sk.sk_pr, 32));
 }
 
 int main(void)

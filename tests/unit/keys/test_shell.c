@@ -282,7 +282,7 @@ static void no_key_directory(void **state)
 	rig.keeper.key_dir = open(rig.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Above its limit the keeper would not start. */
+/* Above its limit the keeper would refuse peers before its own limits do. */
 static void locked_memory_is_below_its_limit(void **state)
 {
 	size_t n, page = (size_t)sysconf(_SC_PAGESIZE);

@@ -18,6 +18,15 @@ static void values_wait_for_their_key(void **state)
 	struct msg_ledger_receipt no = { .rc = RC_LIMIT, .text = "by the test" };
 	uint64_t epoch_tag;
 	struct keeper_exchange_begin begin = { .role = KEEPER_INITIATOR, .dh_group = DH_CURVE25519 };
+	/* A peer's request waits with its values: here the base point, and a nonce of zeros. */
+	struct keeper_exchange_answer answer = { .dh_group = DH_CURVE25519,
+		.prf = PRF_HMAC_SHA2_256,
+		.encr = ENCR_AES_GCM_16,
+		.encr_bits = 256,
+		.peer_nonce_n = 32,
+		.peer_ke_n = 32,
+		.spi_i = { 1 },
+		.peer_ke = { 9 } };
 
 	/* The entry of the key is the first one; its answer is held back. */
 	assert_true(rig_next(PROC_LEDGER, IPC_LEDGER_APPEND));
@@ -34,17 +43,26 @@ static void values_wait_for_their_key(void **state)
 	assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.ke_n, 0);
 	/* Each further one asks again, with a key that was never shown. So many wait, one more does not. */
 	for (uint64_t tag = 2; tag <= PUBLIC_WAITING_MAX + 1; tag++)
-		assert_int_equal(ipc_send_EXCHANGE_BEGIN(&rig.others[PROC_IKE], tag, &begin), RC_OK);
+		assert_int_equal(tag == 3 ? ipc_send_EXCHANGE_ANSWER(&rig.others[PROC_IKE], tag, &answer)
+					  : ipc_send_EXCHANGE_BEGIN(&rig.others[PROC_IKE], tag, &begin),
+			RC_OK);
 	assert_true(rig_silent(PROC_IKE));
 	assert_int_equal(ipc_send_EXCHANGE_BEGIN(&rig.others[PROC_IKE], 1000, &begin), RC_OK);
 	assert_true(rig_next(PROC_IKE, IPC_EXCHANGE_BEGUN));
 	assert_int_equal(rig.frame.head.tag, 1000);
 	assert_int_not_equal(rig.frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+	assert_int_equal(ipc_send_EXCHANGE_ANSWER(&rig.others[PROC_IKE], 1001, &answer), RC_OK);
+	assert_true(rig_next(PROC_IKE, IPC_EXCHANGE_ANSWERED));
+	assert_int_equal(rig.frame.u.EXCHANGE_ANSWERED.rc, RC_AGAIN);
+	assert_int_equal(rig.frame.u.EXCHANGE_ANSWERED.ke_n, 0);
 	rig_epoch_entered();
 	for (uint64_t tag = 2; tag <= PUBLIC_WAITING_MAX + 1; tag++) {
-		assert_true(rig_next(PROC_IKE, IPC_EXCHANGE_BEGUN));
+		assert_true(rig_next(PROC_IKE, tag == 3 ? IPC_EXCHANGE_ANSWERED : IPC_EXCHANGE_BEGUN));
 		assert_int_equal(rig.frame.head.tag, tag);
-		assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.rc, RC_OK);
+		if (tag == 3)
+			assert_int_equal(rig.frame.u.EXCHANGE_ANSWERED.sk_e.n, 36);
+		else
+			assert_int_equal(rig.frame.u.EXCHANGE_BEGUN.rc, RC_OK);
 	}
 }
 

@@ -10,7 +10,7 @@
 
 char *sample_from_docs(unsigned index)
 {
-	static char page[1 << 17];
+	static char page[1 << 20];
 	FILE *f = fopen(SOURCE_ROOT "/docs/configuration.md", "r");
 	const char *at = page, *end;
 	size_t n;

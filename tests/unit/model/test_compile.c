@@ -356,6 +356,17 @@ static void identities(void **state)
 		assert_int_equal(p->start, PEER_START_NEVER);
 		assert_int_equal(p->local_id.type, ID_NONE);
 		free(s);
+		if (cases[i].type != ID_FQDN && cases[i].type != ID_RFC822)
+			continue;
+		snprintf(text, sizeof text, PEER("remote-address any; remote-id *%s; pre-shared-key k;"),
+			strpbrk(cases[i].text, ".@"));
+		s = compiled(text);
+		p = snap_peers(s);
+		assert_int_equal(p->remote_id.type, cases[i].type);
+		assert_memory_equal(p->remote_id.data, strpbrk(cases[i].text, ".@"), p->remote_id.len);
+		assert_int_equal(p->flags, PEER_REMOTE_ANY | PEER_ID_PATTERN);
+		assert_int_equal(p->connections_max, 64);
+		free(s);
 	}
 }
 
@@ -516,7 +527,16 @@ static const struct {
 	{ "host bits of IPv6", "address-book { address a { prefix 2001:db8:0:ff::1/58; } }",
 		"2001:db8:0:c0::/58 for the network" },
 	{ "wildcard of names", PEER("remote-address ::1; remote-id *.example.net; pre-shared-key k;"),
+		"expected remote-address any" },
+	{ "wildcard inside", PEER("remote-address any; remote-id a*.example.net; pre-shared-key k;"),
+		"as in *.branch.example" },
+	{ "wildcard of all", PEER("remote-address any; remote-id *; pre-shared-key k;"), "without '*'" },
+	{ "wildcard of two", PEER("remote-address any; remote-id *.*.net; pre-shared-key k;"),
 		"without '*'" },
+	{ "wildcard of nothing", PEER("remote-address any; remote-id *.; pre-shared-key k;"),
+		"a domain name or the domain" },
+	{ "keys of one identity", PEER("remote-address any; remote-id a.example.net; identity-keys;"),
+		"needs a remote-id with a wildcard" },
 	{ "wildcard of mail", PEER("remote-address ::1; local-id *@example.net; pre-shared-key k;"),
 		"without '*'" },
 	{ "odd keyid", PEER("remote-address ::1; local-id keyid:abc; pre-shared-key k;"), "hexadecimal" },

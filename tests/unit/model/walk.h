@@ -34,6 +34,28 @@ static inline uint64_t walk_span(const void *array, size_t record, const struct 
 		       : 0;
 }
 
+/* Every octet of what a peer of certificates has. */
+static inline uint64_t walk_certificates(const struct snapshot *s, const struct snap_peer *p)
+{
+	const struct snap_certificate *anchors[CERTIFICATE_ANCHORS];
+	uint32_t n = snap_anchors(s, p, anchors);
+	uint64_t sum = n;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += walk_bytes(snap_certificate_der(s, anchors[i]), anchors[i]->n);
+	for (uint32_t i = p->trusted.first; i < p->trusted.first + p->trusted.count; i++)
+		sum += strlen(snap_authorities(s)[snap_trusted(s)[i].authority].name);
+	if (p->certificate) {
+		const struct snap_certificate_file *f = &snap_certificate_files(s)[p->certificate - 1];
+		sum += strlen(f->name);
+		for (uint32_t i = f->certificates.first; i < f->certificates.first + f->certificates.count;
+			i++)
+			sum += walk_bytes(
+				snap_certificate_der(s, &snap_certificates(s)[i]), snap_certificates(s)[i].n);
+	}
+	return sum;
+}
+
 static inline uint64_t snapshot_walk(const struct snapshot *s)
 {
 	uint64_t sum = strlen(s->host_name);
@@ -73,6 +95,7 @@ static inline uint64_t snapshot_walk(const struct snapshot *s)
 		sum += walk_bytes(p->local_id.data, p->local_id.len) +
 		       walk_bytes(p->remote_id.data, p->remote_id.len);
 		sum += walk_span(snap_ike_proposals(s), sizeof(struct snap_ike_proposal), &p->proposals);
+		sum += walk_certificates(s, p);
 	}
 	for (uint32_t i = 0; i < s->tunnels.count; i++) {
 		const struct snap_tunnel *t = &snap_tunnels(s)[i];

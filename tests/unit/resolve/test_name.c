@@ -208,6 +208,28 @@ static void many(void **state)
 	assert_int_equal(x.n, NAME_ADDRESSES_MAX);
 }
 
+/* Of an IKE peer's name: what an answer has no more is expected for that answer's time to live, whatever hold_s is. */
+static void of_a_peer(void **state)
+{
+	struct snap_dynamic d = dynamic(2, 30, 600);
+	struct ip_addr one = four(1), other = four(2);
+	struct name_answer a = {
+		.answered = { false, true }, .addr = { NULL, &one }, .n = { 0, 1 }, .ttl_s = 20
+	};
+	struct name x = { 0 };
+
+	(void)state;
+	d.kind = DYNAMIC_PEER;
+	name_answer_take(&x, &d, &a, 100 * S);
+	a.addr[1] = &other;
+	a.ttl_s = 5;
+	name_answer_take(&x, &d, &a, 120 * S);
+	assert_int_equal(x.n, 2);
+	assert_false(name_expire(&x, 124 * S));
+	assert_true(name_expire(&x, 125 * S));
+	assert_true(x.n == 1 && addr_equal(&x.at[0].addr, &other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +237,7 @@ int main(void)
 		cmocka_unit_test(dead_servers),
 		cmocka_unit_test(hostile_addresses),
 		cmocka_unit_test(many),
+		cmocka_unit_test(of_a_peer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,7 @@ static pid_t pid;
 static struct dynamic_area *area;
 static uint64_t given;
 static char directory[] = "/tmp/plaingate-resolver-XXXXXX";
+static int place; /* it, open */
 
 #define ANSWER_MS 20000
 
@@ -101,11 +102,9 @@ static void begin(void)
 	}
 	link_to(PROC_LEDGER);
 	link_to(PROC_CONTROL);
+	link_to(PROC_IKE);
 	const struct msg_resource r = { .kind = RESOURCE_FEED_DIR };
-	int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(dir >= 0);
-	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &r, dir), RC_OK);
-	close(dir);
+	assert_int_equal(ipc_send_RESOURCE(&others[PROC_SUPERVISOR], 0, &r, place), RC_OK);
 	assert_int_equal(ipc_send_START(&others[PROC_SUPERVISOR], 0, &m), RC_OK);
 	next(PROC_SUPERVISOR, IPC_READY);
 }
@@ -145,9 +144,11 @@ static void take(void)
 	assert_int_equal(ipc_send_DYNAMICS_TAKEN(&others[PROC_CONTROL], given, &m), RC_OK);
 }
 
-static void list(const char *const *names, uint32_t n)
+static enum dynamic_kind next_kind = DYNAMIC_FQDN; /* of what is listed */
+
+/* For another list, in place of the one before. */
+static int area_new(void)
 {
-	const struct msg_dynamics m = { .count = n };
 	int fd = memfd_create("addresses", MFD_CLOEXEC);
 
 	if (area)
@@ -155,8 +156,18 @@ static void list(const char *const *names, uint32_t n)
 	assert_true(fd >= 0 && ftruncate(fd, sizeof *area) == 0);
 	area = mmap(NULL, sizeof *area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_true(area != MAP_FAILED);
+	return fd;
+}
+
+static void list(const char *const *names, uint32_t n)
+{
+	const struct msg_dynamics m = { .count = n };
+	int fd = area_new();
+
 	for (uint32_t i = 0; i < n; i++) {
-		area->of[i] = (struct snap_dynamic){ .ttl_min_s = 1, .ttl_max_s = 60, .hold_s = 1 };
+		area->of[i] = (struct snap_dynamic){
+			.kind = next_kind, .ttl_min_s = 1, .ttl_max_s = 60, .hold_s = 1
+		};
 		snprintf(area->of[i].object, sizeof area->of[i].object, "object-%s", names[i]);
 		snprintf(area->of[i].name, sizeof area->of[i].name, "%s", names[i]);
 	}
@@ -210,23 +221,28 @@ static size_t question(int fd, uint8_t q[512])
 	return (size_t)n;
 }
 
-/* Both questions, in the order in which they come; of the kind A with these last octets of 192.0.2.0/24, of AAAA none. */
+static size_t of_six; /* addresses that a name has of IPv6 */
+
+/* Both questions, in the order in which they come; of the kind A with these last octets of 192.0.2.0/24. */
 static void answer(int fd, uint32_t ttl, const char *octets)
 {
 	for (int i = 0; i < 2; i++) {
 		uint8_t q[512], a[1024];
 		size_t n = question(fd, q) - 11; /* EDNS */
-		size_t rows = q[n - 3] == 1 ? strlen(octets) : 0;
+		bool v4 = q[n - 3] == 1;
+		size_t rows = v4 ? strlen(octets) : of_six;
 		memcpy(a, q, n);
 		a[2] = 0x81;
 		a[3] = 0x80;
 		a[7] = (uint8_t)rows;
 		a[11] = 0;
 		for (size_t k = 0; k < rows; k++) {
-			const uint8_t row[16] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, (uint8_t)ttl, 0, 4, 192, 0,
-				2, (uint8_t)octets[k] };
-			memcpy(a + n, row, sizeof row);
-			n += sizeof row;
+			const uint8_t four[16] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, (uint8_t)ttl, 0, 4, 192, 0,
+				2, (uint8_t)(v4 ? octets[k] : 0) };
+			const uint8_t six[28] = { 0xc0, 12, 0, 28, 0, 1, 0, 0, 0, (uint8_t)ttl, 0, 16, 0x20,
+				1, 0xd, 0xb8, [27] = (uint8_t)(k + 1) };
+			memcpy(a + n, v4 ? four : six, v4 ? sizeof four : sizeof six);
+			n += v4 ? sizeof four : sizeof six;
 		}
 		assert_int_equal(send(fd, a, n, 0), n);
 	}
@@ -298,31 +314,115 @@ static void silence_and_refusal(void **state)
 	finish();
 }
 
+/* ---- peers ---- */
+
+static void told_is(uint32_t known, uint32_t n, uint32_t current, const char *first, const char *why)
+{
+	const struct peer_name_told *t = &frame.u.PEER_NAME;
+	struct ip_addr a;
+
+	next(PROC_IKE, IPC_PEER_NAME);
+	assert_true(peer_name_ok(t));
+	assert_string_equal(t->peer, "object-vpn.example");
+	assert_string_equal(t->name, "vpn.example");
+	assert_true(t->known == known && t->n == n && t->current == current);
+	if (first)
+		assert_int_equal(addr_parse(&a, first), RC_OK);
+	assert_true(!first || addr_equal(&t->at[0], &a));
+	if (!strstr(t->why, why) || (!why[0] && t->why[0]))
+		fail_msg("'%s', expected '%s'", t->why, why);
+}
+
+/* Of an IKE peer's name ike is told: each answer, each failure, and when it asks. Control learns nothing of it. */
+static void peers(void **state)
+{
+	static const char *const one[] = { "vpn.example" };
+	const struct peer_name_ask ask = { .peer = "object-vpn.example" }, nobody = { .peer = "nobody" };
+
+	begin();
+	next_kind = DYNAMIC_PEER;
+	list(one, 1);
+	next_kind = DYNAMIC_FQDN;
+	found();
+	assert_false(area->known[0]);
+	take();
+	assert_int_equal(server(false), -1);
+	told_is(0, 0, 0, NULL, "no name server");
+	mono_ns before = clock_mono();
+	answer(server(true), 1, "\5");
+	told_is(1, 1, 1, "192.0.2.5", "");
+	answer(server(true), 60, "\6\7");
+	told_is(1, 3, 2, "192.0.2.6", ""); /* the former one is expected for a time to live */
+	assert_int_equal(ipc_send_PEER_NAME_ASK(&others[PROC_IKE], 0, &nobody), RC_OK);
+	assert_int_equal(ipc_send_PEER_NAME_ASK(&others[PROC_IKE], 0, &ask), RC_OK);
+	told_is(1, 3, 2, "192.0.2.6", "");
+	/* DNS was asked a moment ago, unless this machine is so slow. */
+	assert_true(!comes(PROC_SUPERVISOR, 300) || clock_mono() - before >= RESOLVER_ASKED_NS);
+	link_to(PROC_IKE); /* it has begun anew */
+	told_is(1, 3, 2, "192.0.2.6", "");
+	assert_false(comes(PROC_CONTROL, 10));
+	finish();
+}
+
+/* Sixteen addresses are told, and none of the families crowds out the other one. */
+static void peers_of_both_families(void **state)
+{
+	static const char *const one[] = { "vpn.example" };
+	static const char many[] = "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24";
+	static const struct {
+		size_t has[2]; /* of IPv6, of IPv4 */
+		uint32_t told[2];
+	} cases[] = { { { 20, 20 }, { 8, 8 } }, { { 3, 20 }, { 3, 13 } }, { { 20, 2 }, { 14, 2 } },
+		{ { 0, 20 }, { 0, 16 } }, { { 20, 0 }, { 16, 0 } }, { { 8, 8 }, { 8, 8 } } };
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		uint32_t told[2] = { 0 };
+
+		begin();
+		next_kind = DYNAMIC_PEER;
+		list(one, 1);
+		next_kind = DYNAMIC_FQDN;
+		found();
+		take();
+		of_six = cases[i].has[0];
+		answer(server(true), 60, many + 20 - cases[i].has[1]);
+		of_six = 0;
+		next(PROC_IKE, IPC_PEER_NAME);
+		assert_true(peer_name_ok(&frame.u.PEER_NAME));
+		assert_int_equal(frame.u.PEER_NAME.current, frame.u.PEER_NAME.n);
+		for (uint32_t k = 0; k < frame.u.PEER_NAME.n; k++)
+			told[frame.u.PEER_NAME.at[k].family == ADDR_V4]++;
+		if (memcmp(told, cases[i].told, sizeof told) != 0)
+			fail_msg("case %zu: %u of IPv6 and %u of IPv4", i, told[0], told[1]);
+		finish();
+	}
+}
+
 /* ---- feeds ---- */
 
-static void feed_list(uint32_t format)
+static void list_of_one(const struct snap_dynamic *of)
 {
-	static const char *const one[] = { "bad" };
+	const struct msg_dynamics m = { .count = 1 };
 
-	list(one, 0);
+	list(NULL, 0);
 	found();
 	take();
-	const struct msg_dynamics m = { .count = 1 };
-	int fd = memfd_create("addresses", MFD_CLOEXEC);
-	munmap(area, sizeof *area);
-	assert_true(fd >= 0 && ftruncate(fd, sizeof *area) == 0);
-	area = mmap(NULL, sizeof *area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_true(area != MAP_FAILED);
-	area->of[0] = (struct snap_dynamic){ .object = "blocked",
-		.name = "bad",
-		.file = "bad.txt",
-		.kind = DYNAMIC_FEED,
-		.interval_s = 1,
-		.format = format };
+	int fd = area_new();
+	area->of[0] = *of;
 	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &m, fd), RC_OK);
 	close(fd);
 	found();
 	take();
+}
+
+static void feed_list(uint32_t format)
+{
+	list_of_one(&(struct snap_dynamic){ .object = "blocked",
+		.name = "bad",
+		.file = "bad.txt",
+		.kind = DYNAMIC_FEED,
+		.interval_s = 1,
+		.format = format });
 }
 
 /* No file of the resolver becomes larger than that, as on a full disk: from the next file that it is given. */
@@ -433,6 +533,52 @@ static void full_disk(void **state)
 	begin();
 	feed_list(DYNAMIC_LIST);
 	set_is(0, 1, "192.0.2.0");
+	entered("last good copy");
+	disk = 16;
+	feed_is("198.51.100.0/24\n203.0.113.0/24\n");
+	found();
+	take();
+	disk_again();
+	feed_is("198.51.100.0/24\n203.0.113.0/24\n"); /* the same; and there is room for the copy */
+	next(PROC_SUPERVISOR, IPC_FEED_OPEN);
+	finish();
+	begin();
+	feed_list(DYNAMIC_LIST);
+	set_is(0, 2, "198.51.100.0");
+	finish();
+}
+
+/* Some fail as fast as they can: everybody has a turn before anybody has another one. */
+static void turns(void **state)
+{
+	enum { FEEDS = 16 };
+	struct msg_result no = { .rc = RC_IO, .text = "no such file" };
+	const struct msg_dynamics m = { .count = FEEDS };
+	bool asked[FEEDS] = { false };
+
+	begin();
+	list(NULL, 0);
+	found();
+	take();
+	int fd = area_new();
+	for (uint32_t i = 0; i < FEEDS; i++) {
+		area->of[i] = (struct snap_dynamic){
+			.file = "bad.txt", .kind = DYNAMIC_FEED, .interval_s = 1, .format = DYNAMIC_LIST
+		};
+		snprintf(area->of[i].object, sizeof area->of[i].object, "object-%02u", i);
+		snprintf(area->of[i].name, sizeof area->of[i].name, "%02u", i);
+	}
+	assert_int_equal(ipc_send_DYNAMICS(&others[PROC_CONTROL], 0, &m, fd), RC_OK);
+	close(fd);
+	found();
+	take();
+	for (uint32_t k = 0; k < FEEDS; k++) {
+		next(PROC_SUPERVISOR, IPC_FEED_OPEN);
+		uint32_t i = (uint32_t)atoi(frame.u.FEED_OPEN.name);
+		assert_true(i < FEEDS && !asked[i]);
+		asked[i] = true;
+		assert_int_equal(ipc_send_FEED_REFUSED(&others[PROC_SUPERVISOR], frame.head.tag, &no), RC_OK);
+	}
 	finish();
 }
 
@@ -481,21 +627,76 @@ static void no_room_for_all(void **state)
 	free(text);
 }
 
+#include "crls.h"
+
+static void crls(void **state)
+{
+	static const char first[] = "0first", second[] = "0second";
+
+	begin();
+	link_to(PROC_CERTIFIER_OPENSSL);
+	link_to(PROC_CERTIFIER_GNUTLS);
+	crl_list();
+	crl_server("404 Not Found", "", 0);
+	crl_state("status 404");
+	crl_server("200 OK", first, sizeof first);
+	crl_judge(first, sizeof first, RC_OK, RC_OK);
+	crl_state("");
+	entered("{\"authority\":\"ca\",\"from\":\"http://192.0.2.7:8080/ca.crl\",\"sha256\":\"");
+	crl_is("ca.crl", first, sizeof first);
+	/* both have to be content */
+	crl_server("200 OK", second, sizeof second);
+	crl_judge(second, sizeof second, RC_OK, RC_DENIED);
+	crl_state("it is older");
+	crl_is("ca.crl", first, sizeof first);
+	assert_false(stands("ca.crl.new"));
+	finish();
+	/* The next process begins with it, and asks nobody about the same; without a certifier nothing replaces it. */
+	begin();
+	link_to(PROC_CERTIFIER_OPENSSL);
+	crl_list();
+	crl_state("not read yet since the start");
+	entered("\"from\":\"the last good copy\"");
+	crl_server("200 OK", first, sizeof first);
+	crl_state("");
+	crl_server("200 OK", second, sizeof second);
+	crl_judge_one(PROC_CERTIFIER_OPENSSL, second, sizeof second, RC_OK);
+	crl_state("certifier-gnutls, which has to judge it, does not run");
+	crl_is("ca.crl", first, sizeof first);
+	link_to(PROC_CERTIFIER_GNUTLS);
+	crl_server("200 OK", second, sizeof second);
+	crl_judge(second, sizeof second, RC_OK, RC_OK);
+	crl_state("");
+	crl_is("ca.crl", second, sizeof second);
+	assert_false(stands("ca.crl.new"));
+	/* The same, and somebody has removed it. */
+	assert_int_equal(unlinkat(place, "ca.crl", 0), 0);
+	crl_server("200 OK", second, sizeof second);
+	crl_judge(second, sizeof second, RC_OK, RC_OK);
+	crl_state("");
+	crl_is("ca.crl", second, sizeof second);
+	/* The same in other octets: both know it. One that does not shall have it. */
+	crl_server("200 OK", first, sizeof first);
+	crl_judge(first, sizeof first, RC_EXISTS, RC_EXISTS);
+	crl_state("");
+	crl_is("ca.crl", second, sizeof second);
+	assert_false(stands("ca.crl.new"));
+	crl_server("200 OK", first, sizeof first);
+	crl_judge(first, sizeof first, RC_OK, RC_EXISTS);
+	crl_state("");
+	crl_is("ca.crl", first, sizeof first);
+	finish();
+}
+
 /* ---- countries ---- */
 
 static void country_list_is(const char *const *codes, uint32_t n)
 {
-	static const char *const none[] = { "x" };
-
-	list(none, 0);
+	list(NULL, 0);
 	found();
 	take();
 	const struct msg_dynamics m = { .count = n };
-	int fd = memfd_create("addresses", MFD_CLOEXEC);
-	munmap(area, sizeof *area);
-	assert_true(fd >= 0 && ftruncate(fd, sizeof *area) == 0);
-	area = mmap(NULL, sizeof *area, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_true(area != MAP_FAILED);
+	int fd = area_new();
 	for (uint32_t i = 0; i < n; i++) {
 		struct snap_dynamic *d = &area->of[i];
 		*d = (struct snap_dynamic){
@@ -601,8 +802,14 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(silence_and_refusal),
+		cmocka_unit_test(peers),
+		cmocka_unit_test(peers_of_both_families),
 		cmocka_unit_test(feeds),
 		cmocka_unit_test(full_disk),
+		cmocka_unit_test(turns),
+		cmocka_unit_test(crls),
+		cmocka_unit_test(crl_put_off),
+		cmocka_unit_test(crl_with_each_list),
 		cmocka_unit_test(no_room_for_all),
 		cmocka_unit_test(countries),
 		cmocka_unit_test(wrong_memory),
@@ -615,12 +822,11 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN); /* the write fails, as on a full disk */
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(chmod(directory, 0777), 0);
+	place = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	char path[sizeof directory + 24];
-	snprintf(path, sizeof path, "%s/blocked@bad", directory);
-	unlink(path);
-	snprintf(path, sizeof path, "%s/object-bad@bad", directory);
-	unlink(path);
+	static const char *const left[] = { "blocked@bad", "object-bad@bad", "ca.crl", "countries.mmdb" };
+	for (size_t i = 0; i < COUNT_OF(left); i++)
+		unlinkat(place, left[i], 0);
 	rmdir(directory);
 	return failed;
 }

@@ -378,6 +378,43 @@ static void rules_choose_the_table(void **state)
 	route_free(t);
 }
 
+/* However many destinations are withheld: each of them is, nothing is as long as there is room for all, and answers count as
+ * changed. */
+static void withheld_stays_withheld(void **state)
+{
+	static struct ip_prefix all[4 * ROUTE_WITHHELD_MAX];
+
+	srand(5);
+	for (uint32_t round = 0; round < 20; round++) {
+		struct route_table *t = route_new();
+		for (uint32_t n = 0; n < COUNT_OF(all); n++) {
+			struct ip_prefix *p = &all[n];
+			/* at first of one family alone, in some rounds */
+			bool v6 = n >= ROUTE_WITHHELD_MAX || round % 2 ? rand() % 2 : round % 4 == 0;
+			uint32_t bits = (uint32_t)(8 + rand() % (v6 ? 120 : 24));
+			*p = (struct ip_prefix){ .addr.family = v6 ? ADDR_V6 : ADDR_V4, .bits = bits };
+			for (uint32_t i = 0; i < bits; i++)
+				p->addr.b[i / 8] |= (uint8_t)((rand() & 1) << (7 - i % 8));
+			uint64_t generation = route_generation(t);
+			bool was = route_is_withheld(t, &p->addr);
+			route_withhold(t, p);
+			assert_true(was || route_generation(t) > generation);
+			for (uint32_t i = 0; i <= n; i++)
+				assert_true(route_is_withheld(t, &all[i].addr));
+			assert_in_range(route_withheld(t), 1, ROUTE_WITHHELD_MAX);
+			if (n < 8 && !was) { /* the sibling: a bit that differs */
+				struct ip_addr other = p->addr;
+				bool within = false;
+				other.b[(bits - 1) / 8] ^= (uint8_t)(0x80 >> (bits - 1) % 8);
+				for (uint32_t i = 0; i <= n; i++)
+					within |= prefix_holds(&all[i], &other);
+				assert_int_equal(route_is_withheld(t, &other), within);
+			}
+		}
+		route_free(t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +424,7 @@ int main(void)
 		cmocka_unit_test(another_uplink),
 		cmocka_unit_test(neighbours_survive_churn),
 		cmocka_unit_test(tables_have_limits),
+		cmocka_unit_test(withheld_stays_withheld),
 		cmocka_unit_test(rules_choose_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

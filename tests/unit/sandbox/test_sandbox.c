@@ -8,6 +8,7 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/table.h"
 
+#include "memory.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -467,17 +468,19 @@ static int no_interfaces(void)
 	return RESULT(ioctl(udp_fd, 0x8910, &r));
 }
 
-#define K      (1u << PROC_KEEPER)
-#define I      (1u << PROC_IKE)
-#define D      (1u << PROC_DATAPLANE)
-#define L      (1u << PROC_LEDGER)
-#define C      (1u << PROC_CONTROL)
-#define N      (1u << PROC_ENTROPY)
-#define U      (1u << PROC_COURIER)
-#define X      (1u << PROC_EXPORT)
-#define R      (1u << PROC_RESOLVER)
-#define ALL    (K | I | D | L | C | N | U | X | R)
-#define NOBODY 0u
+#define K	(1u << PROC_KEEPER)
+#define I	(1u << PROC_IKE)
+#define D	(1u << PROC_DATAPLANE)
+#define L	(1u << PROC_LEDGER)
+#define C	(1u << PROC_CONTROL)
+#define N	(1u << PROC_ENTROPY)
+#define U	(1u << PROC_COURIER)
+#define X	(1u << PROC_EXPORT)
+#define R	(1u << PROC_RESOLVER)
+#define F	(1u << PROC_CERTIFIER_OPENSSL | 1u << PROC_CERTIFIER_GNUTLS)
+#define ALL	(K | I | D | L | C | N | U | X | R | F)
+#define NOBODY	0u
+#define BOUNDED (MEMORY_IS_BOUNDED ? F : NOBODY)
 
 /* clang-format off */
 /* may: who can do it. The others are killed, but for those in `refused`, who get an error. */
@@ -489,6 +492,7 @@ static const struct {
 	{ "ordinary life",               ordinary_life,       ALL,       0 },
 	{ "what libraries do",           library_life,        ALL,       0 },
 	{ "sleep",                       do_sleep,            ALL & ~D,  0 },
+	{ "take much memory",            take_much_memory,    ALL & ~BOUNDED, BOUNDED },
 	{ "ask the kernel for chance",   ask_the_kernel_for_chance, ALL & ~N, N },
 	{ "open /etc/passwd",            open_passwd,         NOBODY,    ALL },
 	{ "open /proc/self/maps",        open_proc,           NOBODY,    ALL },
@@ -535,9 +539,9 @@ static const struct {
 	{ "make a thread",               make_thread,         1u << PROC_DATAPLANE, 0 },
 	{ "enter a directory given",     enter_directory,     R,         0 },
 	{ "enter a directory by name",   enter_directory_by_name, NOBODY, 0 },
-	{ "open in a directory given",   open_in_directory,   K | L | C | X | R, I | D | N | U },
-	{ "write in a directory given",  write_in_directory,  L | C | R, K | I | D | N | U },
-	{ "append in a directory given", append_in_directory, L | C | X | R, K | I | D | N | U },
+	{ "open in a directory given",   open_in_directory,   K | L | C | X | R | F, I | D | N | U },
+	{ "write in a directory given",  write_in_directory,  L | C | R, K | I | D | N | U | F },
+	{ "append in a directory given", append_in_directory, L | C | X | R, K | I | D | N | U | F },
 	{ "delete in a directory given", delete_in_directory, L | C | X | R, 0 },
 	{ "make a memory file",          make_memory_file,    C,         0 },
 	{ "lock memory",                 lock_memory,         K | L | N, 0 },
@@ -622,7 +626,8 @@ static void scene_strike(void)
 }
 
 static const enum proc children[] = { PROC_KEEPER, PROC_IKE, PROC_DATAPLANE, PROC_LEDGER, PROC_CONTROL,
-	PROC_ENTROPY, PROC_COURIER, PROC_EXPORT, PROC_RESOLVER };
+	PROC_ENTROPY, PROC_COURIER, PROC_EXPORT, PROC_RESOLVER, PROC_CERTIFIER_OPENSSL,
+	PROC_CERTIFIER_GNUTLS };
 
 /* Whoever sends a message with a file may do it the only way there is. */
 static void test_who_hands_files_over(void **state)

@@ -178,20 +178,21 @@ static void against_a_plain_search(void **state)
  */
 static void as_many_as_there_may_be(void **state)
 {
+	enum { MANY = HOST_ROUTES_MAX / (2 * EACH) };
 	struct host_routes r = { 0 };
 	struct err e = { 0 };
 	uint32_t n = 0;
 
-	begin(TUNNELS_MAX);
-	for (uint32_t t = 0; t < TUNNELS_MAX - 1; t++)
+	begin(MANY);
+	for (uint32_t t = 0; t < MANY - 1; t++)
 		for (uint32_t i = 0; i < EACH; i++, n++)
 			part(&b.tunnels[t].local, four(0x0a000000 + n), four(0x0a000000 + n));
-	part(&b.tunnels[TUNNELS_MAX - 1].local, four(0x0a000000), four(0x0affffff));
+	part(&b.tunnels[MANY - 1].local, four(0x0a000000), four(0x0affffff));
 	n = 0;
-	for (uint32_t t = 0; t < TUNNELS_MAX - 1; t++)
+	for (uint32_t t = 0; t < MANY - 1; t++)
 		for (uint32_t i = 0; i < EACH; i++, n++)
 			part(&b.tunnels[t].remote, four(0xac000000 + 4 * n), four(0xac000003 + 4 * n));
-	part(&b.tunnels[TUNNELS_MAX - 1].remote, four(0), four(UINT32_MAX));
+	part(&b.tunnels[MANY - 1].remote, four(0), four(UINT32_MAX));
 	for (int again = 0; again < 20; again++) {
 		host_routes_done(&r);
 		assert_int_equal(host_routes_collect(&r, &b.head, NULL, &e), RC_OK);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROUPS	   4u /* x25519: the last row of the table */
+#define GROUPS	   32u /* x25519: the last row of the table */
 #define LEAVES_MAX 16u
 #define LINES_MAX  (1u << 16)
 
