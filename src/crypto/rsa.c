@@ -180,6 +180,55 @@ static bool spki_read(const void *spki, size_t n, struct rd *ret_modulus, struct
 	       rd_left(&key) == 0;
 }
 
+/* DER's tag and length before n octets of content, which take it to more than 127 or not. */
+static void header_write(struct wr *w, uint8_t tag, size_t n)
+{
+	wr_u8(w, tag);
+	if (n >= 0x100) {
+		wr_u8(w, 0x82);
+		wr_u16(w, (uint16_t)n);
+	} else if (n >= 0x80) {
+		wr_u8(w, 0x81);
+		wr_u8(w, (uint8_t)n);
+	} else {
+		wr_u8(w, (uint8_t)n);
+	}
+}
+
+static size_t header_size(size_t n)
+{
+	return n >= 0x100 ? 4 : n >= 0x80 ? 3 : 2;
+}
+
+static void number_write(struct wr *w, const uint8_t *bytes, size_t n)
+{
+	bool sign = bytes[0] & 0x80;
+
+	header_write(w, 0x02, n + sign);
+	if (sign)
+		wr_u8(w, 0);
+	wr_bytes(w, bytes, n);
+}
+
+size_t rsa_spki(const uint8_t *modulus, size_t modulus_n, const uint8_t *exponent, size_t exponent_n,
+	uint8_t ret_spki[RSA_SPKI_MAX])
+{
+	struct wr w = wr_over(ret_spki, RSA_SPKI_MAX);
+
+	if (modulus_n == 0 || exponent_n == 0 || modulus_n > RSA_BITS_MAX / 8 || exponent_n > EXPONENT_MAX)
+		return 0;
+	size_t m = modulus_n + (modulus[0] >> 7), x = exponent_n + (exponent[0] >> 7);
+	size_t key = header_size(m) + m + header_size(x) + x, bits = 1 + header_size(key) + key;
+	header_write(&w, 0x30, sizeof spki_algorithm + header_size(bits) + bits);
+	wr_bytes(&w, spki_algorithm, sizeof spki_algorithm);
+	header_write(&w, 0x03, bits);
+	wr_u8(&w, 0);
+	header_write(&w, 0x30, key);
+	number_write(&w, modulus, modulus_n);
+	number_write(&w, exponent, exponent_n);
+	return w.bad ? 0 : wr_len(&w);
+}
+
 bool rsa_is_spki(const void *spki, size_t n)
 {
 	struct rd all = rd_over(spki, n), info = element(&all, 0x30);
@@ -222,13 +271,29 @@ static size_t bits_of(const struct rd *modulus)
 }
 
 /* A peer's key may have any number of bits between, as the certifiers have it; our own has whole octets (key_take()). */
-static bool bounds_ok(const struct rd *modulus, const struct rd *exponent)
+static bool bounds_ok(const struct rd *modulus, const struct rd *exponent, uint32_t bits_min)
 {
 	size_t bits = bits_of(modulus), e_n = rd_left(exponent);
 	uint8_t last = modulus->end[-1] & exponent->end[-1];
 
-	return bits >= RSA_OWN_BITS_MIN && bits <= RSA_BITS_MAX && last & 1 && e_n >= 3 &&
-	       e_n <= EXPONENT_MAX;
+	return bits >= bits_min && bits <= RSA_BITS_MAX && last & 1 && e_n >= 3 && e_n <= EXPONENT_MAX;
+}
+
+static enum rc bounds_fault(const struct rd *modulus, uint32_t bits_min, struct err *e)
+{
+	return err_add(e, RC_UNSUPPORTED,
+		"an RSA key of %zu bits, or its exponent: %u to %d bits and an odd exponent from 65537 are allowed",
+		bits_of(modulus), bits_min, RSA_BITS_MAX);
+}
+
+enum rc rsa_public_check(const uint8_t *modulus, size_t modulus_n, const uint8_t *exponent, size_t exponent_n,
+	uint32_t bits_min, struct err *e)
+{
+	struct rd m = rd_over(modulus, modulus_n), x = rd_over(exponent, exponent_n);
+
+	if (modulus_n == 0 || exponent_n == 0 || modulus[0] == 0 || exponent[0] == 0)
+		return err_add(e, RC_MALFORMED, "malformed RSA key: expected a modulus and an exponent");
+	return bounds_ok(&m, &x, bits_min) ? RC_OK : bounds_fault(&m, bits_min, e);
 }
 
 static bool verify(EVP_PKEY *key, enum rsa_padding padding, const struct digest_row *d, const void *message,
@@ -260,10 +325,8 @@ enum rc rsa_check(const void *spki, size_t spki_n, enum rsa_padding padding, uin
 	if (!spki_read(spki, spki_n, &modulus, &exponent))
 		return err_add(
 			e, RC_MALFORMED, "malformed RSA key: expected its SubjectPublicKeyInfo in DER");
-	if (!bounds_ok(&modulus, &exponent))
-		return err_add(e, RC_UNSUPPORTED,
-			"an RSA key of %zu bits, or its exponent: %d to %d bits and an odd exponent from 65537 are allowed",
-			bits_of(&modulus), RSA_OWN_BITS_MIN, RSA_BITS_MAX);
+	if (!bounds_ok(&modulus, &exponent, RSA_OWN_BITS_MIN))
+		return bounds_fault(&modulus, RSA_OWN_BITS_MIN, e);
 	key = public_make(&modulus, &exponent);
 	rc = !key ? RC_INTERNAL
 	     : signature_n == rd_left(&modulus) && verify(key, padding, d, message, n, signature, signature_n)
@@ -299,7 +362,7 @@ static enum rc key_take(struct rsa_key *ret_key, EVP_PKEY *pkey, struct err *e)
 	ret_key->der_n = (uint32_t)i2d_PrivateKey(pkey, &der);
 	ret_key->spki_n = (uint32_t)i2d_PUBKEY(pkey, &spki);
 	if (!spki_read(ret_key->spki, ret_key->spki_n, &modulus, &exponent) ||
-		!bounds_ok(&modulus, &exponent))
+		!bounds_ok(&modulus, &exponent, RSA_OWN_BITS_MIN))
 		return err_add(e, RC_UNSUPPORTED, "an RSA key whose exponent is not odd and from 65537");
 	return RC_OK;
 }

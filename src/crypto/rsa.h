@@ -21,6 +21,7 @@
 #define RSA_OWN_SPKI_MAX      552
 #define RSA_OWN_SIGNATURE_MAX 512
 #define RSA_ALGORITHM_MAX     67
+#define RSA_SPKI_MAX	      1068 /* SubjectPublicKeyInfo of 8192 bits with an exponent of 8 octets */
 
 struct rsa_key {
 	uint32_t bits, der_n, spki_n;
@@ -40,6 +41,14 @@ enum rc rsa_sign(const struct rsa_key *key, uint16_t hash, const void *message, 
 /* RC_AUTH: not this key's signature; RC_UNSUPPORTED or RC_MALFORMED: the key or the hash. */
 enum rc rsa_check(const void *spki, size_t spki_n, enum rsa_padding padding, uint16_t hash,
 	const void *message, size_t n, const void *signature, size_t signature_n, struct err *e);
+/*
+ * Of a modulus and an exponent, big-endian without octets of zero in front: RC_UNSUPPORTED unless the modulus is odd and of bits_min to RSA_BITS_MAX
+ * bits and the exponent odd and from 65537; and its SubjectPublicKeyInfo, whose octets are returned (0: too large for RSA_SPKI_MAX, or empty).
+ */
+enum rc rsa_public_check(const uint8_t *modulus, size_t modulus_n, const uint8_t *exponent, size_t exponent_n,
+	uint32_t bits_min, struct err *e);
+size_t rsa_spki(const uint8_t *modulus, size_t modulus_n, const uint8_t *exponent, size_t exponent_n,
+	uint8_t ret_spki[RSA_SPKI_MAX]);
 /* It begins as the SubjectPublicKeyInfo of RSA does. */
 bool rsa_is_spki(const void *spki, size_t n);
 

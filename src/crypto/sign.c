@@ -63,6 +63,11 @@ const char *sign_kind_text(uint32_t kind)
 	return kind_row(kind) ? kinds[kind].text : "none";
 }
 
+size_t sign_public_size(uint32_t kind)
+{
+	return kind_row(kind) ? kinds[kind].public_n : 0;
+}
+
 static uint32_t algorithm_kind(uint32_t kind)
 {
 	return kind == SIGN_ECDSA_P384 || kind == SIGN_ECDSA_P521 ? SIGN_ECDSA_P256 : kind;

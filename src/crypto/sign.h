@@ -53,6 +53,8 @@ struct sign_key {
 };
 
 const char *sign_kind_text(uint32_t kind);
+/* Octets of the kind's public key; 0: no kind. */
+size_t sign_public_size(uint32_t kind);
 
 /* Strict DER of exactly these kinds, points uncompressed; RC_UNSUPPORTED or RC_MALFORMED otherwise. */
 enum rc verify_key_from_spki(struct verify_key *ret_key, const void *der, size_t n, struct err *e);
