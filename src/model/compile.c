@@ -146,6 +146,7 @@ static void compiler_done(struct compiler *c)
 #undef E
 	objects_done(&c->addresses);
 	objects_done(&c->applications);
+	administrators_free(c->administrators);
 }
 
 /* The array's place after what is placed already. */
@@ -197,7 +198,8 @@ static enum rc compile_all(struct compiler *c)
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_screens, compile_zones,
 		compile_objects, compile_host_services, compile_schedulers, compile_policy, compile_nat,
 		compile_dnat, compile_proxies, compile_uplinks, compile_authorities, compile_peers,
-		compile_tunnels, compile_rule_tunnels, compile_evidence, compile_log, compile_metrics };
+		compile_tunnels, compile_rule_tunnels, compile_administrators, compile_evidence, compile_log,
+		compile_metrics };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)
@@ -215,7 +217,8 @@ void compile_faults(const struct model *m, struct faults *f)
 }
 
 enum rc compile_model(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
-	void **ret_block, size_t *ret_bytes, struct faults *f, struct err *e)
+	void **ret_block, size_t *ret_bytes, struct administrators **ret_administrators, struct faults *f,
+	struct err *e)
 {
 	struct compiler c;
 	void *block = NULL;
@@ -238,6 +241,10 @@ enum rc compile_model(const struct model *m, uint64_t generation, const uint8_t 
 	}
 	*ret_block = block;
 	*ret_bytes = bytes;
+	if (ret_administrators) {
+		*ret_administrators = c.administrators;
+		c.administrators = NULL;
+	}
 out:
 	compiler_done(&c);
 	return rc;

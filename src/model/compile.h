@@ -6,6 +6,7 @@
 #ifndef MODEL_COMPILE_H
 #define MODEL_COMPILE_H
 
+#include "admin/administrators.h"
 #include "model/snapshot.h"
 #include "model/tree.h"
 #include "model/vec.h"
@@ -43,7 +44,8 @@ struct compiler {
 	struct vec zones, host_services, interfaces, ranges, services, texts, schedules, rules, nat_rules,
 		dnat_rules, proxies, uplinks, probes, ike_proposals, esp_proposals, peers, selectors, tunnels,
 		screens, dynamics, certificate_files, authorities, trusted, certificates, certificate_octets;
-	uint32_t self_rules, self_services; /* of rules to and from the gateway itself, so far */
+	struct administrators *administrators; /* no process gets them but those that ask control */
+	uint32_t self_rules, self_services;    /* of rules to and from the gateway itself, so far */
 };
 
 /*
@@ -51,7 +53,8 @@ struct compiler {
  * only the faults, of a tree whose shape is right and whose references may lead nowhere.
  */
 enum rc compile_model(const struct model *m, uint64_t generation, const uint8_t *text_sha256,
-	void **ret_block, size_t *ret_bytes, struct faults *f, struct err *e);
+	void **ret_block, size_t *ret_bytes, struct administrators **ret_administrators, struct faults *f,
+	struct err *e); /* ret_administrators may be NULL */
 void compile_faults(const struct model *m, struct faults *f);
 
 /* compile_objects.c */
@@ -113,6 +116,9 @@ enum rc compile_tunnels(struct compiler *c);
 
 /* compile_rule_tunnel.c */
 enum rc compile_rule_tunnels(struct compiler *c); /* after policy and tunnels */
+
+/* compile_administrators.c */
+enum rc compile_administrators(struct compiler *c);
 
 /* compile_evidence.c */
 enum rc compile_evidence(struct compiler *c);

@@ -63,15 +63,15 @@ enum rc model_compile(const struct model *m, uint64_t generation, const uint8_t 
 	void **ret_block, size_t *ret_bytes, struct err *e)
 {
 	struct faults f = { 0 };
-	enum rc rc = compile_model(m, generation, text_sha256, ret_block, ret_bytes, &f, e);
+	enum rc rc = compile_model(m, generation, text_sha256, ret_block, ret_bytes, NULL, &f, e);
 
 	faults_to_err(&f, m->name, e);
 	return rc;
 }
 
-enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,
-	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
-	struct err *e)
+enum rc model_read_administrators(const char *text, size_t n, const char *name, uint64_t generation,
+	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes,
+	struct administrators **ret_administrators, struct faults *ret_faults, struct err *e)
 {
 	struct model *m = NULL;
 	enum rc rc;
@@ -81,8 +81,17 @@ enum rc model_read(const char *text, size_t n, const char *name, uint64_t genera
 	*ret_faults = (struct faults){ 0 };
 	rc = load(text, n, name, false, &m, ret_faults, e);
 	if (!rc)
-		rc = compile_model(m, generation, text_sha256, ret_block, ret_bytes, ret_faults, e);
+		rc = compile_model(
+			m, generation, text_sha256, ret_block, ret_bytes, ret_administrators, ret_faults, e);
 	faults_to_err(ret_faults, name, e);
 	model_free(m);
 	return rc;
+}
+
+enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,
+	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
+	struct err *e)
+{
+	return model_read_administrators(
+		text, n, name, generation, text_sha256, ret_block, ret_bytes, NULL, ret_faults, e);
 }

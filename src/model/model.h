@@ -16,11 +16,12 @@
 #include "model/faults.h"
 
 #define CONFIG_TEXT_MAX	 (64u << 20) /* bytes of a configuration's text */
-#define CONFIG_VALUE_MAX 512	     /* bytes of one word or quoted string */
-#define CONFIG_DEPTH_MAX 16	     /* nested braces */
-#define CONFIG_NODES_MAX 4000000     /* statements and values */
+#define CONFIG_VALUE_MAX 2048	 /* bytes of one word or quoted string: a public key of RSA and its comment */
+#define CONFIG_DEPTH_MAX 16	 /* nested braces */
+#define CONFIG_NODES_MAX 4000000 /* statements and values */
 
 struct model;
+struct administrators;
 
 /* Frees libyang's context, which the first load makes. */
 void model_done(void);
@@ -42,6 +43,12 @@ enum rc model_load_text(
 enum rc model_read(const char *text, size_t n, const char *name, uint64_t generation,
 	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
 	struct err *e);
+
+/* The same with the administrators, which the processes do not get: *ret_administrators is the caller's, too.
+ * for tests: control takes it. */
+enum rc model_read_administrators(const char *text, size_t n, const char *name, uint64_t generation,
+	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes,
+	struct administrators **ret_administrators, struct faults *ret_faults, struct err *e);
 
 /* NULL is fine (for tests: what model_load_text() gave). */
 void model_free(struct model *m);
