@@ -46,16 +46,30 @@ def run(command, check=True, timeout=60, **kwargs):
 PATIENCE = 3  # a loaded machine needs so many times what an idle one does; a longer limit costs nothing where the condition comes
 
 
+OBSERVED = []  # of each lab that is up, what says its state: the text of a wait that was in vain
+
+
+def observations():
+    """What the labs that are up say of themselves, whatever state they are in."""
+    said = []
+    for observe in OBSERVED:
+        try:
+            said.append(observe())
+        except (LabError, OSError, ValueError, subprocess.SubprocessError) as error:
+            said.append(f"(no more is known: {error})")
+    return "".join("\n" + text for text in said)
+
+
 def wait_for(condition, timeout, what, pause=0.05):
-    """Asks until the answer is true, and returns it; LabError after PATIENCE times the timeout. A limit that is itself the claim is no
-    timeout: measure by calm_time()."""
+    """Asks until the answer is true, and returns it; after PATIENCE times the timeout LabError, with the last answer and what the labs
+    that are up say of themselves. A limit that is itself the claim is no timeout: measure by calm_time()."""
     end = time.monotonic() + PATIENCE * timeout
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > end:
-            raise LabError(f"timed out after {PATIENCE * timeout} s waiting for {what}")
+            raise LabError(f"timed out after {PATIENCE * timeout} s waiting for {what}; the last answer was {answer!r}{observations()}")
         time.sleep(pause)
 
 

@@ -15,9 +15,10 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
 
-from nodes import LAB_DIR, ROOT, LabError, Node, link, run, wait_for
+from nodes import LAB_DIR, OBSERVED, ROOT, LabError, Node, link, run, wait_for
 
 GATEWAYS = ("hq", "branch")
 LINKS = (  # node, interface, its addresses, and the other end's
@@ -41,6 +42,9 @@ EXECUTABLES = ("plaingate", "plaingated", "plaingate-keeper", "plaingate-ike", "
                "plaingate-control", "plaingate-entropy", "plaingate-courier", "plaingate-export", "plaingate-resolver",
                "plaingate-certifier-openssl", "plaingate-certifier-gnutls")
 CONFIGS = LAB_DIR / "two-sites"
+
+
+OBSERVED_TABLES, UNTOLD = ("status", "ike", "ipsec"), ("sha256", "memory_bytes")  # where a wait was in vain
 
 
 class TwoSites:
@@ -69,6 +73,7 @@ class TwoSites:
         prepare: called with the lab before the gateways are started."""
         kinds = gateways if isinstance(gateways, dict) else {name: gateways for name in GATEWAYS}
         self.down()
+        OBSERVED.append(self.observation)
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             if "plaingate" in kinds.values():
@@ -100,6 +105,8 @@ class TwoSites:
 
     def down(self, keep_state=False):
         """Ends everything in this lab, also if another process started it. keep_state: keeps the logs, which tell why something failed."""
+        if self.observation in OBSERVED:
+            OBSERVED.remove(self.observation)
         for node in self.nodes.values():
             node.stop()
         for daemon in self.daemons.values():
@@ -234,12 +241,29 @@ http {{
         """The rows of a table of the running gateway, as objects."""
         return json.loads(self.nodes[gateway].run(["plaingate", "show", table, "--json", *options]).stdout)
 
+    def ike_up(self, gateways=GATEWAYS):
+        """Whether each of these has an established IKE SA that carries a tunnel; one in use may be left over from a former process."""
+        return all(any(row["state"] == "established" and row["tunnels"] for row in self.show(gateway, "ike")) for gateway in gateways)
+
     def tunnel_up(self, gateways=GATEWAYS):
         """Whether each of these has an outbound SA in use."""
         return all(any(row["state"] == "active" for row in self.show(gateway, "ipsec")) for gateway in gateways)
 
     def wait_for_tunnel(self, timeout=30, gateways=GATEWAYS):
-        wait_for(lambda: self.tunnel_up(gateways), timeout, "the tunnel to come up (plaingate show ike says more)", pause=0.1)
+        wait_for(lambda: self.tunnel_up(gateways), timeout, "the tunnel to come up", pause=0.1)
+
+    def observation(self):
+        """What each gateway shows of its tunnels, with the end of its log; of one that does not answer, why."""
+        said = []
+        for name in self.daemons:
+            for table in OBSERVED_TABLES:
+                try:
+                    rows = [{key: row[key] for key in row if key not in UNTOLD} for row in self.show(name, table)]
+                    said += [f"{name}, show {table}: {json.dumps(row)}" for row in rows] or [f"{name}, show {table}: (no rows)"]
+                except (LabError, ValueError, subprocess.SubprocessError) as error:
+                    said.append(f"{name}, show {table}: {error}")
+            said.append(f"{name}, the end of its log:\n{self.log_end(name, 40)}")
+        return "\n".join(said)
 
     def log_end(self, name, lines=15):
         log = self.nodes[name].state / "plaingated.log"

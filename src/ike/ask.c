@@ -103,6 +103,7 @@ void sa_asks_free(struct ike_sa *sa)
 {
 	while (sa->asks)
 		free(sa_ask_take(sa));
+	sa->ask_at = 0;
 }
 
 void sa_ask_drop(struct ike *c, struct ike_sa *sa, uint32_t handle, uint32_t child)

@@ -54,8 +54,8 @@ void ike_input_datagram(struct ike *c, mono_ns now, const struct endpoint *local
 	const struct endpoint *remote, const void *bytes, size_t n);
 void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *reply);
 /*
- * The link to the keeper did not take this request. RC_LIMIT, its queue is full: the core asks again in a
- * moment. Anything else: no answer will come, so the core takes it as failed.
+ * The link to the keeper did not take this request. RC_LIMIT, its queue is full, and RC_IO, it is not running (the next one may come
+ * much later): the core asks again in a moment. Anything else: no answer will come, so the core takes it as failed.
  */
 void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc);
 /* The keeper ends the IKE SA of this handle, because its peer's key was replaced. */

@@ -356,13 +356,12 @@ void pair_granted(struct ike *c, uint32_t tunnel); /* the one of the tunnel's pa
 /* ---- tunnel.c: configured tunnels ---- */
 bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel); /* a child SA has to be begun, now or later */
 bool tunnel_in_work(const struct ike *c, uint32_t tunnel);
-/* It is wanted still: later, or at once (reason NULL: as it was). */
-void tunnel_put_off(struct ike *c, uint32_t tunnel, const char *reason);
-void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason);
 void tunnel_failed(struct ike *c, uint32_t tunnel, const char *reason); /* an attempt failed: back off */
 /* It is wanted still: a little later, or at once (reason NULL: as it was). */
 void tunnel_put_off(struct ike *c, uint32_t tunnel, const char *reason);
 void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason);
+/* When it is wanted, in a moment, without the back-off of failures; INDEX_NONE: nothing happens. */
+void tunnel_soon(struct ike *c, uint32_t tunnel);
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason); /* an IKE SA with children ended */
 /* A child SA of the tunnel is up; it is one that we requested, and not by a rekey. */
 /* What is moved to another IKE SA (move.c), and offered as it is: the peer may have narrowed it, and each part moves by itself. NULL:

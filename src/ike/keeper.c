@@ -103,14 +103,17 @@ void ike_input_keeper(struct ike *c, mono_ns now, const struct keeper_reply *rep
 	sa_settle_all(c);
 }
 
-/* A full queue loses nothing: the request stays the first of its own queue, whatever it asks. */
+/*
+ * A full queue loses nothing, nor does the time until there is another keeper, of whose end ike_input_keeper_lost() was told before: the
+ * request stays the first of its own queue, whatever it asks.
+ */
 void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_request *q, enum rc rc)
 {
 	struct ike_sa *sa = c->slots[q->tag % IKE_SAS_MAX];
 	struct keeper_reply r = { .op = q->op, .tag = q->tag };
 
 	c->now = now;
-	if (rc == RC_LIMIT) {
+	if (rc == RC_LIMIT || rc == RC_IO) {
 		if (!sa || sa->flight != q->tag)
 			return;
 		sa->flight = 0;
@@ -136,12 +139,16 @@ void ike_input_keeper_untaken(struct ike *c, mono_ns now, const struct keeper_re
 
 /*
  * All handles are void. Child SAs continue in the data plane without us: they become orphans of their tunnels
- * and are replaced when the tunnel is negotiated again.
+ * and are replaced when the tunnel is negotiated again: soon, as often as it happens, since none of it is the peer's failure, and the
+ * supervisor starts keepers at growing intervals.
  */
 void ike_input_keeper_lost(struct ike *c, mono_ns now)
 {
 	c->now = now;
 	LIST_FOR (struct ike_sa, sa, &c->sas, of_all) {
+		bool starting = sa->initiator && sa->state < ST_LARVAL;
+		uint32_t first_tunnel = sa->first_tunnel;
+
 		sa_asks_free(sa);
 		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->children, of_sa) {
 			ch->handle = 0;
@@ -153,13 +160,17 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now)
 				c->tunnels[ch->tunnel].orphan_remove_at = 0;
 				c->tunnels[ch->tunnel].want = true;
 			}
+			uint32_t carried = ch->state == CH_UP ? ch->tunnel : INDEX_NONE;
 			if (ch->state == CH_UP || (ch->state == CH_LARVAL && !ch->installing))
 				child_unlink(c, sa, ch);
+			tunnel_soon(c, carried);
 		}
 		sa->handle = 0;
 		sa->was_up = false;
 		sa->steps[SIDE_OWN].child = sa->steps[SIDE_PEER].child = NULL;
 		sa_kill(c, sa, "the keeper was restarted");
+		if (starting)
+			tunnel_soon(c, first_tunnel);
 	}
 	sa_settle_all(c);
 }

@@ -110,7 +110,8 @@ enum ike_limit_number {
 #define IKE_ALARM_EVERY_S     60 /* between two lines of the log about cookies, or puzzles */
 #define IKE_DATAGRAMS_AT_ONCE 64 /* read from one socket before the other one and the links are served */
 
-#define IKE_KEEPER_AGAIN_MS 200 /* until a request is repeated that the keeper's full queue did not take */
+#define IKE_KEEPER_AGAIN_MS                                                                                  \
+	200 /* until a request is repeated that the keeper's full queue, or no keeper, did not take */
 
 #define IKE_HALF_OPEN_S	      30 /* responder waits for IKE_AUTH */
 /* how long a responder waits for the next IKE_FOLLOWUP_KE: RFC 9370 section 2.2.4 has 5 to 20 */

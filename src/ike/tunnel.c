@@ -141,6 +141,17 @@ void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason)
 	tunnel_touch(c, tunnel);
 }
 
+void tunnel_soon(struct ike *c, uint32_t tunnel)
+{
+	struct tunnel *t = tunnel < c->tunnels_n ? &c->tunnels[tunnel] : NULL;
+
+	if (!t)
+		return;
+	t->backoff_ms = 0;
+	t->retry_at = c->now + ike_jitter(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
+	tunnel_touch(c, tunnel);
+}
+
 void tunnel_child_added(struct ike *c, const struct child_sa *fresh)
 {
 	uint32_t tunnel = fresh->tunnel;
@@ -229,7 +240,7 @@ void tunnels_lost(struct ike *c, uint32_t peer, const char *reason)
 			continue;
 		text_set(&t->reason, "%s", reason);
 		if (t->backoff_ms == 0)
-			t->retry_at = c->now + ike_jitter(c, IKE_LOST_MS_MIN, IKE_LOST_MS_MAX) * NS_PER_MS;
+			tunnel_soon(c, i);
 		unwanted(c, i);
 	}
 }

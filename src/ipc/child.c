@@ -74,8 +74,8 @@ static void take_link(struct child *c, struct ipc_frame *f)
 			proc_name((enum proc)peer));
 		return;
 	}
-	/* The old one may be dead before we have read that: its loss is told first. */
-	if (ipc_link_up(&c->ports[peer].link)) {
+	/* The old one may be dead before we have read that, and a send may have shown it: its loss is told first. */
+	if (port_is_open(&c->ports[peer])) {
 		struct err e = { 0 };
 		last_frames(c, &c->ports[peer]);
 		port_close(&c->ports[peer]);
@@ -111,7 +111,7 @@ void child_resume_input(struct child *c)
 {
 	c->paused = false;
 	for (int i = 0; i < PROC_COUNT; i++)
-		if (ipc_link_up(&c->ports[i].link))
+		if (port_is_open(&c->ports[i])) /* its end too is to be read */
 			loop_add(&c->loop, &c->ports[i].watch);
 }
 

@@ -30,6 +30,12 @@ struct port {
  * silently. */
 void port_open(struct port *p, struct loop *l, int fd, enum proc self, enum proc peer);
 
+/* From port_open() until on_down or port_close(), also where a failed send has shown that the other end is gone. */
+static inline bool port_is_open(const struct port *p)
+{
+	return p->loop;
+}
+
 /* Closes without a call of on_down. Also for a port that is all zero bytes or closed. */
 void port_close(struct port *p);
 

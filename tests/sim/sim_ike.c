@@ -348,7 +348,8 @@ static void step_rough(struct world *w, struct plan *plan)
 		world_restart_ike(w, side);
 		break;
 	case 3:
-		world_restart_keeper(w, side);
+		world_restart_keeper(
+			w, side, world_happens(w, 500) ? world_chance(w, 1, 10000) * NS_PER_MS : 0);
 		break;
 	case 4:
 		w->nodes[side].ledger_down = true;

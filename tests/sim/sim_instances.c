@@ -80,7 +80,8 @@ static void one_step(struct world *w, const struct plan *plan)
 		world_restart_ike(w, node);
 		break;
 	case 4:
-		world_restart_keeper(w, node);
+		world_restart_keeper(
+			w, node, world_happens(w, 500) ? world_chance(w, 1, 10000) * NS_PER_MS : 0);
 		break;
 	case 5:
 		w->net.cut = true;

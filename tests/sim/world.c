@@ -429,6 +429,10 @@ void world_settle(struct world *w, struct node *n)
 		case IKE_ASK:
 			n->asked++;
 			world_say(w, "%c asks %s", 'A' + n->index, op_name(a->keeper->op));
+			if (w->now < n->keeper_back_at) {
+				ike_input_keeper_untaken(n->ike, w->now, a->keeper, RC_IO);
+				break;
+			}
 			e = event_add(w, EV_REQUEST, n->index, short_delay(w));
 			e->request = malloc(sizeof *e->request);
 			assert(e->request);
@@ -854,11 +858,13 @@ void world_restart_ike(struct world *w, int node)
 }
 
 /* As seen from ike: all handles are void. The keeper's core is emptied instead of made again. */
-void world_restart_keeper(struct world *w, int node)
+void world_restart_keeper(struct world *w, int node, mono_ns away)
 {
 	struct node *n = &w->nodes[node];
 
-	world_say(w, "%c: the keeper dies", 'A' + node);
+	world_say(w, "%c: the keeper dies, and is away for %llu ms", 'A' + node,
+		(unsigned long long)(away / NS_PER_MS));
+	n->keeper_back_at = w->now + away;
 	n->life++;
 	keys_ike_lost(n->keys);
 	ike_input_keeper_lost(n->ike, w->now);

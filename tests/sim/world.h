@@ -91,7 +91,8 @@ struct node {
 	struct sim_sa sas[SIM_SAS_MAX];
 	uint64_t orders;
 	bool ledger_down;
-	uint64_t life; /* counts restarts of ike: answers to an earlier life are not delivered */
+	mono_ns keeper_back_at; /* until then nothing is taken from its ike */
+	uint64_t life;		/* counts restarts of ike: answers to an earlier life are not delivered */
 	uint64_t refused, sent, asked, refused_by_core;
 	uint64_t packets_sent, packets_got, packets_lost, packets_no_sa;
 	uint64_t packets_astray; /* by an SA of another gateway than the one that the address belongs to */
@@ -141,7 +142,8 @@ void world_nat_change(struct world *w, enum sim_nat_change how);
 void world_move(struct world *w, int node, const struct ip_addr *address);
 void world_order(struct world *w, int node, enum ike_order order, const char *name);
 void world_restart_ike(struct world *w, int node);
-void world_restart_keeper(struct world *w, int node);
+/* The next one comes after `away`. */
+void world_restart_keeper(struct world *w, int node, mono_ns away);
 void world_reconfigure(struct world *w, int node, const struct sim_side *side);
 /* A datagram straight into a core, as if it came from that address. */
 void world_inject(

@@ -109,6 +109,14 @@ def test_flows_survive(lab, gateway, name):
         verify_ledger(lab, each)
 
 
+def test_a_keeper_that_ends_again_and_again(lab):
+    """The next one comes later each time. What ike asks while there is none waits for it, so that the tunnel is negotiated again."""
+    lab.wait_for_tunnel()
+    for _ in range(5):
+        kill(lab, "hq", "keeper")
+    wait_for(lab.ike_up, 30, "IKE SAs of the new keeper")
+
+
 class Forbidden:
     """What the policy denies, sent continuously: out of the LAN, into the LAN from the Internet, and with spoofed addresses of the tunnel."""
 

@@ -29,9 +29,9 @@ static void keeper_ask(struct ike_shell *s, const struct keeper_request *q)
 	}
 	if (rc == RC_OK)
 		return;
-	log_warn("the keeper did not take a request: %s", rc_text(rc));
-	if (rc != RC_IO) /* a dead link is told to the core by on_link_lost() */
-		ike_input_keeper_untaken(s->core, s->child->loop.now, q, rc);
+	if (rc != RC_IO) /* it is not running, which the supervisor has said */
+		log_warn("the keeper did not take a request: %s", rc_text(rc));
+	ike_input_keeper_untaken(s->core, s->child->loop.now, q, rc);
 }
 
 static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)

@@ -137,7 +137,7 @@ static void after_the_keeper(void **state)
 {
 	(void)state;
 	up(true);
-	world_restart_keeper(&w, 1);
+	world_restart_keeper(&w, 1, 0);
 	told_and_gone(0);
 	world_done(&w);
 }

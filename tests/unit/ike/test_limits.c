@@ -704,6 +704,33 @@ static void keeper_queue_is_full(void **state)
 	puppet_done(&p);
 }
 
+/*
+ * The keeper dies again and again, and there is none for a while: what is asked meanwhile is asked again, and nothing of it counts as a
+ * failure of the peer. Whatever waited for an answer that never comes would stay for ever.
+ */
+static void keeper_is_away(void **state)
+{
+	up_by_us(PEER_START_ALWAYS);
+	ike_input_keeper_lost(p.core, p.now);
+	puppet_forget(&p);
+	memset(p.count, 0, sizeof p.count);
+	p.untaken = RC_IO;
+	p.untaken_n = UINT32_MAX;
+	puppet_settle(&p);
+	puppet_run(&p, 1000);
+	assert_int_equal(p.count[KEEPER_EXCHANGE_BEGIN], 0);
+	for (int i = 0; i < 6; i++) { /* those that end before they are ready */
+		ike_input_keeper_lost(p.core, p.now);
+		puppet_settle(&p);
+		puppet_run(&p, 1000);
+	}
+	p.untaken_n = 0;
+	puppet_run(&p, IKE_LOST_MS_MAX + IKE_KEEPER_AGAIN_MS + 100);
+	assert_int_equal(p.count[KEEPER_EXCHANGE_BEGIN], 1);
+	assert_null(ike_view_wrong(p.core));
+	puppet_done(&p);
+}
+
 /* A request that the link will never take is answered by the core itself as failed. */
 static void keeper_link_refuses(void **state)
 {
@@ -732,6 +759,7 @@ int main(void)
 		cmocka_unit_test(deleted_after_a_while),
 		cmocka_unit_test(deleted_and_made_on_traffic),
 		cmocka_unit_test(keeper_queue_is_full),
+		cmocka_unit_test(keeper_is_away),
 		cmocka_unit_test(keeper_link_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

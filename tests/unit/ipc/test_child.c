@@ -36,6 +36,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		fcntl(fd, F_GETFD) == FD_CLOEXEC);
 	tell(c, text);
 	close(fd);
+	ipc_send_SHOW(child_link(c, PROC_IKE), 0, &(struct msg_show){ 0 });
 	return RC_OK;
 }
 
@@ -265,6 +266,34 @@ static void test_last_words(void **state)
 	end(&s, 0);
 }
 
+/* The same when the child has noticed by a send that failed, before it read. */
+static void test_last_words_after_a_failed_send(void **state)
+{
+	struct msg_resource r = { .kind = RESOURCE_CLI_SOCKET, .name = "control.sock" };
+	struct stage s;
+	struct ipc_link ike, ike2;
+	int status;
+
+	begin_started(&s);
+	give_link(&s, PROC_IKE, &ike);
+	expect(&s, "link ike");
+	assert_int_equal(kill(s.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(s.pid, &status, WUNTRACED), s.pid);
+	assert_int_equal(ipc_send_SHOW_END(&ike, 0, &(struct msg_result){ 0 }), RC_OK);
+	ipc_link_close(&ike);
+	assert_int_equal(ipc_send_RESOURCE(&s.supervisor, 0, &r, 0), RC_OK);
+	give_link(&s, PROC_IKE, &ike2);
+	assert_int_equal(kill(s.pid, SIGCONT), 0);
+	expect(&s, "resource CLI_SOCKET control.sock 1");
+	expect(&s, "SHOW_END from ike");
+	expect(&s, "lost ike");
+	expect(&s, "link ike");
+	ipc_link_close(&ike2);
+	expect(&s, "lost ike");
+	ipc_link_close(&s.supervisor);
+	end(&s, 0);
+}
+
 static void request(struct stage *s)
 {
 	assert_int_equal(ipc_send_CLI_REQUEST(&s->cli, 0, &(struct msg_cli_request){ 0 }, 0), RC_OK);
@@ -340,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_links_come_and_go),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_last_words_after_a_failed_send),
 		cmocka_unit_test(test_ledger_receipts),
 		cmocka_unit_test(test_nobody_is_heard_before_start),
 		cmocka_unit_test(test_failed_start_ends_the_process),
