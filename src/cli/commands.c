@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "cli/limits.h"
 #include "pki/pki.h"
+#include "release/release.h"
 #include "verify/verify.h"
 
 #include <stdio.h>
@@ -101,6 +102,8 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 		return &line->key;
 	case OPTION_POLICY:
 		return &line->policy;
+	case OPTION_SIGNERS:
+		return &line->signers;
 	case OPTION_CHECKPOINT:
 		return &line->checkpoint;
 	case OPTION_SINCE:
@@ -214,6 +217,8 @@ static enum rc option_value(struct cli_line *line, enum cli_option option, const
 		return RC_OK;
 	case OPTION_LIMIT:
 		return number(&line->limit, value, 1, INT32_MAX, word, e);
+	case OPTION_ABOVE:
+		return number(&line->above, value, 1, RELEASE_NUMBER_MAX, word, e);
 	case OPTION_BY:
 		return one_of(&line->by, talkers_by, TALKER_BY_COUNT, value, word, e);
 	case OPTION_ORDER:
@@ -282,9 +287,9 @@ static enum rc take_option(struct cli_line *line, int argc, char *const *argv, i
 			continue;
 		if (i == OPTION_OR)
 			return filter_next(line, e);
-		if (line->given & 1ull << i)
+		if (line->given & OPT_BIT(i))
 			return err_add(e, RC_MALFORMED, "%s is given twice", word);
-		line->given |= 1ull << i;
+		line->given |= OPT_BIT(i);
 		if (cli_options[i].value[0]) {
 			if (*at + 1 == argc)
 				return err_add(
@@ -467,7 +472,7 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 			return err_add(e, RC_MALFORMED, "%s: unexpected argument '%.60s'", row->words,
 				words[used + wants]);
 		for (unsigned o = 0; o < OPTIONS_N; o++) {
-			if ((line->given & 1ull << o) && !(row->options & 1ull << o))
+			if ((line->given & OPT_BIT(o)) && !(row->options & OPT_BIT(o)))
 				return err_add(e, RC_MALFORMED, "%s has no option %s", row->words,
 					cli_options[o].word);
 		}

@@ -37,6 +37,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CUT_OFF, "--cut-off", "",       "accept a configuration that does not permit the connection over which this commit is made")	\
 	O(KEY,     "--key",     "KEY",   "the ledger's verifier key, as you noted it elsewhere; of `pki authority`: its key in a token or TPM (pkcs11:..., handle:..., tpm2tss:FILE)")		\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures the head must have (C2SP tlog-policy); its log lines say which keys are valid") \
+	O(SIGNERS, "--signers", "FILE",   "who may sign a release, and how many must: lines `maintainers N`, `rebuilders N`, `maintainer NAME KEY`, `rebuilder NAME KEY` (keys of SSH)") \
+	O(ABOVE,   "--above",   "N",      "the number of the release that you have: that one and older ones are refused") \
 	O(MAX_AGE, "--max-age",   "TIME",  "how old the quorum's cosignatures may be: seconds, or 90m, 12h, 7d, any; default: 1h, of a bundle any") \
 	O(MAX_UNCOSIGNED, "--max-uncosigned", "N", "how many entries the quorum need not have cosigned: a number or any; default: 256, of a bundle's range 0") \
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still have all that it covers")	\
@@ -112,6 +114,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(LEDGER) | OPT(ARCHIVE),	\
 	  "Checks whether the session log in DIR is what the ledger says of it: that no line was changed, removed, added or moved "	\
 	  "up to the last hour's entry. Needs no running gateway.")	\
+	C(VERIFY_RELEASE, "verify release", "DIR", OPT(JSON) | OPT(POLICY) | OPT(SIGNERS) | OPT(ABOVE),	\
+	  "Checks whether the release in DIR is in the project's log, cosigned by witnesses, signed by enough maintainers and rebuilders, newer than "	\
+	  "--above, and whether its files are those that were released. Needs --policy and --signers, and neither a gateway nor a network.")	\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
 	  "Writes all entries of a time in the ledger in DIR into one file, with the proof: an evidence bundle for "	\
@@ -154,13 +159,16 @@ enum cli_option {
 #undef E
 };
 
-_Static_assert(OPTIONS_N <= 64, "a set of options is one uint64_t");
+typedef unsigned __int128 cli_options_set;
+_Static_assert(OPTIONS_N <= 128, "a set of options is one number");
 
-#define OPT(id)				(1ull << OPTION_##id)
+/* A set has more than 64: no builtin of GCC counts it. */
+#define OPT_BIT(option)			((cli_options_set)1 << (option))
+#define OPT(id)				OPT_BIT(OPTION_##id)
 #define OPT_PACKETS			(OPT(SRC) | OPT(DST) | OPT(PROTO) | OPT(SPORT) | OPT(DPORT))
 #define OPT_BLOCKS			(OPT(SRC) | OPT(NAT_SRC) | OPT(NAT_PORT)) /* of show nat blocks */
 #define OPT_OR(id, option, value, text) | OPT(id)
-#define OPT_FILTER			(0ull SESSION_FILTERS(OPT_OR))
+#define OPT_FILTER			((cli_options_set)0 SESSION_FILTERS(OPT_OR))
 
 enum cli_command_id {
 #define E(id, words, arguments, options, text) COMMAND_##id,
@@ -170,7 +178,7 @@ enum cli_command_id {
 
 struct cli_command_row {
 	const char *words, *arguments;
-	uint64_t options;
+	cli_options_set options;
 	const char *text;
 };
 
@@ -188,10 +196,12 @@ struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	const char *name;     /* the second argument, or NULL */
-	uint64_t given;	      /* OPT() bits */
+	cli_options_set given;
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
 	const char *from, *to, *before, *output, *config, *routes, *ingress, *stage, *subject, *names;
 	const char *interfaces;			/* of import */
+	const char *signers;			/* of verify release */
+	uint32_t above;				/* likewise; 0: none */
 	const char *pin_file;			/* of pki */
 	uint32_t files, file_size;		/* of capture; 0: not given */
 	const char *captures[CLI_CAPTURES_MAX]; /* of replay */

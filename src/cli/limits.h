@@ -5,18 +5,23 @@
 /* ---- files ---- */
 
 /* One file of a ledger or an archive; the largest is a journal that could not be published for long. */
-#define CLI_FILE_BYTES_MAX    (256u << 20)
+#define CLI_FILE_BYTES_MAX	(256u << 20)
 /* An evidence bundle: it is made and read in memory. */
-#define CLI_BUNDLE_BYTES_MAX  (2ull << 30)
+#define CLI_BUNDLE_BYTES_MAX	(2ull << 30)
 /* A capture: it is read in memory. */
-#define CLI_CAPTURE_BYTES_MAX (1u << 30)
+#define CLI_CAPTURE_BYTES_MAX	(1u << 30)
+/* Signatures beside a release, one file of them (an armour of SSHSIG), what is read of a file at a time, and what is printed. */
+#define CLI_SIGNATURES_MAX	128
+#define CLI_SIGNATURE_BYTES_MAX 8192
+#define CLI_PIECE_BYTES		65536
+#define CLI_REPORT_BYTES_MAX	16384
 /* A path within a ledger's directory; directories below it, of which a tile's path has at most ten. */
-#define CLI_PATH_BYTES_MAX    128
-#define CLI_DEPTH_MAX	      12
+#define CLI_PATH_BYTES_MAX	128
+#define CLI_DEPTH_MAX		12
 /* Before a ledger that is written to is read again: a publication is over by then. */
-#define CLI_PAUSE_MS	      50
+#define CLI_PAUSE_MS		50
 /* Attempts to make a bundle of a ledger that is written to meanwhile. */
-#define CLI_TRIES_MAX	      6
+#define CLI_TRIES_MAX		6
 
 /* ---- web servers ---- */
 

@@ -20,6 +20,7 @@
 #include "cli/text.h"
 #include "cli/verify.h"
 #include "cli/verify_log.h"
+#include "cli/verify_release.h"
 #include "model/model.h"
 
 #include <jansson.h>
@@ -169,7 +170,9 @@ static enum rc packet_check(const struct cli_line *line, struct err *e)
 	if (!icmp && (line->given & (OPT(ICMP_TYPE) | OPT(ICMP_CODE))))
 		return err_add(e, RC_MALFORMED,
 			"test policy: --icmp-type and --icmp-code are for icmp and icmp6 only");
-	if (__builtin_popcountll(line->given & (OPT(FROM_ZONE) | OPT(INTERFACE) | OPT(TUNNEL))) > 1)
+	if (!!(line->given & OPT(FROM_ZONE)) + !!(line->given & OPT(INTERFACE)) +
+			!!(line->given & OPT(TUNNEL)) >
+		1)
 		return err_add(e, RC_MALFORMED,
 			"test policy: where the packet comes in is said by one of --from-zone, --interface and --tunnel");
 	return RC_OK;
@@ -457,7 +460,7 @@ static void print_tables(void)
 	}
 }
 
-static void print_options(uint64_t set)
+static void print_options(cli_options_set set)
 {
 	fputs("\noptions:\n", stdout);
 	for (unsigned i = 0; i < OPTIONS_N; i++) {
@@ -471,7 +474,7 @@ static void print_options(uint64_t set)
 /* With a command's first words only what belongs to it. */
 static int run_help(const struct cli_line *line)
 {
-	uint64_t options = 0;
+	cli_options_set options = 0;
 	bool tables = !line->argument;
 
 	if (!line->argument)
@@ -519,19 +522,16 @@ int cli_run(const struct cli_line *line)
 	case COMMAND_CLEAR_HIT_COUNT:
 		return run_clear_hit_count(line);
 	case COMMAND_IKE_INITIATE:
+	case COMMAND_VPN_UP:
 		return run_ike(line, IKE_INITIATE);
 	case COMMAND_IKE_REKEY:
+	case COMMAND_VPN_REKEY:
 		return run_ike(line, IKE_REKEY_IKE);
 	case COMMAND_IKE_REKEY_CHILD:
 		return run_ike(line, IKE_REKEY_CHILD);
 	case COMMAND_IKE_TERMINATE:
-		return run_ike(line, IKE_TERMINATE);
-	case COMMAND_VPN_UP:
-		return run_ike(line, IKE_INITIATE);
 	case COMMAND_VPN_DOWN:
 		return run_ike(line, IKE_TERMINATE);
-	case COMMAND_VPN_REKEY:
-		return run_ike(line, IKE_REKEY_IKE);
 	case COMMAND_VPN_EXPLAIN:
 		return run_vpn_explain(line);
 	case COMMAND_VERIFY_LEDGER:
@@ -540,6 +540,8 @@ int cli_run(const struct cli_line *line)
 		return run_verify_randomness(line);
 	case COMMAND_VERIFY_LOG:
 		return run_verify_log(line);
+	case COMMAND_VERIFY_RELEASE:
+		return run_verify_release(line);
 	case COMMAND_INVESTIGATE:
 		return run_investigate(line);
 	case COMMAND_ARCHIVE:

@@ -1,9 +1,6 @@
 """The package's scripts on a running gateway: an upgrade keeps the filter, a removal does not leave a machine that nothing can open any
-more, a purge destroys no evidence. The packages can be built on this release; test_boot.py installs them."""
-import pytest
+more, a purge destroys no evidence. test_build.py builds the packages, test_boot.py installs them."""
 from kit import ROOT, connect, listener, show
-from nodes import run
-from two_sites import EXECUTABLES
 
 
 def script(lab, name, *arguments):
@@ -45,15 +42,3 @@ def test_remove_of_a_machine_that_does_not_run(lab):
     assert "THE FILTER IS GONE" in script(lab, "prerm", "remove"), "again"
     lab.start_gateway("hq")
     lab.wait_for_tunnel()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_packages_are_built(tmp_path):
-    run([ROOT / "tools/debian-packages", tmp_path], timeout=1200)
-    assert {deb.name.split("_")[0] for deb in tmp_path.iterdir()} == {"plaingate", "plaingate-witness"}
-    files = {line.split()[5] for line in run(["dpkg-deb", "-c", *tmp_path.glob("plaingate_*.deb")]).stdout.splitlines()}
-    programs = {"plaingate": "./usr/bin/", "plaingated": "./usr/sbin/"}
-    assert files >= {programs.get(name, "./usr/libexec/plaingate/") + name for name in EXECUTABLES}
-    assert "./usr/share/plaingate/known-answers.json" in files
-    assert any(file.endswith("lib/systemd/system/plaingate.service") for file in files)

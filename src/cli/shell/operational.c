@@ -34,7 +34,7 @@ const char *operational_text(enum operational which)
 struct sequence {
 	char words[80];
 	const char *arguments, *text;
-	uint64_t options;
+	cli_options_set options;
 	int own; /* enum operational; -1: of cli_commands */
 	bool streams;
 };

@@ -17,12 +17,12 @@
 
 #define BEGIN "<!-- reference: made by cli_reference, do not edit -->\n"
 
-static void put_options(FILE *out, uint64_t options)
+static void put_options(FILE *out, cli_options_set options)
 {
 	const char *between = "";
 
 	for (unsigned i = 0; i < OPTIONS_N; i++) {
-		if (!(options & 1ull << i))
+		if (!(options & OPT_BIT(i)))
 			continue;
 		fprintf(out, "%s`%s%s%s`", between, cli_options[i].word, cli_options[i].value[0] ? " " : "",
 			cli_options[i].value);
