@@ -48,8 +48,7 @@ bool admin_words_add(struct admin_words *w, const char *text); /* false: out of 
 /* NULL: there is none, or a is NULL. */
 const struct administrator *administrator_named(const struct administrators *a, const char *name);
 
-/* Whether somebody of them has a way in (a key, a certificate, or an account) and may change administrators.
- * for tests: a guard of commits. */
+/* Whether somebody of them has a way in (a key, a certificate, or an account) and may change administrators. */
 bool administrators_can_enter(const struct administrators *a);
 
 #endif

@@ -101,7 +101,7 @@ bool role_may_change(const struct administrators *a, uint32_t role, const char *
 /* Whether the words, with spaces between them, begin with these. */
 bool words_begin(const char *words, const char *with);
 
-/* "engineer, security-officer or root": who could. for tests: control says it in refusals. */
+/* "engineer, security-officer or root": who could. */
 char *roles_that_may(
 	char *ret_text, size_t size, const struct administrators *a, const char *words, bool is_path);
 

@@ -20,9 +20,9 @@ struct speaker {
 	char name[ADMIN_NAME_MAX + 1]; /* "root"; "" of a stranger */
 };
 
-/* a, ssh: NULL where there are none. for tests: control goes by it. */
+/* a, ssh: NULL where there are none. */
 struct speaker speaker_of(const struct administrators *a, const struct ssh_uids *ssh, uint32_t uid);
-/* "root (console)", "alice (local)", "alice (ssh)", "uid 1000". for tests: likewise. */
+/* "root (console)", "alice (local)", "alice (ssh)", "uid 1000". */
 char *speaker_text(char ret_text[SPEAKER_TEXT_MAX], const struct speaker *s);
 
 #endif

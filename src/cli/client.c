@@ -27,8 +27,8 @@ static int connect_to(const char *path, struct err *e)
 			err_add(e, RC_IO, "is plaingated running?");
 		else if (errno == EACCES)
 			err_add(e, RC_IO,
-				"root may use it, and for show and test policy members of the group plaingate-view, if that group "
-				"existed when plaingated started");
+				"root may use it, and members of the group plaingate-view as far as their role permits, if that "
+				"group existed when plaingated started");
 		if (fd >= 0)
 			close(fd);
 		return -1;

@@ -21,6 +21,9 @@ static const struct cli_column commits_columns[] = {
 	{ "rollback", "rollback", RIGHT }, { "generation", "generation", RIGHT }, { "time", "time", LEFT }, { "admin", "admin", LEFT }, { "comment", "comment", LEFT },
 	{ "entry", "ledger entry", RIGHT }, { "sha256", "SHA-256", LEFT }, { "reason", "reason", LEFT },
 };
+static const struct cli_column administrators_columns[] = {
+	{ "name", "name", LEFT }, { "role", "role", LEFT }, { "uid", "uid", RIGHT }, { "keys", "keys", LEFT }, { "self", "you", LEFT },
+};
 static const struct cli_column export_columns[] = {
 	{ "name", "name", LEFT }, { "state", "state", LEFT }, { "to", "to", LEFT }, { "records", "records", RIGHT }, { "lost", "lost", RIGHT },
 	{ "queued", "queued", RIGHT }, { "lines", "lines", RIGHT }, { "reason", "reason", LEFT },
@@ -177,7 +180,7 @@ static const struct {
 	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike)
 	E(IKE_COUNTERS, counters) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
 	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys) E(PKI, pki)
-	E(LINKS, links) E(COMMITS, commits)
+	E(LINKS, links) E(COMMITS, commits) E(ADMINISTRATORS, administrators)
 #undef E
 };
 /* clang-format on */

@@ -43,6 +43,7 @@
 	T(CONFIG_REFUSED,        "config_refused",        "control",        "a configuration was refused; nothing changed")	\
 	T(ADMIN_ACT,             "admin_act",             "control",        "an administrator is about to act")	\
 	T(ADMIN_ACT_ABORTED,     "admin_act_aborted",     "control",        "an action of an administrator was aborted, whether or not its admin_act is in the ledger")	\
+	T(ADMIN_REFUSED,         "admin_refused",         "control",        "somebody asked for what the role does not permit; at most one a second, after 32 at once")	\
 	T(ENTROPY_START,         "entropy_start",         "entropy",        "the second source of secrets has passed its start-up tests")	\
 	T(ENTROPY_FAILED,        "entropy_failed",        "entropy keeper", "a source of secrets failed a health test: no secret is made from here on")	\
 	T(KEY_USED,              "key_used",              "keeper",         "our key is about to authenticate us to a peer that has not authenticated itself yet")	\
@@ -129,16 +130,16 @@
 	F(PROCESS_EXIT,          "reason",       STRING, "exit status or signal")	\
 	F(CONFIG_LOAD,           "generation",   NUMBER, "number of commits")	\
 	F(CONFIG_LOAD,           "sha256",       STRING, "of the configuration's text")	\
-	F(CONFIG_COMMIT,         "admin",        STRING, "user id of the administrator, such as uid 0; empty: an unconfirmed commit is rolled back")	\
+	F(CONFIG_COMMIT,         "admin",        STRING, "who commits: root (console), the name of an administrator with (local) or (ssh), or a user such as uid 1000; empty: an unconfirmed commit is rolled back")	\
 	F(CONFIG_COMMIT,         "comment",      STRING, "the administrator's comment")	\
 	F(CONFIG_COMMIT,         "generation",   NUMBER, "number of commits, this one included")	\
 	F(CONFIG_COMMIT,         "previous",     STRING, "SHA-256 of the text it replaces")	\
 	F(CONFIG_COMMIT,         "sha256",       STRING, "of the configuration's text")	\
-	F(WITNESSES_CHANGE,      "admin",        STRING, "user id of the administrator")	\
+	F(WITNESSES_CHANGE,      "admin",        STRING, "who, as in config_commit")	\
 	F(WITNESSES_CHANGE,      "after",        STRING, "quorum, actions that require it, names and key ids, as committed")	\
 	F(WITNESSES_CHANGE,      "before",       STRING, "the same as in force until now")	\
 	F(WITNESSES_CHANGE,      "generation",   NUMBER, "of the configuration that brings the change")	\
-	F(CONFIG_OVERRIDE,       "admin",        STRING, "user id of the administrator")	\
+	F(CONFIG_OVERRIDE,       "admin",        STRING, "who, as in config_commit")	\
 	F(CONFIG_OVERRIDE,       "generation",   NUMBER, "of the configuration that is about to be applied")	\
 	F(CONFIG_OVERRIDE,       "option",       STRING, "option of `commit` that overrides the check")	\
 	F(CONFIG_OVERRIDE,       "warning",      STRING, "result of the check")	\
@@ -146,15 +147,19 @@
 	F(CONFIG_CERTIFICATES,   "files",        STRING, "their files, in order; the number of those that have no room")	\
 	F(CONFIG_CERTIFICATES,   "generation",   NUMBER, "of the configuration")	\
 	F(CONFIG_CERTIFICATES,   "sha256",       STRING, "of their octets (DER), one after the other, file by file")	\
-	F(CONFIG_REFUSED,        "admin",        STRING, "user id of the administrator")	\
+	F(CONFIG_REFUSED,        "admin",        STRING, "who, as in config_commit")	\
 	F(CONFIG_REFUSED,        "error",        STRING, "why it was refused")	\
 	F(CONFIG_REFUSED,        "sha256",       STRING, "of the refused text")	\
 	F(ADMIN_ACT,             "act",          STRING, "the action")	\
-	F(ADMIN_ACT,             "admin",        STRING, "user id of the administrator")	\
+	F(ADMIN_ACT,             "admin",        STRING, "who, as in config_commit")	\
 	F(ADMIN_ACT,             "detail",       STRING, "object of the action")	\
-	F(ADMIN_ACT_ABORTED,     "admin",        STRING, "user id of the administrator")	\
+	F(ADMIN_ACT_ABORTED,     "admin",        STRING, "who, as in config_commit")	\
 	F(ADMIN_ACT_ABORTED,     "entry",        NUMBER, "n of the admin_act, in this run of control")	\
 	F(ADMIN_ACT_ABORTED,     "reason",       STRING, "why it was aborted")	\
+	F(ADMIN_REFUSED,         "admin",        STRING, "who asked, as in config_commit")	\
+	F(ADMIN_REFUSED,         "command",      STRING, "what for, in words")	\
+	F(ADMIN_REFUSED,         "role",         STRING, "the role")	\
+	F(ADMIN_REFUSED,         "unentered",    NUMBER, "refusals since the entry before that have none")	\
 	F(ENTROPY_START,         "samples",      NUMBER, "number of samples of each source that were tested before the first was used")	\
 	F(ENTROPY_START,         "sources",      STRING, "what the shares are made of")	\
 	F(ENTROPY_FAILED,        "samples",      NUMBER, "number of samples tested up to the failure")	\

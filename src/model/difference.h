@@ -20,7 +20,7 @@
  */
 typedef bool difference_fn(void *context, const char *path, const char *where);
 
-/* RC_OK, also where `fn` ended it; RC_MALFORMED: one of them is not a configuration. for tests: control judges commits by it. */
+/* RC_OK, also where `fn` ended it; RC_MALFORMED: one of them is not a configuration. */
 enum rc model_difference(const char *before, size_t before_n, const char *after, size_t after_n,
 	difference_fn *fn, void *context, struct err *e);
 

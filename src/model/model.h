@@ -44,8 +44,7 @@ enum rc model_read(const char *text, size_t n, const char *name, uint64_t genera
 	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes, struct faults *ret_faults,
 	struct err *e);
 
-/* The same with the administrators, which the processes do not get: *ret_administrators is the caller's, too.
- * for tests: control takes it. */
+/* The same with the administrators, which the processes do not get: *ret_administrators is the caller's, too. */
 enum rc model_read_administrators(const char *text, size_t n, const char *name, uint64_t generation,
 	const uint8_t *text_sha256, void **ret_block, size_t *ret_bytes,
 	struct administrators **ret_administrators, struct faults *ret_faults, struct err *e);

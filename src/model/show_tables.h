@@ -29,7 +29,8 @@
 	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")			\
 	S(PKI,        "pki",        CERTIFIER_OPENSSL, "certificates of authorities, their CRLs, our own certificates: until when")	\
 	S(LINKS,      "links",      SUPERVISOR, "what the kernel and the driver count of the zones' links: errors, drops")		\
-	S(COMMITS,    "system commit", CONTROL,   "the running configuration and those before it: when, who, why, and the ledger's entry")
+	S(COMMITS,    "system commit", CONTROL,   "the running configuration and those before it: when, who, why, and the ledger's entry")	\
+	S(ADMINISTRATORS, "system administrators", CONTROL, "administrators with role, keys and account, and which of them asks")
 /* clang-format on */
 
 #endif

@@ -109,9 +109,9 @@ static bool stands_out(enum ledger_type type)
 {
 	return type == LEDGER_CONFIG_COMMIT || type == LEDGER_CONFIG_OVERRIDE ||
 	       type == LEDGER_CONFIG_REFUSED || type == LEDGER_ADMIN_ACT ||
-	       type == LEDGER_ADMIN_ACT_ABORTED || type == LEDGER_PROCESS_EXIT ||
-	       type == LEDGER_COUNTER_GAP || type == LEDGER_LEDGER_OUTAGE || type == LEDGER_KEYS_WIPED ||
-	       type == LEDGER_LEDGER_START || type == LEDGER_LEDGER_RECOVERY ||
+	       type == LEDGER_ADMIN_ACT_ABORTED || type == LEDGER_ADMIN_REFUSED ||
+	       type == LEDGER_PROCESS_EXIT || type == LEDGER_COUNTER_GAP || type == LEDGER_LEDGER_OUTAGE ||
+	       type == LEDGER_KEYS_WIPED || type == LEDGER_LEDGER_START || type == LEDGER_LEDGER_RECOVERY ||
 	       type == LEDGER_WITNESS_MISSING || type == LEDGER_WITNESSES_CHANGE ||
 	       type == LEDGER_ENTROPY_FAILED;
 }

@@ -135,11 +135,11 @@ def test_with_a_copy_he_finds_what_when_and_by_whom(case):
     told = [(i, e) for i, e in enumerate(entries_in(case.copy / "ledger")) if case.begin <= e["utc"] <= case.end]
     assert told and all(i < size and e["utc"][:19] <= utc(time_s) for i, e in told)
     commit = [e["body"] for _, e in told if e["type"] == "config_commit"]
-    assert len(commit) == 1 and commit[0]["admin"] == "uid 0", told
+    assert len(commit) == 1 and commit[0]["admin"] == "root (console)", told
     assert commit[0]["sha256"] == hashlib.sha256(case.opened.encode()).hexdigest()
     assert commit[0]["previous"] == hashlib.sha256(case.honest.encode()).hexdigest()
     acts = [e["body"] for _, e in told if e["type"] == "admin_act" and e["body"]["act"] == "clear sessions"]
-    assert len(acts) == 1 and acts[0]["admin"] == "uid 0" and "23" in acts[0]["detail"], told
+    assert len(acts) == 1 and acts[0]["admin"] == "root (console)" and "23" in acts[0]["detail"], told
     # As a bundle for a third party, with the text that was committed.
     bundle = case.stranger / "case.bundle"
     done = case.plaingate("investigate", case.copy / "ledger", "--from", case.begin, "--to", case.end, "-o", bundle, "--key", case.vkey)

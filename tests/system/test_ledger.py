@@ -68,7 +68,7 @@ def test_acts_are_entered(lab, words, name, detail):
     assert done.returncode == 0, done.stderr
     entry = since(lab, "hq", before, "admin_act")
     assert len(entry) == 1 and entry[0]["body"]["act"] == name and detail in entry[0]["body"]["detail"], entry
-    assert entry[0]["body"]["admin"] == "uid 0" and entry[0]["source"] == "control"
+    assert entry[0]["body"]["admin"] == "root (console)" and entry[0]["source"] == "control"
 
 
 def test_trace_is_entered(lab):

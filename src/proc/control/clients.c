@@ -1,7 +1,7 @@
 /*
  * Connections of the administrator's program. The kernel says who is at the other end (SO_PEERCRED); the
- * socket's mode says who may connect at all. root may do everything, others may only read. One connection
- * carries one request.
+ * socket's mode says who may connect at all; what each may is decided before anything else (authorize.c). One
+ * connection carries one request.
  */
 #include "base/log.h"
 #include "proc/control/control.h"
@@ -76,11 +76,6 @@ static void answer_config(struct client *c, int file)
 	}
 }
 
-static bool only_looks(uint32_t command)
-{
-	return command == CLI_SHOW || command == CLI_CONFIG || command == CLI_CHECK;
-}
-
 static void take_request(struct client *c, struct ipc_frame *f)
 {
 	int file = ipc_frame_take(f);
@@ -89,10 +84,7 @@ static void take_request(struct client *c, struct ipc_frame *f)
 	c->request.name[sizeof c->request.name - 1] = '\0';
 	c->request.comment[sizeof c->request.comment - 1] = '\0';
 	c->deadline = 0;
-	if (c->uid != 0 && !only_looks(c->request.command)) {
-		log_warn("denied: uid %u is not root and may only read", c->uid);
-		client_end(c, RC_DENIED, 0, "only root may do this; others may only read (show, check)");
-	} else {
+	if (authorize_request(c)) {
 		switch (c->request.command) {
 		case CLI_SHOW:
 			relay_show(c);

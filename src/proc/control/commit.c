@@ -111,6 +111,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	running_done(&k->running);
 	k->running = m->next;
 	m->next = (struct running){ .memory = -1 };
+	authorize_again(k);
 	if (m->restores)
 		unconfirmed_end_logged(k);
 	else if (extends && unconfirmed_begin(k, m->confirm_minutes, &e))
@@ -119,8 +120,8 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		log_info("generation %llu restores the configuration from before the unconfirmed commit",
 			(unsigned long long)k->running.generation);
 	else
-		log_info("generation %llu was committed by uid %u", (unsigned long long)k->running.generation,
-			m->uid);
+		log_info("generation %llu was committed by %s", (unsigned long long)k->running.generation,
+			m->who);
 	distribute_all(k, TAKEN_WAIT_NS);
 	if (distribute_complete(k))
 		commit_finish(k);
@@ -271,13 +272,16 @@ void commit_begin(struct client *c, int file)
 		.under_way = true, .client = c, .cookie = k->next_tag++, .uid = c->uid, .next.memory = -1
 	};
 	memcpy(m->comment, c->request.comment, sizeof m->comment);
+	memcpy(m->who, c->who, sizeof m->who);
 	m->confirm_minutes = MIN_OF(c->request.confirm_minutes, CONFIRM_MINUTES_MAX);
 	c->work = CLIENT_COMMIT;
 	rc = prepare(c, file, &m->next, &e);
 	k->child->loop.now =
 		clock_mono(); /* a large text has taken its time: who is asked now has all of theirs */
 	if (!rc)
-		rc = guards_check(m, &k->running, &c->request, &e);
+		rc = authorize_commit(c, &m->next, &e);
+	if (!rc)
+		rc = guards_check(m, &k->running, c, &e);
 	if (rc) {
 		commit_refuse(k, rc, e.text);
 		return;

@@ -10,6 +10,8 @@
  *	certificates.c  the certificates of a configuration
  *	certifiers.c    the certifiers are asked whether they can use them
  *	answer.c        what a client is answered
+ *	authorize.c     who speaks, and whether that is permitted: commands, and what a commit changes
+ *	administrators.c  the table of administrators
  *	relay.c         requests that another process answers: show, clear, ike, trace
  *	tables.c        whose the tables of show are
  *	metrics.c       tables for measurements, which export asks for
@@ -28,6 +30,7 @@
 #ifndef PROC_CONTROL_CONTROL_H
 #define PROC_CONTROL_CONTROL_H
 
+#include "admin/speaker.h"
 #include "ipc/child.h"
 #include "model/dynamic.h"
 #include "model/model.h"
@@ -75,6 +78,8 @@ struct client {
 	struct port port;
 	enum client_work work;
 	uint32_t uid, pid;
+	struct speaker speaker; /* of its request, by the configuration that ran then */
+	char who[SPEAKER_TEXT_MAX];
 	uint64_t tag;	     /* of our request to the owner, or cookie of our entry */
 	uint64_t entry_n;    /* of our entry: its number */
 	uint64_t generation; /* that is to be confirmed */
@@ -97,7 +102,8 @@ struct running {
 	uint64_t generation;
 	void *block; /* struct snapshot */
 	size_t bytes;
-	int memory;	    /* the sealed memfd that the processes get */
+	struct administrators *administrators; /* NULL: none were compiled */
+	int memory;			       /* the sealed memfd that the processes get */
 	char *certificates; /* as they are stored with the text (certificates.c); NULL: it has none */
 	size_t certificates_n;
 	bool certificates_kept; /* they are those that ran with a text of the history, not the directory's */
@@ -119,10 +125,12 @@ struct commit {
 	struct running next;
 	char comment[256];
 	uint32_t uid;
+	char who[SPEAKER_TEXT_MAX];
 	uint32_t confirm_minutes; /* 0: it needs no confirmation */
 	bool restores;		  /* what ran before one that was not confirmed */
 	struct judgement judgement;
-	struct err close_all, cut_off; /* what the guards say that was overridden; rc RC_OK: nothing */
+	struct err close_all, cut_off,
+		shut_out; /* what the guards say that was overridden; rc RC_OK: nothing */
 };
 
 /* A commit that waits to be confirmed; what ran before it is on the disk. */
@@ -155,6 +163,9 @@ struct control {
 	int certificate_dir; /* likewise; in tests of other things there is none */
 	int listener;
 	struct watch listener_watch;
+	struct ssh_uids ssh_uids; /* whose the users of the pool are */
+	mono_ns refusals;	  /* bucket of what is entered of refused requests */
+	uint64_t refusals_unentered;
 	struct timer tick; /* deadlines and held-back owners */
 	struct client clients[CLIENTS_MAX];
 	struct running running;
@@ -192,6 +203,17 @@ void client_warning(void *client, const char *text);
 /* The answer; nothing follows it. */
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* authorize.c */
+/* Says who asks. False: the role does not permit it; the refusal is entered and told. */
+bool authorize_request(struct client *c);
+/* Whether what the commit changes is permitted to who asks for it, by what runs. RC_DENIED, with who could. */
+enum rc authorize_commit(struct client *c, const struct running *next, struct err *e);
+/* Another configuration runs: requests that it does not permit any more are ended. */
+void authorize_again(struct control *k);
+
+/* administrators.c */
+void administrators_show(struct client *c);
 
 /* tables.c */
 enum proc table_owner(uint32_t table); /* PROC_COUNT: there is no such table */
@@ -301,6 +323,8 @@ enum rc entry_config_commit(struct control *k, const struct commit *m, ledger_re
 void entry_config_load(struct control *k);
 /* Ahead of config_commit, whose receipt stands for it as well, or behind config_load; nothing where there are none. */
 void entry_config_certificates(struct control *k, const struct running *r);
+/* A request that the role does not permit: as many in a second as limits.h says, and the number of those between them. */
+void entry_admin_refused(struct control *k, const struct client *c, const char *words);
 void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
 /* The action that was entered last for this client is not carried out; also when its entry never came to be. */
 void entry_admin_act_aborted(struct control *k, const struct client *c, const char *why);
@@ -334,8 +358,7 @@ void confirm_expire(struct loop *l, struct timer *t);
 
 /* guards.c */
 /* RC_DENIED unless what the guards say is meant; then it is kept in m for the ledger. */
-enum rc guards_check(
-	struct commit *m, const struct running *now, const struct msg_cli_request *q, struct err *e);
+enum rc guards_check(struct commit *m, const struct running *now, struct client *c, struct err *e);
 /* What was overridden, ahead of config_commit, whose receipt stands for it as well. */
 void entry_config_overrides(struct control *k, const struct commit *m);
 

@@ -4,6 +4,7 @@
  * ledger's own table of fields.
  */
 #include "base/log.h"
+#include "base/rate.h"
 #include "ledger/types.h"
 #include "proc/control/control.h"
 #include "proc/control/limits.h"
@@ -35,7 +36,7 @@ enum rc entry_config_commit(struct control *k, const struct commit *m, ledger_re
 	if (m->restores)
 		ledger_body_str(&b, "admin", "");
 	else
-		ledger_body_strf(&b, "admin", "uid %u", m->uid);
+		ledger_body_str(&b, "admin", m->who);
 	ledger_body_str(&b, "comment", m->comment);
 	ledger_body_u64(&b, "generation", m->next.generation);
 	ledger_body_str(&b, "previous", sha256_text(text, k->running.sha256));
@@ -99,10 +100,7 @@ void entry_config_refused(struct control *k, const struct client *c, const uint8
 	char text[65];
 
 	ledger_body_begin(&b, LEDGER_CONFIG_REFUSED);
-	if (c)
-		ledger_body_strf(&b, "admin", "uid %u", c->uid);
-	else
-		ledger_body_str(&b, "admin", "");
+	ledger_body_str(&b, "admin", c ? c->who : "");
 	ledger_body_str(&b, "error", why);
 	ledger_body_str(&b, "sha256", sha256_text(text, sha256));
 	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
@@ -116,7 +114,7 @@ enum rc entry_admin_act(
 
 	ledger_body_begin(&b, LEDGER_ADMIN_ACT);
 	ledger_body_str(&b, "act", act);
-	ledger_body_strf(&b, "admin", "uid %u", c->uid);
+	ledger_body_str(&b, "admin", c->who);
 	ledger_body_str(&b, "detail", detail);
 	enum rc rc = entry_send(k, LEDGER_GATE, &b, fn, c->tag);
 	c->entry_n = k->child->ledger.next_n - 1; /* a gate goes out at once, or is refused */
@@ -128,9 +126,28 @@ void entry_admin_act_aborted(struct control *k, const struct client *c, const ch
 	struct ledger_body b;
 
 	ledger_body_begin(&b, LEDGER_ADMIN_ACT_ABORTED);
-	ledger_body_strf(&b, "admin", "uid %u", c->uid);
+	ledger_body_str(&b, "admin", c->who);
 	ledger_body_u64(&b, "entry", c->entry_n);
 	ledger_body_str(&b, "reason", why);
 	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the aborted action cannot be entered in the ledger: %s", why);
+}
+
+void entry_admin_refused(struct control *k, const struct client *c, const char *words)
+{
+	struct ledger_body b;
+
+	if (!rate_take(&k->refusals, REFUSALS_PER_SECOND, REFUSALS_AT_ONCE_MAX, k->child->loop.now)) {
+		k->refusals_unentered++;
+		return;
+	}
+	ledger_body_begin(&b, LEDGER_ADMIN_REFUSED);
+	ledger_body_str(&b, "admin", c->who);
+	ledger_body_str(&b, "command", words);
+	ledger_body_str(&b, "role", role_word(k->running.administrators, c->speaker.role));
+	ledger_body_u64(&b, "unentered", k->refusals_unentered);
+	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
+		log_error("the refusal of '%s' to %s cannot be entered in the ledger", words, c->who);
+	else
+		k->refusals_unentered = 0;
 }

@@ -48,7 +48,7 @@ enum rc entry_witnesses_change(struct control *k, const struct commit *m, ledger
 	evidence_text(before, sizeof before, evidence_of(&k->running));
 	evidence_text(after, sizeof after, evidence_of(&m->next));
 	ledger_body_begin(&b, LEDGER_WITNESSES_CHANGE);
-	ledger_body_strf(&b, "admin", "uid %u", m->uid);
+	ledger_body_str(&b, "admin", m->who);
 	ledger_body_str(&b, "after", after);
 	ledger_body_str(&b, "before", before);
 	ledger_body_u64(&b, "generation", m->next.generation);

@@ -11,16 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOBODY -1 /* a configuration that came back by itself */
-
-/* "GENERATION TIME ENTRY UID SHA256", LF, and the comment. */
+/* "GENERATION TIME ENTRY SHA256", LF, who, LF, and the comment; nobody: a configuration that came back by itself. */
 void history_note(struct control *k, const struct commit *m, uint64_t entry)
 {
 	char text[COMMIT_BYTES_MAX], digits[65];
-	int n = snprintf(text, sizeof text, "%llu %" PRIu64 " %" PRIu64 " %lld %s\n%.*s\n",
+	int n = snprintf(text, sizeof text, "%llu %" PRIu64 " %" PRIu64 " %s\n%s\n%.*s\n",
 		(unsigned long long)m->next.generation, (uint64_t)clock_utc(), entry,
-		m->restores ? (long long)NOBODY : (long long)m->uid,
-		hex_from_bytes(digits, m->next.sha256, sizeof m->next.sha256),
+		hex_from_bytes(digits, m->next.sha256, sizeof m->next.sha256), m->restores ? "" : m->who,
 		(int)strnlen(m->comment, sizeof m->comment), m->comment);
 
 	config_store_commit_write(k->config_dir, text, MIN_OF((size_t)n, sizeof text - 1));
@@ -29,37 +26,36 @@ void history_note(struct control *k, const struct commit *m, uint64_t entry)
 struct noted {
 	uint64_t generation, entry;
 	utc_us time;
-	long long uid;
 	char sha256[65];
-	const char *comment;
+	const char *admin, *comment;
 };
 
 /* Takes the text apart; false: it is none of ours. */
 static bool noted_parse(struct noted *ret, char *text)
 {
-	char *line_end = strchr(text, '\n');
+	char *line_end = strchr(text, '\n'), *admin_end = line_end ? strchr(line_end + 1, '\n') : NULL;
 	unsigned long long generation, time, entry;
 
-	if (!line_end || sscanf(text, "%llu %llu %llu %lld %64[0-9a-f]", &generation, &time, &entry,
-				 &ret->uid, ret->sha256) != 5)
+	if (!admin_end ||
+		sscanf(text, "%llu %llu %llu %64[0-9a-f]", &generation, &time, &entry, ret->sha256) != 4)
 		return false;
 	ret->generation = generation;
 	ret->time = time;
 	ret->entry = entry;
-	ret->comment = line_end + 1;
-	line_end[1 + strcspn(line_end + 1, "\n")] = '\0';
+	ret->admin = line_end + 1;
+	*admin_end = '\0';
+	ret->comment = admin_end + 1;
+	admin_end[1 + strcspn(admin_end + 1, "\n")] = '\0';
 	return true;
 }
 
 static void noted_json(struct jw *w, const struct noted *n)
 {
-	char admin[32] = "", time[UTC_TEXT_MAX];
+	char time[UTC_TEXT_MAX];
 
-	if (n->uid != NOBODY)
-		snprintf(admin, sizeof admin, "uid %lld", n->uid);
 	jw_u64(w, "generation", n->generation);
 	jw_str(w, "time", utc_text(time, n->time));
-	jw_str(w, "admin", admin);
+	jw_str(w, "admin", n->admin);
 	jw_str(w, "comment", n->comment);
 	jw_u64(w, "entry", n->entry);
 	jw_str(w, "sha256", n->sha256);

@@ -10,6 +10,9 @@
 #define CONFIRM_RETRY_US     (10 * 1000000ull) /* the ledger or the witnesses may refuse a restoring commit */
 #define MINUTE_US	     (60 * 1000000ull)
 #define COMMIT_BYTES_MAX     512 /* of what is said of a commit */
+#define REFUSALS_PER_SECOND  1	 /* entered of what roles did not permit, of all who ask */
+#define REFUSALS_AT_ONCE_MAX 32
+#define FINGERPRINTS_MAX     (8 * 52) /* octets of those of an administrator */
 
 #define CERTIFIERS_WAIT_NS                                                                                   \
 	(20 * NS_PER_S) /* that a check or a commit waits for them; who has died is not waited for */

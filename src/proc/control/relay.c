@@ -80,6 +80,10 @@ void relay_show(struct client *c)
 		history_show(c);
 		return;
 	}
+	if (c->request.show.table == SHOW_ADMINISTRATORS) {
+		administrators_show(c);
+		return;
+	}
 	c->next = 0;
 	c->rows = 0;
 	ask_piece(c);

@@ -42,6 +42,7 @@ void running_done(struct running *r)
 	free(r->text);
 	free(r->block);
 	free(r->certificates);
+	administrators_free(r->administrators);
 	if (r->memory >= 0)
 		close(r->memory);
 	*r = (struct running){ .memory = -1 };
@@ -55,7 +56,8 @@ enum rc running_compile(struct control *k, struct running *r, char *text, size_t
 	r->text = text;
 	r->n = n;
 	crypto_hash_sha256(r->sha256, (const unsigned char *)text, n);
-	rc = model_read(text, n, name, r->generation, r->sha256, &r->block, &r->bytes, ret_faults, e);
+	rc = model_read_administrators(text, n, name, r->generation, r->sha256, &r->block, &r->bytes,
+		&r->administrators, ret_faults, e);
 	if (!rc)
 		rc = configured_keys_check(&((const struct snapshot *)r->block)->evidence, name, e);
 	if (!rc)

@@ -293,7 +293,7 @@ static void commits_are_told(void **state)
 	snprintf(path, sizeof path, "%s/rollback.2.commit", dir);
 	assert_int_equal(unlink(path), 0);
 	struct ipc_link l = ask(q, null);
-	row_has(&l, "\"rollback\":0,\"generation\":3,\"time\":\"2", "\"admin\":\"uid 0\"");
+	row_has(&l, "\"rollback\":0,\"generation\":3,\"time\":\"2", "\"admin\":\"root (console)\"");
 	row_has(&l, "\"rollback\":1,\"generation\":2", "\"sha256\":\"");
 	row_has(&l, "\"rollback\":2,\"reason\"", "ledger");
 	row_has(&l, "\"rollback\":3,\"reason\"", "ledger"); /* the empty one from before the first commit */

@@ -24,7 +24,7 @@ static void receipt_before_act(void **state)
 	for (size_t i = 0; i < COUNT_OF(receivers); i++)
 		expect_nothing(&peers[receivers[i]]);
 	file_is("running.conf", NULL);
-	enter(LEDGER_CONFIG_COMMIT, RC_OK, "\"admin\":\"uid 0\"");
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "\"admin\":\"root (console)\"");
 	file_is("running.conf", GOOD);
 	expect_nothing(&l); /* not before it is taken */
 	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
@@ -389,7 +389,7 @@ static void captures(void **state)
 
 	expect_nothing(&peers[PROC_DATAPLANE]); /* before its entry */
 	enter(LEDGER_ADMIN_ACT, RC_OK,
-		"\"act\":\"capture\",\"admin\":\"uid 0\",\"detail\":\"received decrypted: --proto 6\"");
+		"\"act\":\"capture\",\"admin\":\"root (console)\",\"detail\":\"received decrypted: --proto 6\"");
 	f = expect(&peers[PROC_DATAPLANE], IPC_CAPTURE);
 	assert_int_equal(f->u.CAPTURE.stages, 5);
 	assert_int_equal(f->u.CAPTURE.packets.list[0].proto, 6);
@@ -463,8 +463,8 @@ static void others_may_only_look(void **state)
 		assert_int_equal(seteuid(65534), 0);
 		l = ask(q, null);
 		assert_int_equal(seteuid(0), 0);
-		ends(&l, RC_DENIED, "only root");
-		expect_nothing(&peers[PROC_LEDGER]);
+		ends(&l, RC_DENIED, "uid 65534, who is no administrator, has the role read-only");
+		enter(LEDGER_ADMIN_REFUSED, RC_OK, "\"admin\":\"uid 65534\"");
 	}
 	assert_int_equal(seteuid(65534), 0);
 	struct ipc_link l =
