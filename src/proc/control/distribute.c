@@ -41,7 +41,8 @@ void distribute_all(struct control *k, mono_ns wait)
 {
 	k->asked = k->taken = 0;
 	k->refusal[0] = '\0';
-	k->taken_deadline = k->child->loop.now + wait;
+	/* loop.now is from before the text was written, which may have taken longer. */
+	k->taken_deadline = clock_mono() + wait;
 	dynamic_configure(k);
 	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
 		if (give(k, receivers[i]))

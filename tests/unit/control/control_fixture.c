@@ -28,6 +28,9 @@ bool executable_from(int argc, char **argv)
 	return false;
 }
 
+/* What is waited for comes after few of them, but the process may get no processor for long: a minute at least. */
+#define PUMPS_MAX 6000
+
 void pump(void)
 {
 	if (executable) {
@@ -140,7 +143,7 @@ struct ipc_frame *expect(struct ipc_link *l, enum ipc_id id)
 	struct err e = { 0 };
 
 	ipc_frame_done(&frame);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < PUMPS_MAX; i++) {
 		enum rc rc;
 		pump();
 		rc = ipc_recv(l, &frame, &e);
@@ -255,7 +258,7 @@ bool ask_in_vain(struct msg_cli_request q, int file, enum proc owner)
 	struct ipc_frame f;
 	enum rc rc = ipc_send_CLI_REQUEST(&l, 1, &q, file), asked = RC_AGAIN; /* the end may come before */
 
-	for (int i = 0; i < 500 && rc != RC_IO && asked == RC_AGAIN; i++) {
+	for (int i = 0; i < PUMPS_MAX && rc != RC_IO && asked == RC_AGAIN; i++) {
 		pump();
 		rc = ipc_recv(&l, &f, NULL);
 		asked = ipc_recv(&peers[owner], &f, NULL);
@@ -306,7 +309,7 @@ void file_is(const char *name, const char *text)
 	char path[200];
 
 	snprintf(path, sizeof path, "%s/%s", dir, name);
-	for (int i = 0; i < 200 && text && !file_holds(path, text); i++)
+	for (int i = 0; i < PUMPS_MAX && text && !file_holds(path, text); i++)
 		pump();
 	if (!file_holds(path, text))
 		fail_msg("'%s' is not what it should be", name);
