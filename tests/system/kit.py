@@ -293,7 +293,8 @@ class UdpStream:
             except OSError:
                 continue
 
-    def wait_flowing(self, timeout=10):
+    def wait_flowing(self, timeout=30):
+        """The limit is beyond a handshake that meets the other side's commit: it is repeated when IKE_AUTH had no answer for 40 s."""
         before = len(self.answered)
         wait_for(lambda: len(self.answered) >= before + 20, timeout, "answers of the UDP stream", pause=0.02)
 
@@ -381,7 +382,7 @@ class TcpStream:
             except OSError:
                 pass
 
-    def wait_flowing(self, timeout=10):
+    def wait_flowing(self, timeout=30):
         before = self.blocks
         wait_for(lambda: self.failure or self.blocks >= before + 5, timeout, "the TCP stream to move", pause=0.02)
         assert not self.failure, self.failure

@@ -30,6 +30,7 @@ def lab():
     two_sites.workers = 2
     two_sites.up("off")
     try:
+        two_sites.wait_for_tunnel()  # else the commits meet its handshake
         yield two_sites
         for gateway in GATEWAYS:
             verify_ledger(two_sites, gateway)
