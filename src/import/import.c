@@ -196,6 +196,7 @@ enum rc import_text(struct import **ret_import, enum import_kind kind, const cha
 		m->sections[i].depth = 1;
 	/* Of two objects with one name the first keeps it; rules come when all that they name has one. */
 	translate_system(m);
+	translate_administrators(m);
 	translate_screens(m);
 	translate_zones(m);
 	translate_addresses(m);

@@ -559,7 +559,7 @@ static const struct {
 	enum import_outcome outcome;
 	const char *note;
 } others[] = {
-	{ "admin",       IMPORT_HOST, "administrators are users of the host; no password is taken over" },
+	{ "admin",       IMPORT_HOST, "root is the host's; no password is taken over" },
 	{ "clock",       IMPORT_HOST, "timedatectl" },
 	{ "ntp",         IMPORT_HOST, "the host's chrony or systemd-timesyncd" },
 	{ "dns",         IMPORT_HOST, "/etc/resolv.conf" },
@@ -587,6 +587,18 @@ static const struct {
 	{ "scheduler",   IMPORT_WRONG, "schedulers are not translated: write them here, and give the rules their names" },
 };
 /* clang-format on */
+
+/* set admin user NAME password HASH privilege all | read-only: as Junos says it, with a password that nobody takes. */
+static bool set_administrator(struct reading *r)
+{
+	const char *privilege = "read-only"; /* the default there */
+
+	for (size_t i = 4; i + 1 < r->n; i++)
+		if (is(r, i, "privilege"))
+			privilege = is(r, i + 1, "all") ? "super-user" : r->w[i + 1];
+	tree_say(r->t, r->line, "system login user %s class %s", q(r, r->w[3]), q(r, privilege));
+	return tree_say(r->t, r->line, "system login user %s authentication password", q(r, r->w[3]));
+}
 
 static void one_line(struct reading *r)
 {
@@ -616,6 +628,8 @@ static void one_line(struct reading *r)
 		known = tree_say(r->t, r->line, "screenos manager-ip %s",
 			q(r, pool_printf(&r->t->pool, "%s/%d", r->w[3], bits < 0 ? 32 : bits)));
 	}
+	if (!known && is(r, 0, "set") && is(r, 1, "admin") && is(r, 2, "user") && r->n >= 4)
+		known = set_administrator(r);
 	for (size_t i = 0; i < sizeof others / sizeof *others && !known; i++) {
 		if (is(r, 1, others[i].word)) {
 			as_it_is(r, others[i].outcome, others[i].note);

@@ -110,6 +110,7 @@ const char *application_as(struct import *m, const char *word, const char **ret_
 const char *application_for(struct import *m, const char *protocol, const char *ports);
 
 /* ---- the others ---- */
+void translate_administrators(struct import *m);
 void translate_screens(struct import *m);
 void translate_policy(struct import *m);
 void translate_nat(struct import *m);

@@ -1,6 +1,7 @@
 """Administrators who are users of the machine: each by the account that the kernel says, on the gateway's real socket."""
 import json
 
+import pexpect
 import pytest
 from kit import config_of, ledger_entries, wait_for
 
@@ -113,6 +114,23 @@ def test_one_confirms_what_another_has_committed(lab, hq):
     assert done.returncode == 0 and "is confirmed" in done.stdout + done.stderr, done
     act = last(lab, "admin_act")
     assert act["act"] == "confirm" and act["admin"] == "officer (local)"
+
+
+def test_the_shell_says_who_one_is(hq):
+    """On a terminal: the prompt has the name, and what the role does not permit is not offered; control would refuse it all the same."""
+    words = hq.words(["setpriv", "--reuid", str(ACCOUNTS["auditor"]), "--regid", "65534", "--clear-groups", PROGRAM])
+    shell = pexpect.spawn(words[0], words[1:], encoding="utf-8", timeout=60, dimensions=(200, 160), env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"})
+    try:
+        shell.expect("auditor: auditor\r\n")
+        shell.expect("auditor@hq> ")
+        shell.send("?")
+        shell.expect("trace")
+        shell.expect("auditor@hq> ")
+        assert "clear" not in shell.before
+        shell.sendline("clear hit-count")
+        shell.expect("does not permit 'clear hit-count'")
+    finally:
+        shell.close(force=True)
 
 
 def test_who_is_removed_is_out(lab, hq):

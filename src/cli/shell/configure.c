@@ -16,6 +16,7 @@
 #include "model/model.h"
 #include "cli/shell/operational.h"
 #include "cli/shell/shell.h"
+#include "cli/shell/who.h"
 #include "cli/shell/tables.h"
 
 struct row {
@@ -442,7 +443,7 @@ static void complete_own(
 			offer_beginning(words, load_rows, EDIT_LOAD_COUNT, offer, context);
 		break;
 	case CONFIGURE_RUN:
-		operation_complete(words, offer, context);
+		operation_complete(words, who_may, offer, context);
 		break;
 	default:
 		if (rows[which].follows[0] && !*words)

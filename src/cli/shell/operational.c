@@ -283,6 +283,27 @@ enum rc operation_read(struct operation *ret_operation, const struct words_line 
 
 /* ---- what may come next ---- */
 
+/* Of commands by other words than a role has for them. */
+static const struct {
+	const char *words, *asks;
+} synonyms[] = {
+	{ "ike initiate", "vpn up" }, { "ike rekey-child", "vpn rekey-child" }, { "ike rekey", "vpn rekey" },
+	{ "ike terminate", "vpn down" }, { "vpn explain", "show" }, /* it only looks */
+	{ "configure",
+		"show configuration" }, /* a candidate is one's own: what it may become is seen by `commit` */
+};
+
+static bool is_offered(const struct sequence *s, may_fn *may)
+{
+	const char *words = s->words;
+
+	for (size_t i = 0; i < COUNT_OF(synonyms); i++)
+		if (strcmp(synonyms[i].words, words) == 0)
+			words = synonyms[i].asks;
+	return s->own >= 0 ? strncmp(words, "show configuration", 18) != 0 || may(words)
+			   : !(s->options & OPT(SOCKET)) || may(words);
+}
+
 static void offer_next(const struct finding *f, unsigned i, const char *begin, offer_fn *offer, void *context)
 {
 	struct sequence s;
@@ -310,7 +331,7 @@ static void offer_options(const struct finding *f, const char *begin, offer_fn *
 	}
 }
 
-void operation_complete(const char *line, offer_fn *offer, void *context)
+void operation_complete(const char *line, may_fn *may, offer_fn *offer, void *context)
 {
 	struct words_line w;
 	struct finding f;
@@ -325,6 +346,10 @@ void operation_complete(const char *line, offer_fn *offer, void *context)
 	enum rc rc = find(&f, &w, w.n, &at, all, sizeof all);
 	bool wants_value = f.is_found && w.n > f.used && option_of(&f.found, w.at[w.n - 1], &option) &&
 			   cli_options[option].value[0];
+	for (unsigned k = 0; k < SEQUENCES; k++) {
+		struct sequence s;
+		f.alive[k] = f.alive[k] && sequence_of(k, &s) && is_offered(&s, may);
+	}
 	if (rc == RC_AGAIN || (rc == RC_OK && f.used == w.n))
 		offer_next(&f, w.n, begin, offer, context);
 	if (wants_value) {

@@ -59,6 +59,8 @@ enum rc operation_read(struct operation *ret_operation, const struct words_line 
 
 /* What may come behind these words, of which the last one is unfinished unless a space follows. */
 typedef void offer_fn(void *context, const char *word, const char *text, bool is_value);
-void operation_complete(const char *line, offer_fn *offer, void *context);
+/* may: whether the operator's role permits what control is asked with these words; commands that it does not permit are not offered. */
+typedef bool may_fn(const char *words);
+void operation_complete(const char *line, may_fn *may, offer_fn *offer, void *context);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/shell/operational.h"
+#include "cli/shell/who.h"
 #include "model/model.h"
 
 static void shell_line(struct shell *s, char *line)
@@ -55,14 +56,14 @@ static void shell_complete(void *session, const char *line, offer_fn *offer, voi
 	else if (s->candidate)
 		configure_complete(s, line, offer, context);
 	else
-		operation_complete(line, offer, context);
+		operation_complete(line, who_may, offer, context);
 	free(copy);
 }
 
 static void prompt_set(struct shell *s)
 {
 	char host[64] = "plaingate";
-	const char *user = getenv("LOGNAME");
+	const char *user = *who_name() ? who_name() : getenv("LOGNAME");
 
 	gethostname(host, sizeof host - 1);
 	snprintf(s->prompt, sizeof s->prompt, "%.30s@%.60s%s ",
@@ -85,6 +86,9 @@ int shell_run(void)
 	}
 	operational_signals();
 	bool terminal = line_is_terminal(s.lines);
+	who_ask(s.socket);
+	if (terminal && *who_role())
+		printf("%s%s%s\n", who_name(), *who_name() ? ": " : "", who_role());
 	while (!s.ends) {
 		prompt_set(&s);
 		if (s.candidate && line_is_terminal(s.lines))

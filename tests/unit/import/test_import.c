@@ -69,6 +69,19 @@ static const struct {
 	{ "an application of one line", "set applications application a protocol icmp icmp-type 8 inactivity-timeout 60\n", "icmp-type 8;", "", 4, "translated" },
 	{ "ICMP that begins nothing", "set applications application a protocol icmp icmp-type 5\n", "", "icmp-type 5", 4, "wrong" },
 	{ "a password is not told", "set system root-authentication encrypted-password \"$6$abc\"\n", "", "$6$abc", 4, "host" },
+	{ "an administrator", "set system login user Alice class operator\nset system login user Alice authentication ssh-ed25519 \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjz1RVFmSG5ns3cfjse+7qpZlEXRnTeDgonBTefaAvT alice@laptop\"\n",
+	  "administrator alice {\n            role operator;\n            key \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjz1RVFmSG5ns3cfjse+7qpZlEXRnTeDgonBTefaAvT\";", "alice@laptop", 5, "translated" },
+	{ "an administrator who may everything", "set system login user bob class super-user\n", "role engineer;", "super-user", 4, "changed" },
+	{ "a class of one's own", "set system login user bob class helpdesk\n", "", "administrator bob", 4, "wrong" },
+	{ "a password of an administrator", "set system login user bob class read-only\nset system login user bob authentication encrypted-password \"$6$abc\"\n",
+	  "role read-only;", "$6$abc", 5, "none" },
+	{ "a key that is too short", "set system login user bob class read-only\nset system login user bob authentication ssh-rsa \"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCw/rmPYgj5awXmxmgqWCB2OjN3cGKdVWEi1igJsGcXKZytkt4ITTWElxbRhASVQ64dySJPQxdof0zBEuJ5"
+	  "xWTpHMBZ2J8iLPC76kPsLTPDxVzuCsarP8+RJJ/tAXyhDyeFDOlxh3PDHEt9TJkLgEU73yFgaIy9lwGPn21+UiX5l7T+CpucTnk/c//KdPdszMCTDxymeysI"
+	  "jhLJO09ipZyHUAjDTBeSBPGb8CjARBxgiSUZBYAQQztdut3ImUoxVK6Hk4Ua8rc5Up+Z8TToXw7lHAgNgAjqKxJB5TSaXSVRwO/iLBP8Pk9q1n7oww54W/4w"
+	  "R6rW88kSAm/DeV80zTqp weak\"\n",
+	  "administrator bob {", "ssh-rsa", 5, "wrong" },
+	{ "a name of the machine's", "set system login user plaingate-ike class operator\n", "", "administrator", 4, "wrong" },
+	{ "two who would have one name", "set system login user bob_1 class operator\nset system login user bob.1 class operator\n", "administrator bob-1 {", "bob.1 {", 5, "wrong" },
 	{ "a route is the host's", "set routing-options static route 0.0.0.0/0 next-hop 198.51.100.1\n", "", "198.51.100.1", 4, "host" },
 	{ "source NAT", "set security nat source rule-set s from zone trust\nset security nat source rule-set s to zone untrust\nset security nat source rule-set s rule r then source-nat interface\n",
 	  "source-nat interface;", "", 6, "translated" },
@@ -185,6 +198,7 @@ static void of_screenos(void **state)
 {
 	static const char text[] =
 		"set interface \"e1\" zone \"Trust\"\nset interface e1 manage ssh\nset admin manager-ip 10.1.0.9 255.255.255.255\n"
+		"set admin user \"Bob\" password \"nVerySecret\" privilege \"read-only\"\nset admin user \"eve\" password \"nVerySecret\" privilege \"all\"\n"
 		"set service \"p\" protocol icmp type 8 code 0\nset service \"q\" protocol tcp dst-port 80-80 mystery 1\n";
 	struct import *m = imported(IMPORT_SCREENOS, text, NULL);
 	const char *made = import_configuration(m);
@@ -193,6 +207,11 @@ static void of_screenos(void **state)
 	assert_non_null(strstr(made, "prefix 10.1.0.9/32;"));
 	assert_non_null(strstr(made, "icmp-type 8;"));
 	assert_null(strstr(made, "application q"));
+	assert_non_null(strstr(made, "administrator bob {\n            role read-only;"));
+	assert_non_null(strstr(made, "administrator eve {\n            role engineer;"));
+	assert_null(strstr(made, "nVerySecret"));
+	assert_string_equal(outcome_of(m, 4), "none"); /* the password */
+	assert_string_equal(outcome_of(m, 5), "none");
 	import_free(m);
 }
 

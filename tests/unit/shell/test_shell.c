@@ -97,6 +97,36 @@ static void offered(void *context, const char *word, const char *text, bool is_v
 	wanted->found |= strcmp(word, wanted->word) == 0;
 }
 
+static bool everything(const char *words)
+{
+	return true;
+}
+
+static bool looks_only(const char *words)
+{
+	return strncmp(words, "show", 4) == 0;
+}
+
+/* What a role does not permit is not offered, by whichever words; what needs no gateway is. */
+static void what_a_role_permits(void **state)
+{
+	static const struct {
+		const char *line, *word;
+		bool is;
+	} rows[] = { { "", "show", true }, { "", "clear", false }, { "", "commit", false },
+		{ "", "trace", false }, { "ike ", "initiate", false }, { "vpn ", "up", false },
+		{ "vpn ", "explain", true }, { "show ", "sessions", true }, { "", "verify", true },
+		{ "", "configure", true }, { "", "ping", true }, { "show ", "configuration", true } };
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct wanted wanted = { .word = rows[i].word };
+		operation_complete(rows[i].line, looks_only, offered, &wanted);
+		if (wanted.found != rows[i].is)
+			fail_msg("'%s': '%s' is %soffered", rows[i].line, rows[i].word,
+				rows[i].is ? "not " : "");
+	}
+}
+
 static void what_may_come_next(void **state)
 {
 	static const struct {
@@ -112,7 +142,7 @@ static void what_may_come_next(void **state)
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct wanted wanted = { .word = rows[i].word };
-		operation_complete(rows[i].line, offered, &wanted);
+		operation_complete(rows[i].line, everything, offered, &wanted);
 		if (wanted.found != rows[i].is)
 			fail_msg("'%s': '%s' is %soffered", rows[i].line, rows[i].word,
 				rows[i].is ? "not " : "");
@@ -198,6 +228,7 @@ int main(void)
 		cmocka_unit_test(operational_lines),
 		cmocka_unit_test(every_command_is_there),
 		cmocka_unit_test(what_may_come_next),
+		cmocka_unit_test(what_a_role_permits),
 		cmocka_unit_test(pipes),
 		cmocka_unit_test(pipes_that_are_none),
 		cmocka_unit_test(where_pipes_begin),
