@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	assert(u.port > 0 && u.host[0] && (u.prefix[0] == '/' || u.prefix[0] == '\0'));
 	assert(strpbrk(u.host, "/@?# \r\n\t[]") == NULL && strpbrk(u.prefix, "?# \r\n\t") == NULL);
-	size_t written = http_request_text(request, sizeof request, &u, "/add-checkpoint", NULL, 0);
+	size_t written = http_request_text(request, sizeof request, &u, "/add-checkpoint", NULL, NULL, 0);
 	assert(written > 0 && strncmp(request, "GET ", 4) == 0);
 	size_t lines = 0;
 	for (size_t i = 0; i < written; i++)

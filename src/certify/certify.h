@@ -7,7 +7,8 @@
  * What both share is what reads no DER: the bounds, the texts, the comparison of names (match.c). An error there is not caught by
  * the other engine. Rules: RFC 5280 with the profile of RFC 4945; where an engine's library is laxer, the engine asks itself.
  *
- * Nothing is fetched: what a certificate names as its CRL, its issuer or its OCSP responder is not looked at.
+ * Nothing is fetched: what a certificate names as its CRL, its issuer or its OCSP responder is not looked at. What OCSP has said is in a
+ * table (ocsp.h) that the caller fills by asking the responders that the configuration names.
  * The engine over GnuTLS has the time in a static variable, because that library takes it from there alone: one thread.
  */
 #ifndef CERTIFY_CERTIFY_H
@@ -40,7 +41,7 @@ enum certify_role {
 
 enum certify_revocation {
 	CERTIFY_CRL_SOFT, /* what a CRL of the issuer's own key lists is refused, however old it is; where there is none, nothing is */
-	CERTIFY_CRL_HARD, /* each certificate below the anchor needs a CRL that is valid now */
+	CERTIFY_CRL_HARD, /* each certificate below the anchor needs a CRL, or a good OCSP answer, that is valid now */
 };
 
 enum certify_id_kind {
@@ -56,6 +57,33 @@ struct certify_der {
 	size_t n;
 };
 
+#define CERTIFY_OCSP_SINGLES_MAX                                                                             \
+	128		      /* certificates that an answer is about; OCSP_ANSWER_MAX octets hold no more */
+#define CERTIFY_SERIAL_MAX 20 /* octets (RFC 5280 4.1.2.2); what is longer is cut off */
+#define CERTIFY_ISSUER_MAX                                                                                   \
+	4096 /* octets of the certificate of an issuer about whose certificates OCSP is asked */
+
+/* A certificate whose authority has an OCSP responder. */
+struct certify_want {
+	const char *authority; /* of the configuration */
+	bool known;	       /* the table has an answer that is valid now */
+	uint32_t request_n, issuer_n, serial_n;
+	uint8_t serial[CERTIFY_SERIAL_MAX]; /* for people */
+	uint8_t request
+		[OCSP_REQUEST_MAX]; /* OCSPRequest (RFC 6960 4.1.1), DER, by SHA-1 (RFC 5019 2.1.1), without nonce */
+	uint8_t issuer[CERTIFY_ISSUER_MAX]; /* DER: who may sign the answer, or certify who does */
+};
+
+struct ocsp_table;
+
+/* What a question has of OCSP, and what the engine writes while it judges: the certificates of the paths that it has found. */
+struct certify_ocsp {
+	const struct ocsp_table *table;
+	const char *const *authority; /* by anchor; NULL: no responder belongs to it */
+	uint32_t n;
+	struct certify_want want[CERTIFY_DEPTH_MAX - 1];
+};
+
 struct certify_question {
 	const struct certify_der *anchors, *crls,
 		*bag; /* bag[0]: the end entity's; the others in any order */
@@ -64,7 +92,8 @@ struct certify_question {
 	enum certify_id_kind id_kind;
 	enum certify_role role;
 	enum certify_revocation revocation;
-	struct certify_der id; /* the name as text, the address, or DER */
+	struct certify_der id;	   /* the name as text, the address, or DER */
+	struct certify_ocsp *ocsp; /* NULL: no authority has a responder */
 };
 
 /* What the configuration gives to each question. */
@@ -99,6 +128,45 @@ uint32_t certify_gnutls_crl(struct certify_crl_age *ret_age, struct certify_der 
 bool certify_crl_is_older(const struct certify_crl_age *a, const struct certify_crl_age *b);
 /* A DER INTEGER's octets; false: negative, or too long. (match.c) */
 bool certify_crl_number(struct certify_crl_age *age, const uint8_t *octets, size_t n);
+
+/* clang-format off */
+#define CERTIFY_OCSP_FAULTS(R)	/* id, text */									\
+	R(OK,        "the answer counts")									\
+	R(MALFORMED, "it is no OCSP response in DER")								\
+	R(STATUS,    "the responder answered that it cannot say (tryLater, unauthorized or another error)")	\
+	R(CRITICAL,  "it has a critical extension that is not supported")					\
+	R(WEAK,      "it is signed by an algorithm or a key that is not accepted")				\
+	R(SIGNER,    "neither the issuer has signed it, nor a responder that the issuer has certified for OCSP and whose certificate is valid") \
+	R(OTHER,     "it is about another certificate")								\
+	R(EARLY,     "its time has not begun yet: are the clocks right?")					\
+	R(LATE,      "its time is over: is the responder's copy an old one, and are the clocks right?")		\
+	R(OLDER,     "it is older than the one that is here")							\
+	R(UNKNOWN,   "the responder does not know the certificate")						\
+	R(INTERNAL,  "out of memory, or the library failed")
+/* clang-format on */
+
+enum certify_ocsp_fault {
+#define E(id, text) CERTIFY_OCSP_##id,
+	CERTIFY_OCSP_FAULTS(E) CERTIFY_OCSP_FAULT_COUNT
+#undef E
+};
+
+/* Of a certificate. */
+enum ocsp_state { OCSP_NONE, OCSP_GOOD, OCSP_REVOKED, OCSP_UNKNOWN };
+
+struct certify_ocsp_said {
+	enum ocsp_state state;
+	int64_t this_s, next_s; /* thisUpdate and nextUpdate, since 1970; next_s 0: the latter is absent */
+};
+
+/*
+ * What an answer (OCSPResponse, RFC 6960 4.2.1) says of the one certificate that `request` asks about: CERTIFY_OCSP_OK, _MALFORMED, _STATUS,
+ * _CRITICAL, _WEAK, _SIGNER (4.2.2.2), _OTHER or _INTERNAL. Its times are the caller's to judge (ocsp_take()).
+ */
+uint32_t certify_libcrypto_ocsp(struct certify_ocsp_said *ret_said, struct certify_der answer,
+	struct certify_der request, struct certify_der issuer, int64_t now_s);
+uint32_t certify_gnutls_ocsp(struct certify_ocsp_said *ret_said, struct certify_der answer,
+	struct certify_der request, struct certify_der issuer, int64_t now_s);
 
 /* For people. */
 struct certify_about {

@@ -5,9 +5,11 @@
  * here, because the library takes those of anchors only.
  */
 #include "certify/match.h"
+#include "certify/ocsp.h"
 
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/ocsp.h>
 #include <gnutls/x509.h>
 
 struct engine {
@@ -271,17 +273,54 @@ static uint32_t revocation_of(const struct engine *g, gnutls_x509_crt_t c, gnutl
 	return reason;
 }
 
+/* What asks for c; what does not fit is left empty, and never has an answer. */
+static void want_write(struct certify_want *w, gnutls_x509_crt_t c, gnutls_x509_crt_t issuer)
+{
+	size_t n = sizeof w->issuer;
+	gnutls_ocsp_req_t request;
+	gnutls_datum_t der = { 0 };
+
+	if (gnutls_x509_crt_export(issuer, GNUTLS_X509_FMT_DER, w->issuer, &n) == 0)
+		w->issuer_n = (uint32_t)n;
+	n = sizeof w->serial;
+	if (gnutls_x509_crt_get_serial(c, w->serial, &n) == 0)
+		w->serial_n = (uint32_t)n;
+	if (gnutls_ocsp_req_init(&request) != 0)
+		return;
+	if (gnutls_ocsp_req_add_cert(request, GNUTLS_DIG_SHA1, issuer, c) == 0 &&
+		gnutls_ocsp_req_export(request, &der) == 0 && der.size <= sizeof w->request) {
+		memcpy(w->request, der.data, der.size);
+		w->request_n = der.size;
+	}
+	gnutls_free(der.data);
+	gnutls_ocsp_req_deinit(request);
+}
+
+/* Which of the anchors stands at the end of the path. */
+static size_t anchor_of(const struct engine *g, size_t n)
+{
+	size_t i = 0;
+
+	while (i < g->anchors_n && g->anchor[i] != g->path[n - 1])
+		i++;
+	return i;
+}
+
 /* Of the whole path: that one of it is revoked ends what was begun with it, which another fault does not. */
 static uint32_t revocation_check(const struct engine *g, size_t n)
 {
 	uint32_t first = CERTIFY_OK;
 
 	for (size_t i = 0; i + 1 < n; i++) {
-		uint32_t reason = revocation_of(g, g->path[i], g->path[i + 1]);
+		struct certify_want *w = ocsp_want_next(g->q, anchor_of(g, n));
+		if (w)
+			want_write(w, g->path[i], g->path[i + 1]);
+		uint32_t reason = ocsp_judge(g->q, w, revocation_of(g, g->path[i], g->path[i + 1]));
+		bool absent = reason == CERTIFY_NO_CRL || reason == CERTIFY_NO_OCSP;
 		if (reason == CERTIFY_REVOKED)
 			return reason;
 		if (first == CERTIFY_OK && reason != CERTIFY_OK &&
-			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+			(!absent || g->q->revocation == CERTIFY_CRL_HARD))
 			first = reason;
 	}
 	return first;
@@ -563,4 +602,149 @@ uint32_t certify_gnutls_crl(struct certify_crl_age *ret_age, struct certify_der 
 	}
 	gnutls_x509_crl_deinit(list);
 	return reason;
+}
+
+/* RFC 6960 4.2.2.2: the library takes the issuer, or a certificate of the answer that the issuer has signed, with id-kp-OCSPSigning. */
+static uint32_t answer_signed(gnutls_ocsp_resp_t answer, gnutls_x509_crt_t issuer)
+{
+	unsigned flags = GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM), status = 0;
+
+	if (!signature_is_good(gnutls_ocsp_resp_get_signature_algorithm(answer)) || !key_is_good(issuer))
+		return CERTIFY_OCSP_WEAK;
+	return gnutls_ocsp_resp_verify_direct(answer, issuer, &status, flags) == 0 && status == 0
+		       ? CERTIFY_OCSP_OK
+		       : CERTIFY_OCSP_SIGNER;
+}
+
+/* Extensions of single answers are not shown by the library: libcrypto's engine alone looks at them. */
+static bool answer_has_critical(gnutls_ocsp_resp_t answer)
+{
+	unsigned critical = 0;
+
+	for (unsigned i = 0; i < 64; i++) {
+		gnutls_datum_t oid = { 0 }, data = { 0 };
+		int rc = gnutls_ocsp_resp_get_extension(answer, i, &oid, &critical, &data);
+		gnutls_free(oid.data);
+		gnutls_free(data.data);
+		if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+			return false;
+		if (rc != 0 || critical)
+			return true;
+	}
+	return true;
+}
+
+/* CertID (RFC 6960 4.1.1). */
+struct certificate_id {
+	gnutls_digest_algorithm_t digest;
+	gnutls_datum_t name, key, serial;
+};
+
+static bool datum_is(const gnutls_datum_t *a, const gnutls_datum_t *b)
+{
+	return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+}
+
+static bool id_is(const struct certificate_id *a, const struct certificate_id *b)
+{
+	return a->digest == b->digest && datum_is(&a->name, &b->name) && datum_is(&a->key, &b->key) &&
+	       datum_is(&a->serial, &b->serial);
+}
+
+static void id_free(struct certificate_id *i)
+{
+	gnutls_free(i->name.data);
+	gnutls_free(i->key.data);
+	gnutls_free(i->serial.data);
+}
+
+static enum ocsp_state state_of(unsigned status)
+{
+	return status == GNUTLS_OCSP_CERT_GOOD	    ? OCSP_GOOD
+	       : status == GNUTLS_OCSP_CERT_REVOKED ? OCSP_REVOKED
+	       : status == GNUTLS_OCSP_CERT_UNKNOWN ? OCSP_UNKNOWN
+						    : OCSP_NONE;
+}
+
+static uint32_t answer_read(
+	struct certify_ocsp_said *ret_said, gnutls_ocsp_resp_t answer, const struct certificate_id *asked)
+{
+	uint32_t fault = CERTIFY_OCSP_OTHER;
+	int rc = 0;
+
+	for (unsigned i = 0; i < CERTIFY_OCSP_SINGLES_MAX; i++) {
+		struct certificate_id id = { 0 };
+		unsigned status = 0;
+		time_t this = -1, next = -1;
+		rc = gnutls_ocsp_resp_get_single(answer, i, &id.digest, &id.name, &id.key, &id.serial,
+			&status, &this, &next, NULL, NULL);
+		if (rc != 0)
+			break;
+		bool same = id_is(&id, asked);
+		id_free(&id);
+		if (!same)
+			continue;
+		if (fault != CERTIFY_OCSP_OTHER) /* two could say different things */
+			return CERTIFY_OCSP_OTHER;
+		*ret_said = (struct certify_ocsp_said){ state_of(status), (int64_t)this,
+			next == (time_t)-1 ? 0 : (int64_t)next };
+		fault = ret_said->state != OCSP_NONE && this != (time_t)-1 && ret_said->next_s >= 0
+				? CERTIFY_OCSP_OK
+				: CERTIFY_OCSP_MALFORMED;
+	}
+	return rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ? fault : CERTIFY_OCSP_MALFORMED;
+}
+
+/* All octets are it: the library passes over what follows. */
+static bool answer_import(gnutls_ocsp_resp_t answer, struct certify_der der)
+{
+	gnutls_datum_t d = datum(der), again = { 0 };
+	bool good = gnutls_ocsp_resp_import2(answer, &d, GNUTLS_X509_FMT_DER) == 0 &&
+		    gnutls_ocsp_resp_export2(answer, &again, GNUTLS_X509_FMT_DER) == 0 && again.size == der.n;
+
+	gnutls_free(again.data);
+	return good;
+}
+
+static uint32_t answer_judge(struct certify_ocsp_said *ret_said, gnutls_ocsp_resp_t answer,
+	const struct certificate_id *asked, gnutls_x509_crt_t issuer)
+{
+	uint32_t fault;
+
+	if (gnutls_ocsp_resp_get_status(answer) != GNUTLS_OCSP_RESP_SUCCESSFUL)
+		return CERTIFY_OCSP_STATUS;
+	if (gnutls_ocsp_resp_get_version(answer) != 1)
+		return CERTIFY_OCSP_MALFORMED;
+	if ((fault = answer_signed(answer, issuer)) != CERTIFY_OCSP_OK)
+		return fault;
+	return answer_has_critical(answer) ? CERTIFY_OCSP_CRITICAL : answer_read(ret_said, answer, asked);
+}
+
+uint32_t certify_gnutls_ocsp(struct certify_ocsp_said *ret_said, struct certify_der answer,
+	struct certify_der request, struct certify_der issuer, int64_t now_s)
+{
+	struct certify_ocsp_said said = { 0 };
+	gnutls_datum_t d = datum(request);
+	gnutls_x509_crt_t c = NULL;
+	gnutls_ocsp_resp_t r = NULL;
+	gnutls_ocsp_req_t question = NULL;
+	struct certificate_id asked = { 0 };
+	uint32_t fault = CERTIFY_OCSP_INTERNAL; /* ours */
+	size_t n = 0;
+
+	question_time = (time_t)now_s;
+	gnutls_global_set_time_function(time_of_question);
+	if (certificates_read(&c, &n, &issuer, 1) == CERTIFY_OK && gnutls_ocsp_req_init(&question) == 0 &&
+		gnutls_ocsp_req_import(question, &d) == 0 &&
+		gnutls_ocsp_req_get_cert_id(
+			question, 0, &asked.digest, &asked.name, &asked.key, &asked.serial) == 0 &&
+		gnutls_ocsp_resp_init(&r) == 0)
+		fault = answer_import(r, answer) ? answer_judge(&said, r, &asked, c) : CERTIFY_OCSP_MALFORMED;
+	id_free(&asked);
+	gnutls_ocsp_resp_deinit(r);
+	gnutls_ocsp_req_deinit(question);
+	if (n > 0)
+		gnutls_x509_crt_deinit(c);
+	*ret_said = fault == CERTIFY_OCSP_OK ? said : (struct certify_ocsp_said){ 0 };
+	return fault;
 }

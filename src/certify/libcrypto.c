@@ -5,11 +5,13 @@
  * likes best, also where that is signed by another key, and lets certificates pass that are listed with reason removeFromCRL.
  */
 #include "certify/match.h"
+#include "certify/ocsp.h"
 
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
+#include <openssl/ocsp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -288,18 +290,63 @@ static uint32_t revocation_of(const struct engine *g, X509 *c, X509 *issuer)
 	return reason;
 }
 
+/* Which of the anchors; anchors_n: none. */
+static size_t anchor_of(const struct engine *g, X509 *c)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509(c, &der);
+	size_t i = 0;
+
+	while (i < g->q->anchors_n && (n <= 0 || g->q->anchors[i].n != (size_t)n ||
+					      memcmp(g->q->anchors[i].b, der, (size_t)n) != 0))
+		i++;
+	OPENSSL_free(der);
+	return i;
+}
+
+/* What asks for c; what does not fit is left empty, and never has an answer. */
+static void want_write(struct certify_want *w, X509 *c, X509 *issuer)
+{
+	OCSP_REQUEST *request = OCSP_REQUEST_new();
+	OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha1(), c, issuer);
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(c);
+	uint8_t *at = w->issuer;
+	int n = i2d_X509(issuer, NULL);
+
+	w->serial_n = (uint32_t)MIN_OF((size_t)ASN1_STRING_length(serial), sizeof w->serial);
+	memcpy(w->serial, ASN1_STRING_get0_data(serial), w->serial_n);
+
+	if (n > 0 && n <= (int)sizeof w->issuer)
+		w->issuer_n = (uint32_t)i2d_X509(issuer, &at);
+	if (request && id && OCSP_request_add0_id(request, id)) {
+		id = NULL; /* the request's */
+		n = i2d_OCSP_REQUEST(request, NULL);
+		at = w->request;
+		if (n > 0 && n <= (int)sizeof w->request)
+			w->request_n = (uint32_t)i2d_OCSP_REQUEST(request, &at);
+	}
+	OCSP_CERTID_free(id);
+	OCSP_REQUEST_free(request);
+}
+
 /* Of the whole path: that one of it is revoked ends what was begun with it, which another fault does not. */
 static uint32_t revocation_check(const struct engine *g)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(g->ctx);
+	size_t anchor = g->q->ocsp ? anchor_of(g, sk_X509_value(path, sk_X509_num(path) - 1)) : 0;
 	uint32_t first = CERTIFY_OK;
 
 	for (int i = 0; i + 1 < sk_X509_num(path); i++) {
-		uint32_t reason = revocation_of(g, sk_X509_value(path, i), sk_X509_value(path, i + 1));
+		X509 *c = sk_X509_value(path, i), *issuer = sk_X509_value(path, i + 1);
+		struct certify_want *w = ocsp_want_next(g->q, anchor);
+		if (w)
+			want_write(w, c, issuer);
+		uint32_t reason = ocsp_judge(g->q, w, revocation_of(g, c, issuer));
+		bool absent = reason == CERTIFY_NO_CRL || reason == CERTIFY_NO_OCSP;
 		if (reason == CERTIFY_REVOKED)
 			return reason;
 		if (first == CERTIFY_OK && reason != CERTIFY_OK &&
-			(reason != CERTIFY_NO_CRL || g->q->revocation == CERTIFY_CRL_HARD))
+			(!absent || g->q->revocation == CERTIFY_CRL_HARD))
 			first = reason;
 	}
 	return first;
@@ -458,6 +505,119 @@ static bool time_read(int64_t *ret_s, const ASN1_TIME *t)
 		return false;
 	*ret_s = (int64_t)timegm(&tm);
 	return true;
+}
+
+/* RSASSA-PSS is not accepted: as for CRLs, the library does not tell its digest. */
+static bool answer_signature_is_good(const OCSP_BASICRESP *basic)
+{
+	const ASN1_OBJECT *algorithm;
+	int digest, key;
+
+	X509_ALGOR_get0(&algorithm, NULL, NULL, OCSP_resp_get0_tbs_sigalg(basic));
+	int nid = OBJ_obj2nid(algorithm);
+	if (nid == NID_ED25519)
+		return true;
+	return OBJ_find_sigid_algs(nid, &digest, &key) == 1 && algorithm_is_good(digest, key);
+}
+
+/* RFC 6960 4.2.2.2: "issued by the CA that issued the certificate in question", directly, and with id-kp-OCSPSigning. */
+static bool responder_is_certified(X509 *responder, X509 *issuer, int64_t now_s)
+{
+	time_t now = (time_t)now_s;
+
+	return X509_check_purpose(responder, -1, 0) == 1 &&
+	       !(X509_get_extension_flags(responder) & EXFLAG_INVALID) &&
+	       X509_check_issued(issuer, responder) == X509_V_OK &&
+	       X509_verify(responder, X509_get0_pubkey(issuer)) == 1 &&
+	       X509_get_extended_key_usage(responder) != UINT32_MAX &&
+	       (X509_get_extended_key_usage(responder) & XKU_OCSP_SIGN) &&
+	       (X509_get_key_usage(responder) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) &&
+	       X509_cmp_time(X509_get0_notBefore(responder), &now) < 0 &&
+	       X509_cmp_time(X509_get0_notAfter(responder), &now) > 0;
+}
+
+/* Of the certificates that came with it the library would also take others; here the signer is named, and judged before. */
+static uint32_t answer_signed(OCSP_BASICRESP *basic, X509 *issuer, int64_t now_s)
+{
+	STACK_OF(X509) *signers = sk_X509_new_null();
+	X509 *signer = NULL;
+	uint32_t fault = CERTIFY_OCSP_SIGNER;
+
+	if (!signers || sk_X509_push(signers, issuer) <= 0) {
+		sk_X509_free(signers);
+		return CERTIFY_OCSP_INTERNAL;
+	}
+	if (!answer_signature_is_good(basic)) {
+		fault = CERTIFY_OCSP_WEAK;
+	} else if (OCSP_resp_get0_signer(basic, &signer, signers) == 1 && signer) {
+		bool itself = X509_cmp(signer, issuer) == 0;
+		sk_X509_set(signers, 0, signer);
+		if (!itself && !responder_is_certified(signer, issuer, now_s))
+			fault = CERTIFY_OCSP_SIGNER;
+		else if (!key_is_good(signer) || (!itself && !signature_is_good(signer)))
+			fault = CERTIFY_OCSP_WEAK;
+		else if (!itself && !criticals_are_known(signer))
+			fault = CERTIFY_OCSP_CRITICAL;
+		else if (OCSP_basic_verify(basic, signers, NULL, OCSP_TRUSTOTHER | OCSP_NOVERIFY) == 1)
+			fault = CERTIFY_OCSP_OK;
+	}
+	sk_X509_free(signers);
+	return fault;
+}
+
+static uint32_t answer_read(struct certify_ocsp_said *ret_said, OCSP_BASICRESP *basic, OCSP_REQUEST *request)
+{
+	static const enum ocsp_state states[] = { [V_OCSP_CERTSTATUS_GOOD] = OCSP_GOOD,
+		[V_OCSP_CERTSTATUS_REVOKED] = OCSP_REVOKED,
+		[V_OCSP_CERTSTATUS_UNKNOWN] = OCSP_UNKNOWN };
+	OCSP_CERTID *id = OCSP_onereq_get0_id(OCSP_request_onereq_get0(request, 0));
+	int at = OCSP_resp_find(basic, id, -1);
+	ASN1_GENERALIZEDTIME *this, *next;
+
+	if (at < 0 || OCSP_resp_find(basic, id, at) >= 0) /* two could say different things */
+		return CERTIFY_OCSP_OTHER;
+	OCSP_SINGLERESP *single = OCSP_resp_get0(basic, at);
+	if (OCSP_BASICRESP_get_ext_by_critical(basic, 1, -1) >= 0 ||
+		OCSP_SINGLERESP_get_ext_by_critical(single, 1, -1) >= 0)
+		return CERTIFY_OCSP_CRITICAL;
+	int state = OCSP_single_get0_status(single, NULL, NULL, &this, &next);
+	if (state < 0 || state >= (int)COUNT_OF(states) || !time_read(&ret_said->this_s, this) ||
+		(next && (!time_read(&ret_said->next_s, next) || ret_said->next_s <= 0)))
+		return CERTIFY_OCSP_MALFORMED;
+	ret_said->state = states[state];
+	return CERTIFY_OCSP_OK;
+}
+
+uint32_t certify_libcrypto_ocsp(struct certify_ocsp_said *ret_said, struct certify_der answer,
+	struct certify_der request, struct certify_der issuer, int64_t now_s)
+{
+	const uint8_t *at = answer.b, *asked = request.b;
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)answer.n);
+	OCSP_REQUEST *question = d2i_OCSP_REQUEST(NULL, &asked, (long)request.n);
+	X509 *c = certificate_read(issuer);
+	OCSP_BASICRESP *basic = NULL;
+	struct certify_ocsp_said said = { 0 };
+	uint32_t fault = CERTIFY_OCSP_OK;
+
+	if (!question || OCSP_request_onereq_count(question) != 1 || !c)
+		fault = CERTIFY_OCSP_INTERNAL; /* ours */
+	else if (!response || at != answer.b + answer.n)
+		fault = CERTIFY_OCSP_MALFORMED;
+	else if (OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+		fault = CERTIFY_OCSP_STATUS;
+	else if (!(basic = OCSP_response_get1_basic(response)))
+		fault = CERTIFY_OCSP_MALFORMED;
+	if (fault == CERTIFY_OCSP_OK)
+		fault = answer_signed(basic, c, now_s);
+	if (fault == CERTIFY_OCSP_OK)
+		fault = answer_read(&said, basic, question);
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
+	OCSP_REQUEST_free(question);
+	X509_free(c);
+	ERR_clear_error();
+	*ret_said = fault == CERTIFY_OCSP_OK ? said : (struct certify_ocsp_said){ 0 };
+	return fault;
 }
 
 static bool age_read(struct certify_crl_age *ret_age, const X509_CRL *crl)

@@ -21,14 +21,14 @@ static void lists_of_the_revoked(const struct snapshot *s, int dir, struct findi
 	for (uint32_t i = 0; i < s->authorities.count; i++) {
 		const struct snap_authority *a = &snap_authorities(s)[i];
 
-		if (a->revocation != REVOCATION_HARD || a->dynamic)
+		if (a->revocation != REVOCATION_HARD || a->dynamic || a->responder)
 			continue;
 		certificate_file_crl(name, sizeof name, snap_certificate_files(s)[a->file].name);
 		if (fstatat(dir, name, &st, 0) == 0 || errno != ENOENT)
 			continue;
 		snprintf(text, sizeof text,
 			"ca-profile '%s' has revocation-check hard and no list of the revoked: until " CERTIFICATES_DIR
-			"/%s is there, or a crl-url, no peer with a certificate of it is let in",
+			"/%s is there, a crl-url or an ocsp-url, no peer with a certificate of it is let in",
 			a->name, name);
 		findings_warning(f, text);
 	}

@@ -359,7 +359,10 @@ static const struct {
 	{ "selector", "local and remote of the tunnel: the peer has other networks" },
 	{ "PPK", "ppk of the peer: both sides need the same NAME.ppk, under the same name" },
 	{ "is revoked",
-		"the peer needs another certificate: its authority has revoked this one, in the CRL that is here (show pki)" },
+		"the peer needs another certificate: its authority has revoked this one, in the CRL that is here or by OCSP (show pki)" },
+	{ "OCSP",
+		"show pki says what the authority's OCSP responder has answered, and why an answer does not count; show resolver whether it is reached: "
+		"ocsp-url of the ca-profile" },
 	{ "CRL",
 		"show pki says what is wrong with the authority's CRL: put its next one into /etc/plaingate/certificates; "
 		"plaingate pki crl makes it, where the authority is one of plaingate pki" },

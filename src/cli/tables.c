@@ -31,6 +31,7 @@ static const struct cli_column export_columns[] = {
 static const struct cli_column resolver_columns[] = {
 	{ "object", "object", LEFT }, { "kind", "kind", LEFT }, { "value", "value", LEFT }, { "state", "state", LEFT },
 	{ "addresses", "addresses", RIGHT }, { "age_s", "age (s)", RIGHT }, { "next_s", "next (s)", RIGHT }, { "sha256", "SHA-256", LEFT },
+	{ "questions", "questions", RIGHT }, { "answers", "answers", RIGHT },
 	{ "reason", "reason", LEFT },
 };
 static const struct cli_column address_columns[] = {
@@ -155,7 +156,7 @@ static const struct cli_column keys_columns[] = {
 	{ "fingerprint", "fingerprint", LEFT }, { "error", "error", LEFT },
 };
 static const struct cli_column pki_columns[] = {
-	{ "kind", "kind", LEFT }, { "name", "name", LEFT }, { "file", "file", LEFT }, { "state", "state", LEFT },
+	{ "kind", "kind", LEFT }, { "name", "name", LEFT }, { "file", "file", LEFT }, { "serial", "serial", LEFT }, { "state", "state", LEFT },
 	{ "valid_from", "valid from", LEFT }, { "valid_until", "valid until", LEFT }, { "updated", "updated", LEFT }, { "next_update", "next update", LEFT },
 	{ "age_s", "age (s)", RIGHT }, { "subject", "subject or issuer", LEFT },
 	{ "source", "source", LEFT }, { "reason", "reason", LEFT },

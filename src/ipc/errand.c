@@ -278,7 +278,8 @@ void errand_begin(struct errand *x, SSL_CTX *trust, const char *at, const void *
 	x->why[0] = '\0';
 	x->next = x->addrs_n = 0;
 	loop_arm(x->loop, &x->deadline, x->wait ? x->wait : ERRAND_WAIT_NS, 0);
-	x->request_n = http_request_text(x->request, sizeof x->request, &x->url, at, body, body_n);
+	x->request_n = http_request_text(
+		x->request, sizeof x->request, &x->url, at, x->type ? x->type : "text/plain", body, body_n);
 	if (x->request_n == 0) {
 		fail(x, "the request is too long");
 	} else if (x->url.address.family != ADDR_NONE) {

@@ -53,7 +53,8 @@ struct errand {
 	char request[ERRAND_REQUEST_MAX];
 	uint8_t *to; /* for the answer's body, set after errand_init(); NULL: it stays in the answer */
 	size_t to_max;
-	mono_ns wait; /* for all of it; 0: ERRAND_WAIT_NS */
+	const char *type; /* of the request's body, set after errand_init(); NULL: text/plain */
+	mono_ns wait;	  /* for all of it; 0: ERRAND_WAIT_NS */
 	struct http_answer answer;
 	char why[160]; /* of the last address */
 };

@@ -67,6 +67,9 @@
 	M(CRL_OFFER,       FROM(RESOLVER), FROM_CERTIFIERS, struct msg_crl, 0)									\
 	M(CRL_JUDGED,      FROM_CERTIFIERS, FROM(RESOLVER), struct msg_result, 0)								\
 	M(CRL_STATE,       FROM(RESOLVER), FROM(CERTIFIER_OPENSSL), struct msg_crl, 0)	/* for `show pki` */					\
+	/* OCSP: a certifier asks the responder of an authority through the resolver, which reads no more than HTTP; the tag returns */			\
+	M(OCSP_ASK,        FROM_CERTIFIERS, FROM(RESOLVER), struct msg_ocsp_ask, 0)								\
+	M(OCSP_ANSWER,     FROM(RESOLVER), FROM_CERTIFIERS, struct msg_ocsp_answer, 0)								\
 	/* addresses that change without a commit: control says of what, in memory that both share (model/dynamic.h), and has the last word */	\
 	M(DYNAMICS,        FROM(CONTROL), FROM(RESOLVER), struct msg_dynamics, 1)								\
 	M(DYNAMICS_FOUND,  FROM(RESOLVER), FROM(CONTROL), struct msg_dynamics_found, 0)	/* control reads, the resolver does not write */	\
@@ -245,7 +248,7 @@ struct msg_feed {
 	char name[NAME_MAX_BYTES];
 	struct endpoint to; /* FEED_CONNECT */
 	uint32_t
-		kind; /* DYNAMIC_FEED, DYNAMIC_CRL or DYNAMIC_COUNTRY: of the latter the file of the database */
+		kind; /* DYNAMIC_FEED, _CRL, _OCSP (FEED_CONNECT alone) or _COUNTRY: of the latter the file of the database */
 };
 
 #define MSG_CRL_WHY_BYTES 160
@@ -253,6 +256,18 @@ struct msg_feed {
 struct msg_crl {
 	char name[NAME_MAX_BYTES];   /* of the authority */
 	char why[MSG_CRL_WHY_BYTES]; /* CRL_STATE: why it was not read since; empty: it was */
+};
+
+struct msg_ocsp_ask {
+	char name[NAME_MAX_BYTES]; /* of the authority */
+	uint32_t n, zero;
+	uint8_t request[OCSP_REQUEST_MAX];
+};
+
+struct msg_ocsp_answer {
+	char why[MSG_CRL_WHY_BYTES]; /* n 0: why there is none */
+	uint32_t n, zero;
+	uint8_t octets[OCSP_ANSWER_MAX];
 };
 
 struct msg_dynamics {

@@ -174,6 +174,7 @@ static enum rc rc_of(uint32_t reason)
 	case CERTIFY_INTERNAL:
 		return RC_AGAIN;
 	case CERTIFY_NO_CRL:
+	case CERTIFY_NO_OCSP:
 	case CERTIFY_CRL_FILE:
 	case CERTIFY_ANCHOR:
 		return RC_DENIED;

@@ -13,10 +13,12 @@
 #include "model/keeper_api.h"
 #include "model/snapshot.h"
 
-#define CERTIFY_SPKI_MAX     1088	/* RSA 8192 takes 1062 */
-#define CERTIFY_IDENTITY_MAX 512	/* octets of a name */
-#define CERTIFY_ASK_MAX	     8192	/* an IKE message has no more (IKE_MESSAGE_MAX) */
-#define CERTIFY_DIGEST_SIZE  32		/* SHA-256 */
+#define CERTIFY_SPKI_MAX     1088 /* RSA 8192 takes 1062 */
+#define CERTIFY_IDENTITY_MAX 512  /* octets of a name */
+#define CERTIFY_ASK_MAX	     8192 /* an IKE message has no more (IKE_MESSAGE_MAX) */
+#define CERTIFY_DIGEST_SIZE  32	  /* SHA-256 */
+#define OCSP_REQUEST_MAX     128  /* octets: SHA-1 of two things and a serial number of 20 octets take 106 */
+#define OCSP_ANSWER_MAX	     8192 /* octets; with RSA 4096 and a certificate of the responder some 3,000 */
 #define CRL_FILE_MAX	     (6u << 20) /* octets of a file: the longest CRL in PEM */
 
 /* clang-format off */
@@ -34,6 +36,7 @@
 	R(CONSTRAINED, "a name constraint of the chain forbids a name")						\
 	R(REVOKED,     "a certificate of the chain is revoked")							\
 	R(NO_CRL,      "no valid CRL of an authority of the chain is there")					\
+	R(NO_OCSP,     "no valid OCSP answer calls a certificate of the chain good, and no valid CRL of its authority is there")	\
 	R(IDENTITY,    "the certificate does not have the identity that is expected")				\
 	R(INVALID,     "the chain is invalid")									\
 	R(CRL_FILE,    "a CRL of an authority, or its file, cannot be used")					\

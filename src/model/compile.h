@@ -75,6 +75,9 @@ enum rc compile_peer_name(
 /* Likewise: where the authority's CRL is fetched. *ret_dynamic: as in struct snap_authority. */
 enum rc compile_crl(
 	struct compiler *c, const struct lyd_node *profile, const char *name, uint32_t *ret_dynamic);
+/* Likewise: its OCSP responder. */
+enum rc compile_responder(
+	struct compiler *c, const struct lyd_node *profile, const char *name, uint32_t *ret_dynamic);
 
 /* compile_host.c */
 enum rc compile_host_services(struct compiler *c); /* after zones and objects */

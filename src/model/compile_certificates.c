@@ -31,7 +31,10 @@ static enum rc authority(struct compiler *c, const struct lyd_node *node)
 	a->file = file_index(c, tree_value(node, "file"));
 	if (a->file == INDEX_NONE)
 		return compile_no_memory(c);
-	return tree_child(c->m, node, "crl-url") ? compile_crl(c, node, a->name, &a->dynamic) : RC_OK;
+	enum rc rc = tree_child(c->m, node, "crl-url") ? compile_crl(c, node, a->name, &a->dynamic) : RC_OK;
+	return tree_child(c->m, node, "ocsp-url")
+		       ? faults_join(rc, compile_responder(c, node, a->name, &a->responder))
+		       : rc;
 }
 
 enum rc compile_authorities(struct compiler *c)

@@ -214,6 +214,29 @@ enum rc compile_crl(
 	return rc;
 }
 
+/* As certifiers judge its answers, TLS would prove nothing more, and the resolver is not to need authorities for it. */
+enum rc compile_responder(
+	struct compiler *c, const struct lyd_node *profile, const char *name, uint32_t *ret_dynamic)
+{
+	const struct lyd_node *leaf = tree_child(c->m, profile, "ocsp-url");
+	struct snap_dynamic d = { .kind = DYNAMIC_OCSP };
+	struct url parsed;
+	struct err e = { 0 };
+
+	snprintf(d.name, sizeof d.name, "%s", name);
+	snprintf(d.url, sizeof d.url, "%s", lyd_get_value(leaf));
+	if (url_parse(&parsed, d.url, &e) != RC_OK)
+		return tree_fault(c->faults, leaf, "%s", e.text);
+	if (parsed.tls)
+		return tree_fault(c->faults, leaf,
+			"found '%.60s', expected http://: an OCSP answer is signed, and is asked for in clear",
+			d.url);
+	enum rc rc = record_add(c, name, leaf, &d);
+	if (rc == RC_OK)
+		*ret_dynamic = (uint32_t)c->dynamics.n;
+	return rc;
+}
+
 enum rc compile_dynamic(struct compiler *c, struct object *o)
 {
 	static const struct {

@@ -254,7 +254,8 @@ enum dynamic_kind {
 	DYNAMIC_FEED,
 	DYNAMIC_COUNTRY,
 	DYNAMIC_PEER,
-	DYNAMIC_CRL, /* no addresses: an authority's CRL, which the certifiers read */
+	DYNAMIC_CRL,  /* no addresses: an authority's CRL, which the certifiers read */
+	DYNAMIC_OCSP, /* nor here: its OCSP responder, which the resolver asks for them */
 	DYNAMIC_KIND_COUNT
 };
 enum dynamic_format { DYNAMIC_LIST, DYNAMIC_JSON };
@@ -269,7 +270,7 @@ struct snap_dynamic {
 	/* Of a feed; of a country interval and file, which are those of the database. */
 	uint32_t format;     /* enum dynamic_format */
 	uint32_t interval_s; /* between two readings */
-	/* One of both: in the directory `feeds` beside `keys`; https (base/url.h), of a CRL also http. The rest belongs to the latter. */
+	/* One of both: in the directory `feeds` beside `keys`; https (base/url.h), of a CRL also http, of OCSP only. The rest belongs to the latter. */
 	char file[NAME_MAX_BYTES], url[DYNAMIC_URL_BYTES];
 	char authorities[NAME_MAX_BYTES]; /* empty: the system's list */
 	uint8_t server_key
@@ -535,10 +536,10 @@ struct snap_authority {
 	uint32_t file;	     /* in certificate_files; all its certificates are anchors */
 	uint32_t revocation; /* enum revocation_check */
 	uint32_t dynamic;    /* in dynamics, from 1 on: where its CRL is fetched; 0: nowhere */
-	uint32_t zero;
+	uint32_t responder;  /* likewise: its OCSP responder; 0: none */
 };
 
-/* Is this kind one of objects of rules? Peers' names are ike's, and CRLs the certifiers'. */
+/* Is this kind one of objects of rules? Peers' names are ike's, CRLs and OCSP the certifiers'. */
 static inline bool dynamic_has_ranges(uint32_t kind)
 {
 	return kind == DYNAMIC_FQDN || kind == DYNAMIC_FEED || kind == DYNAMIC_COUNTRY;

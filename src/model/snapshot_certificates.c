@@ -25,16 +25,17 @@ static const char *file_fault(const struct snapshot *s, const struct snap_certif
 	return bytes > CERTIFICATE_BYTES_MAX ? "its certificates have too many octets" : NULL;
 }
 
-static bool fetched_ok(const struct snapshot *s, const struct snap_authority *a)
+static bool dynamic_ok(
+	const struct snapshot *s, const struct snap_authority *a, uint32_t dynamic, enum dynamic_kind kind)
 {
 	const struct snap_dynamic *d;
 
-	if (a->dynamic == 0)
+	if (dynamic == 0)
 		return true;
-	if (a->dynamic > s->dynamics.count)
+	if (dynamic > s->dynamics.count)
 		return false;
-	d = &snap_dynamics(s)[a->dynamic - 1];
-	return d->kind == DYNAMIC_CRL && strncmp(d->object, a->name, sizeof d->object) == 0;
+	d = &snap_dynamics(s)[dynamic - 1];
+	return d->kind == kind && strncmp(d->object, a->name, sizeof d->object) == 0;
 }
 
 enum rc snapshot_check_certificates(const struct snapshot *s, struct err *e)
@@ -59,8 +60,10 @@ enum rc snapshot_check_certificates(const struct snapshot *s, struct err *e)
 			return bad(e, "authorities", i, "its file does not exist");
 		if (a->revocation > REVOCATION_HARD)
 			return bad(e, "authorities", i, "an unknown way to look at CRLs");
-		if (a->zero || !fetched_ok(s, a))
+		if (!dynamic_ok(s, a, a->dynamic, DYNAMIC_CRL))
 			return bad(e, "authorities", i, "its CRL is not fetched for it");
+		if (!dynamic_ok(s, a, a->responder, DYNAMIC_OCSP))
+			return bad(e, "authorities", i, "its OCSP responder is not its own");
 	}
 	for (uint32_t i = 0; i < s->trusted.count; i++)
 		if (snap_trusted(s)[i].authority >= s->authorities.count)

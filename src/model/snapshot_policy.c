@@ -85,6 +85,17 @@ static const char *crl_fault(const struct snap_dynamic *d)
 								    : NULL;
 }
 
+static const char *responder_fault(const struct snap_dynamic *d)
+{
+	struct url url;
+
+	if (!memchr(d->url, '\0', sizeof d->url) || url_parse(&url, d->url, NULL) != RC_OK || url.tls)
+		return "the URL of its responder is not one of http";
+	if (d->file[0] || d->authorities[0] || d->interval_s || d->format || d->member[0][0])
+		return "an OCSP responder with what feeds have";
+	return strcmp(d->name, d->object) != 0 ? "its name is not that of its authority" : NULL;
+}
+
 static const char *country_fault(const struct snap_dynamic *d)
 {
 	bool letters = d->name[0] >= 'A' && d->name[0] <= 'Z' && d->name[1] >= 'A' && d->name[1] <= 'Z';
@@ -123,6 +134,7 @@ enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e)
 		const char *fault = d->kind == DYNAMIC_FEED	 ? feed_fault(d)
 				    : d->kind == DYNAMIC_COUNTRY ? country_fault(d)
 				    : d->kind == DYNAMIC_CRL	 ? crl_fault(d)
+				    : d->kind == DYNAMIC_OCSP	 ? responder_fault(d)
 								 : NULL;
 		if (fault)
 			return bad(e, "dynamics", i, fault);

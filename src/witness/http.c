@@ -17,15 +17,14 @@ enum state {
 	WHOLE
 };
 
-size_t http_request_text(
-	char *ret_bytes, size_t max, const struct url *url, const char *path, const void *body, size_t body_n)
+size_t http_request_text(char *ret_bytes, size_t max, const struct url *url, const char *path,
+	const char *type, const void *body, size_t body_n)
 {
 	bool brackets = url->address.family == ADDR_V6;
-	char length[64] = "", port[8] = "";
+	char length[96] = "", port[8] = "";
 
 	if (body)
-		snprintf(
-			length, sizeof length, "Content-Type: text/plain\r\nContent-Length: %zu\r\n", body_n);
+		snprintf(length, sizeof length, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body_n);
 	if (url->port != (url->tls ? 443 : 80))
 		snprintf(port, sizeof port, ":%u", url->port);
 	int n = snprintf(ret_bytes, max,

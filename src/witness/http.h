@@ -16,11 +16,11 @@
 #define HTTP_RETRY_MAX 99999999 /* seconds; more is this */
 
 /*
- * A request; path follows the URL's prefix. body NULL: a GET. The connection may stay open afterwards.
+ * A request; path follows the URL's prefix. body NULL: a GET; else it is of this type. The connection may stay open afterwards.
  * Returns the length, 0: does not fit.
  */
 size_t http_request_text(char *ret_bytes, size_t max, const struct url *url, const char *path,
-	const void *body, size_t body_n);
+	const char *type, const void *body, size_t body_n);
 
 struct http_answer {
 	int status;

@@ -179,14 +179,14 @@ def stranger(lab):
     lab.commit("branch", text_of("branch"), "a certificate of another authority")
 
 
-def restart_hq_with(lab, *planted):
-    """These certifiers take any certificate, the others are as they were."""
+def restart_hq_with(lab, *planted, error="credulous"):
+    """These certifiers take any certificate, or with `believing` any OCSP answer; the others are as they were."""
     lab.daemons["hq"].terminate()
     lab.daemons["hq"].wait(20)
     for name in CERTIFIERS:
         program = lab.state / f"bin/plaingate-{name}"
         program.unlink()
-        shutil.copy2(next(lab.build.rglob(f"plaingate-{name}{'-credulous' if name in planted else ''}")), program)
+        shutil.copy2(next(lab.build.rglob(f"plaingate-{name}{f'-{error}' if name in planted else ''}")), program)
     lab.start_gateway("hq")
 
 

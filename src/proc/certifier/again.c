@@ -1,7 +1,8 @@
 /*
- * Chains that were accepted are judged again when CRLs are others than before: the keeper is told which of them have a revoked certificate
- * now, and ends the IKE SAs that were authenticated by it. Each certifier does so by itself, so either of them may be started anew
- * meanwhile. One chain in a round of the loop while no question waits, and one after CERTIFIER_QUESTIONS_EACH questions.
+ * Chains that were accepted are judged again when CRLs are others than before, or OCSP has called a certificate revoked: the keeper is told
+ * which of them have a revoked certificate now, and ends the IKE SAs that were authenticated by it. Each certifier does so by itself, so either
+ * of them may be started anew meanwhile. One chain in a round of the loop while no question waits, and one after CERTIFIER_QUESTIONS_EACH
+ * questions.
  */
 #include "proc/certifier/shell.h"
 
@@ -51,6 +52,7 @@ static uint64_t lists_seen(const struct certifier *x)
 		h = mix_file(h, x->directory, name);
 		snprintf(name, sizeof name, "%s.crl", a->name);
 		h = mix_file(h, a->dynamic ? x->crls.fetched_dir : -1, name);
+		h = mix(h, a->responder ? "ocsp" : "", 1);
 	}
 	return h;
 }
@@ -60,6 +62,7 @@ static void on_look(struct loop *l, struct timer *t)
 	struct certifier *x = t->context;
 	uint64_t seen = lists_seen(x);
 
+	ocsp_again(x);
 	if (seen != x->seen)
 		x->unsure_s = 1;
 	else if (x->unsure && x->again == 0 && l->now >= x->unsure_at)
@@ -129,4 +132,6 @@ void again_judge(struct certifier *x)
 	x->unsure |= v.reason == CERTIFY_INTERNAL || v.reason == CERTIFY_CRL_FILE;
 	if (v.reason == CERTIFY_REVOKED || v.reason == CERTIFY_TIME)
 		accepted_remove(&x->accepted, x->again);
+	else
+		ocsp_keep(x);
 }

@@ -172,14 +172,48 @@ static void row_add(struct certifier *x, const struct item *i, void *context)
 	rows_add(r->piece);
 }
 
+/* What OCSP has said of certificates; the URL is that of the authority's responder. */
+static void answers_add(struct certifier *x, struct rows *r)
+{
+	const struct snapshot *s = x->snapshot.snapshot;
+	const struct ocsp_table *t = &x->ocsp->table;
+	int64_t now_s = (int64_t)(clock_utc() / 1000000);
+	char serial[2 * CERTIFY_SERIAL_MAX + 1];
+
+	for (uint32_t i = 0; s && i < s->authorities.count; i++) {
+		const struct snap_authority *a = &snap_authorities(s)[i];
+		for (uint32_t k = 0; a->responder && k < t->n; k++) {
+			const struct ocsp_entry *e = &t->at[k];
+			if (strcmp(e->authority, a->name) != 0 || r->index++ < rows_first(r->piece, 0) ||
+				!rows_look(r->piece, 0, r->index - 1))
+				continue;
+			struct jw *w = rows_row(r->piece);
+			jw_str(w, "kind", "ocsp");
+			jw_str(w, "name", a->name);
+			jw_str(w, "serial", hex_from_bytes(serial, e->serial, e->serial_n));
+			jw_str(w, "state", ocsp_state_text(e, now_s));
+			utc_str(w, "updated", e->said.this_s);
+			utc_str(w, "next_update", e->said.next_s);
+			if (e->said.state != OCSP_NONE)
+				jw_u64(w, "age_s", (uint64_t)MAX_OF(now_s - e->said.this_s, (int64_t)0));
+			jw_str(w, "source", snap_dynamics(s)[a->responder - 1].url);
+			if (e->why[0])
+				jw_str(w, "reason", e->why);
+			rows_add(r->piece);
+		}
+	}
+}
+
 void inventory_show(struct certifier *x, uint64_t tag, const struct msg_show *q)
 {
 	static struct rows_piece piece;
 	struct rows r = { .piece = &piece };
 
 	rows_begin(&piece, child_link(x->child, PROC_CONTROL), tag, q);
-	if (x->engine->about)
+	if (x->engine->about) {
 		walk(x, row_add, &r);
+		answers_add(x, &r);
+	}
 	rows_end(&piece);
 }
 

@@ -6,6 +6,30 @@ struct lists {
 	struct certify_der bag[CERTIFY_BAG_MAX], anchors[CERTIFICATE_ANCHORS], crls[CERTIFY_CRLS_MAX];
 };
 
+/* An anchor that two authorities have is asked about at the first one with a responder. */
+static void responders_apply(struct certifier *x, const struct snap_peer *peer,
+	const struct snap_certificate *const *anchors, struct certify_question *q)
+{
+	const struct snapshot *s = x->snapshot.snapshot;
+	struct ocsp *o = x->ocsp;
+
+	for (size_t i = 0; i < q->anchors_n; i++)
+		o->authority[i] = NULL;
+	for (uint32_t i = 0; i < peer->trusted.count; i++) {
+		const struct snap_authority *a =
+			&snap_authorities(s)[snap_trusted(s)[peer->trusted.first + i].authority];
+		const struct span *own = &snap_certificate_files(s)[a->file].certificates;
+		for (size_t k = 0; a->responder && k < q->anchors_n; k++) {
+			uint32_t at = (uint32_t)(anchors[k] - snap_certificates(s));
+			if (!o->authority[k] && at >= own->first && at - own->first < own->count)
+				o->authority[k] = a->name;
+			q->ocsp = &o->question;
+		}
+	}
+	o->question.table = &o->table;
+	o->question.authority = o->authority;
+}
+
 /* What the configuration says of the peer: where its chain may end, what may revoke it, and whose it has to be. */
 static uint32_t peer_apply(
 	struct certifier *x, uint32_t index, struct lists *lists, struct certify_question *q)
@@ -24,6 +48,7 @@ static uint32_t peer_apply(
 	for (size_t i = 0; i < q->anchors_n; i++)
 		lists->anchors[i] =
 			(struct certify_der){ snap_certificate_der(s, anchors[i]), anchors[i]->n };
+	responders_apply(x, peer, anchors, q);
 	for (uint32_t i = 0; reason == CERTIFY_OK && i < peer->trusted.count; i++) {
 		const struct snap_authority *a =
 			&snap_authorities(s)[snap_trusted(s)[peer->trusted.first + i].authority];
@@ -51,6 +76,7 @@ void certifier_judge(struct certifier *x, const struct certify_ask *a, struct ce
 	uint32_t reason = certify_ask_read(&q, lists.bag, a);
 	struct certify_der asked = q.id;
 
+	x->ocsp->question.n = 0;
 	if (reason == CERTIFY_OK)
 		reason = peer_apply(x, a->peer, &lists, &q);
 	if (reason != CERTIFY_OK) {

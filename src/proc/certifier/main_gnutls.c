@@ -29,6 +29,7 @@ int main(void)
 		.verify = certify_gnutls,
 		.input = certify_gnutls_input,
 		.crl = certify_gnutls_crl,
+		.ocsp = certify_gnutls_ocsp,
 		.digest = digest,
 		.in_use = in_use };
 	static struct certifier certifier;

@@ -28,6 +28,7 @@ int main(void)
 		.verify = certify_libcrypto,
 		.input = certify_libcrypto_input,
 		.crl = certify_libcrypto_crl,
+		.ocsp = certify_libcrypto_ocsp,
 		.about = certify_libcrypto_about,
 		.digest = digest,
 		.in_use = in_use };

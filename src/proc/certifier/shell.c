@@ -32,14 +32,38 @@ static void refuse(struct certifier *x, const struct certify_ask *a, uint32_t re
 	tell(x, a, &v);
 }
 
+static void verdict_tell(struct certifier *x, const struct certify_ask *a, const struct certify_verdict *v)
+{
+	if (v->reason == CERTIFY_OK) {
+		again_keep(x, a, v);
+		ocsp_keep(x);
+	}
+	tell(x, a, v);
+}
+
 static void answer(struct certifier *x, const struct certify_ask *a)
 {
 	struct certify_verdict v;
 
 	certifier_judge(x, a, &v);
-	if (v.reason == CERTIFY_OK)
-		again_keep(x, a, &v);
-	tell(x, a, &v);
+	verdict_tell(x, a, &v);
+}
+
+static void question_answer(struct certifier *x, const struct certify_ask *a)
+{
+	struct certify_verdict v;
+
+	certifier_judge(x, a, &v);
+	switch (ocsp_wait(x, a, v.reason)) {
+	case OCSP_JUDGED:
+		verdict_tell(x, a, &v);
+		break;
+	case OCSP_BUSY:
+		refuse(x, a, CERTIFY_BUSY);
+		break;
+	case OCSP_WAITS:
+		break;
+	}
 }
 
 /* Long before the bound of the sandbox, at which every question would be refused. */
@@ -75,7 +99,7 @@ static void on_work(struct loop *l, struct timer *t)
 	if (a.generation < generation) {
 		x->stale++; /* the keeper has refused what it was asked for, or does so with the configuration that it gets */
 	} else {
-		answer(x, &a);
+		question_answer(x, &a);
 		memory_watch(x);
 		/* Whoever asks without end keeps nobody in whose certificate is revoked. */
 		if (++x->answered % CERTIFIER_QUESTIONS_EACH == 0)
@@ -109,6 +133,7 @@ static void snapshot_take(struct certifier *x, struct ipc_frame *f)
 		crls_keep(&x->crls, taken.snapshot);
 		fetched_keep(&x->crls, taken.snapshot);
 		again_configure(x);
+		ocsp_configure(x);
 		loop_arm(&x->child->loop, &x->daily, 0, INVENTORY_EACH_NS);
 		loop_arm(&x->child->loop, &x->work, 0, 0);
 	} else {
@@ -161,7 +186,14 @@ static void state_take(struct certifier *x, struct msg_crl *m)
 
 static void on_day(struct loop *l, struct timer *t)
 {
-	inventory_warn(t->context, (int64_t)(clock_utc() / 1000000));
+	struct certifier *x = t->context;
+
+	inventory_warn(x, (int64_t)(clock_utc() / 1000000));
+	/* Certificates that no accepted chain has any more are not asked about for ever. */
+	ocsp_forget(x);
+	x->again = x->accepted.n;
+	if (x->again > 0)
+		loop_arm(l, &x->work, 0, 0);
 }
 
 /* ---- callbacks ---- */
@@ -185,6 +217,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_CRL_OFFER:
 		offer_take(x, f);
+		break;
+	case IPC_OCSP_ANSWER:
+		ocsp_told(x, f);
 		break;
 	case IPC_CRL_STATE:
 		state_take(x, &f->u.CRL_STATE);
@@ -221,6 +256,7 @@ static void on_stop(struct child *c)
 	crls_done(&x->crls);
 	fetched_done(&x->crls);
 	accepted_done(&x->accepted);
+	ocsp_done(x);
 	if (x->directory >= 0)
 		close(x->directory);
 	if (x->crls.fetched_dir >= 0)
@@ -244,5 +280,6 @@ void certifier_init(
 	x->daily = (struct timer){ .fn = on_day, .context = x };
 	x->work = (struct timer){ .fn = on_work, .context = x };
 	again_init(x);
+	ocsp_init(x, answer);
 	child_init(child, engine->self, &certifier_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 }

@@ -5,6 +5,7 @@
  *
  *   crls.c          CRLs, which are files
  *   fetched.c       those that the resolver fetches
+ *   ocsp.c          what responders say of certificates: asked through the resolver, and waited for
  *   again.c         what was accepted is judged again when CRLs have changed
  *   check.c         can this library use what a configuration that is about to be committed gives it
  *   inventory.c     `show pki`, and warnings of what ends soon
@@ -21,6 +22,7 @@
 #include "base/names.h"
 #include "certify/accepted.h"
 #include "certify/ask.h"
+#include "certify/ocsp.h"
 #include "ipc/child.h"
 #include "ipc/snapshot_file.h"
 #include "proc/certifier/fetched.h"
@@ -34,6 +36,51 @@
 #define CERTIFIER_UNSURE_MAX_S	 64
 #define CERTIFIER_PEER_SLOTS	 32768 /* names_slots(PEERS_MAX) */
 
+#define OCSP_WAIT_NS (3500 * NS_PER_MS) /* for an answer; the resolver gives up after three seconds */
+#define OCSP_TICK_NS (100 * NS_PER_MS)
+#define OCSP_OUT_MAX 8 /* questions under way */
+#define OCSP_OUT_EACH_MAX                                                                                    \
+	4 /* of them to the responder of one authority: a slow one leaves room for the others */
+#define OCSP_OUT_AGAIN_MAX    2	 /* of them about chains that were accepted before */
+#define OCSP_WAITING_MAX      32 /* chains that wait for answers; 280 KB */
+#define OCSP_WAITING_PEER_MAX 8	 /* of one peer */
+
+/* A chain that is judged when what OCSP says of it is known, or will not be in time. */
+struct ocsp_waiting {
+	mono_ns until; /* 0: free */
+	struct certify_ask ask;
+	uint32_t n;
+	struct ocsp_entry *entry[CERTIFY_DEPTH_MAX - 1];
+};
+
+struct certifier;
+
+struct ocsp_out {
+	struct ocsp_entry *entry; /* NULL: free */
+	uint64_t tag;
+	mono_ns until;
+	bool again;
+};
+
+struct ocsp {
+	struct ocsp_table table;
+	struct certify_ocsp question; /* of the chain that was judged last */
+	const char *authority[CERTIFICATE_ANCHORS];
+	struct ocsp_out out[OCSP_OUT_MAX];
+	struct ocsp_entry *due[OCSP_WAITING_MAX *
+			       (CERTIFY_DEPTH_MAX - 1)]; /* to be asked, in turn; chains wait for them */
+	uint32_t due_n, next; /* next: where the search for what is asked once more begins */
+	struct ocsp_waiting waiting[OCSP_WAITING_MAX];
+	uint64_t last_tag;
+	void (*answer)(struct certifier *x,
+		const struct certify_ask *a); /* judges it with what is known now, and tells */
+	uint64_t answers, failures;	      /* that counted, and that did not */
+	struct timer tick;
+};
+
+/* What becomes of a chain that was judged: nothing more; it waits; there is no room to wait. */
+enum ocsp_wait { OCSP_JUDGED, OCSP_WAITS, OCSP_BUSY };
+
 /* Of the library: how it verifies, and its SHA-256. */
 struct certifier_engine {
 	enum proc self;
@@ -41,6 +88,8 @@ struct certifier_engine {
 	uint32_t (*verify)(struct certify_verdict *ret_verdict, const struct certify_question *q);
 	certify_input_fn *input;
 	certify_crl_fn *crl;
+	uint32_t (*ocsp)(struct certify_ocsp_said *ret_said, struct certify_der answer,
+		struct certify_der request, struct certify_der issuer, int64_t now_s);
 	bool (*about)(struct certify_about *ret_about, enum certify_input what,
 		struct certify_der der); /* NULL: the other one tells */
 	bool (*digest)(uint8_t ret_digest[CERTIFY_DIGEST_SIZE], const void *b, size_t n);
@@ -53,6 +102,7 @@ struct certifier {
 	struct snapshot_file snapshot;
 	struct questions questions;
 	struct crls crls;
+	struct ocsp *ocsp;
 	struct accepted accepted;
 	uint32_t again;	   /* of these, from the first on, are to be judged again */
 	uint64_t seen;	   /* of the CRLs that they were judged by */
@@ -71,6 +121,19 @@ struct certifier {
 
 /* judge.c: what the configuration and CRLs say of it now; of a peer that it has not CERTIFY_NO_PATH. */
 void certifier_judge(struct certifier *x, const struct certify_ask *a, struct certify_verdict *ret_verdict);
+
+/* ocsp.c */
+void ocsp_init(struct certifier *x, void (*answer)(struct certifier *x, const struct certify_ask *a));
+void ocsp_done(struct certifier *x);
+void ocsp_configure(struct certifier *x); /* another snapshot is there */
+/* The chain that was judged last, *a, with this reason. One that waits is answered later, and maybe already. */
+enum ocsp_wait ocsp_wait(struct certifier *x, const struct certify_ask *a, uint32_t reason);
+void ocsp_keep(
+	struct certifier *x); /* the chain that was judged last was accepted: it is asked about again */
+void ocsp_forget(struct certifier *x); /* nothing is kept any more, until ocsp_keep() says so */
+void ocsp_again(struct certifier *x);  /* each second: questions about what is kept */
+void ocsp_told(struct certifier *x, struct ipc_frame *f);
+const char *ocsp_state_text(const struct ocsp_entry *e, int64_t now_s);
 
 /* again.c */
 void again_init(struct certifier *x);

@@ -87,7 +87,7 @@ void witness_ask_add(struct witness_peer *p)
 	p->exchange.request_n = 0;
 	if (body_n > 0 && at_address)
 		p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request,
-			&url, "/add-checkpoint", body, body_n);
+			&url, "/add-checkpoint", "text/plain", body, body_n);
 	if (body_n == 0 || (at_address && p->exchange.request_n == 0)) {
 		witness_poll_failed(&p->poll,
 			"the consistency proof from what it has seen cannot be made: a tile is missing",
@@ -121,6 +121,6 @@ void witness_ask_seen(struct witness_peer *p)
 		return;
 	}
 	p->exchange.request_n = http_request_text(p->exchange.request, sizeof p->exchange.request, &url,
-		witness_monitor_path(path, s->key.name), NULL, 0);
+		witness_monitor_path(path, s->key.name), NULL, NULL, 0);
 	connection_ask(p, WITNESS_POLL_SEEN, ledger_published(s->log));
 }

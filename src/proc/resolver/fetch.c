@@ -172,8 +172,11 @@ bool fetch_told(struct resolver *x, struct ipc_frame *f)
 {
 	struct errand *o = awaiting(x, f->head.tag);
 
-	if (!o)
-		return false;
+	return o && errand_told(o, f);
+}
+
+bool errand_told(struct errand *o, struct ipc_frame *f)
+{
 	switch (f->head.id) {
 	case IPC_NAMES_SOCKET:
 		errand_names_socket(o, ipc_frame_take(f));

@@ -200,6 +200,7 @@ static void on_tick(struct loop *l, struct timer *t)
 	names_begin(x);
 	feeds_begin(x);
 	countries_begin(x);
+	ocsp_begin(x);
 	publish(x);
 	peers_tell(x);
 	crls_tell(x);
@@ -211,8 +212,8 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 {
 	struct resolver *x = c->context;
 
-	if (peer == PROC_SUPERVISOR &&
-		(countries_told(x, f) || fetch_told(x, f) || names_told(x, f) || feeds_told(x, f)))
+	if (peer == PROC_SUPERVISOR && (countries_told(x, f) || fetch_told(x, f) || ocsp_told(x, f) ||
+					       names_told(x, f) || feeds_told(x, f)))
 		return;
 	switch (f->head.id) {
 	case IPC_DYNAMICS:
@@ -228,6 +229,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_CRL_JUDGED:
 		crl_judged(x, peer, f);
+		break;
+	case IPC_OCSP_ASK:
+		ocsp_asked(x, peer, f);
 		break;
 	case IPC_SHOW:
 		resolver_show(x, f->head.tag, &f->u.SHOW);
@@ -286,6 +290,7 @@ static void on_stop(struct child *c)
 
 	names_stop(x);
 	fetch_stop(x);
+	ocsp_done(x);
 	area_done(x);
 	for (uint32_t i = 0; i < x->n; i++)
 		entry_free(x->entry[i]);
@@ -318,4 +323,5 @@ void resolver_init(struct resolver *x, struct child *child, int supervisor_fd)
 	child_init(child, PROC_RESOLVER, &resolver_ops, x, LEDGER_LEDGER_OUTAGE, supervisor_fd);
 	names_init(x);
 	fetch_init(x, feed_fetched);
+	ocsp_init(x);
 }

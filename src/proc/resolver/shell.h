@@ -14,6 +14,7 @@
  *	files.c   what feeds, CRLs and the database have in common
  *	fetch.c   those with a URL: names, TLS, HTTP
  *	crls.c    CRLs: kept where the certifiers read them, once these have said that they are good
+ *	ocsp.c    questions of the certifiers to OCSP responders, which nobody in here can read
  *	countries.c  the database of countries
  *	show.c    tables of `show`
  *
@@ -41,6 +42,13 @@
 #define CRL_AGAIN_MAX	     4 /* times in turn that certifiers may put a CRL off before it is said */
 #define RESOLVER_FETCH_NS    (60 * NS_PER_S)
 #define RESOLVER_JUDGE_NS    (20 * NS_PER_S) /* for both certifiers to say what they think of a CRL */
+
+#define OCSP_ASKED_MAX	   8 /* questions of one certifier at the same time */
+#define OCSP_QUESTIONS_MAX (2 * (size_t)OCSP_ASKED_MAX)
+#define OCSP_GET_MAX	   255 /* octets of URL and request that are asked for by GET (RFC 5019 section 5) */
+#define OCSP_ASKED_NS	   (3 * NS_PER_S) /* for one of them, from its arrival on */
+#define OCSP_BURST	   16 /* that may begin at once; the supervisor opens no more than 64 connections a second */
+#define OCSP_EACH_TICK	   4
 
 struct lookup_of;
 
@@ -81,8 +89,12 @@ struct entry {
 	uint8_t offered[32]; /* its SHA-256 */
 	enum rc refusal;     /* of it, by one of those that have answered; RC_OK: by none */
 	char refused[NAME_WHY_BYTES];
-	bool news;	   /* to one of them that has answered */
-	bool untold_state; /* DYNAMIC_CRL: the certifier that shows it is to be told */
+	bool news;		     /* to one of them that has answered */
+	bool untold_state;	     /* DYNAMIC_CRL: the certifier that shows it is to be told */
+	uint64_t questions, answers; /* DYNAMIC_OCSP: since the list has it */
+	mono_ns answered;
+	char unanswered
+		[NAME_WHY_BYTES]; /* DYNAMIC_OCSP: why the last question had no answer; empty: it had one */
 };
 
 /* A lookup, and whose it is. */
@@ -102,6 +114,20 @@ struct fetch {
 	struct errand errand;
 };
 
+/* A question to an OCSP responder, and whose it is. */
+struct ocsp_question {
+	struct resolver *resolver;
+	uint32_t asker; /* enum proc; 0: it is free */
+	bool begun;
+	uint64_t tag;	  /* the asker's */
+	mono_ns deadline; /* of one that has not begun */
+	char name[NAME_MAX_BYTES];
+	char path[4 * OCSP_REQUEST_MAX];
+	uint32_t n;
+	uint8_t request[OCSP_REQUEST_MAX], body[OCSP_ANSWER_MAX];
+	struct errand errand;
+};
+
 /* The end of an errand for a feed with a URL: its octets, which are the caller's; or NULL, and why there are none. */
 typedef void fetched_fn(struct resolver *x, struct entry *e, const char *text, size_t n, const char *why);
 
@@ -118,6 +144,8 @@ struct resolver {
 	uint64_t last_tag;
 	struct fetch fetches[RESOLVER_FETCHES_MAX];
 	fetched_fn *fetched;
+	struct ocsp_question *ocsp; /* OCSP_ASKED_MAX of each certifier */
+	uint32_t ocsp_left;	    /* that may begin before the next tick */
 	/* A list has come: which of them there is room for. The others lose their memory, so that all together have no more. */
 	void (*room_share)(struct resolver *x);
 	int feed_dir, crl_dir; /* -1: none */
@@ -170,6 +198,13 @@ void crl_overdue(struct resolver *x, struct entry *e); /* certifiers have not an
 void crls_tell(struct resolver *x);  /* the certifier of `show pki`, of what is another state */
 void crls_again(struct resolver *x); /* all of them: it is another one */
 
+/* ocsp.c */
+void ocsp_init(struct resolver *x);
+void ocsp_done(struct resolver *x);
+void ocsp_asked(struct resolver *x, enum proc certifier, struct ipc_frame *f);
+void ocsp_begin(struct resolver *x);			 /* each tick: those that wait */
+bool ocsp_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for one */
+
 /* countries.c */
 void countries_listed(struct resolver *x); /* the list of entries is another one */
 void countries_begin(struct resolver *x);  /* the copy on the disk, and a reading that is due */
@@ -186,6 +221,7 @@ bool fetch_busy(const struct resolver *x);
 void fetch_begin(struct resolver *x, struct entry *e, int authorities);
 void fetch_stop(struct resolver *x);			  /* all of them; they are due again */
 bool fetch_told(struct resolver *x, struct ipc_frame *f); /* true: the supervisor's message was for one */
+bool errand_told(struct errand *o, struct ipc_frame *f);  /* what the supervisor says to an errand */
 
 /* peers.c */
 void peers_changed(struct entry *e);  /* a name was answered, or was not: of a peer's ike is told */

@@ -7,12 +7,15 @@ static const char *const kinds[DYNAMIC_KIND_COUNT] = { [DYNAMIC_FQDN] = "fqdn",
 	[DYNAMIC_FEED] = "feed",
 	[DYNAMIC_COUNTRY] = "country",
 	[DYNAMIC_PEER] = "peer",
-	[DYNAMIC_CRL] = "crl" };
+	[DYNAMIC_CRL] = "crl",
+	[DYNAMIC_OCSP] = "ocsp" };
 
 /* What its addresses are read from; NULL: DNS. */
 static const struct feed_of *file_of(const struct resolver *x, const struct entry *e)
 {
-	return entry_is_name(e) ? NULL : entry_is_fetched(e) ? &e->feed : &x->database.file;
+	return entry_is_name(e) || e->of.kind == DYNAMIC_OCSP ? NULL
+	       : entry_is_fetched(e)			      ? &e->feed
+							      : &x->database.file;
 }
 
 /* The last good answer is older than it should be, or there is none. */
@@ -42,7 +45,7 @@ static void head(struct jw *w, const struct entry *e)
 {
 	jw_str(w, "object", e->of.object);
 	jw_str(w, "kind", kinds[e->of.kind]);
-	jw_str(w, "value", e->of.kind == DYNAMIC_CRL ? e->of.url : e->of.name);
+	jw_str(w, "value", e->of.kind == DYNAMIC_CRL || e->of.kind == DYNAMIC_OCSP ? e->of.url : e->of.name);
 }
 
 static void file_row(struct jw *w, const struct resolver *x, const struct entry *e)
@@ -67,11 +70,25 @@ static void file_row(struct jw *w, const struct resolver *x, const struct entry 
 	jw_str(w, "reason", reason);
 }
 
+static void responder_row(struct jw *w, const struct entry *e, mono_ns now)
+{
+	jw_str(w, "state", e->unanswered[0] ? "no answer" : e->questions > 0 ? "answers" : "not asked");
+	jw_u64(w, "questions", e->questions);
+	jw_u64(w, "answers", e->answers);
+	if (e->answers > 0)
+		jw_u64(w, "age_s", seconds(e->answered, now));
+	jw_str(w, "reason", e->unanswered);
+}
+
 static void entry_row(struct jw *w, const struct resolver *x, const struct entry *e)
 {
 	mono_ns now = x->child->loop.now;
 
 	head(w, e);
+	if (e->of.kind == DYNAMIC_OCSP) {
+		responder_row(w, e, now);
+		return;
+	}
 	jw_str(w, "state", state_text(x, e));
 	if (file_of(x, e)) {
 		file_row(w, x, e);

@@ -58,7 +58,7 @@ static int feed_socket(const struct snap_dynamic *d, const struct endpoint *to, 
 		!(url.address.family == ADDR_NONE ? address_is_elsewhere(&to->addr)
 						  : addr_equal(&url.address, &to->addr))) {
 		err_add(e, RC_DENIED, "%s is not a server of %s '%s'", endpoint_text(at, to),
-			d->kind == DYNAMIC_CRL ? "ca-profile" : "feed", d->name);
+			d->kind == DYNAMIC_CRL || d->kind == DYNAMIC_OCSP ? "ca-profile" : "feed", d->name);
 		return -1;
 	}
 	return connect_begin(to, SOCK_STREAM, e);
@@ -75,15 +75,16 @@ void feed_open(struct supervisor *s, struct child_process *from, const struct ip
 	m.name[sizeof m.name - 1] = '\0';
 	if (connects_limit(from, &e) == RC_OK) {
 		const struct snap_dynamic *d = feed_named(s, m.kind, m.name);
-		if (d && d->kind != DYNAMIC_FQDN)
+		/* No file belongs to an OCSP responder. */
+		if (d && d->kind != DYNAMIC_FQDN && (connects || d->kind != DYNAMIC_OCSP))
 			fd = connects ? feed_socket(d, &m.to, &e) : file_open(s, d, &e);
 		else
 			/* A commit reaches the resolver first: it is asked for again when it is applied here. */
 			err_add(&e, RC_AGAIN,
 				"the configuration that is applied has no %s '%.60s'; it is asked for again",
-				m.kind == DYNAMIC_COUNTRY ? "country"
-				: m.kind == DYNAMIC_CRL	  ? "ca-profile"
-							  : "feed",
+				m.kind == DYNAMIC_COUNTRY			  ? "country"
+				: m.kind == DYNAMIC_CRL || m.kind == DYNAMIC_OCSP ? "ca-profile"
+										  : "feed",
 				m.name);
 	}
 	if (fd >= 0) {

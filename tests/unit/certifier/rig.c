@@ -77,8 +77,14 @@ static uint32_t engine_crl(struct certify_crl_age *ret_age, struct certify_der c
 	return CERTIFY_SIGNATURE;
 }
 
+static uint32_t engine_ocsp(struct certify_ocsp_said *ret_said, struct certify_der answer,
+	struct certify_der request, struct certify_der issuer, int64_t now_s)
+{
+	return CERTIFY_OCSP_MALFORMED;
+}
+
 static const struct certifier_engine engine = { PROC_CERTIFIER_OPENSSL, RESOURCE_CRL_DIR_OPENSSL,
-	RESOURCE_FETCHED_CRL_DIR_OPENSSL, engine_verify, engine_input, engine_crl, engine_about,
+	RESOURCE_FETCHED_CRL_DIR_OPENSSL, engine_verify, engine_input, engine_crl, engine_ocsp, engine_about,
 	engine_digest, engine_in_use };
 
 /* ---- the others ---- */

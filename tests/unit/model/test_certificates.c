@@ -103,7 +103,7 @@ static void fetched_lists_checked(void **state)
 			snprintf(d->name, sizeof d->name, "b");
 			break;
 		case 8:
-			a[1].zero = 1;
+			a[1].responder = 1; /* a CRL */
 			break;
 		}
 		if ((snapshot_check(s, s->bytes, &e) == RC_OK) != (i == 0))

@@ -628,6 +628,7 @@ static void no_room_for_all(void **state)
 }
 
 #include "crls.h"
+#include "ocsp.h"
 
 static void crls(void **state)
 {
@@ -810,6 +811,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(crls),
 		cmocka_unit_test(crl_put_off),
 		cmocka_unit_test(crl_with_each_list),
+		cmocka_unit_test(ocsp),
 		cmocka_unit_test(no_room_for_all),
 		cmocka_unit_test(countries),
 		cmocka_unit_test(wrong_memory),

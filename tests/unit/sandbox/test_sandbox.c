@@ -326,7 +326,7 @@ static int write_in_directory(void)
 {
 	int fd = openat(directory_fd, "made", O_CREAT | O_WRONLY | O_TRUNC, 0600);
 
-	if (fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) < 0 || fsync(directory_fd) < 0)
+	if (fd < 0 || write(fd, "x", 1) != 1 || fchmod(fd, 0644) || fsync(fd) || fsync(directory_fd))
 		return errno;
 	return RESULT(renameat(directory_fd, "made", directory_fd, "made2"));
 }

@@ -21,24 +21,25 @@ static void requests(void **state)
 				  "User-Agent: plaingate\r\n\r\n";
 
 	assert_int_equal(url_parse(&u, "http://[2001:db8::1]:8080/w/", NULL), RC_OK);
-	assert_int_equal(
-		http_request_text(text, sizeof text, &u, "/add-checkpoint", "body", 4), strlen(post));
+	assert_int_equal(http_request_text(text, sizeof text, &u, "/add-checkpoint", "text/plain", "body", 4),
+		strlen(post));
 	assert_memory_equal(text, post, strlen(post));
 	for (size_t max = 0; max < strlen(post); max++)
-		assert_int_equal(http_request_text(text, max, &u, "/add-checkpoint", "body", 4), 0);
+		assert_int_equal(
+			http_request_text(text, max, &u, "/add-checkpoint", "text/plain", "body", 4), 0);
 	/* each scheme has its own port */
 	static const char *const plain[] = { "http://witness.example", "http://witness.example:80",
 		"https://witness.example", "https://witness.example:443/" };
 	for (size_t i = 0; i < COUNT_OF(plain); i++) {
 		assert_int_equal(url_parse(&u, plain[i], NULL), RC_OK);
-		assert_int_equal(
-			http_request_text(text, sizeof text, &u, "/x/checkpoint", NULL, 0), strlen(get));
+		assert_int_equal(http_request_text(text, sizeof text, &u, "/x/checkpoint", NULL, NULL, 0),
+			strlen(get));
 		assert_memory_equal(text, get, strlen(get));
 	}
 	assert_int_equal(url_parse(&u, "https://witness.example:80", NULL), RC_OK);
-	assert_true(http_request_text(text, sizeof text, &u, "/", NULL, 0) > 0);
+	assert_true(http_request_text(text, sizeof text, &u, "/", NULL, NULL, 0) > 0);
 	assert_non_null(strstr(text, "\r\nHost: witness.example:80\r\n"));
-	assert_true(http_request_text(text, sizeof text, &u, "/", "", 0) > 0);
+	assert_true(http_request_text(text, sizeof text, &u, "/", "text/plain", "", 0) > 0);
 	assert_non_null(strstr(text, "Content-Length: 0\r\n\r\n"));
 }
 

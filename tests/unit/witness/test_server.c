@@ -83,7 +83,7 @@ static const struct http_answer *ask(const char *at, const void *body, size_t bo
 {
 	static struct http_answer a;
 	char bytes[32768];
-	size_t n = http_request_text(bytes, sizeof bytes, &url, at, body, body_n), used = 0;
+	size_t n = http_request_text(bytes, sizeof bytes, &url, at, "text/plain", body, body_n), used = 0;
 	enum rc rc = RC_AGAIN;
 
 	assert_true(n > 0);
