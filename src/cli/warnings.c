@@ -192,25 +192,40 @@ static bool has_mlkem(void)
 	return OPENSSL_version_major() > 3 || (OPENSSL_version_major() == 3 && OPENSSL_version_minor() >= 5);
 }
 
-/* Each proposal whose additional key exchanges this machine's libcrypto lacks: it is not used here. */
+/* A proposal whose additional key exchanges this machine's libcrypto lacks: it is not used here. */
+static void additional_of(struct findings *f, const char *protocol, const char *name, uint16_t first)
+{
+	char text[320];
+
+	snprintf(text, sizeof text,
+		"%s proposal '%s' is not used on this machine: its additional-key-exchange %s needs "
+		"libcrypto 3.5 or later; a %s without another proposal stays down",
+		protocol, name, kem_word(first), strcmp(protocol, "IKE") == 0 ? "peer" : "tunnel");
+	findings_warning(f, text);
+}
+
+/* Each of them once. */
 static void additional(const struct snapshot *s, struct findings *f)
 {
-	for (uint32_t i = 0; i < s->ike_proposals.count; i++) {
-		const struct snap_ike_proposal *p = &snap_ike_proposals(s)[i];
-		char text[320];
+	const struct snap_ike_proposal *p = snap_ike_proposals(s);
+	const struct snap_esp_proposal *x = snap_esp_proposals(s);
+
+	for (uint32_t i = 0; !has_mlkem() && i < s->ike_proposals.count; i++) {
 		bool again = false;
 
 		for (uint32_t k = 0; k < i; k++)
-			again |= strcmp(snap_ike_proposals(s)[k].name, p->name) == 0;
+			again |= strcmp(p[k].name, p[i].name) == 0;
 		/* The default one has another beside it, as everybody without ML-KEM. */
-		if (again || p->additional[0] == 0 || has_mlkem() ||
-			strcmp(p->name, IKE_PROPOSAL_DEFAULT_HYBRID) == 0)
-			continue;
-		snprintf(text, sizeof text,
-			"IKE proposal '%s' is not used on this machine: its additional-key-exchange %s needs "
-			"libcrypto 3.5 or later; a peer without another proposal stays down",
-			p->name, kem_word(p->additional[0]));
-		findings_warning(f, text);
+		if (!again && p[i].additional[0] != 0 && strcmp(p[i].name, IKE_PROPOSAL_DEFAULT_HYBRID) != 0)
+			additional_of(f, "IKE", p[i].name, p[i].additional[0]);
+	}
+	for (uint32_t i = 0; !has_mlkem() && i < s->esp_proposals.count; i++) {
+		bool again = false;
+
+		for (uint32_t k = 0; k < i; k++)
+			again |= strcmp(x[k].name, x[i].name) == 0;
+		if (!again && x[i].additional[0] != 0)
+			additional_of(f, "ESP", x[i].name, x[i].additional[0]);
 	}
 }
 

@@ -343,7 +343,7 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	}
 	blob_set(&st->child->lowest, sa->lowest.at, sa->lowest.n);
 	blob_set(&st->child->lineage, sa->lowest.at, sa->lowest.n);
-	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE, 0, auth_child_installed);
+	child_ask_install(c, sa, st, NULL, NULL, CHILD_NONCES_OF_IKE, 0, auth_child_installed);
 }
 
 static void auth_child_installed(
@@ -577,7 +577,7 @@ static void request_child_begun(
 	if (orphan || (others && sa->initial_contact))
 		st->child->activate_at = c->now + IKE_ACTIVATE_MS * NS_PER_MS;
 	others |= orphan;
-	child_ask_install(c, sa, st, NULL, CHILD_NONCES_OF_IKE | (others ? CHILD_OUTBOUND_LATER : 0), 0,
+	child_ask_install(c, sa, st, NULL, NULL, CHILD_NONCES_OF_IKE | (others ? CHILD_OUTBOUND_LATER : 0), 0,
 		request_child_installed);
 }
 

@@ -114,6 +114,7 @@ void child_take_choice(struct ike *c, struct child_sa *ch, const struct choice *
 	ch->encr = choice->encr;
 	ch->encr_bits = choice->encr_bits;
 	ch->dh = choice->dh;
+	memcpy(ch->additional, choice->additional, sizeof ch->additional);
 	ch->esn = choice->esn;
 	child_set_out(c, ch, load_be32(choice->spi.at));
 }
@@ -334,6 +335,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 		sa->steps[SIDE_OWN].child = NULL;
 	if (sa->steps[SIDE_PEER].child == ch)
 		sa->steps[SIDE_PEER].child = NULL;
+	assert(!sa->followup || sa->followup->child != ch); /* which is dropped before */
 	if (!ch->installing) {
 		child_drop_handle(c, sa, ch);
 		child_unlink(c, sa, ch);
@@ -437,8 +439,8 @@ void child_redundancy_mark(struct ike *c, struct child_sa *ch)
 	tunnel_touch(c, ch->tunnel);
 }
 
-void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
-	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then)
+void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_view *nonce,
+	const struct ike_view *ke, uint32_t flags, uint32_t rekeys_spi_in, ike_then *then)
 {
 	struct child_sa *ch = st->child;
 	struct keeper_child_install *q =
@@ -467,13 +469,16 @@ void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const 
 	q->remote_n = (uint16_t)ch->remote_n;
 	memcpy(q->local_ts, ch->local_ts, ch->local_n * sizeof q->local_ts[0]);
 	memcpy(q->remote_ts, ch->remote_ts, ch->remote_n * sizeof q->remote_ts[0]);
-	if (!p)
+	if (!nonce)
 		return;
+	assert(!child_additional_is_due(ch) && nonce->n <= sizeof q->peer_nonce);
 	q->dh_group = ch->dh;
-	q->peer_nonce_n = (uint16_t)p->nonce.n;
-	memcpy(q->peer_nonce, p->nonce.at, p->nonce.n);
+	memcpy(q->additional, ch->additional, sizeof q->additional);
+	q->peer_nonce_n = (uint16_t)nonce->n;
+	memcpy(q->peer_nonce, nonce->at, nonce->n);
 	if (ch->dh == DH_NONE || !ch->ours) /* CHILD_BEGIN had it when we are the responder */
 		return;
-	q->peer_ke_n = (uint16_t)p->ke.n;
-	memcpy(q->peer_ke, p->ke.at, p->ke.n);
+	assert(ke && ke->n <= sizeof q->peer_ke);
+	q->peer_ke_n = (uint16_t)ke->n;
+	memcpy(q->peer_ke, ke->at, ke->n);
 }

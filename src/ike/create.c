@@ -7,6 +7,10 @@
  * side that began the surviving one deletes the old child, the other side deletes its own new one. When only
  * one side notices (because of a loss), the other one's request is answered with TEMPORARY_FAILURE or
  * CHILD_SA_NOT_FOUND.
+ *
+ * With additional key exchanges (RFC 9370) a child SA is larval until the last one (followup.c). Of two rekeys at once, one of them larval,
+ * the nonces decide as soon as our response is here, and the other one is not continued: each side has both exchanges' nonces then, or
+ * refuses the later one with TEMPORARY_FAILURE.
  */
 #include "ike/internal.h"
 
@@ -15,13 +19,13 @@
 
 /* ---- our request ---- */
 
-static ike_then create_begun, create_installed;
+static ike_then create_begun, create_followed, create_installed;
 
-/* The tunnel is at its limit, until those that are being deleted make room. */
-static void no_room(struct ike *c, uint32_t tunnel, struct child_sa *old)
+/* The tunnel is at its limit, until those that are being deleted make room; or nothing can be proposed. */
+static void not_begun(struct ike *c, uint32_t tunnel, struct child_sa *old, const char *why)
 {
 	if (!old) {
-		tunnel_failed(c, tunnel, "the tunnel has too many child SAs");
+		tunnel_failed(c, tunnel, why);
 		return;
 	}
 	old->retry_at = c->now + IKE_REKEY_RETRY_S * NS_PER_S;
@@ -36,7 +40,12 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 
 	assert(sa->state == ST_UP && st->task == TASK_NONE && !st->child);
 	if (!child_room(c, sa, tunnel, old ? CHILD_REKEYED : CHILD_ANOTHER)) {
-		no_room(c, tunnel, old);
+		not_begun(c, tunnel, old, "the tunnel has too many child SAs");
+		return false;
+	}
+	if (!esp_proposal_next(c, t, NULL)) {
+		not_begun(c, tunnel, old,
+			"none of its proposals can be used here: those with additional-key-exchange need libcrypto 3.5 or later");
 		return false;
 	}
 	st->task = old ? TASK_CHILD_REKEY : TASK_CHILD_NEW;
@@ -50,6 +59,7 @@ bool child_start(struct ike *c, struct ike_sa *sa, uint32_t tunnel, struct child
 	q->handle = sa->handle;
 	q->tunnel = tunnel;
 	q->dh_group = st->dh;
+	q->followed = st->dh != DH_NONE && child_may_be_followed(c, t);
 	q->role = KEEPER_INITIATOR;
 	return true;
 }
@@ -61,7 +71,8 @@ bool child_start_beside(struct ike *c, struct ike_sa *sa, struct child_sa *first
 		resource_failed(c, first, 0);
 		return false;
 	}
-	child_start(c, sa, first->tunnel, NULL, dh);
+	if (!child_start(c, sa, first->tunnel, NULL, dh))
+		return false;
 	sa->steps[SIDE_OWN].beside_spi_in = first->spi_in;
 	return true;
 }
@@ -160,6 +171,51 @@ static void create_unusable(struct ike *c, struct ike_sa *sa, struct step *st, c
 	create_failed(c, sa, st, reason, IKE_REKEY_RETRY_S * 1000);
 }
 
+/* The peer's rekey of this child SA that is not over yet; NULL: there is none. */
+static struct child_sa *larval_of_peer(const struct ike_sa *sa, uint32_t old_spi_in)
+{
+	const struct followup *f = sa->followup;
+
+	return f && old_spi_in != 0 && f->old_spi_in == old_spi_in ? f->child : NULL;
+}
+
+/* 2.8.1: the peer's rekey has the higher nonce. NULL: it has none under way. */
+static bool theirs_is_kept(const struct child_sa *ours, const struct child_sa *theirs)
+{
+	return theirs && nonce_compare(&ours->lowest, &theirs->lowest) < 0;
+}
+
+/* Our IKE_FOLLOWUP_KE, unless the peer's rekey is the one that is kept. */
+static void create_follow(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	struct child_sa *old = child_by_in(c, sa, st->old_spi_in),
+			*theirs = old ? child_by_in(c, sa, old->successor_of_peer) : NULL,
+			*larval = larval_of_peer(sa, st->old_spi_in);
+
+	if (theirs_is_kept(st->child, larval)) {
+		own_exchange_done(c, sa); /* it goes on, and the old one is replaced by it */
+	} else if (theirs && theirs->state == CH_UP && theirs_is_kept(st->child, theirs)) {
+		old->successor_of_peer = 0;
+		own_exchange_done(c, sa);
+		if (old->state == CH_UP)
+			child_enter_state(c, sa, old, CH_REPLACED);
+	} else {
+		if (larval)
+			followup_drop(c, sa);
+		st->followed = create_followed;
+		followup_start(c, sa, st);
+	}
+}
+
+/* The peer has deleted it before its last response told us of it. */
+static bool is_dead(const struct step *st)
+{
+	for (uint32_t i = 0; i < st->dead_spis_n; i++)
+		if (st->dead_spis[i] == st->child->spi_out)
+			return true;
+	return false;
+}
+
 void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
@@ -176,23 +232,60 @@ void on_child_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		create_unusable(c, sa, st, why.text);
 		return;
 	}
-	for (uint32_t i = 0; i < st->dead_spis_n; i++) {
-		if (st->dead_spis[i] != st->child->spi_out)
-			continue;
+	if (child_additional_is_due(st->child) && !followup_link_read(p, &st->link)) {
+		create_failed(c, sa, st,
+			"the peer's response names additional key exchanges, and has no ADDITIONAL_KEY_EXCHANGE to go on with",
+			IKE_REKEY_RETRY_S * 1000);
+		return;
+	}
+	if (is_dead(st)) {
 		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
 		return;
 	}
 	nonce_set_lower(&st->child->lowest, &st->nonce, p->nonce.at, p->nonce.n);
+	if (child_additional_is_due(st->child)) {
+		blob_set(&st->peer_nonce, p->nonce.at, p->nonce.n);
+		blob_set(&st->peer_ke, p->ke.at, p->ke.n);
+		create_follow(c, sa, st);
+		return;
+	}
 	/* 2.8: "the initiator ... SHOULD... use the new SA" at once: the responder can receive on it. */
-	child_ask_install(c, sa, st, p, 0, st->old_spi_in, create_installed);
+	child_ask_install(c, sa, st, &p->nonce, &p->ke, 0, st->old_spi_in, create_installed);
+}
+
+/* After our last IKE_FOLLOWUP_KE, or when they have come to nothing. */
+static void create_followed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	const struct keeper_child_additional_finished *f = &r->u.CHILD_ADDITIONAL_FINISH;
+	const struct ike_view nonce = { st->peer_nonce.at, st->peer_nonce.n },
+			      ke = { st->peer_ke.at, st->peer_ke.n };
+
+	if (f->rc != RC_OK && child_additional_is_due(st->child)) {
+		/* Before the last one the peer has not made it. */
+		create_failed(c, sa, st, f->text, IKE_REKEY_RETRY_S * 1000);
+	} else if (f->rc != RC_OK || st->child->tunnel == INDEX_NONE) {
+		create_unusable(c, sa, st, f->rc != RC_OK ? f->text : "its tunnel was changed or removed");
+	} else if (is_dead(st)) {
+		create_failed(c, sa, st, "the peer deleted it at once", IKE_TEMPORARY_MS);
+	} else {
+		child_ask_install(c, sa, st, &nonce, &ke, 0, st->old_spi_in, create_installed);
+	}
 }
 
 /* Which of two simultaneous rekeys of `old` is kept; `ours` has just been made. */
 static void settle_rekey(struct ike *c, struct ike_sa *sa, struct child_sa *old, struct child_sa *ours)
 {
-	struct child_sa *theirs = child_by_in(c, sa, old->successor_of_peer);
+	struct child_sa *theirs = child_by_in(c, sa, old->successor_of_peer),
+			*larval = larval_of_peer(sa, old->spi_in);
 
-	if (theirs && theirs->state == CH_UP && nonce_compare(&ours->lowest, &theirs->lowest) < 0) {
+	if (larval && theirs_is_kept(ours, larval)) {
+		/* It goes on, and replaces the old one. */
+		child_want_delete(c, sa, ours, "simultaneous rekey (RFC 7296 2.8.1): the peer's is kept");
+		return;
+	}
+	if (larval)
+		followup_drop(c, sa);
+	if (theirs && theirs->state == CH_UP && theirs_is_kept(ours, theirs)) {
 		/* 2.8.1: the SA with the lowest nonce is closed by whoever created it; the other side deletes
 		 * the old one. */
 		child_supersede(
@@ -241,11 +334,12 @@ static bool create_other_group(struct ike *c, struct ike_sa *sa, struct step *st
 	uint32_t tunnel = st->tunnel;
 	uint16_t group;
 
-	if (v->type != NTF_INVALID_KE_PAYLOAD || v->data.n != 2 || !t || sa->restarts++ >= IKE_RESTARTS_MAX)
+	if (v->type != NTF_INVALID_KE_PAYLOAD || v->data.n != 2 || !t || st->link.n > 0 ||
+		sa->restarts++ >= IKE_RESTARTS_MAX)
 		return false;
 	group = load_be16(v->data.at);
-	for (uint32_t i = 0; i < t->proposals.count; i++)
-		known |= snap_esp_proposals(c->snap)[t->proposals.first + i].dh == group && group != st->dh;
+	for (const struct snap_esp_proposal *p = NULL; (p = esp_proposal_next(c, t, p)) != NULL;)
+		known |= p->dh == group && group != st->dh;
 	if (!known || (rekey && (!old || old->state != CH_UP)) ||
 		(beside && (!first || first->state != CH_UP)))
 		return false;
@@ -297,8 +391,9 @@ static void child_refused(struct ike *c, struct ike_sa *sa, struct step *st, uin
 		child_rekey_refused(c, old, type);
 	else
 		tunnel_refused(c, st->tunnel, type, false);
-	create_failed(
-		c, sa, st, text, type == NTF_TEMPORARY_FAILURE ? IKE_TEMPORARY_MS : IKE_REKEY_RETRY_S * 1000);
+	create_failed(c, sa, st, text,
+		type == NTF_TEMPORARY_FAILURE || type == NTF_STATE_NOT_FOUND ? IKE_TEMPORARY_MS
+									     : IKE_REKEY_RETRY_S * 1000);
 	if (again)
 		t->want = true;
 }
@@ -326,7 +421,7 @@ void on_create_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 
 /* ---- the peer's request ---- */
 
-static ike_then answer_begun, answer_installed;
+static ike_then answer_begun, answer_followed, answer_installed;
 
 void on_temporary_failure(struct ike *c, struct ike_sa *sa, struct step *st)
 {
@@ -344,7 +439,7 @@ static void answer_not_found(struct ike *c, struct ike_sa *sa, const struct ike_
 /* Our request has been sent, and the response is not processed yet, or was lost. */
 static bool asked(const struct ike_sa *sa)
 {
-	return sa->request.n > 0 || sa->steps[SIDE_OWN].in;
+	return sa->request.n > 0 || sa->steps[SIDE_OWN].in || sa->steps[SIDE_OWN].link.n > 0;
 }
 
 /* Has our rekey of this child SA been sent, so that the peer may have carried it out? */
@@ -382,6 +477,11 @@ static bool rekey_target(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	}
 	/* 2.25.1: it is being deleted, or already rekeyed and waiting for its delete. */
 	if (old->state != CH_UP || child_by_in(c, sa, old->successor_of_peer)) {
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return false;
+	}
+	/* The peer has answered ours, which goes on. */
+	if (own->task == TASK_CHILD_REKEY && own->old_spi_in == old->spi_in && own->link.n > 0) {
 		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
 		return false;
 	}
@@ -442,6 +542,7 @@ void on_child_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	q->handle = sa->handle;
 	q->tunnel = st->tunnel;
 	q->dh_group = choice.dh;
+	q->followed = choice.additional[0] != 0;
 	q->role = KEEPER_RESPONDER;
 	if (choice.dh == DH_NONE)
 		return;
@@ -453,6 +554,34 @@ static void answer_failed(struct ike *c, struct ike_sa *sa, struct step *st, uin
 {
 	ike_refuse(c, &st->in->local, &st->in->remote, sa_peer(c, sa), "child SA: %.200s", text);
 	message_answer_notify(c, sa, keeper_rc_notify(rc), NULL, 0);
+}
+
+/* What CREATE_CHILD_SA is answered with. */
+static void answer_write(struct ike *c, struct ike_sa *sa, const struct step *st, const struct child_sa *old,
+	struct ike_out *o)
+{
+	const struct child_sa *ch = st->child;
+	struct ike_offer answer = *st->answer;
+
+	answer.proposals[0].spi_n = 4;
+	store_be32(answer.proposals[0].spi, ch->spi_in);
+	ike_out_offer(o, &answer);
+	ike_out_payload(o, PL_NONCE, st->nonce.at, st->nonce.n);
+	if (st->dh != DH_NONE)
+		ike_out_ke(o, st->dh, st->ke.at, st->ke.n);
+	ike_out_selectors(o, PL_TSI, ch->remote_ts, ch->remote_n);
+	ike_out_selectors(o, PL_TSR, ch->local_ts, ch->local_n);
+	if (resource_is_asked(&st->in->p) && (ch->resource ? !old : ch->shares))
+		resource_write(o, ch->resource);
+	if (!old && child_more_possible(c, sa, ch, &st->in->p.tsi, &st->in->p.tsr))
+		ike_out_notify(o, NTF_ADDITIONAL_TS_POSSIBLE, NULL, 0);
+}
+
+/* The peer sends on it first; until then we send on the old one, which the peer still has. */
+static void ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_view *nonce)
+{
+	child_ask_install(c, sa, st, nonce, NULL, child_has_stand_in(c, st->child) ? CHILD_OUTBOUND_LATER : 0,
+		st->old_spi_in, answer_installed);
 }
 
 static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
@@ -473,15 +602,38 @@ static void answer_begun(struct ike *c, struct ike_sa *sa, struct step *st, cons
 	blob_set(&st->nonce, b->nonce, MIN_OF(b->nonce_n, KEEPER_NONCE_SIZE));
 	nonce_set_lower(&st->child->lowest, &st->nonce, st->in->p.nonce.at, st->in->p.nonce.n);
 	blob_set(&st->ke, b->ke, MIN_OF(b->ke_n, KEEPER_KE_MAX));
-	/* The peer sends on it first; until then we send on the old one, which the peer still has. */
-	child_ask_install(c, sa, st, &st->in->p, child_has_stand_in(c, st->child) ? CHILD_OUTBOUND_LATER : 0,
-		st->old_spi_in, answer_installed);
+	if (child_additional_is_due(st->child)) {
+		struct ike_out o = message_begin_response(c, sa);
+
+		answer_write(c, sa, st, old, &o);
+		followup_await(c, sa, NULL, answer_followed, &o);
+		message_send_response(c, sa, &o);
+		return;
+	}
+	ask_install(c, sa, st, &st->in->p.nonce);
+}
+
+/* After the peer's last IKE_FOLLOWUP_KE. */
+static void answer_followed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
+{
+	struct child_sa *old;
+	struct ike_view nonce;
+
+	followup_take(sa, st);
+	old = child_by_in(c, sa, st->old_spi_in);
+	if (sa->want_delete || st->child->tunnel == INDEX_NONE ||
+		(st->old_spi_in != 0 &&
+			(!old || old->state != CH_UP || child_by_in(c, sa, old->successor_of_peer)))) {
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		return;
+	}
+	nonce = (struct ike_view){ st->peer_nonce.at, st->peer_nonce.n };
+	ask_install(c, sa, st, &nonce);
 }
 
 static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	struct child_sa *ch = st->child, *old = child_by_in(c, sa, st->old_spi_in);
-	struct ike_offer answer;
 	struct ike_out o;
 
 	if (r->u.CHILD_INSTALL.rc != RC_OK) {
@@ -489,19 +641,10 @@ static void answer_installed(struct ike *c, struct ike_sa *sa, struct step *st, 
 		return;
 	}
 	o = message_begin_response(c, sa);
-	answer = *st->answer;
-	answer.proposals[0].spi_n = 4;
-	store_be32(answer.proposals[0].spi, ch->spi_in);
-	ike_out_offer(&o, &answer);
-	ike_out_payload(&o, PL_NONCE, st->nonce.at, st->nonce.n);
-	if (st->dh != DH_NONE)
-		ike_out_ke(&o, st->dh, st->ke.at, st->ke.n);
-	ike_out_selectors(&o, PL_TSI, ch->remote_ts, ch->remote_n);
-	ike_out_selectors(&o, PL_TSR, ch->local_ts, ch->local_n);
-	if (resource_is_asked(&st->in->p) && (ch->resource ? !old : ch->shares))
-		resource_write(&o, ch->resource);
-	if (!old && child_more_possible(c, sa, ch, &st->in->p.tsi, &st->in->p.tsr))
-		ike_out_notify(&o, NTF_ADDITIONAL_TS_POSSIBLE, NULL, 0);
+	if (st->peer_nonce.n > 0)
+		ike_out_ke(&o, st->dh, st->ke.at, st->ke.n); /* to the last IKE_FOLLOWUP_KE */
+	else
+		answer_write(c, sa, st, old, &o);
 	st->child = NULL;
 	blob_set(&ch->lineage, st->lineage.n ? st->lineage.at : ch->lowest.at,
 		st->lineage.n ? st->lineage.n : ch->lowest.n);

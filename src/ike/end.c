@@ -36,12 +36,16 @@ void step_reset(struct ike *c, struct ike_sa *sa, struct step *st)
 
 void followup_drop(struct ike *c, struct ike_sa *sa)
 {
-	struct followup *f = sa->followup;
+	struct ike_sa *successor = sa->followup ? sa->followup->successor : NULL;
+	struct child_sa *ch = sa->followup ? sa->followup->child : NULL;
 
-	sa->followup = NULL;
-	if (f && f->successor->state != ST_DEAD)
-		sa_kill(c, f->successor, "abandoned");
-	free(f);
+	followup_free(sa);
+	if (successor && successor->state != ST_DEAD)
+		sa_kill(c, successor, "abandoned");
+	if (!ch)
+		return;
+	child_drop_handle(c, sa, ch);
+	child_unlink(c, sa, ch);
 }
 
 /* Whichever of the two IKE SAs of a rekey ends, the other one keeps the children. */

@@ -179,7 +179,7 @@ size_t ike_show(const struct ike *c, mono_ns now, uint32_t *cursor, char *text, 
 struct ike_child_view {
 	uint8_t spi_i[8], spi_r[8]; /* of its IKE SA */
 	uint32_t tunnel, spi_in, spi_out;
-	uint16_t encr, encr_bits;
+	uint16_t encr, encr_bits, dh, additional[ADDITIONAL_MAX];
 	uint16_t resource;	   /* for worker resource - 1; 0: for all */
 	bool esn, encap, replaced; /* replaced or being closed */
 	uint32_t local_n, remote_n;

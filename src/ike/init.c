@@ -68,6 +68,8 @@ void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 	}
 	if (!why && !proposals_first(c, p))
 		why = "none of the peer's proposals can be used here: those with additional-key-exchange need libcrypto 3.5 or later";
+	if (!why && !esp_proposal_next(c, tunnel_config(c, tunnel), NULL))
+		why = "none of the tunnel's proposals can be used here: those with additional-key-exchange need libcrypto 3.5 or later";
 	if (why) {
 		tunnel_failed(c, tunnel, why);
 		return;

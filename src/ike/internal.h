@@ -42,6 +42,7 @@ void selectors_keep(struct child_sa *ch, const struct selector *local, uint32_t 
 /* What an exchange needs while it lasts. */
 void step_answer_set(struct step *st, const struct ike_offer *answer);
 void step_values_free(struct step *st);
+void followup_free(struct ike_sa *sa); /* and not what it makes */
 void tunnels_free(struct tunnel *tunnels, uint32_t n);
 
 /* ---- action.c: what is emitted ---- */
@@ -216,6 +217,11 @@ bool proposals_have_group(
 /* Of which group the KE payload of our request for a rekey is: that of the one before, if it may still be. old NULL: a new child SA. */
 uint16_t rekey_group(const struct ike *c, const struct snap_peer *peer, uint16_t now);
 uint16_t child_group(const struct ike *c, const struct snap_tunnel *t, const struct child_sa *old);
+/* The first one (after NULL) or the next one that can be used on this machine; NULL: no more. */
+const struct snap_esp_proposal *esp_proposal_next(
+	const struct ike *c, const struct snap_tunnel *t, const struct snap_esp_proposal *after);
+bool child_may_be_followed(
+	const struct ike *c, const struct snap_tunnel *t); /* one of them has additional key exchanges */
 enum additional_mode additional_mode_of(const struct ike_payloads *p); /* of IKE_SA_INIT */
 /* "-ml-kem-768-ml-kem-1024", for the end of a text of algorithms */
 char *additional_text(char *ret_text, size_t size, const uint16_t additional[ADDITIONAL_MAX]);
@@ -333,6 +339,10 @@ static inline bool additional_is_due(const struct ike_sa *sa)
 {
 	return sa->additional_done < ADDITIONAL_MAX && sa->additional[sa->additional_done] != 0;
 }
+static inline bool child_additional_is_due(const struct child_sa *ch)
+{
+	return ch->additional_done < ADDITIONAL_MAX && ch->additional[ch->additional_done] != 0;
+}
 struct ike_sa *sa_new(struct ike *c, bool initiator);
 void sa_enter(struct ike *c, struct ike_sa *sa, enum ike_state state);
 void sa_established(struct ike *c, struct ike_sa *sa);
@@ -364,8 +374,8 @@ void tunnel_at_once(struct ike *c, uint32_t tunnel, const char *reason);
 void tunnel_soon(struct ike *c, uint32_t tunnel);
 void tunnels_lost(struct ike *c, uint32_t peer, const char *reason); /* an IKE SA with children ended */
 /* A child SA of the tunnel is up; it is one that we requested, and not by a rekey. */
-/* What is moved to another IKE SA (move.c), and offered as it is: the peer may have narrowed it, and each part moves by itself. NULL:
- * the tunnel's, or what a packet asks for. */
+/* What is moved to another IKE SA (move.c), and offered as it is: the peer may have narrowed it, and each part moves by itself; or that of a
+ * worker that needs a new first one. NULL: the tunnel's, or what a packet asks for. */
 const struct child_sa *tunnel_offers(const struct ike *c, uint32_t tunnel);
 void tunnel_child_added(struct ike *c, const struct child_sa *fresh);
 void tunnel_child_granted(struct ike *c, uint32_t tunnel);
@@ -391,10 +401,10 @@ void child_changed(struct ike *c, struct child_sa *ch);
 void child_enter_state(struct ike *c, struct ike_sa *sa, struct child_sa *ch, enum child_state state);
 /* The time when so much of its lifetime is over: at random from lo to hi, in thousandths. */
 mono_ns child_lifetime(struct ike *c, const struct child_sa *ch, uint64_t lo, uint64_t hi);
-/* Asks the keeper to install it; `then` continues. p: with the peer's nonce and KE, or NULL for the child of
- * IKE_AUTH. */
-void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_payloads *p,
-	uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);
+/* Asks the keeper to install it; `then` continues. nonce, ke: the peer's; NULL for the child of IKE_AUTH, ke also of one that the peer
+ * requested. */
+void child_ask_install(struct ike *c, struct ike_sa *sa, struct step *st, const struct ike_view *nonce,
+	const struct ike_view *ke, uint32_t flags, uint32_t rekeys_spi_in, ike_then *then);
 void child_up(struct ike *c, struct ike_sa *sa, struct child_sa *ch);
 /* Tells the data plane where its peer is. */
 void child_tell_endpoint(struct ike *c, struct child_sa *ch);
@@ -573,11 +583,16 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 ike_handler on_followup_request, on_followup_response;
 /* The notify of a response that names what the next request continues; false: it has none. */
 bool followup_link_read(const struct ike_payloads *p, struct blob *ret_link);
-/* Our CREATE_CHILD_SA was answered, st->link and st->followed are set: the first of st->successor's additional key exchanges. */
+/* Our CREATE_CHILD_SA was answered, st->link and st->followed are set: the first additional key exchange of what st makes. */
 void followup_start(struct ike *c, struct ike_sa *sa, struct step *st);
-/* Of the peer's: `successor` waits for them, and `done` continues after the last. Writes the notify. */
+/*
+ * Of the peer's: `successor`, or the child SA of its step (successor NULL), waits for them, and `done` continues after the last, with
+ * the step of the last request, which has the child SA again. Writes the notify.
+ */
 void followup_await(
 	struct ike *c, struct ike_sa *sa, struct ike_sa *successor, ike_then *done, struct ike_out *o);
+void followup_take(struct ike_sa *sa,
+	struct step *st); /* of a child SA, in `done`: it and its values are the step's again */
 
 ike_handler on_rekey_request, on_rekey_response;
 void rekey_start(struct ike *c, struct ike_sa *sa, uint16_t dh);

@@ -161,6 +161,8 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now)
 				c->tunnels[ch->tunnel].want = true;
 			}
 			uint32_t carried = ch->state == CH_UP ? ch->tunnel : INDEX_NONE;
+			if (sa->followup && sa->followup->child == ch)
+				sa->followup->child = NULL;
 			if (ch->state == CH_UP || (ch->state == CH_LARVAL && !ch->installing))
 				child_unlink(c, sa, ch);
 			tunnel_soon(c, carried);

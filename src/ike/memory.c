@@ -142,7 +142,8 @@ void step_answer_set(struct step *st, const struct ike_offer *answer)
 
 void step_values_free(struct step *st)
 {
-	struct blob *blobs[] = { &st->lineage, &st->nonce, &st->ke, &st->auth, &st->no_ppk, &st->link };
+	struct blob *blobs[] = { &st->lineage, &st->nonce, &st->ke, &st->auth, &st->no_ppk, &st->link,
+		&st->peer_nonce, &st->peer_ke };
 
 	for (size_t i = 0; i < COUNT_OF(blobs); i++)
 		blob_free(blobs[i]);
@@ -150,6 +151,18 @@ void step_values_free(struct step *st)
 	st->answer = NULL;
 	free(st->in);
 	st->in = NULL;
+}
+
+void followup_free(struct ike_sa *sa)
+{
+	struct followup *f = sa->followup;
+
+	sa->followup = NULL;
+	if (!f)
+		return;
+	blob_free(&f->lineage);
+	blob_free(&f->peer_nonce);
+	free(f);
 }
 
 void tunnels_free(struct tunnel *tunnels, uint32_t n)

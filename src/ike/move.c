@@ -44,12 +44,18 @@ static bool nearly_over(const struct ike *c, uint32_t refused, mono_ns began, mo
 
 void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify)
 {
+	bool forgets;
+
 	old->refused++;
-	if (notify == NTF_NO_ADDITIONAL_SAS || nearly_over(c, old->refused, old->since, old->expire_at))
+	/* As of an IKE SA. */
+	forgets = notify == NTF_STATE_NOT_FOUND && old->refused >= IKE_MOVE_REFUSALS;
+	if (notify == NTF_NO_ADDITIONAL_SAS || forgets ||
+		nearly_over(c, old->refused, old->since, old->expire_at))
 		sa_move(c, old->sa,
 			notify == NTF_NO_ADDITIONAL_SAS
 				? "the peer refuses CREATE_CHILD_SA with NO_ADDITIONAL_SAS"
-				: "the peer refuses to rekey its child SA");
+			: forgets ? "the peer forgets its rekeys (STATE_NOT_FOUND)"
+				  : "the peer refuses to rekey its child SA");
 }
 
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify)

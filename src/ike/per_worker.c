@@ -8,6 +8,7 @@
  * usually finds that it has enough. So two sides with different numbers of workers have as many as the one with more.
  *
  * They are rekeyed like any other, each for its worker. When one ends and no successor is there, its worker sends by the first one again.
+ * When the first one ends and others stay, another first one is made (tunnel.c).
  */
 #include "ike/internal.h"
 

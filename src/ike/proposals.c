@@ -55,17 +55,41 @@ uint16_t rekey_group(const struct ike *c, const struct snap_peer *peer, uint16_t
 	return !first || proposals_have_group(c, peer, now) ? now : first->dh;
 }
 
+static bool esp_is_usable(const struct ike *c, const struct snap_esp_proposal *p)
+{
+	return p->additional[0] == 0 || c->setup.mlkem;
+}
+
+const struct snap_esp_proposal *esp_proposal_next(
+	const struct ike *c, const struct snap_tunnel *t, const struct snap_esp_proposal *after)
+{
+	const struct snap_esp_proposal *p = &snap_esp_proposals(c->snap)[t->proposals.first],
+				       *end = p + t->proposals.count;
+
+	for (p = after ? after + 1 : p; p < end; p++)
+		if (esp_is_usable(c, p))
+			return p;
+	return NULL;
+}
+
 /* The child SA of IKE_AUTH has no group of its own, but a cipher that the peer took. */
 uint16_t child_group(const struct ike *c, const struct snap_tunnel *t, const struct child_sa *old)
 {
-	const struct snap_esp_proposal *list = &snap_esp_proposals(c->snap)[t->proposals.first];
+	const struct snap_esp_proposal *first = esp_proposal_next(c, t, NULL);
 
-	for (uint32_t i = 0; old && i < t->proposals.count; i++)
-		if (list[i].encr == old->encr && list[i].encr_bits == old->encr_bits &&
-			(list[i].esn == 2 || list[i].esn == old->esn) &&
-			(old->dh == DH_NONE || old->dh == list[i].dh))
-			return list[i].dh;
-	return list[0].dh;
+	for (const struct snap_esp_proposal *p = first; old && p; p = esp_proposal_next(c, t, p))
+		if (p->encr == old->encr && p->encr_bits == old->encr_bits &&
+			(p->esn == 2 || p->esn == old->esn) && (old->dh == DH_NONE || old->dh == p->dh))
+			return p->dh;
+	return first ? first->dh : DH_NONE;
+}
+
+bool child_may_be_followed(const struct ike *c, const struct snap_tunnel *t)
+{
+	for (const struct snap_esp_proposal *p = NULL; (p = esp_proposal_next(c, t, p)) != NULL;)
+		if (p->additional[0] != 0)
+			return true;
+	return false;
 }
 
 enum additional_mode additional_mode_of(const struct ike_payloads *p)
@@ -145,6 +169,8 @@ static void offer_esp_add(struct ike_offer *o, const struct snap_esp_proposal *p
 	ike_offer_add_transform(o, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
 	if (with_dh && p->dh != DH_NONE)
 		ike_offer_add_transform(o, TT_DH, p->dh, 0);
+	for (unsigned k = 0; with_dh && k < ADDITIONAL_MAX && p->additional[k] != 0; k++)
+		ike_offer_add_transform(o, (uint8_t)(TT_ADDKE_FIRST + k), p->additional[k], 0);
 	if (p->esn != 0)
 		ike_offer_add_transform(o, TT_ESN, 1, 0);
 	if (p->esn != 1)
@@ -155,8 +181,8 @@ void offer_make_esp(
 	const struct ike *c, const struct snap_tunnel *t, uint32_t spi, bool with_dh, struct ike_offer *ret)
 {
 	memset(ret, 0, sizeof *ret);
-	for (uint32_t i = 0; i < t->proposals.count; i++)
-		offer_esp_add(ret, &snap_esp_proposals(c->snap)[t->proposals.first + i], spi, with_dh);
+	for (const struct snap_esp_proposal *p = NULL; (p = esp_proposal_next(c, t, p)) != NULL;)
+		offer_esp_add(ret, p, spi, with_dh);
 }
 
 /* ---- choosing ---- */
@@ -226,6 +252,18 @@ static void answer_none(
 		ike_offer_add_transform(&ret->answer, type, 0, 0);
 }
 
+static void answer_additional(struct choice *ret, const struct ike_offer *o, const struct ike_proposal *p)
+{
+	for (uint8_t type = TT_ADDKE_FIRST; type <= TT_ADDKE_LAST; type++) {
+		unsigned k = (unsigned)(type - TT_ADDKE_FIRST);
+
+		if (k < ADDITIONAL_MAX && ret->additional[k] != 0)
+			ike_offer_add_transform(&ret->answer, type, ret->additional[k], 0);
+		else
+			answer_none(ret, o, p, type);
+	}
+}
+
 static bool fit_ike(const struct snap_ike_proposal *ours, const uint16_t additional[ADDITIONAL_MAX],
 	const struct ike_offer *o, const struct ike_proposal *p, struct choice *ret)
 {
@@ -246,14 +284,7 @@ static bool fit_ike(const struct snap_ike_proposal *ours, const uint16_t additio
 	ike_offer_add_transform(&ret->answer, TT_PRF, ours->prf, 0);
 	answer_none(ret, o, p, TT_INTEG);
 	ike_offer_add_transform(&ret->answer, TT_DH, ours->dh, 0);
-	for (uint8_t type = TT_ADDKE_FIRST; type <= TT_ADDKE_LAST; type++) {
-		unsigned k = (unsigned)(type - TT_ADDKE_FIRST);
-
-		if (k < ADDITIONAL_MAX && additional[k] != 0)
-			ike_offer_add_transform(&ret->answer, type, additional[k], 0);
-		else
-			answer_none(ret, o, p, type);
-	}
+	answer_additional(ret, o, p);
 	return true;
 }
 
@@ -288,8 +319,6 @@ bool proposals_choose_ike(const struct ike *c, const struct snap_peer *peer, con
 	return mode == ADDITIONAL_REKEY && proposals_choose_ike(c, peer, offer, ADDITIONAL_IGNORE, ret);
 }
 
-static const uint16_t no_additional[ADDITIONAL_MAX];
-
 static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer *o,
 	const struct ike_proposal *p, bool with_dh, struct choice *ret)
 {
@@ -298,9 +327,11 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 
 	if (p->protocol != IKE_PROTO_ESP || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
 		load_be32(p->spi) < 256 || !has(o, p, TT_ENCR, ours->encr, bits) || has_type(o, p, TT_PRF) ||
-		!can_be_none(o, p, TT_INTEG) || !additional_fits(no_additional, o, p))
+		!can_be_none(o, p, TT_INTEG))
 		return false;
-	/* In IKE_AUTH there is no KE, and DH transforms mean nothing (RFC 7296 1.2). */
+	/* In IKE_AUTH there is no KE, and DH transforms mean nothing (RFC 7296 1.2), nor do those beside them. */
+	if (with_dh && !additional_fits(ours->additional, o, p))
+		return false;
 	if (with_dh && (dh != DH_NONE ? !has(o, p, TT_DH, dh, 0) : !can_be_none(o, p, TT_DH)))
 		return false;
 	if ((ours->esn == 0 && !no_esn) || (ours->esn == 1 && !esn) || (!esn && !no_esn))
@@ -308,6 +339,8 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 	*ret = (struct choice){
 		.encr = ours->encr, .encr_bits = ours->encr_bits, .dh = dh, .esn = esn && ours->esn != 0
 	};
+	if (with_dh)
+		memcpy(ret->additional, ours->additional, sizeof ret->additional);
 	answer_begin(ret, p, IKE_PROTO_ESP);
 	ike_offer_add_transform(&ret->answer, TT_ENCR, ours->encr, bits);
 	answer_none(ret, o, p, TT_INTEG);
@@ -317,18 +350,16 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 		answer_none(ret, o, p, TT_DH);
 	if (has_type(o, p, TT_ESN))
 		ike_offer_add_transform(&ret->answer, TT_ESN, ret->esn, 0);
-	for (uint8_t type = TT_ADDKE_FIRST; type <= TT_ADDKE_LAST; type++)
-		answer_none(ret, o, p, type);
+	answer_additional(ret, o, p);
 	return true;
 }
 
 bool proposals_choose_esp(const struct ike *c, const struct snap_tunnel *t, const struct ike_offer *offer,
 	bool with_dh, struct choice *ret)
 {
-	for (uint32_t i = 0; i < t->proposals.count; i++)
+	for (const struct snap_esp_proposal *p = NULL; (p = esp_proposal_next(c, t, p)) != NULL;)
 		for (unsigned k = 0; k < offer->proposals_n; k++)
-			if (fit_esp(&snap_esp_proposals(c->snap)[t->proposals.first + i], offer,
-				    &offer->proposals[k], with_dh, ret))
+			if (fit_esp(p, offer, &offer->proposals[k], with_dh, ret))
 				return true;
 	return false;
 }

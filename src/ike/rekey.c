@@ -391,6 +391,7 @@ void on_rekey_request(struct ike *c, struct ike_sa *sa, struct step *st)
 static void answer_up(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 {
 	successor_up(c, sa, successor);
+	followup_drop(c, sa); /* of a child SA: its peer has begun this instead */
 	if (sa->steps[SIDE_OWN].task == TASK_IKE_REKEY) {
 		successor->parent = sa->serial; /* both at once: the response to our request decides */
 		sa->peer_successor = successor->serial;
@@ -412,8 +413,7 @@ static void answer_followed(struct ike *c, struct ike_sa *sa, struct step *st, c
 	}
 	o = message_begin_response(c, sa);
 	ike_out_ke(&o, st->dh, st->ke.at, st->ke.n);
-	free(sa->followup);
-	sa->followup = NULL;
+	followup_free(sa);
 	answer_up(c, sa, successor);
 	message_send_response(c, sa, &o);
 }

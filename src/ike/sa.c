@@ -208,7 +208,7 @@ void sa_memory_free(struct ike_sa *sa)
 	step_values_free(&sa->steps[SIDE_OWN]);
 	step_values_free(&sa->steps[SIDE_PEER]);
 	solve_drop(sa);
-	free(sa->followup);
+	followup_free(sa);
 	free(sa->reason);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);

@@ -275,6 +275,8 @@ bool ike_view_child(const struct ike *c, uint32_t *cursor, struct ike_child_view
 			ret->spi_out = ch->spi_out;
 			ret->encr = ch->encr;
 			ret->encr_bits = ch->encr_bits;
+			ret->dh = ch->dh;
+			memcpy(ret->additional, ch->additional, sizeof ret->additional);
 			ret->resource = ch->resource;
 			ret->esn = ch->esn;
 			ret->encap = ch->encap;

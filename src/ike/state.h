@@ -117,6 +117,8 @@ struct child_sa {
 	bool deleted_early; /* by the peer, before it was installed here */
 	bool terminated;    /* by an administrator, before it was installed here: deleted when it is up */
 	uint16_t encr, encr_bits, dh;
+	uint16_t additional[ADDITIONAL_MAX]; /* that its proposal names; 0: none */
+	uint8_t additional_done;
 	bool esn, encap;
 	/* per_worker.c (RFC 9611). For worker resource - 1; 0: for all. Of the latter: */
 	uint16_t resource;
@@ -193,6 +195,8 @@ struct step {
 	/* SIDE_OWN: of the peer's response, if IKE_FOLLOWUP_KE is to follow; and what follows on the last one */
 	struct blob link;
 	ike_then *followed;
+	/* And of a child SA the peer's values in the first one; SIDE_PEER: after the last one, in the first one. */
+	struct blob peer_nonce, peer_ke;
 	struct blob auth, no_ppk;
 };
 
@@ -206,10 +210,15 @@ struct ask {
 
 /* The peer's exchange that its next IKE_FOLLOWUP_KE continues (followup.c). */
 struct followup {
-	struct ike_sa *successor; /* larval */
-	ike_then *done;		  /* after the last one */
+	/* Larval: one of the two is made. */
+	struct ike_sa *successor;
+	struct child_sa *child;
+	ike_then *done; /* after the last one */
 	uint8_t link[8];
 	mono_ns until;
+	/* Of a child SA, as of its step. */
+	uint32_t old_spi_in;
+	struct blob lineage, peer_nonce;
 };
 
 /* The parts of one message that have come (RFC 7383). */

@@ -28,6 +28,7 @@ static void take_children(struct ike *c, struct ike_sa *from, struct ike_sa *to)
 void sa_replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 {
 	assert(sa != successor && sa->peer == successor->peer);
+	assert(!sa->followup || !sa->followup->child);
 	take_children(c, sa, successor);
 	peer_messages_move(sa, successor);
 	/* What the data plane reports of the children may be older than the last message on the old IKE SA. */

@@ -35,9 +35,38 @@ static const struct child_sa *tunnel_moves(const struct ike *c, uint32_t tunnel)
 	return NULL;
 }
 
+static bool has_first(const struct ike *c, const struct tunnel *t, const struct child_sa *ch)
+{
+	LIST_FOR (struct child_sa, first, &t->children, of_tunnel)
+		if (first->resource == 0 && first->state == CH_UP && child_within(ch, first) &&
+			child_same_user(c, first, ch))
+			return true;
+	return false;
+}
+
+/*
+ * One for a worker whose first one has ended (RFC 9611): the other workers have none to send by. Of a template its identities make
+ * the new first one.
+ */
+static const struct child_sa *tunnel_lacks_first(const struct ike *c, uint32_t tunnel)
+{
+	const struct tunnel *t = &c->tunnels[tunnel];
+
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
+		if (ch->resource != 0 && ch->state == CH_UP && ch->sa->state == ST_UP &&
+			!ch->sa->want_delete && !ch->sa->moving && !peer_is_template(c, ch->sa->peer) &&
+			!has_first(c, t, ch))
+			return ch;
+	return NULL;
+}
+
 const struct child_sa *tunnel_offers(const struct ike *c, uint32_t tunnel)
 {
-	return c->tunnels[tunnel].has_packet ? NULL : tunnel_moves(c, tunnel);
+	const struct child_sa *moves = tunnel_moves(c, tunnel);
+
+	if (c->tunnels[tunnel].has_packet)
+		return NULL;
+	return moves ? moves : tunnel_lacks_first(c, tunnel);
 }
 
 static bool child_replaces_none(const struct ike *c, const struct child_sa *fresh)
@@ -49,13 +78,15 @@ static bool child_replaces_none(const struct ike *c, const struct child_sa *fres
 	return true;
 }
 
-/* At once or later. While it is up: by traffic that no child SA carries, or to move to another IKE SA. */
+/* At once or later. While it is up: by traffic that no child SA carries, to move to another IKE SA, or for a new first one. */
 bool tunnel_is_wanted(const struct ike *c, uint32_t tunnel)
 {
 	const struct tunnel *t = &c->tunnels[tunnel];
 
 	assert(tunnel < c->tunnels_n);
-	return !t->held && (t->up == 0 ? t->want : t->has_packet || tunnel_moves(c, tunnel));
+	return !t->held &&
+	       (t->up == 0 ? t->want
+			   : t->has_packet || tunnel_moves(c, tunnel) || tunnel_lacks_first(c, tunnel));
 }
 
 static bool tunnel_is_due(const struct ike *c, uint32_t tunnel)
@@ -203,6 +234,8 @@ void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason)
 {
 	struct tunnel *t = tunnel < c->tunnels_n ? &c->tunnels[tunnel] : NULL;
 
+	if (t && t->up > 0 && tunnel_lacks_first(c, tunnel))
+		back_off(c, t); /* a peer that deletes each first one is not asked without end */
 	if (!t || t->up > 0)
 		return;
 	text_set(&t->reason, "%s", reason);

@@ -94,6 +94,10 @@
 	M(AUTH_VERIFIED,     FROM(KEEPER), FROM(IKE), struct keeper_auth_verified, 0)							\
 	M(CHILD_BEGIN,       FROM(IKE), FROM(KEEPER), struct keeper_child_begin, 0)							\
 	M(CHILD_BEGUN,       FROM(KEEPER), FROM(IKE), struct keeper_child_begun, 0)							\
+	M(CHILD_ADDITIONAL_BEGIN,    FROM(IKE), FROM(KEEPER), struct keeper_child_additional_begin, 0)					\
+	M(CHILD_ADDITIONAL_BEGUN,    FROM(KEEPER), FROM(IKE), struct keeper_additional_begun, 0)					\
+	M(CHILD_ADDITIONAL_FINISH,   FROM(IKE), FROM(KEEPER), struct keeper_child_additional_finish, 0)				\
+	M(CHILD_ADDITIONAL_FINISHED, FROM(KEEPER), FROM(IKE), struct keeper_child_additional_finished, 0)				\
 	M(CHILD_INSTALL,     FROM(IKE), FROM(KEEPER), struct keeper_child_install, 0)							\
 	M(CHILD_INSTALLED,   FROM(KEEPER), FROM(IKE), struct keeper_child_installed, 0)							\
 	M(CHILD_REMOVE,      FROM(IKE), FROM(KEEPER), struct keeper_child_remove, 0)							\

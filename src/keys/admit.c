@@ -83,7 +83,20 @@ static enum keeper_child_state child_state(const struct child_sa *c)
 		[CHILD_REMOVING] = KEEPER_CHILD_IS_REMOVING,
 	};
 
+	if (c && c->state == CHILD_BEGUN && c->additional_begun)
+		return KEEPER_CHILD_IS_ADDITIONAL;
 	return c ? (enum keeper_child_state)states[c->state] : KEEPER_CHILD_IS_UNKNOWN;
+}
+
+/* A child SA that is named with its IKE SA; NULL: it is of another one. */
+static const struct child_sa *of_child(struct keys *k, struct subject *s, uint32_t ike, uint32_t child)
+{
+	const struct child_sa *c = child_sa_find(k, child);
+
+	s->ike = ike;
+	s->child = child;
+	s->child_named = true;
+	return c && c->ike == ike ? c : NULL;
 }
 
 static struct subject subject_of(struct keys *k, const struct keeper_request *q)
@@ -119,13 +132,15 @@ static struct subject subject_of(struct keys *k, const struct keeper_request *q)
 		s.ike = q->u.CHILD_BEGIN.handle;
 		s.tunnel = q->u.CHILD_BEGIN.tunnel;
 		break;
+	case KEEPER_CHILD_ADDITIONAL_BEGIN:
+		c = of_child(k, &s, q->u.CHILD_ADDITIONAL_BEGIN.handle, q->u.CHILD_ADDITIONAL_BEGIN.child);
+		break;
+	case KEEPER_CHILD_ADDITIONAL_FINISH:
+		c = of_child(k, &s, q->u.CHILD_ADDITIONAL_FINISH.handle, q->u.CHILD_ADDITIONAL_FINISH.child);
+		break;
 	case KEEPER_CHILD_INSTALL:
-		s.ike = q->u.CHILD_INSTALL.handle;
-		s.child = q->u.CHILD_INSTALL.child;
-		s.child_named = true;
 		s.tunnel = q->u.CHILD_INSTALL.tunnel;
-		c = child_sa_find(k, s.child);
-		c = c && c->ike == s.ike ? c : NULL;
+		c = of_child(k, &s, q->u.CHILD_INSTALL.handle, q->u.CHILD_INSTALL.child);
 		break;
 	case KEEPER_CHILD_REMOVE:
 		s.ike_named = false;

@@ -84,6 +84,10 @@ static enum rc begin_check(
 			q->role);
 	if (q->dh_group != DH_NONE && dh_public_size(q->dh_group) == 0)
 		return err_add(e, RC_UNSUPPORTED, "Diffie-Hellman group %u is not supported", q->dh_group);
+	if (q->followed > 1 || (q->followed && q->dh_group == DH_NONE))
+		return err_add(e, RC_MALFORMED,
+			"additional key exchanges may follow (%u); 1 with a Diffie-Hellman group and 0 are allowed",
+			q->followed);
 	if (q->peer_ke_n != 0 && (q->role != KEEPER_RESPONDER || q->dh_group == DH_NONE))
 		return err_add(e, RC_MALFORMED,
 			"the peer's Diffie-Hellman value is stated; only a responder with a group states it");
@@ -120,7 +124,7 @@ static enum rc peer_ke_copy(const struct keeper_child_begin *q, uint8_t **ret_ke
 
 /* Our public value and what is kept for CHILD_INSTALL: the secret, or a responder's shared secret. */
 static enum rc begin_exchange(const struct keeper_child_begin *q, const struct keys_entropy *fresh,
-	union child_secret *ret_secret, uint8_t *ret_ke, struct err *e)
+	struct child_secret *ret_secret, uint8_t *ret_ke, struct err *e)
 {
 	struct dh_secret dh;
 	enum rc rc;
@@ -145,7 +149,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 {
 	struct keeper_ike_sa *sa = ike_sa_find(k, q->handle);
 	enum rc rc = begin_check(k, sa, q, e);
-	union child_secret secret = { 0 };
+	struct child_secret secret = { 0 };
 	uint8_t *peer_ke = NULL;
 	struct child_sa *c;
 	uint32_t spi;
@@ -161,6 +165,8 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	rc = begin_exchange(q, fresh, &secret, a->ke, e);
 	if (rc != RC_OK)
 		return rc;
+	if (q->followed)
+		memcpy(secret.seed, fresh->additional, sizeof secret.seed);
 	if (q->peer_ke_n > 0 && !shared_is_kept(q->dh_group))
 		rc = peer_ke_copy(q, &peer_ke, e);
 	c = rc == RC_OK ? child_sa_new(k) : NULL; /* last: it may take the place of another one */
@@ -182,6 +188,7 @@ enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const st
 	c->spi_in = spi;
 	c->dh_group = q->dh_group;
 	c->role = q->role;
+	c->followed = q->followed;
 	text_copy(c->tunnel, sizeof c->tunnel, tunnel_by_index(k, q->tunnel)->name);
 	memcpy(c->nonce, fresh->public_bytes + PUBLIC_NONCE_AT, KEEPER_NONCE_SIZE);
 	child_sa_index(k, c);
@@ -207,6 +214,10 @@ static enum rc install_values_check(const struct keys *k, const struct keeper_ik
 	if (q->spi_out < SPI_MIN)
 		return err_add(
 			e, RC_RANGE, "the peer's SPI %#x is reserved; 256 or more is allowed", q->spi_out);
+	if (memcmp(q->additional, c->additional, sizeof q->additional) != 0)
+		return err_add(e, RC_DENIED,
+			"%u additional key exchanges were made for the child SA; its proposal has others, first %s",
+			c->additional_n, kem_word(q->additional[0]));
 	if (q->flags & CHILD_NONCES_OF_IKE) {
 		if (sa->rekeyed || sa->nonces_spent)
 			return err_add(
@@ -287,6 +298,7 @@ static enum rc install_derive(const struct keeper_ike_sa *sa, const struct child
 	ret_install->key_n = (uint16_t)aead_material_size(q->encr, q->encr_bits);
 	rc = derive_keymat(sa->prf, (struct octets){ sa->secret->sk.sk_d, sa->secret->sk.prf_n },
 		initiator ? ours : theirs, initiator ? theirs : ours, (struct octets){ shared, shared_n },
+		(struct octets){ c->secret->followed, c->additional_n * (size_t)MLKEM_SHARED_SIZE },
 		initiator ? ret_install->key_out : ret_install->key_in,
 		initiator ? ret_install->key_in : ret_install->key_out, ret_install->key_n);
 	bytes_wipe(shared, sizeof shared);
@@ -345,6 +357,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 
 	entry_from_ike_sa(ret_entry, kind, ike_sa_find(k, c->ike), reason);
 	ret_entry->encr = ret_entry->encr_bits = ret_entry->prf = ret_entry->method = ret_entry->dh_group = 0;
+	memset(ret_entry->additional, 0, sizeof ret_entry->additional);
 	if (of)
 		entry_set_id(ret_entry, of->id_type, of->id, of->id_n);
 	/* The IKE SA that it was made in may have been rekeyed; the tunnel's peer is the same. */
@@ -363,6 +376,7 @@ static void child_entry(struct keys *k, struct keys_entry *ret_entry, enum keys_
 	ret_entry->encr = s->encr;
 	ret_entry->encr_bits = s->encr_bits;
 	ret_entry->dh_group = c->dh_group;
+	memcpy(ret_entry->additional, c->additional, sizeof ret_entry->additional);
 	ret_entry->local = s->local;
 	ret_entry->remote = s->remote;
 	ret_entry->local_n = s->local_n;

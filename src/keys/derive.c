@@ -92,9 +92,10 @@ enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys)
 }
 
 enum rc derive_keymat(uint16_t prf, struct octets sk_d, struct octets ni, struct octets nr,
-	struct octets shared, uint8_t *ret_initiator, uint8_t *ret_responder, size_t key_n)
+	struct octets shared, struct octets followed, uint8_t *ret_initiator, uint8_t *ret_responder,
+	size_t key_n)
 {
-	const struct prf_part parts[] = { PART(shared), PART(ni), PART(nr) };
+	const struct prf_part parts[] = { PART(shared), PART(ni), PART(nr), PART(followed) };
 	uint8_t stream[2 * AEAD_KEY_MAX];
 	enum rc rc;
 

@@ -65,10 +65,12 @@ enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, 
 enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys);
 
 /*
- * 2.17: KEYMAT = prf+(SK_d, Ni | Nr), or prf+(SK_d, g^ir (new) | Ni | Nr) when shared.n is not 0. The first
- * key_n of its 2 * key_n octets protect what the initiator of this exchange sends.
+ * 2.17: KEYMAT = prf+(SK_d, Ni | Nr), or prf+(SK_d, g^ir (new) | Ni | Nr) when shared.n is not 0; RFC 9370 section 2.2.4: behind
+ * the nonces `followed`, what the additional key exchanges gave. The first key_n of its 2 * key_n octets protect what the initiator of this
+ * exchange sends.
  */
 enum rc derive_keymat(uint16_t prf, struct octets sk_d, struct octets ni, struct octets nr,
-	struct octets shared, uint8_t *ret_initiator, uint8_t *ret_responder, size_t key_n);
+	struct octets shared, struct octets followed, uint8_t *ret_initiator, uint8_t *ret_responder,
+	size_t key_n);
 
 #endif

@@ -11,7 +11,7 @@
  * peer.c                          what the configuration allows of IKE SAs
  * inherit.c                       what the rekey of an IKE SA takes over
  * admit.c, signature.c            which request is admissible when; signatures over AUTH
- * exchange.c, additional.c, auth.c, child.c   the handlers of requests
+ * exchange.c, additional.c, auth.c, child_additional.c, child.c   the handlers of requests
  * certified.c                     verdicts arrive
  * keys.c                          requests, receipts and losses of links
  */
@@ -148,10 +148,15 @@ struct instance {
 enum child_state { CHILD_FREE, CHILD_BEGUN, CHILD_INSTALLING, CHILD_INSTALLED, CHILD_REMOVING };
 
 /* What is kept between CHILD_BEGIN and CHILD_INSTALL. */
-union child_secret {
-	struct dh_secret dh; /* initiator */
-	/* responder: made of the peer's value at once; with MODP it keeps `dh`, and child_sa.peer_ke */
-	uint8_t shared[CHILD_SHARED_MAX];
+struct child_secret {
+	union {
+		struct dh_secret dh; /* initiator */
+		/* responder: made of the peer's value at once; with MODP it keeps `dh`, and child_sa.peer_ke */
+		uint8_t shared[CHILD_SHARED_MAX];
+	};
+	uint8_t seed[LEAF_SEED_SIZE]; /* of additional key exchanges, if any may follow */
+	uint8_t followed[ADDITIONAL_MAX *
+			 MLKEM_SHARED_SIZE]; /* what those that are done gave, in their order */
 };
 
 struct child_sa {
@@ -164,11 +169,15 @@ struct child_sa {
 	bool revoked;	   /* to be removed as soon as it is installed: the peer's certificate is revoked */
 	bool remove_later; /* to be removed when the data plane is back */
 	bool named;	   /* an entry holds its values */
+	/* Additional key exchanges: whether any may follow; those that are done, and behind them an initiator's that is begun. */
+	bool followed, additional_begun;
+	uint8_t additional_n; /* done */
+	uint16_t additional[ADDITIONAL_MAX];
 	char tunnel[NAME_MAX_BYTES];
 	uint8_t nonce[KEEPER_NONCE_SIZE];
-	struct public_proof proof;  /* of nonce and SPI */
-	struct leaf_name leaf;	    /* of our secret */
-	union child_secret *secret; /* of this place, in locked memory */
+	struct public_proof proof;   /* of nonce and SPI */
+	struct leaf_name leaf;	     /* of our secret */
+	struct child_secret *secret; /* of this place, in locked memory */
 	uint8_t *peer_ke; /* of a responder with MODP until CHILD_INSTALL, it is public; else NULL */
 };
 
@@ -261,7 +270,7 @@ struct keys_secrets {
 	struct rsa_key rsa[KEYS_RSA_MAX];
 	struct keys_identity identities[KEYS_IDENTITIES_MAX]; /* from here on as they come into use */
 	struct ike_secrets ike[KEYS_IKE_MAX];
-	union child_secret children[KEYS_CHILDREN_MAX];
+	struct child_secret children[KEYS_CHILDREN_MAX];
 };
 
 static inline void text_copy(char *ret_text, size_t size, const char *text)
@@ -491,9 +500,13 @@ void auth_verify_receipt(struct keys *k, struct pending *p, enum rc rc, const ch
 /* All verdicts are void: another configuration, or (without replies) another ike. */
 void certified_restart(struct keys *k, bool reply);
 
-/* child.c */
+/* child.c, child_additional.c */
 enum rc child_begin(struct keys *k, const struct keeper_child_begin *q, const struct keys_entropy *fresh,
 	struct keeper_child_begun *a, struct err *e);
+enum rc child_additional_begin(struct keys *k, const struct keeper_child_additional_begin *q,
+	struct keeper_additional_begun *a, struct err *e);
+enum rc child_additional_finish(
+	struct keys *k, const struct keeper_child_additional_finish *q, struct err *e);
 enum rc child_install(struct keys *k, const struct keeper_child_install *q, uint64_t tag,
 	enum outcome *ret_outcome, struct err *e);
 void child_install_receipt(struct keys *k, struct pending *p, enum rc rc, const char *text);

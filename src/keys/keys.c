@@ -111,6 +111,11 @@ static enum rc request_dispatch(struct keys *k, const struct keeper_request *q,
 		return auth_verify(k, &q->u.AUTH_VERIFY, q->tag, ret_outcome, e);
 	case KEEPER_CHILD_BEGIN:
 		return child_begin(k, &q->u.CHILD_BEGIN, fresh, &a->u.CHILD_BEGIN, e);
+	case KEEPER_CHILD_ADDITIONAL_BEGIN:
+		return child_additional_begin(
+			k, &q->u.CHILD_ADDITIONAL_BEGIN, &a->u.CHILD_ADDITIONAL_BEGIN, e);
+	case KEEPER_CHILD_ADDITIONAL_FINISH:
+		return child_additional_finish(k, &q->u.CHILD_ADDITIONAL_FINISH, e);
 	case KEEPER_CHILD_INSTALL:
 		return child_install(k, &q->u.CHILD_INSTALL, q->tag, ret_outcome, e);
 	case KEEPER_CHILD_REMOVE:

@@ -115,11 +115,11 @@ struct keys_entry {
 	uint8_t rekeys_ike_spi_i[8], rekeys_ike_spi_r[8]; /* IKE_SA_REKEYED: of the old one */
 	uint16_t method;				  /* enum auth_method, IKE_SA_UP */
 	uint16_t encr, encr_bits, prf, dh_group;
-	uint16_t
-		additional[ADDITIONAL_MAX]; /* IKE_SA_UP, IKE_SA_REKEYED: additional key exchanges; 0: none */
-	bool ppk;			    /* IKE_SA_UP, IKE_SA_REKEYED: the PPK is in its keys */
-	bool transcript;	   /* IKE_SA_UP: both sides have authenticated both messages of IKE_SA_INIT */
-	uint16_t role;		   /* enum keeper_role */
+	uint16_t additional
+		[ADDITIONAL_MAX]; /* IKE_SA_UP, IKE_SA_REKEYED, SA_INSTALL: additional key exchanges; 0: none */
+	bool ppk;		  /* IKE_SA_UP, IKE_SA_REKEYED: the PPK is in its keys */
+	bool transcript;	  /* IKE_SA_UP: both sides have authenticated both messages of IKE_SA_INIT */
+	uint16_t role;		  /* enum keeper_role */
 	struct public_proof proof; /* of our nonce and SPI */
 	struct leaf_name leaf;	   /* of our key exchange */
 	uint8_t id_type;

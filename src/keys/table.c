@@ -35,7 +35,7 @@ struct child_sa *child_sa_find(struct keys *k, uint32_t handle)
 void child_sa_free(struct keys *k, struct child_sa *c)
 {
 	uint32_t generation = c->generation;
-	union child_secret *secret = c->secret;
+	struct child_secret *secret = c->secret;
 
 	if (c->state != CHILD_FREE && !c->named)
 		journal_unused(k, &c->proof, &c->leaf);
@@ -176,7 +176,7 @@ static struct child_sa *left_over(struct keys *k)
 /* A free place; else that of one that is left over. */
 struct child_sa *child_sa_new(struct keys *k)
 {
-	union child_secret *secrets = k->secrets->children;
+	struct child_secret *secrets = k->secrets->children;
 	struct child_sa *found = NULL;
 	uint32_t i;
 

@@ -30,13 +30,16 @@ static enum rc proposal_allows(const struct keys *k, const struct snap_tunnel *t
 		 * The child SA of IKE_AUTH has no key exchange: its secrecy is the IKE SA's (RFC 7296 1.2).
 		 */
 		if (p->encr == q->encr && p->encr_bits == q->encr_bits && (p->esn == 2 || p->esn == esn) &&
-			(p->dh == q->dh_group || q->flags & CHILD_NONCES_OF_IKE))
+			(q->flags & CHILD_NONCES_OF_IKE ||
+				(p->dh == q->dh_group &&
+					memcmp(p->additional, q->additional, sizeof p->additional) == 0)))
 			return RC_OK;
 	}
 	return err_add(e, RC_DENIED,
-		"no ESP proposal of tunnel '%s' allows encryption %u with %u bits, group %u and "
+		"no ESP proposal of tunnel '%s' allows encryption %u with %u bits, group %u%s%s and "
 		"%s sequence numbers",
-		t->name, q->encr, q->encr_bits, q->dh_group, esn ? "extended" : "32-bit");
+		t->name, q->encr, q->encr_bits, q->dh_group, q->additional[0] ? " with " : "",
+		q->additional[0] ? kem_word(q->additional[0]) : "", esn ? "extended" : "32-bit");
 }
 
 static bool is_ordered(const struct selector *s)

@@ -211,7 +211,7 @@
 	F(SA_INSTALL,            "local",        STRING, "our address and port")	\
 	F(SA_INSTALL,            "local_ts",     STRING, "local traffic selectors")	\
 	F(SA_INSTALL,            "peer",         STRING, "its name in the configuration")	\
-	F(SA_INSTALL,            "proposal",     STRING, "algorithms; \" (legacy)\" at the end: one of them is for old peers")	\
+	F(SA_INSTALL,            "proposal",     STRING, "algorithms; behind the group its additional key exchanges; \" (legacy)\" at the end: one of them is for old peers")	\
 	F(SA_INSTALL,            "rekeys",       STRING, "inbound SPI of the pair that it replaces; empty: none")	\
 	F(SA_INSTALL,            "remote",       STRING, "the peer's address and port")	\
 	F(SA_INSTALL,            "remote_ts",    STRING, "remote traffic selectors")	\

@@ -149,6 +149,7 @@ static enum rc esp_proposals(struct compiler *c, const struct lyd_node *tunnel, 
 		snprintf(p->name, sizeof p->name, "%s", lyd_get_value(name));
 		encr_numbers(tree_value(node, "encryption"), &p->encr, &p->encr_bits);
 		p->dh = dh_number(tree_value(node, "pfs"));
+		additional_numbers(c, node, p->additional);
 		esn = tree_value(node, "esn");
 		p->esn = strcmp(esn, "no") == 0 ? 0 : strcmp(esn, "yes") == 0 ? 1 : 2;
 		if (p->dh != DH_NONE)

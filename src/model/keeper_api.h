@@ -191,7 +191,7 @@ struct keeper_child_begin {
 	uint16_t dh_group;   /* DH_NONE without PFS and for the child of IKE_AUTH */
 	uint16_t role;	     /* enum keeper_role in this exchange */
 	uint16_t peer_ke_n;  /* responder with a group: the peer's value; else 0 */
-	uint16_t zero;
+	uint16_t followed;   /* 1: additional key exchanges may follow, which need a group; else 0 */
 	uint8_t peer_ke[KEEPER_KE_MAX];
 };
 
@@ -202,6 +202,29 @@ struct keeper_child_begun {
 	uint16_t nonce_n, ke_n;
 	uint8_t nonce[KEEPER_NONCE_SIZE];
 	uint8_t ke[KEEPER_KE_MAX];
+	char text[KEEPER_TEXT_MAX];
+};
+
+/*
+ * The next additional key exchange of a child SA that is begun, in IKE_FOLLOWUP_KE (RFC 9370 section 2.2.4). Of a responder
+ * CHILD_ADDITIONAL_BEGIN has the peer's value, and is all; an initiator states it in CHILD_ADDITIONAL_FINISH. Which ones the chosen
+ * proposal names, in which order, CHILD_INSTALL states: it has to have all of them.
+ */
+struct keeper_child_additional_begin {
+	uint32_t handle, child;
+	uint16_t method;    /* enum mlkem_number */
+	uint16_t peer_ke_n; /* responder: the peer's encapsulation key; initiator: 0 */
+	uint8_t peer_ke[KEEPER_KE_MAX];
+};
+
+struct keeper_child_additional_finish {
+	uint32_t handle, child;
+	uint16_t peer_ke_n, zero;
+	uint8_t peer_ke[KEEPER_KE_MAX]; /* the peer's ciphertext */
+};
+
+struct keeper_child_additional_finished {
+	uint32_t rc;
 	char text[KEEPER_TEXT_MAX];
 };
 
@@ -228,7 +251,8 @@ struct keeper_child_install {
 	uint16_t encr, encr_bits;
 	uint16_t peer_nonce_n, peer_ke_n; /* of a responder peer_ke_n is 0: CHILD_BEGIN had it */
 	uint16_t local_n, remote_n;
-	uint16_t resource, zero[3]; /* as in struct sa_install */
+	uint16_t resource, zero;	     /* as in struct sa_install */
+	uint16_t additional[ADDITIONAL_MAX]; /* additional key exchanges, all done, in their order; 0: none */
 	struct endpoint local, remote;
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	uint8_t peer_nonce[KEEPER_NONCE_MAX];
@@ -296,6 +320,7 @@ struct keeper_dropped {
 	S(NONE,       RC_NOT_FOUND, "not named")	/* or by an SPI that the keeper does not know */			\
 	S(UNKNOWN,    RC_NOT_FOUND, "unknown")		/* no such handle, or of another IKE SA */				\
 	S(BEGUN,      RC_DENIED,    "begun")									\
+	S(ADDITIONAL, RC_DENIED,    "in an additional key exchange")						\
 	S(INSTALLING, RC_AGAIN,     "being installed")	/* waits for its receipt or for the data plane */			\
 	S(INSTALLED,  RC_DENIED,    "installed")								\
 	S(REMOVING,   RC_AGAIN,     "being removed")
@@ -318,12 +343,17 @@ struct keeper_dropped {
 	K(CHILD_BEGIN,     keeper_child_begin,     keeper_child_begun,					\
 		WHEN_IKE(KEYED_INITIATOR) | WHEN_IKE(SIGNED) | WHEN_IKE(KEYED_RESPONDER) |		\
 			WHEN_IKE(AUTHENTICATED), WHEN_CHILD(NONE))					\
+	K(CHILD_ADDITIONAL_BEGIN,  keeper_child_additional_begin,  keeper_additional_begun,		\
+		WHEN_IKE(AUTHENTICATED), WHEN_CHILD(BEGUN))						\
+	K(CHILD_ADDITIONAL_FINISH, keeper_child_additional_finish, keeper_child_additional_finished,	\
+		WHEN_IKE(AUTHENTICATED), WHEN_CHILD(ADDITIONAL))					\
 	K(CHILD_INSTALL,   keeper_child_install,   keeper_child_installed,				\
 		WHEN_IKE(AUTHENTICATED), WHEN_CHILD(BEGUN))						\
 	K(CHILD_REMOVE,    keeper_child_remove,    keeper_child_removed,				\
-		WHEN_IKE(NONE), WHEN_CHILD(NONE) | WHEN_CHILD(BEGUN) | WHEN_CHILD(INSTALLED))		\
+		WHEN_IKE(NONE), WHEN_CHILD(NONE) | WHEN_CHILD(BEGUN) | WHEN_CHILD(ADDITIONAL) |	\
+			WHEN_CHILD(INSTALLED))									\
 	K(DROP,            keeper_drop,            keeper_dropped, /* of a child SA, or of an IKE SA */	\
-		WHEN_IKE_ANY & ~WHEN_IKE(UNKNOWN), WHEN_CHILD(NONE) | WHEN_CHILD(BEGUN))
+		WHEN_IKE_ANY & ~WHEN_IKE(UNKNOWN), WHEN_CHILD(NONE) | WHEN_CHILD(BEGUN) | WHEN_CHILD(ADDITIONAL))
 /* clang-format on */
 
 enum keeper_ike_state {

@@ -598,7 +598,7 @@ static enum rc check_proposals(const struct snapshot *s, struct err *e)
 		if (!name_ok(p[i].name, sizeof p[i].name))
 			return bad(e, "esp_proposals", i, "its name is empty or not terminated");
 		if (!encr_ok(p[i].encr, p[i].encr_bits) || !(p[i].dh == DH_NONE || dh_ok(p[i].dh)) ||
-			p[i].esn > 2)
+			p[i].esn > 2 || !snapshot_esp_additional_ok(&p[i]))
 			return bad(e, "esp_proposals", i, "an unknown algorithm");
 	}
 	return RC_OK;

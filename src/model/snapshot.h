@@ -478,6 +478,7 @@ struct snap_ike_proposal {
 struct snap_esp_proposal {
 	char name[NAME_MAX_BYTES];
 	uint16_t encr, encr_bits, dh /* PFS group or DH_NONE */, esn /* 0 no, 1 yes, 2 either */;
+	uint16_t additional[ADDITIONAL_MAX]; /* beside that group, as of struct snap_ike_proposal */
 };
 
 enum id_type {

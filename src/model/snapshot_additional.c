@@ -1,4 +1,4 @@
-/* Additional key exchanges of IKE proposals (RFC 9370) in a snapshot. */
+/* Additional key exchanges of proposals (RFC 9370) in a snapshot. */
 #include "model/snapshot_check.h"
 
 bool snapshot_additional_ok(const uint16_t additional[ADDITIONAL_MAX])
@@ -12,6 +12,11 @@ bool snapshot_additional_ok(const uint16_t additional[ADDITIONAL_MAX])
 				return false;
 	}
 	return true;
+}
+
+bool snapshot_esp_additional_ok(const struct snap_esp_proposal *p)
+{
+	return snapshot_additional_ok(p->additional) && (p->additional[0] == 0 || p->dh != DH_NONE);
 }
 
 bool snapshot_peer_has_additional(const struct snapshot *s, const struct snap_peer *p)

@@ -60,6 +60,7 @@ const char *snapshot_peer_certificate_fault(
 
 /* snapshot_additional.c: each is known, none is there twice, or after none. */
 bool snapshot_additional_ok(const uint16_t additional[ADDITIONAL_MAX]);
+bool snapshot_esp_additional_ok(const struct snap_esp_proposal *p); /* and beside a group */
 /* One of the peer's proposals has one. */
 bool snapshot_peer_has_additional(const struct snapshot *s, const struct snap_peer *p);
 

@@ -148,6 +148,31 @@ def test_a_hybrid_rekey_loses_nothing(sites, root, ours, theirs):
     assert types.count("ike_sa_up") == 1 and types.count("ike_sa_rekeyed") == 2, types
 
 
+@with_mlkem
+@pytest.mark.row("rekeys of child SAs by {theirs}, by either side: nothing lost")
+@pytest.mark.parametrize("ours, theirs", [("ml-kem-768", "ke1_mlkem768"), ("[ ml-kem-1024 ml-kem-768 ]", "ke1_mlkem1024-ke2_mlkem768")])
+def test_a_hybrid_rekey_of_child_sas_loses_nothing(sites, root, ours, theirs):
+    """IKE_FOLLOWUP_KE for child SAs (RFC 9370), both ways one after the other, and a child SA that is made by CREATE_CHILD_SA."""
+    both = sites(root=root, more=[("pfs x25519;", f"pfs x25519;\n        additional-key-exchange {ours};")])
+    offering(both, PLAIN, f"aes256gcm16-x25519-{theirs}-noesn")
+    both.start_from("plaingate")
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        for by in ("plaingate", "strongswan", "plaingate"):
+            before = both.child_spis()
+            if by == "strongswan":
+                both.swan.swanctl("--rekey --child lan")
+            else:
+                both.plaingate("ike rekey-child branch")
+            wait_for(lambda: both.settled() and not both.child_spis() & before, 30,
+                     f"the rekey by {by}: {both.swan.sas()} {show(both.lab, 'hq', 'ike')} {both.swan.log()[-3000:]}", pause=0.1)
+        udp.wait_flowing()
+    assert not udp.lost() and not udp.twice()
+    entered = [entry["body"]["proposal"] for entry in ledger_entries(both.lab, "hq") if entry["type"] == "sa_install"]
+    word = "-x25519-" + ours.strip("[] ").replace(" ", "-")
+    assert len(entered) == 4 and word not in entered[0] and all(word in proposal for proposal in entered[1:]), entered
+
+
 def for_workers(both):
     """Our child SAs for one worker each, if the peer has them as well."""
     theirs = {(spi_out, spi_in) for spi_in, spi_out in both.child_spis()}

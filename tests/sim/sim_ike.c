@@ -189,6 +189,28 @@ static void choose_workers(uint64_t seed, struct sim_side sides[2])
 	}
 }
 
+/* Additional key exchanges of child SAs: on both sides, or preferred by one that goes on without. */
+static void choose_children_additional(uint64_t seed, struct sim_side sides[2])
+{
+	static const uint16_t lists[][ADDITIONAL_MAX] = { { MLKEM_768, 0 }, { MLKEM_1024, 0 },
+		{ MLKEM_768, MLKEM_1024 }, { MLKEM_1024, MLKEM_768 } };
+	const uint16_t *list = lists[seed / 4 % 4];
+	int one = (int)(seed / 16 % 2);
+
+	if (seed % 4 != 1)
+		return;
+	for (int i = 0; i < 2; i++) {
+		struct sim_side *s = &sides[i];
+
+		s->esp[0].dh = DH_CURVE25519;
+		if (seed / 32 % 4 == 0 && i != one)
+			continue;
+		if (seed / 32 % 4 == 0)
+			s->esp[s->esp_n++] = s->esp[0];
+		memcpy(s->esp[0].additional, list, sizeof s->esp[0].additional);
+	}
+}
+
 /* What DNS says of the other one when all is well: also an address where nobody is, which comes first. */
 static void names_right(struct world *w)
 {
@@ -477,6 +499,7 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	choose_network(&w, &plan, sides);
 	choose_names(seed, &plan, sides);
 	choose_workers(seed, sides);
+	choose_children_additional(seed, sides);
 	w.trace = trace;
 	world_init(&w, seed, sides);
 	w.net.nat = plan.nat;

@@ -7,8 +7,9 @@ static bool mirrored(const struct ike_child_view *a, const struct ike_child_view
 {
 	return a->spi_in == b->spi_out && a->spi_out == b->spi_in && memcmp(a->spi_i, b->spi_i, 8) == 0 &&
 	       memcmp(a->spi_r, b->spi_r, 8) == 0 && a->tunnel == b->tunnel && a->encr == b->encr &&
-	       a->encr_bits == b->encr_bits && a->esn == b->esn && a->encap == b->encap &&
-	       a->local_n == b->remote_n && a->remote_n == b->local_n &&
+	       a->encr_bits == b->encr_bits && a->dh == b->dh &&
+	       memcmp(a->additional, b->additional, sizeof a->additional) == 0 && a->esn == b->esn &&
+	       a->encap == b->encap && a->local_n == b->remote_n && a->remote_n == b->local_n &&
 	       memcmp(a->local_ts, b->remote_ts, sizeof a->local_ts) == 0 &&
 	       memcmp(a->remote_ts, b->local_ts, sizeof a->remote_ts) == 0;
 }

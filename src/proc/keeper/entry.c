@@ -65,16 +65,23 @@ static void selectors_str(struct ledger_body *b, const char *key, const struct s
 		b, key, selector_list_text(text, sizeof text, list, MIN_OF(n, (size_t)SELECTORS_MAX), rest));
 }
 
-static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
+/* "-ml-kem-768-ml-kem-1024" */
+static const char *additional_text(char ret_text[64], const struct keys_entry *x)
 {
-	char additional[64] = "";
 	size_t n = 0;
 
+	ret_text[0] = '\0';
 	for (size_t i = 0; i < ADDITIONAL_MAX && x->additional[i] != 0; i++)
-		n += (size_t)snprintf(
-			additional + n, sizeof additional - n, "-%s", kem_word(x->additional[i]));
+		n += (size_t)snprintf(ret_text + n, 64 - n, "-%s", kem_word(x->additional[i]));
+	return ret_text;
+}
+
+static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
+{
+	char additional[64];
+
 	ledger_body_strf(b, "proposal", "%s-%s-%s%s%s%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
-		dh_word(x->dh_group), additional, x->ppk ? "-ppk" : "",
+		dh_word(x->dh_group), additional_text(additional, x), x->ppk ? "-ppk" : "",
 		dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
 }
 
@@ -165,14 +172,16 @@ static void key_used(struct ledger_body *b, const struct keys_entry *x, const st
 
 static void sa_install(struct ledger_body *b, const struct keys_entry *x, const struct leaf_proof *leaf)
 {
+	char additional[64];
+
 	ledger_body_u64(b, "deferred", x->deferred);
 	leaf_str(b, leaf);
 	endpoint_str(b, "local", &x->local);
 	selectors_str(b, "local_ts", x->local_ts, x->local_n);
 	ledger_body_str(b, "peer", x->peer);
-	ledger_body_strf(b, "proposal", "%s-%s%s%s%s", encr_word(x->encr, x->encr_bits), dh_word(x->dh_group),
-		x->flags & CHILD_ESN ? "-esn" : "", x->flags & CHILD_ENCAP ? " in UDP" : "",
-		dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
+	ledger_body_strf(b, "proposal", "%s-%s%s%s%s%s", encr_word(x->encr, x->encr_bits),
+		dh_word(x->dh_group), additional_text(additional, x), x->flags & CHILD_ESN ? "-esn" : "",
+		x->flags & CHILD_ENCAP ? " in UDP" : "", dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
 	if (x->rekeys_spi_in != 0)
 		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
 	else

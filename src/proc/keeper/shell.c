@@ -30,6 +30,10 @@ static enum rc reply_send(struct ipc_link *l, const struct keeper_reply *r)
 		return ipc_send_AUTH_VERIFIED(l, r->tag, &r->u.AUTH_VERIFY);
 	case KEEPER_CHILD_BEGIN:
 		return ipc_send_CHILD_BEGUN(l, r->tag, &r->u.CHILD_BEGIN);
+	case KEEPER_CHILD_ADDITIONAL_BEGIN:
+		return ipc_send_CHILD_ADDITIONAL_BEGUN(l, r->tag, &r->u.CHILD_ADDITIONAL_BEGIN);
+	case KEEPER_CHILD_ADDITIONAL_FINISH:
+		return ipc_send_CHILD_ADDITIONAL_FINISHED(l, r->tag, &r->u.CHILD_ADDITIONAL_FINISH);
 	case KEEPER_CHILD_INSTALL:
 		return ipc_send_CHILD_INSTALLED(l, r->tag, &r->u.CHILD_INSTALL);
 	case KEEPER_CHILD_REMOVE:
@@ -282,8 +286,11 @@ static uint32_t groups_of(const struct snapshot *s)
 		for (size_t x = 0; x < ADDITIONAL_MAX; x++)
 			groups |= leaf_group_bit(snap_ike_proposals(s)[i].additional[x]);
 	}
-	for (uint32_t i = 0; i < s->esp_proposals.count; i++)
+	for (uint32_t i = 0; i < s->esp_proposals.count; i++) {
 		groups |= leaf_group_bit(snap_esp_proposals(s)[i].dh);
+		for (size_t x = 0; x < ADDITIONAL_MAX; x++)
+			groups |= leaf_group_bit(snap_esp_proposals(s)[i].additional[x]);
+	}
 	return groups & leaf_groups_available();
 }
 

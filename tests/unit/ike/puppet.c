@@ -173,6 +173,8 @@ static void keeper(struct puppet *p, const struct keeper_request *q)
 		r.u.ADDITIONAL_BEGIN.ke_n = q->u.ADDITIONAL_BEGIN.message_n ? 1088 : 1184;
 	else if (rc == RC_OK && q->op == KEEPER_ADDITIONAL_FINISH)
 		r.u.ADDITIONAL_FINISH.sk_e.n = 36;
+	else if (rc == RC_OK && q->op == KEEPER_CHILD_ADDITIONAL_BEGIN)
+		r.u.CHILD_ADDITIONAL_BEGIN.ke_n = q->u.CHILD_ADDITIONAL_BEGIN.peer_ke_n ? 1088 : 1184;
 	else if (rc == RC_OK && q->op == KEEPER_AUTH_SIGN)
 		r.u.AUTH_SIGN.method = AUTH_SHARED_KEY, r.u.AUTH_SIGN.auth_n = 32;
 	else if (rc == RC_OK && q->op == KEEPER_CHILD_BEGIN)
@@ -465,6 +467,8 @@ void puppet_offer_esp(struct puppet *p, uint32_t spi, uint16_t dh)
 	ike_offer_add_transform(&o, TT_ENCR, ENCR_AES_GCM_16, 256);
 	if (dh != DH_NONE)
 		ike_offer_add_transform(&o, TT_DH, dh, 0);
+	if (dh != DH_NONE && p->child_additional)
+		ike_offer_add_transform(&o, TT_ADDKE_FIRST, p->child_additional, 0);
 	ike_offer_add_transform(&o, TT_ESN, 0, 0);
 	ike_out_offer(&p->out, &o);
 }

@@ -83,6 +83,7 @@ struct puppet {
 	bool fragments;		       /* offers RFC 7383 in IKE_SA_INIT */
 	bool ppk;		       /* and RFC 8784 */
 	uint16_t additional;	       /* what the puppet offers as ADDKE1, 0: nothing */
+	uint16_t child_additional;     /* the same of child SAs with a group */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
 	uint64_t iv;

@@ -370,6 +370,59 @@ static void rekeyed_and_deleted(void **state)
 	puppet_done(&p);
 }
 
+/* The next request of the core that is no liveness check and no delete, within so many seconds; these are answered. */
+static bool asks_within(uint32_t s, uint32_t *ret_id)
+{
+	for (uint32_t ms = 0; ms < s * 1000; ms += 100) {
+		if (asks(ret_id))
+			return true;
+		if (puppet_read_last(&p) && p.header.exchange == EX_INFORMATIONAL &&
+			!(p.header.flags & IKE_FLAG_RESPONSE)) {
+			puppet_response(&p);
+			puppet_forget(&p);
+			puppet_send(&p);
+		}
+		puppet_run(&p, 100);
+	}
+	return false;
+}
+
+/* The peer deletes the first one, and those for workers stay: another first one is made beside which they stand, more slowly each time. */
+static void another_first_one(void **state)
+{
+	uint32_t id = 0;
+
+	(void)state;
+	start(2, true);
+	first_up(false, true);
+	all_granted(0x2001, 0, 2);
+	puppet_run(&p, IKE_SHORT_LIVED_S * 1000);
+	deletes(0x2000);
+	puppet_forget(&p);
+	assert_int_equal(puppet_children(&p), 2);
+	assert_true(asks_within(2, &id));
+	assert_int_equal(id, UINT32_MAX);
+	assert_true(puppet_says(&p, NTF_SA_RESOURCE_INFO));
+	assert_false(puppet_says(&p, NTF_REKEY_SA));
+	grants(0x2010, true);
+	assert_int_equal(p.last_install.resource, 0);
+	assert_int_equal(puppet_children(&p), 3);
+	assert_false(asks_within(5, &id)); /* the workers have theirs */
+	for (uint32_t i = 1; i < 5; i++) {
+		deletes(0x2010 + i - 1);
+		puppet_forget(&p);
+		assert_false(asks_within(1u << i >> 2, &id));
+		assert_true(asks_within(1u << (i + 1), &id));
+		assert_int_equal(id, UINT32_MAX);
+		grants(0x2010 + i, true);
+	}
+	/* Not while an administrator does not want the tunnel. */
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_TERMINATE, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	assert_false(asks_within(60, &id));
+	puppet_done(&p);
+}
+
 static void commits(void **state)
 {
 	(void)state;
@@ -410,6 +463,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(other_selectors),
 		cmocka_unit_test(rekeyed_and_deleted),
+		cmocka_unit_test(another_first_one),
 		cmocka_unit_test(commits),
 	};
 

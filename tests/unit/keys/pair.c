@@ -620,6 +620,7 @@ enum rc pair_child_begin(struct pair *p, uint16_t group)
 
 		q.u.CHILD_BEGIN.handle = s->ike;
 		q.u.CHILD_BEGIN.dh_group = group;
+		q.u.CHILD_BEGIN.followed = group != DH_NONE && p->child_additional[0] != 0;
 		q.u.CHILD_BEGIN.role = (uint16_t)role_of(p, i);
 		if (i != p->initiator) {
 			const struct keeper_child_begun *theirs = &p->side[p->initiator].child_begun;
@@ -654,6 +655,8 @@ struct keeper_child_install side_install_request(struct pair *p, int at, uint32_
 	c.remote_ts[0] = s->config.selectors[1];
 	if (flags & CHILD_NONCES_OF_IKE)
 		return c;
+	if (c.dh_group != DH_NONE)
+		memcpy(c.additional, p->child_additional, sizeof c.additional);
 	c.peer_nonce_n = them->child_begun.nonce_n;
 	memcpy(c.peer_nonce, them->child_begun.nonce, them->child_begun.nonce_n);
 	if (at != p->initiator)

@@ -61,7 +61,8 @@ struct pair {
 	uint16_t group, prf, encr, bits;
 	uint16_t additional
 		[ADDITIONAL_MAX]; /* additional key exchanges; where they work, the program links toy_mlkem.c */
-	int initiator;		  /* which side */
+	uint16_t child_additional[ADDITIONAL_MAX]; /* the same of child SAs */
+	int initiator;				   /* which side */
 };
 
 /* The parameters of the usual exchange: X25519, HMAC-SHA-256, AES-GCM-256, PSK, hq is the initiator. */

@@ -57,6 +57,8 @@ static const char *const ike_grid[KEEPER_OP_COUNT] = {
 	[KEEPER_AUTH_SIGN]         = "  - - - - - x x - - x",
 	[KEEPER_AUTH_VERIFY]       = "  - - - - - - x x - -",
 	[KEEPER_CHILD_BEGIN]       = "  - - - - - x x x - x",
+	[KEEPER_CHILD_ADDITIONAL_BEGIN]  = "  - - - - - - - - - x",
+	[KEEPER_CHILD_ADDITIONAL_FINISH] = "  - - - - - - - - - x",
 	[KEEPER_CHILD_INSTALL]     = "  - - - - - - - - - x",
 	[KEEPER_CHILD_REMOVE]      = "x                    ",
 	[KEEPER_DROP]              = "x - x x x x x x x x x",
@@ -68,20 +70,23 @@ static const char *const child_grid[KEEPER_OP_COUNT] = {
 	/*                         none
 	 *                         | unknown
 	 *                         | | begun
-	 *                         | | | installing
-	 *                         | | | | installed
-	 *                         | | | | | removing */
-	[KEEPER_EXCHANGE_BEGIN]  = "x          ",
-	[KEEPER_EXCHANGE_FINISH] = "x          ",
-	[KEEPER_EXCHANGE_ANSWER] = "x          ",
-	[KEEPER_ADDITIONAL_BEGIN]  = "x          ",
-	[KEEPER_ADDITIONAL_FINISH] = "x          ",
-	[KEEPER_AUTH_SIGN]       = "x          ",
-	[KEEPER_AUTH_VERIFY]     = "x          ",
-	[KEEPER_CHILD_BEGIN]     = "x          ",
-	[KEEPER_CHILD_INSTALL]   = "  - x - - -",
-	[KEEPER_CHILD_REMOVE]    = "x - x - x -",
-	[KEEPER_DROP]            = "x - x - - -",
+	 *                         | | | in an additional key exchange
+	 *                         | | | | installing
+	 *                         | | | | | installed
+	 *                         | | | | | | removing */
+	[KEEPER_EXCHANGE_BEGIN]  = "x            ",
+	[KEEPER_EXCHANGE_FINISH] = "x            ",
+	[KEEPER_EXCHANGE_ANSWER] = "x            ",
+	[KEEPER_ADDITIONAL_BEGIN]  = "x            ",
+	[KEEPER_ADDITIONAL_FINISH] = "x            ",
+	[KEEPER_AUTH_SIGN]       = "x            ",
+	[KEEPER_AUTH_VERIFY]     = "x            ",
+	[KEEPER_CHILD_BEGIN]     = "x            ",
+	[KEEPER_CHILD_ADDITIONAL_BEGIN]  = "  - x - - - -",
+	[KEEPER_CHILD_ADDITIONAL_FINISH] = "  - - x - - -",
+	[KEEPER_CHILD_INSTALL]   = "  - x - - - -",
+	[KEEPER_CHILD_REMOVE]    = "x - x x - x -",
+	[KEEPER_DROP]            = "x - x x - - -",
 	/* clang-format on */
 };
 
@@ -128,6 +133,14 @@ static struct keeper_request request_naming(enum keeper_op op, uint32_t ike, uin
 		break;
 	case KEEPER_CHILD_BEGIN:
 		q.u.CHILD_BEGIN.handle = ike;
+		break;
+	case KEEPER_CHILD_ADDITIONAL_BEGIN:
+		q.u.CHILD_ADDITIONAL_BEGIN.handle = ike;
+		q.u.CHILD_ADDITIONAL_BEGIN.child = child;
+		break;
+	case KEEPER_CHILD_ADDITIONAL_FINISH:
+		q.u.CHILD_ADDITIONAL_FINISH.handle = ike;
+		q.u.CHILD_ADDITIONAL_FINISH.child = child;
 		break;
 	case KEEPER_CHILD_INSTALL:
 		q.u.CHILD_INSTALL.handle = ike;
@@ -234,6 +247,20 @@ static uint32_t reach_ike(enum keeper_ike_state state)
 	return side->ike;
 }
 
+/* A child SA of `side` that waits for the peer's value of an additional key exchange. */
+static uint32_t additional_begun(void)
+{
+	struct keeper_request q = { .op = KEEPER_CHILD_ADDITIONAL_BEGIN };
+
+	p.child_additional[0] = MLKEM_768;
+	assert_int_equal(pair_child_begin(&p, DH_CURVE25519), RC_OK);
+	q.u.CHILD_ADDITIONAL_BEGIN = (struct keeper_child_additional_begin){
+		.handle = side->ike, .child = side->child, .method = MLKEM_768
+	};
+	assert_int_equal(side_ask(side, &q), RC_OK);
+	return side->child;
+}
+
 static void every_request_in_every_state_of_an_ike_sa(void **state)
 {
 	for (int op = 0; op < KEEPER_OP_COUNT; op++) {
@@ -249,7 +276,8 @@ static void every_request_in_every_state_of_an_ike_sa(void **state)
 				fail_msg("%s, IKE SA %s: the table says %d", ops[op].name,
 					ike_states[is].text, admissible);
 			handle = reach_ike((enum keeper_ike_state)is);
-			if (is == KEEPER_IKE_AUTHENTICATED && op == KEEPER_CHILD_INSTALL) {
+			if (is == KEEPER_IKE_AUTHENTICATED &&
+				(op == KEEPER_CHILD_INSTALL || op == KEEPER_CHILD_ADDITIONAL_BEGIN)) {
 				assert_int_equal(pair_child_begin(&p, DH_NONE), RC_OK);
 				child = side->child;
 			}
@@ -258,6 +286,8 @@ static void every_request_in_every_state_of_an_ike_sa(void **state)
 				assert_int_equal(pair_child_begin(&p, DH_NONE), RC_OK);
 				child = side->child;
 			}
+			if (is == KEEPER_IKE_AUTHENTICATED && op == KEEPER_CHILD_ADDITIONAL_FINISH)
+				child = additional_begun();
 			ask((enum keeper_op)op, handle, child, admissible, ike_states[is].rc);
 			pair_done(&p);
 		}
@@ -272,6 +302,8 @@ static uint32_t reach_child(enum keeper_child_state state)
 	reach_ike(KEEPER_IKE_AUTHENTICATED);
 	if (state == KEEPER_CHILD_IS_NONE)
 		return 0;
+	if (state == KEEPER_CHILD_IS_ADDITIONAL)
+		return additional_begun();
 	assert_int_equal(pair_child_begin(&p, DH_NONE), RC_OK);
 	if (state == KEEPER_CHILD_IS_BEGUN)
 		return side->child;

@@ -128,7 +128,7 @@ static void keymat_by_formula(void **state)
 		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
 	assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
 	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 }, ni, nr,
-				 (struct octets){ shared, 0 }, first, second, 36),
+				 (struct octets){ shared, 0 }, (struct octets){ 0 }, first, second, 36),
 		RC_OK);
 	assert_memory_equal(installed(0)->key_out, first, 36);
 	assert_memory_equal(installed(0)->key_in, second, 36);
@@ -144,7 +144,7 @@ static void keymat_by_formula(void **state)
 	ni = (struct octets){ r->child_begun.nonce, 32 };
 	nr = (struct octets){ i->child_begun.nonce, 32 };
 	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 }, ni, nr,
-				 (struct octets){ shared, 32 }, first, second, 36),
+				 (struct octets){ shared, 32 }, (struct octets){ 0 }, first, second, 36),
 		RC_OK);
 	assert_memory_equal(installed(1)->key_out, first, 36);
 	assert_memory_equal(installed(0)->key_out, second, 36);
@@ -179,7 +179,7 @@ static void modp_of_a_responder(void **state)
 	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 },
 				 (struct octets){ i->child_begun.nonce, 32 },
 				 (struct octets){ r->child_begun.nonce, 32 }, (struct octets){ shared, 256 },
-				 first, second, 36),
+				 (struct octets){ 0 }, first, second, 36),
 		RC_OK);
 	assert_int_equal(pair_child_install(&p, 0), RC_OK);
 	assert_memory_equal(installed(0)->key_out, first, 36);

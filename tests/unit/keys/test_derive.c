@@ -90,12 +90,12 @@ static void keymat(void **state)
 	uint8_t i[36], r[36];
 
 	assert_int_equal(
-		derive_keymat(PRF_HMAC_SHA2_256, octets(SK_D), octets(NI), octets(NR), none, i, r, 36),
+		derive_keymat(PRF_HMAC_SHA2_256, octets(SK_D), octets(NI), octets(NR), none, none, i, r, 36),
 		RC_OK);
 	assert_memory_equal(i, plain.b, 36);
 	assert_memory_equal(r, plain.b + 36, 36);
 	assert_int_equal(derive_keymat(PRF_HMAC_SHA2_256, octets(SK_D), octets(NI), octets(NR),
-				 octets(SHARED_NEW), i, r, 36),
+				 octets(SHARED_NEW), none, i, r, 36),
 		RC_OK);
 	assert_memory_equal(i, pfs.b, 36);
 	assert_memory_equal(r, pfs.b + 36, 36);
@@ -140,9 +140,11 @@ static void refusals(void **state)
 	assert_int_equal(derive_ike_keys(5, octets(SKEYSEED), octets(NI), octets(NR), octets(SPI_I).b,
 				 octets(SPI_R).b, 37, &k),
 		RC_UNSUPPORTED);
-	assert_int_equal(derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), out, out, 0),
+	assert_int_equal(
+		derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), octets(""), out, out, 0),
 		RC_UNSUPPORTED);
-	assert_int_equal(derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), out, out, 37),
+	assert_int_equal(
+		derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), octets(""), out, out, 37),
 		RC_UNSUPPORTED);
 }
 
