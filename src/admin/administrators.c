@@ -8,11 +8,12 @@ struct administrators *administrators_new(void)
 	return calloc(1, sizeof(struct administrators));
 }
 
-static void words_done(struct admin_words *w)
+void admin_words_done(struct admin_words *w)
 {
 	for (uint32_t i = 0; i < w->n; i++)
 		free(w->at[i]);
 	free(w->at);
+	*w = (struct admin_words){ 0 };
 }
 
 void administrators_free(struct administrators *a)
@@ -20,14 +21,14 @@ void administrators_free(struct administrators *a)
 	if (!a)
 		return;
 	for (uint32_t i = 0; i < a->n; i++)
-		words_done(&a->at[i].keys);
+		admin_words_done(&a->at[i].keys);
 	for (uint32_t i = 0; i < a->roles_n; i++) {
-		words_done(&a->role[i].permit);
-		words_done(&a->role[i].deny);
-		words_done(&a->role[i].permit_path);
-		words_done(&a->role[i].deny_path);
+		admin_words_done(&a->role[i].permit);
+		admin_words_done(&a->role[i].deny);
+		admin_words_done(&a->role[i].permit_path);
+		admin_words_done(&a->role[i].deny_path);
 	}
-	words_done(&a->authorities);
+	admin_words_done(&a->authorities);
 	free(a);
 }
 
@@ -41,6 +42,14 @@ bool admin_words_add(struct admin_words *w, const char *text)
 	w->at[w->n] = strdup(text);
 	w->n += w->at[w->n] != NULL;
 	return w->n > 0 && w->at[w->n - 1] != NULL;
+}
+
+bool admin_words_add_new(struct admin_words *w, const char *text)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		if (strcmp(w->at[i], text) == 0)
+			return true;
+	return admin_words_add(w, text);
 }
 
 const struct administrator *administrator_named(const struct administrators *a, const char *name)

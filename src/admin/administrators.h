@@ -12,6 +12,7 @@
 
 #include "admin/limits.h"
 #include "admin/roles.h"
+#include "admin/signed_rules.h"
 
 /* Texts of the configuration, each allocated. */
 struct admin_words {
@@ -38,12 +39,15 @@ struct administrators {
 	struct admin_role role[ADMIN_ROLES_MAX];
 	struct admin_words
 		authorities; /* keys that sign certificates of OpenSSH whose principal is an administrator's name */
+	struct signed_rules signatures; /* that commits need */
 };
 
 /* Empty ones: NULL when out of memory. The caller frees them with administrators_free(); NULL is fine there. */
 struct administrators *administrators_new(void);
 void administrators_free(struct administrators *a);
-bool admin_words_add(struct admin_words *w, const char *text); /* false: out of memory */
+bool admin_words_add(struct admin_words *w, const char *text);	   /* false: out of memory */
+bool admin_words_add_new(struct admin_words *w, const char *text); /* unless it is there */
+void admin_words_done(struct admin_words *w);
 
 /* NULL: there is none, or a is NULL. */
 const struct administrator *administrator_named(const struct administrators *a, const char *name);

@@ -48,25 +48,22 @@ struct ssh_key {
 };
 
 /* "ssh-ed25519"; "none" for a value that is no type. */
-/* for tests, until the configuration has keys */
+/* for tests: nothing prints it yet */
 const char *ssh_key_type_name(uint32_t type);
 
 /*
  * One line without its line feed. RC_MALFORMED; RC_UNSUPPORTED: a type that is none of these, or RSA with too few bits. *ret_comment, when asked for,
  * is a view of what follows the key, of *ret_comment_n octets.
  */
-/* for tests, until the configuration has keys */
 enum rc ssh_key_parse(struct ssh_key *ret_key, const char *text, size_t n, const char **ret_comment,
 	size_t *ret_comment_n, struct err *e);
 enum rc ssh_key_from_blob(struct ssh_key *ret_key, const void *blob, size_t n, struct err *e);
-/* for tests, until the configuration has keys */
 bool ssh_key_equal(const struct ssh_key *a, const struct ssh_key *b);
 
 /* Name, space and base64, without a comment. ret_text holds SSH_KEY_TEXT_MAX. Returns ret_text. */
-/* for tests, until the configuration has keys */
+/* for tests: nothing prints it yet */
 char *ssh_key_text(char *ret_text, const struct ssh_key *key);
 /* "SHA256:..." as `ssh-keygen -l` prints it. Returns ret_text. */
-/* for tests, until the configuration has keys */
 char *ssh_key_fingerprint(char ret_text[SSH_FINGERPRINT_SIZE], const struct ssh_key *key);
 
 /*
@@ -74,7 +71,6 @@ char *ssh_key_fingerprint(char ret_text[SSH_FINGERPRINT_SIZE], const struct ssh_
  * been present (the flag UP); what else the flags and the counter say is signed, and not judged.
  * RC_OK; RC_AUTH: not by this key over this message, or without a touch; RC_MALFORMED; RC_UNSUPPORTED: an algorithm that is none of the key's.
  */
-/* for tests, until the configuration has keys */
 enum rc ssh_key_verify(const struct ssh_key *key, const void *message, size_t n, const void *signature,
 	size_t signature_n, struct err *e);
 

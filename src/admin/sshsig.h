@@ -23,20 +23,17 @@
  * The blob of an armoured signature: lines of base64 of any length up to 76, as ssh-keygen and others break them; line feeds, with carriage returns
  * or without; white space before and behind the armour. ret_blob holds SSHSIG_BLOB_MAX. RC_MALFORMED.
  */
-/* for tests, until commits are signed */
 enum rc sshsig_from_armor(uint8_t *ret_blob, size_t *ret_n, const char *text, size_t n, struct err *e);
 /* As ssh-keygen writes it, with its last line feed. ret_text holds SSHSIG_ARMOR_MAX. Returns the length; 0: the blob is too long. */
-/* for tests, until commits are signed */
+/* for tests: what the ledger has is what ssh-keygen verifies */
 size_t sshsig_armor(char *ret_text, const void *blob, size_t n);
 
 /* Whose signature it says to be, which is not verified. RC_MALFORMED, RC_UNSUPPORTED: another version, or a key that is none of ours. */
-/* for tests, until commits are signed */
 enum rc sshsig_key(struct ssh_key *ret_key, const void *blob, size_t n, struct err *e);
 /*
  * RC_OK: signed by *ret_key, in this namespace, over this message. RC_AUTH: it is not; RC_MALFORMED; RC_UNSUPPORTED: as above, or a hash that is
  * neither sha256 nor sha512. Whether the key may sign is the caller's question. *ret_key has no type unless RC_OK.
  */
-/* for tests, until commits are signed */
 enum rc sshsig_verify(struct ssh_key *ret_key, const void *blob, size_t blob_n, const char *name_space,
 	const void *message, size_t n, struct err *e);
 

@@ -134,6 +134,8 @@ static const char **option_text(struct cli_line *line, enum cli_option option)
 		return &line->ingress;
 	case OPTION_INTERFACES:
 		return &line->interfaces;
+	case OPTION_SIGNATURE:
+		return &line->signature;
 	case OPTION_PIN_FILE:
 		return &line->pin_file;
 	case OPTION_SUBJECT:

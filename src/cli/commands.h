@@ -35,7 +35,8 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CLOSE_ALL, "--close-all", "",   "accept a configuration that permits nothing, such as an empty one")	\
 	O(CONFIRM, "--confirm-within", "MINUTES", "restore the previous configuration unless `plaingate confirm` is run within that time")	\
 	O(CUT_OFF, "--cut-off", "",       "accept a configuration that does not permit the connection over which this commit is made")	\
-	O(KEY,     "--key",     "KEY",   "the ledger's verifier key, as you noted it elsewhere; of `pki authority`: its key in a token or TPM (pkcs11:..., handle:..., tpm2tss:FILE)")		\
+	O(KEY,     "--key",     "KEY",   "the ledger's verifier key, as you noted it elsewhere; of `pki authority`: its key in a token or TPM (pkcs11:..., handle:..., tpm2tss:FILE); of `commit sign`: the file of the public key")		\
+	O(SIGNATURE, "--signature", "FILE", "of `commit sign`: a signature that `ssh-keygen -Y sign -n plaingate-commit` made of the statement; - for standard input")	\
 	O(POLICY,  "--policy",  "FILE",   "whose cosignatures the head must have (C2SP tlog-policy); its log lines say which keys are valid") \
 	O(SIGNERS, "--signers", "FILE",   "who may sign a release, and how many must: lines `maintainers N`, `rebuilders N`, `maintainer NAME KEY`, `rebuilder NAME KEY` (keys of SSH)") \
 	O(ABOVE,   "--above",   "N",      "the number of the release that you have: that one and older ones are refused") \
@@ -44,7 +45,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	O(CHECKPOINT, "--checkpoint", "FILE", "a head that you kept: the ledger must still have all that it covers")	\
 	O(SINCE,   "--since",   "FILE",   "begin after the head that --keep wrote there when you last verified")	\
 	O(KEEP,    "--keep",    "FILE",   "if nothing is wrong (status 0), write there how far you have verified, for --since")	\
-	O(LEDGER,  "--ledger",  "DIR",    "the ledger that has the log's hashes; default: `ledger` beside the log")	\
+	O(LEDGER,  "--ledger",  "DIR",    "the ledger that has the log's hashes, or the entries of the configurations; default: `ledger` beside DIR")	\
 	O(CAPTURE, "--capture", "FILE",   "packets of the wire, as tcpdump or Wireshark write them (pcap, pcapng): their handshakes are compared")	\
 	O(OURS,    "--ours",    "ADDRESSES", "addresses of this gateway, separated by commas: the ledger must know what they sent in the capture")	\
 	O(ARCHIVE, "--archive", "ARCHIVE", "where old entries were moved to: a directory or an address")	\
@@ -71,6 +72,12 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 #define CLI_COMMANDS(C)	/* id, words, arguments, options, text */						\
 	C(CHECK,         "check",          "FILE",  OPT(CLOSE_ALL) | OPT(JSON),							\
 	  "Checks whether the configuration in FILE is valid. Needs no running gateway.")			\
+	C(COMMIT_STATEMENT, "commit statement", "ID", OPT(SOCKET),						\
+	  "Prints what a signature of the proposal ID is over, for `ssh-keygen -Y sign -n plaingate-commit`, after comparing it with the texts.")	\
+	C(COMMIT_TEXT,   "commit text",    "ID",    OPT(SOCKET), "Prints the configuration of the proposal ID.")		\
+	C(COMMIT_SIGN,   "commit sign",    "ID",    OPT(SOCKET) | OPT(KEY) | OPT(SIGNATURE),				\
+	  "Signs the proposal ID with a key of the ssh-agent, or gives it the signature in a file. It becomes the running configuration when enough administrators have signed.")	\
+	C(COMMIT_WITHDRAW, "commit withdraw", "ID", OPT(SOCKET), "Removes the proposal ID.")			\
 	C(COMMIT,        "commit",         "FILE",  OPT(SOCKET) | OPT(JSON) | OPT(COMMENT) | OPT(CLOSE_ALL) | OPT(CUT_OFF) | OPT(CONFIRM),	\
 	  "Makes FILE the running configuration, or changes nothing. FILE may be - for standard input.")	\
 	C(CONFIRM,       "confirm",        "",      OPT(SOCKET), "Keeps a configuration that was committed with --confirm-within.")	\
@@ -117,6 +124,10 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(VERIFY_RELEASE, "verify release", "DIR", OPT(JSON) | OPT(POLICY) | OPT(SIGNERS) | OPT(ABOVE),	\
 	  "Checks whether the release in DIR is in the project's log, cosigned by witnesses, signed by enough maintainers and rebuilders, newer than "	\
 	  "--above, and whether its files are those that were released. Needs --policy and --signers, and neither a gateway nor a network.")	\
+	C(VERIFY_CONFIG, "verify config",  "DIR",						\
+	  OPT(JSON) | OPT(KEY) | OPT(POLICY) | OPT(MAX_AGE) | OPT(MAX_UNCOSIGNED) | OPT(LEDGER) | OPT(ARCHIVE),	\
+	  "Checks whether each configuration that was ever in force is signed as the one before it demanded; names the first that is not. DIR has their "	\
+	  "texts (/var/lib/plaingate/config). Needs no running gateway.")					\
 	C(INVESTIGATE,   "investigate",    "DIR",							\
 	  OPT(FROM) | OPT(TO) | OPT(OUTPUT) | OPT(KEY) | OPT(ARCHIVE) | OPT(CONFIG),			\
 	  "Writes all entries of a time in the ledger in DIR into one file, with the proof: an evidence bundle for "	\
@@ -198,6 +209,7 @@ struct cli_line {
 	const char *name;     /* the second argument, or NULL */
 	cli_options_set given;
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
+	const char *signature; /* of commit sign */
 	const char *from, *to, *before, *output, *config, *routes, *ingress, *stage, *subject, *names;
 	const char *interfaces;			/* of import */
 	const char *signers;			/* of verify release */

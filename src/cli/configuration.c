@@ -94,7 +94,8 @@ int configuration_check(
 }
 
 /* Control sends its findings about the text as rows, before its answer. */
-static void commit_request(const char *socket, const struct msg_cli_request *q, int file, struct findings *f)
+static uint32_t commit_request(
+	const char *socket, const struct msg_cli_request *q, int file, struct findings *f)
 {
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
@@ -105,9 +106,10 @@ static void commit_request(const char *socket, const struct msg_cli_request *q, 
 		findings_result(f, result.text);
 	else if (f->errors == 0)
 		findings_error(f, result.text[0] ? result.text : rc_text((enum rc)result.rc));
+	return f->errors == 0 ? result.count : 0;
 }
 
-int configuration_commit(const char *socket, const struct commit_text *c, struct findings *f)
+int configuration_commit(const char *socket, struct commit_text *c, struct findings *f)
 {
 	struct msg_cli_request q = {
 		.command = CLI_COMMIT, .confirm_minutes = c->confirm_minutes, .flags = c->flags
@@ -125,12 +127,36 @@ int configuration_commit(const char *socket, const struct commit_text *c, struct
 	if (file < 0)
 		findings_error(f, e.text);
 	else
-		commit_request(socket, &q, file, f);
-	if (f->errors == 0)
+		c->ret_proposal = commit_request(socket, &q, file, f);
+	if (f->errors == 0 && c->ret_proposal == 0)
 		warnings_print_taken(c->text, c->n, f);
 	if (file >= 0)
 		close(file);
 	return f->errors ? STATUS_FAILED : STATUS_OK;
+}
+
+/* What control writes into a memfd of ours; ret_says: its answer. */
+static enum rc text_of_control(const char *socket, const struct msg_cli_request *q, char **ret_text,
+	size_t *ret_n, struct msg_result *result, struct err *e)
+{
+	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char *text = calloc(1, CONFIG_TEXT_MAX + 1);
+
+	if (file < 0 || !text)
+		err_errno(e, RC_IO, "allocate memory for the configuration");
+	else if (client_request(socket, q, file, ignore_row, NULL, result, e) == RC_OK &&
+		 result->rc == RC_OK &&
+		 (result->count > CONFIG_TEXT_MAX ||
+			 pread(file, text, result->count, 0) != (ssize_t)result->count))
+		err_errno(e, RC_IO, "read the configuration");
+	if (!e->rc && result->rc)
+		err_add(e, (enum rc)result->rc, "%s",
+			result->text[0] ? result->text : rc_text((enum rc)result->rc));
+	if (file >= 0)
+		close(file);
+	*ret_n = result->count;
+	*ret_text = text;
+	return e->rc;
 }
 
 enum rc configuration_read(
@@ -138,24 +164,39 @@ enum rc configuration_read(
 {
 	struct msg_cli_request q = { .command = CLI_CONFIG, .rollback = rollback };
 	struct msg_result result = { 0 };
-	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	char *text = calloc(1, CONFIG_TEXT_MAX);
 
-	if (file < 0 || !text)
-		err_errno(e, RC_IO, "allocate memory for the configuration");
-	else if (client_request(socket, &q, file, ignore_row, NULL, &result, e) == RC_OK &&
-		 result.rc == RC_OK &&
-		 (result.count > CONFIG_TEXT_MAX ||
-			 pread(file, text, result.count, 0) != (ssize_t)result.count))
-		err_errno(e, RC_IO, "read the configuration");
-	if (!e->rc && result.rc)
-		err_add(e, (enum rc)result.rc, "%s",
+	return text_of_control(socket, &q, ret_text, ret_n, &result, e);
+}
+
+enum rc configuration_proposal(const char *socket, uint32_t id, char **ret_text, size_t *ret_n,
+	char *ret_statement, size_t size, struct err *e)
+{
+	struct msg_cli_request q = { .command = CLI_PROPOSAL, .rollback = id };
+	struct msg_result result = { 0 };
+	enum rc rc = text_of_control(socket, &q, ret_text, ret_n, &result, e);
+
+	snprintf(ret_statement, size, "%s", result.text);
+	return rc;
+}
+
+enum rc configuration_sign(const char *socket, uint32_t id, const char *text, size_t n, struct findings *f,
+	char *ret_says, size_t size, struct err *e)
+{
+	struct msg_cli_request q = { .command = text ? CLI_SIGN : CLI_WITHDRAW, .rollback = id };
+	struct msg_result result = { 0 };
+	int file = text ? text_in_memory(text, n, e) : -1;
+	enum rc rc = text && file < 0 ? RC_IO : RC_OK;
+
+	connection_find(&q.from);
+	if (!rc)
+		rc = client_request(socket, &q, file, findings_row, f, &result, e);
+	if (!rc && result.rc)
+		rc = err_add(e, (enum rc)result.rc, "%s",
 			result.text[0] ? result.text : rc_text((enum rc)result.rc));
+	snprintf(ret_says, size, "%s", result.text);
 	if (file >= 0)
 		close(file);
-	*ret_n = result.count;
-	*ret_text = text;
-	return e->rc;
+	return rc;
 }
 
 enum rc configuration_confirm(const char *socket, char *ret_says, size_t size, struct err *e)

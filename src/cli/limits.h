@@ -43,6 +43,7 @@
 /* Words beside options: the longest command has two, and arguments. */
 #define CLI_WORDS_MAX	  (CLI_CAPTURES_MAX + 2)
 /* Processes between this one and the sshd that holds the administrator's connection. */
+#define AGENT_KEYS_MAX	  65536 /* octets of the public keys of an ssh-agent */
 #define CLI_ANCESTORS_MAX 64
 
 /* ---- replay ---- */

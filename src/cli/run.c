@@ -19,6 +19,8 @@
 #include "cli/shadowed.h"
 #include "cli/text.h"
 #include "cli/verify.h"
+#include "cli/sign.h"
+#include "cli/verify_config.h"
 #include "cli/verify_log.h"
 #include "cli/verify_release.h"
 #include "model/model.h"
@@ -495,6 +497,22 @@ static int run_help(const struct cli_line *line)
 	return STATUS_OK;
 }
 
+static int run_verify(const struct cli_line *line)
+{
+	switch (line->command) {
+	case COMMAND_VERIFY_RANDOMNESS:
+		return run_verify_randomness(line);
+	case COMMAND_VERIFY_LOG:
+		return run_verify_log(line);
+	case COMMAND_VERIFY_CONFIG:
+		return run_verify_config(line);
+	case COMMAND_VERIFY_RELEASE:
+		return run_verify_release(line);
+	default:
+		return run_verify_ledger(line);
+	}
+}
+
 int cli_run(const struct cli_line *line)
 {
 	switch (line->command) {
@@ -505,6 +523,11 @@ int cli_run(const struct cli_line *line)
 		return run_check(line);
 	case COMMAND_COMMIT:
 		return run_commit(line);
+	case COMMAND_COMMIT_STATEMENT:
+	case COMMAND_COMMIT_TEXT:
+	case COMMAND_COMMIT_SIGN:
+	case COMMAND_COMMIT_WITHDRAW:
+		return run_proposal(line);
 	case COMMAND_CONFIRM:
 		return run_confirm(line);
 	case COMMAND_SHOW_CONFIG:
@@ -531,17 +554,14 @@ int cli_run(const struct cli_line *line)
 		return run_ike(line, IKE_REKEY_CHILD);
 	case COMMAND_IKE_TERMINATE:
 	case COMMAND_VPN_DOWN:
-		return run_ike(line, IKE_TERMINATE);
 	case COMMAND_VPN_EXPLAIN:
 		return run_vpn_explain(line);
 	case COMMAND_VERIFY_LEDGER:
-		return run_verify_ledger(line);
 	case COMMAND_VERIFY_RANDOMNESS:
-		return run_verify_randomness(line);
 	case COMMAND_VERIFY_LOG:
-		return run_verify_log(line);
+	case COMMAND_VERIFY_CONFIG:
 	case COMMAND_VERIFY_RELEASE:
-		return run_verify_release(line);
+		return run_verify(line);
 	case COMMAND_INVESTIGATE:
 		return run_investigate(line);
 	case COMMAND_ARCHIVE:

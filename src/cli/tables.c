@@ -24,6 +24,11 @@ static const struct cli_column commits_columns[] = {
 static const struct cli_column administrators_columns[] = {
 	{ "name", "name", LEFT }, { "role", "role", LEFT }, { "uid", "uid", RIGHT }, { "keys", "keys", LEFT }, { "self", "you", LEFT },
 };
+static const struct cli_column proposals_columns[] = {
+	{ "proposal", "proposal", RIGHT }, { "time", "time", LEFT }, { "admin", "admin", LEFT }, { "comment", "comment", LEFT },
+	{ "base", "over generation", RIGHT }, { "required", "required", RIGHT }, { "signatures", "signatures", RIGHT },
+	{ "signed_by", "signed by", LEFT }, { "confirm_within", "confirm (min)", RIGHT }, { "until", "until", LEFT }, { "sha256", "SHA-256", LEFT },
+};
 static const struct cli_column export_columns[] = {
 	{ "name", "name", LEFT }, { "state", "state", LEFT }, { "to", "to", LEFT }, { "records", "records", RIGHT }, { "lost", "lost", RIGHT },
 	{ "queued", "queued", RIGHT }, { "lines", "lines", RIGHT }, { "reason", "reason", LEFT },
@@ -181,7 +186,7 @@ static const struct {
 	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike)
 	E(IKE_COUNTERS, counters) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
 	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys) E(PKI, pki)
-	E(LINKS, links) E(COMMITS, commits) E(ADMINISTRATORS, administrators)
+	E(LINKS, links) E(COMMITS, commits) E(ADMINISTRATORS, administrators) E(PROPOSALS, proposals)
 #undef E
 };
 /* clang-format on */

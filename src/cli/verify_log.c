@@ -1,6 +1,7 @@
 #include "cli/verify_log.h"
 
 #include "cli/directory.h"
+#include "cli/ledger_entries.h"
 #include "cli/limits.h"
 #include "cli/render.h"
 #include "cli/source.h"
@@ -43,56 +44,6 @@ static void on_entry(void *context, const struct ledger_entry *entry, uint64_t i
 	struct reading *r = context;
 
 	r->out_of_memory |= session_log_check_entry(r->check, entry, index) == RC_LIMIT;
-}
-
-static enum rc policy_load(struct policy *ret, const char *path, struct err *e)
-{
-	uint8_t *text = NULL;
-	size_t n;
-	enum rc rc = source_file(path, POLICY_BYTES_MAX, &text, &n, e);
-
-	if (rc == RC_OK && (rc = policy_parse(ret, (const char *)text, n, e)) != RC_OK)
-		err_add(e, rc, "in the policy '%s'", path);
-	free(text);
-	return rc;
-}
-
-/* ret_report: what the ledger is by itself, and by the cosignatures of the policy's quorum. */
-static enum rc ledger_read(struct reading *r, const struct cli_line *line, const char *where,
-	struct verify_report *ret_report, struct err *e)
-{
-	static struct policy policy;
-	struct verify_options o = { .vkey = line->key,
-		.now_s = clock_utc() / 1000000,
-		.max_age_s = line->max_age_s,
-		.max_uncosigned = line->max_uncosigned,
-		.sealed_starts = true,
-		.begin = on_begin,
-		.entry = on_entry,
-		.context = r };
-	struct source *from = NULL;
-	enum rc rc = RC_OK;
-
-	if (line->policy) {
-		rc = policy_load(&policy, line->policy, e);
-		o.policy = &policy;
-	}
-	if (rc == RC_OK)
-		rc = source_open(&from, where, line->archive, e);
-	if (rc != RC_OK)
-		return rc;
-	struct verify_source source = source_of(from);
-	rc = verify_ledger(&source, &o, ret_report, e);
-	if (rc == RC_OK && (ret_report->bundle || ret_report->entries_unseen))
-		rc = err_add(e, RC_RANGE, "not all entries of the ledger are there: %s",
-			ret_report->bundle ? "give the ledger instead of the bundle"
-					   : "give the archive with --archive");
-	else if (rc == RC_IO && source_trouble(from)[0])
-		err_add(e, rc, "%s", source_trouble(from));
-	if (rc == RC_OK && r->out_of_memory)
-		rc = err_add(e, RC_LIMIT, "out of memory");
-	source_close(from);
-	return rc;
 }
 
 /* ---- the log ---- */
@@ -193,7 +144,10 @@ int run_verify_log(const struct cli_line *line)
 		return complain(&e, STATUS_USAGE);
 	}
 	snprintf(beside, sizeof beside, "%s/../ledger", line->argument);
-	enum rc rc = ledger_read(&r, line, line->ledger ? line->ledger : beside, &ledger, &e);
+	const struct verify_options hooks = { .begin = on_begin, .entry = on_entry, .context = &r };
+	enum rc rc = ledger_entries_read(line, line->ledger ? line->ledger : beside, &hooks, &ledger, &e);
+	if (rc == RC_OK && r.out_of_memory)
+		rc = err_add(&e, RC_LIMIT, "out of memory");
 	/* A ledger that is not good says nothing about the log. */
 	if (rc != RC_OK) {
 		session_log_check_free(r.check);

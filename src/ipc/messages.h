@@ -490,7 +490,10 @@ enum cli_command {
 	CLI_IKE,
 	CLI_CONFIG,
 	CLI_CONFIRM,
-	CLI_CAPTURE
+	CLI_CAPTURE,
+	CLI_PROPOSAL, /* the text of a proposal, and its statement */
+	CLI_SIGN,     /* a signature for one, in a file */
+	CLI_WITHDRAW
 };
 
 enum commit_flags {
@@ -504,9 +507,10 @@ enum commit_flags {
 struct msg_cli_request {
 	uint32_t command; /* enum cli_command */
 	uint32_t ike_command;
-	uint32_t flags;		     /* enum commit_flags */
-	uint32_t confirm_minutes;    /* of a commit; 0: it needs no confirmation */
-	uint32_t rollback;	     /* of CLI_CONFIG: which text of the history; 0: the running one */
+	uint32_t flags;		  /* enum commit_flags */
+	uint32_t confirm_minutes; /* of a commit; 0: it needs no confirmation */
+	uint32_t
+		rollback; /* of CLI_CONFIG: which text of the history, 0: the running one; else which proposal */
 	struct host_connection from; /* a commit: on which the administrator sits, as the program says */
 	struct msg_show show;
 	struct packet_filters packets; /* of a trace or capture */

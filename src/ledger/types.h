@@ -34,6 +34,8 @@
 	T(PROCESS_EXIT,          "process_exit",          "supervisor",     "a process ended")	\
 	T(CONFIG_LOAD,           "config_load",           "control",        "the stored configuration was loaded at start")	\
 	T(CONFIG_COMMIT,         "config_commit",         "control",        "a configuration is about to be applied")	\
+	T(CONFIG_SIGNATURE,      "config_signature",      "control",        "an administrator has signed the commit that follows")	\
+	T(CONFIG_PROPOSAL,       "config_proposal",       "control",        "a commit that needs signatures was proposed, signed by somebody, or removed; nothing changed")	\
 	T(PEER_LEDGER_SILENT,    "peer_ledger_silent",    "ledger",         "a peer's ledger that this gateway cosigns has had nothing cosigned for three heartbeats")	\
 	T(PEER_LEDGER_RETURNED,  "peer_ledger_returned",  "ledger",         "a peer's ledger that was silent is cosigned again")	\
 	T(PEER_LEDGER_FORKED,    "peer_ledger_forked",    "ledger",         "a peer's ledger has signed two histories; both notes are kept as proof")	\
@@ -132,9 +134,24 @@
 	F(CONFIG_LOAD,           "sha256",       STRING, "of the configuration's text")	\
 	F(CONFIG_COMMIT,         "admin",        STRING, "who commits: root (console), the name of an administrator with (local) or (ssh), or a user such as uid 1000; empty: an unconfirmed commit is rolled back")	\
 	F(CONFIG_COMMIT,         "comment",      STRING, "the administrator's comment")	\
+	F(CONFIG_COMMIT,         "confirm_within", ADDED, "minutes in which it has to be confirmed; 0: it stays")	\
 	F(CONFIG_COMMIT,         "generation",   NUMBER, "number of commits, this one included")	\
 	F(CONFIG_COMMIT,         "previous",     STRING, "SHA-256 of the text it replaces")	\
 	F(CONFIG_COMMIT,         "sha256",       STRING, "of the configuration's text")	\
+	F(CONFIG_SIGNATURE,      "admin",        STRING, "the administrator whose key it is, in the configuration that runs until then")	\
+	F(CONFIG_SIGNATURE,      "confirm_within", NUMBER, "minutes in which the commit has to be confirmed; 0: it stays")	\
+	F(CONFIG_SIGNATURE,      "generation",   NUMBER, "of the commit")	\
+	F(CONFIG_SIGNATURE,      "key",          STRING, "its fingerprint, as `ssh-keygen -l` prints it")	\
+	F(CONFIG_SIGNATURE,      "sha256",       STRING, "of the configuration's text")	\
+	F(CONFIG_SIGNATURE,      "signature_0",  STRING, "the signature (SSHSIG), base64, its first 760 digits")	\
+	F(CONFIG_SIGNATURE,      "signature_1",  STRING, "the rest")	\
+	F(CONFIG_PROPOSAL,       "admin",        STRING, "who did it; empty: the gateway itself")	\
+	F(CONFIG_PROPOSAL,       "event",        STRING, "proposed, signed, withdrawn, expired, or replaced: another configuration runs")	\
+	F(CONFIG_PROPOSAL,       "key",          STRING, "of a signature: the fingerprint of its key; else empty")	\
+	F(CONFIG_PROPOSAL,       "proposal",     NUMBER, "its number")	\
+	F(CONFIG_PROPOSAL,       "required",     NUMBER, "how many signatures it needs")	\
+	F(CONFIG_PROPOSAL,       "sha256",       STRING, "of its text")	\
+	F(CONFIG_PROPOSAL,       "signatures",   NUMBER, "how many it has now")	\
 	F(WITNESSES_CHANGE,      "admin",        STRING, "who, as in config_commit")	\
 	F(WITNESSES_CHANGE,      "after",        STRING, "quorum, actions that require it, names and key ids, as committed")	\
 	F(WITNESSES_CHANGE,      "before",       STRING, "the same as in force until now")	\

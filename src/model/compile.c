@@ -198,8 +198,8 @@ static enum rc compile_all(struct compiler *c)
 	static enum rc (*const steps[])(struct compiler *) = { compile_system, compile_screens, compile_zones,
 		compile_objects, compile_host_services, compile_schedulers, compile_policy, compile_nat,
 		compile_dnat, compile_proxies, compile_uplinks, compile_authorities, compile_peers,
-		compile_tunnels, compile_rule_tunnels, compile_administrators, compile_evidence, compile_log,
-		compile_metrics };
+		compile_tunnels, compile_rule_tunnels, compile_administrators, compile_commit,
+		compile_evidence, compile_log, compile_metrics };
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; i < COUNT_OF(steps) && compile_continues(c, rc); i++)

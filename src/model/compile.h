@@ -123,6 +123,9 @@ enum rc compile_rule_tunnels(struct compiler *c); /* after policy and tunnels */
 /* compile_administrators.c */
 enum rc compile_administrators(struct compiler *c);
 
+/* compile_commit.c */
+enum rc compile_commit(struct compiler *c); /* after the administrators */
+
 /* compile_evidence.c */
 enum rc compile_evidence(struct compiler *c);
 

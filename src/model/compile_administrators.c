@@ -27,19 +27,6 @@ static bool is_command(const char *words)
 	return false;
 }
 
-static bool is_path(const char *words)
-{
-	const struct lysc_node *node = NULL;
-
-	for (; words && *words; words += strspn(words, " ")) {
-		size_t n = strcspn(words, " ");
-		if (!(node = schema_child(node, words, n)))
-			return false;
-		words += n;
-	}
-	return node != NULL;
-}
-
 static enum rc commands(
 	struct compiler *c, const struct lyd_node *role, const char *name, struct admin_words *to)
 {
@@ -66,7 +53,7 @@ static enum rc paths(
 	enum rc rc = RC_OK;
 
 	for (; leaf && compile_continues(c, rc); leaf = tree_next(leaf)) {
-		if (!is_path(lyd_get_value(leaf)))
+		if (!schema_has_path(lyd_get_value(leaf)))
 			rc = faults_join(rc,
 				tree_fault(c->faults, leaf,
 					"'%s' is not a place of the configuration: expected words of statements without names, "

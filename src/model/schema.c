@@ -159,6 +159,19 @@ const struct lysc_node *schema_child(const struct lysc_node *parent, const char 
 	return word_slot(parent, keyword, n)->node;
 }
 
+bool schema_has_path(const char *words)
+{
+	const struct lysc_node *node = NULL;
+
+	for (; words && *words; words += strspn(words, " ")) {
+		size_t n = strcspn(words, " ");
+		if (!(node = schema_child(node, words, n)))
+			return false;
+		words += n;
+	}
+	return node != NULL;
+}
+
 const struct lysc_type *schema_type(const struct lysc_node *node)
 {
 	if (node->nodetype == LYS_LEAF)

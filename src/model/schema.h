@@ -28,6 +28,8 @@ const struct lysc_node *schema_next(const struct lysc_node *parent, const struct
 /* What a statement of this node begins with: its name, or its first key's for a list shown by keys. */
 const char *schema_keyword(const struct lysc_node *node);
 const struct lysc_node *schema_child(const struct lysc_node *parent, const char *keyword, size_t n);
+/* Whether there is such a statement: "zones zone host-inbound". */
+bool schema_has_path(const char *words);
 
 bool schema_shown_by_keys(const struct lysc_node *node);
 /* Keys of a list in order; returns their number. */

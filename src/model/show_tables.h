@@ -30,7 +30,8 @@
 	S(PKI,        "pki",        CERTIFIER_OPENSSL, "certificates of authorities, their CRLs, our own certificates: until when")	\
 	S(LINKS,      "links",      SUPERVISOR, "what the kernel and the driver count of the zones' links: errors, drops")		\
 	S(COMMITS,    "system commit", CONTROL,   "the running configuration and those before it: when, who, why, and the ledger's entry")	\
-	S(ADMINISTRATORS, "system administrators", CONTROL, "administrators with role, keys and account, and which of them asks")
+	S(ADMINISTRATORS, "system administrators", CONTROL, "administrators with role, keys and account, and which of them asks")	\
+	S(PROPOSALS,  "system commit proposals", CONTROL, "commits that wait for signatures, and who has signed them")
 /* clang-format on */
 
 #endif

@@ -13,6 +13,7 @@
  *   journal_entries.c  its entries that are not in the tiles yet
  *   seals.c            one-time keys
  *   session_log.c      the session log; on its own, verify/session_log.h
+ *   signed_commits.c   signed commits; on its own, verify/signed_commits.h
  *   recovery.c         how the log began, and the one before it
  *   since.c            --since and --keep
  *   partials.c         older partial tiles, files that are no part of a ledger

@@ -33,7 +33,7 @@ MAY = {
     "edit": {"base", "model"},  # the editor of `configure`
     "import": {"base", "admin", "model/applications.h"},  # whose names nobody else may have; for `plaingate import` alone
     "proc": {"base", "ipc", "sandbox"} | LIBRARIES | CORES,
-    "cli": {"base", "model", "ipc", "verify", "release", "pki", "import", "edit/edit.h", "admin/administrators.h", "crypto/hash.h",
+    "cli": {"base", "model", "ipc", "verify", "release", "admin", "pki", "import", "edit/edit.h", "admin/administrators.h", "crypto/hash.h",
             "witness/configured.h",
             # `replay` runs the pipeline offline, confined, and reads and writes captures
             "proc/dataplane/offline.h", "sandbox/sandbox.h", "wire/pcapng.h", "wire/link_header.h"},  # `check` takes what a commit takes

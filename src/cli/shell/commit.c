@@ -218,7 +218,7 @@ static bool commit_run(struct shell *s, struct commit_words *c, bool changed)
 	findings_end(&f);
 	if (status != STATUS_OK)
 		shell_failed();
-	if (!c->check && (status == STATUS_OK || carried_out(s, &c->commit))) {
+	if (!c->check && c->commit.ret_proposal == 0 && (status == STATUS_OK || carried_out(s, &c->commit))) {
 		is_committed(s, text, c->commit.n);
 		if (c->commit.confirm_minutes == 0)
 			confirm(s, false);

@@ -26,6 +26,9 @@ static const enum admin_act acts[] = {
 	[CLI_CONFIG] = ADMIN_CONFIGURATION,
 	[CLI_CONFIRM] = ADMIN_CONFIRM,
 	[CLI_CAPTURE] = ADMIN_CAPTURE,
+	[CLI_PROPOSAL] = ADMIN_CONFIGURATION,
+	[CLI_SIGN] = ADMIN_COMMIT, /* whose signature it is, the key says */
+	[CLI_WITHDRAW] = ADMIN_COMMIT,
 };
 
 static const enum admin_act ike_acts[] = {

@@ -52,6 +52,22 @@ static void answer_text(struct client *c, int file, const char *text, size_t tex
 		client_end(c, RC_OK, (uint32_t)n, "%s", which);
 }
 
+/* The text of a proposal, and its statement as the answer. */
+static void answer_proposal(struct client *c, int file)
+{
+	char statement[SIGNED_STATEMENT_MAX], *text = NULL;
+	struct err e = { 0 };
+	size_t n = 0;
+
+	if (file < 0 || fcntl(file, F_GET_SEALS) < 0)
+		client_end(c, RC_MALFORMED, 0, "the file for the configuration is not a memfd");
+	else if (proposals_read(c->control, c->request.rollback, statement, &text, &n, &e))
+		client_end(c, e.rc, 0, "%s", e.text);
+	else
+		answer_text(c, file, text, n, statement);
+	free(text);
+}
+
 static void answer_config(struct client *c, int file)
 {
 	const struct control *k = c->control;
@@ -97,6 +113,15 @@ static void take_request(struct client *c, struct ipc_frame *f)
 			break;
 		case CLI_CONFIG:
 			answer_config(c, file);
+			break;
+		case CLI_PROPOSAL:
+			answer_proposal(c, file);
+			break;
+		case CLI_SIGN:
+			proposals_sign(c, file);
+			break;
+		case CLI_WITHDRAW:
+			proposals_withdraw(c);
 			break;
 		case CLI_CLEAR_SESSIONS:
 		case CLI_CAPTURE:

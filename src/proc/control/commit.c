@@ -112,6 +112,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	k->running = m->next;
 	m->next = (struct running){ .memory = -1 };
 	authorize_again(k);
+	proposals_committed(k, m->proposal);
 	if (m->restores)
 		unconfirmed_end_logged(k);
 	else if (extends && unconfirmed_begin(k, m->confirm_minutes, &e))
@@ -131,6 +132,7 @@ static void commit_enter(struct control *k)
 {
 	entry_config_overrides(k, &k->commit);
 	entry_config_certificates(k, &k->commit.next);
+	entry_config_signatures(k, &k->commit);
 	if (entry_config_commit(k, &k->commit, on_commit_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
@@ -241,6 +243,28 @@ static void commit_go(struct control *k)
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
+/* The configuration is good; whether it needs signatures is the running one's matter. */
+static void commit_decide(struct control *k)
+{
+	struct commit *m = &k->commit;
+	struct admin_words paths = { 0 };
+	uint32_t required = 0;
+	struct err e = { 0 };
+	enum rc rc =
+		m->proposal ? RC_OK : proposals_needed(k, m->next.text, m->next.n, &paths, &required, &e);
+
+	admin_words_done(&paths);
+	if (rc) {
+		commit_refuse(k, rc, e.text);
+	} else if (required == 0) {
+		commit_go(k);
+	} else {
+		if (m->client)
+			proposals_add(k, m, m->client, required);
+		commit_over(k);
+	}
+}
+
 static void commit_judged(struct control *k, struct client *c)
 {
 	struct commit *m = &k->commit;
@@ -248,7 +272,56 @@ static void commit_judged(struct control *k, struct client *c)
 	if (m->judgement.fault.rc != RC_OK)
 		commit_refuse(k, m->judgement.fault.rc, m->judgement.fault.text);
 	else
-		commit_go(k);
+		commit_decide(k);
+}
+
+/* Compiled, and not refused: warnings, the certifiers, the ledger. */
+static void commit_proceed(struct control *k, struct client *c)
+{
+	struct commit *m = &k->commit;
+
+	if (k->running.block)
+		snapshot_change_warnings(k->running.block, m->next.block, client_warning, c);
+	if (!certifiers_ask(k, &m->judgement, &m->next, c, commit_judged))
+		commit_decide(k);
+}
+
+void commit_signed(struct client *c, const struct proposal *p, char *text, size_t n)
+{
+	struct control *k = c->control;
+	struct commit *m = &k->commit;
+	struct faults faults = { 0 };
+	struct err e = { 0 };
+	enum rc rc;
+
+	assert(!m->under_way);
+	*m = (struct commit){
+		.under_way = true, .client = c, .cookie = k->next_tag++, .uid = c->uid, .next.memory = -1
+	};
+	m->proposal = p->id;
+	m->signatures_n = p->signed_by.n;
+	memcpy(m->signature, p->signature, sizeof m->signature);
+	memcpy(m->comment, p->comment, sizeof m->comment);
+	memcpy(m->who, c->who, sizeof m->who);
+	m->confirm_minutes = p->statement.confirm_minutes;
+	m->next.generation = k->running.generation + 1;
+	c->work = CLIENT_COMMIT;
+	c->request.flags = p->flags;
+	memcpy(c->request.name, p->name, sizeof c->request.name);
+	rc = running_compile(k, &m->next, text, n, p->name,
+		config_store_is_history(p->name) ? CERTIFICATES_HISTORY : CERTIFICATES_FILES, &faults, &e);
+	k->child->loop.now = clock_mono();
+	faults_rows(c, &faults);
+	if (!rc && memcmp(m->next.sha256, p->statement.text, sizeof m->next.sha256) != 0)
+		rc = err_add(&e, RC_MALFORMED,
+			"proposal %llu is damaged on the disk: its text is another one",
+			(unsigned long long)p->id);
+	if (!rc)
+		rc = guards_check(m, &k->running, c, &e);
+	if (rc)
+		commit_refuse(k, rc, e.text);
+	else
+		commit_proceed(k, c);
 }
 
 void commit_begin(struct client *c, int file)
@@ -286,10 +359,7 @@ void commit_begin(struct client *c, int file)
 		commit_refuse(k, rc, e.text);
 		return;
 	}
-	if (k->running.block)
-		snapshot_change_warnings(k->running.block, m->next.block, client_warning, c);
-	if (!certifiers_ask(k, &m->judgement, &m->next, c, commit_judged))
-		commit_go(k);
+	commit_proceed(k, c);
 }
 
 void commit_restore(struct control *k, char *text, size_t n)

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -24,7 +25,10 @@
 #define CERTIFICATES "certificates"
 #define HISTORY	     "rollback."
 #define OF_NAME	     "%s." CERTIFICATES /* of that text; of running.conf alone without a name in front */
-#define COMMIT	     "commit" /* what is said of the commit of a text: beside it as its certificates */
+#define PROPOSAL     "proposal."	/* of a slot: control's proposals.c */
+#define KEPT                                                                                                 \
+	"history." /* and the SHA-256 of a text that needs no number any more, and is needed by `verify config` */
+#define COMMIT "commit" /* what is said of the commit of a text: beside it as its certificates */
 
 static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {
@@ -164,6 +168,34 @@ void config_store_commit_write(int dir, const char *text, size_t n)
 	log_warn("%s; who committed this configuration is in the ledger alone", e.text);
 }
 
+enum rc config_store_proposal_read(int dir, unsigned slot, char **ret_text, size_t *ret_n, struct err *e)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, PROPOSAL "%u", slot);
+	return read_file(dir, name, PROPOSAL_HEAD_MAX + CONFIG_TEXT_MAX, ret_text, ret_n, e);
+}
+
+enum rc config_store_proposal_write(int dir, unsigned slot, const char *text, size_t n, struct err *e)
+{
+	char name[32];
+	enum rc rc;
+
+	snprintf(name, sizeof name, PROPOSAL "%u", slot);
+	rc = write_file(dir, name, text, n, e);
+	if (!rc && fsync(dir) != 0)
+		rc = err_errno(e, RC_IO, "fsync the configuration's directory");
+	return rc;
+}
+
+void config_store_proposal_remove(int dir, unsigned slot)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, PROPOSAL "%u", slot);
+	unlinkat(dir, name, 0);
+}
+
 bool config_store_is_history(const char *name)
 {
 	size_t n = strlen(HISTORY);
@@ -178,6 +210,23 @@ enum rc config_store_certificates_read(int dir, const char *of, char **ret_text,
 
 	snprintf(name, sizeof name, *of ? OF_NAME : CERTIFICATES, of);
 	return read_file(dir, name, STORED_CERTIFICATES_BYTES, ret_text, ret_n, e);
+}
+
+/* A text that would be the 51st: where commits are signed, whoever verifies them needs it. */
+static void oldest_keep(int dir)
+{
+	char name[32], kept[16 + 65], digits[65], *text = NULL;
+	uint8_t sha[crypto_hash_sha256_BYTES];
+	size_t n;
+
+	snprintf(name, sizeof name, HISTORY "%d", ROLLBACKS_MAX);
+	if (read_file(dir, name, CONFIG_TEXT_MAX, &text, &n, NULL))
+		return;
+	crypto_hash_sha256(sha, (const unsigned char *)text, n);
+	free(text);
+	snprintf(kept, sizeof kept, KEPT "%s", hex_from_bytes(digits, sha, sizeof sha));
+	if (renameat(dir, name, dir, kept) != 0)
+		log_warn("'%s' cannot be kept as '%s': %m", name, kept);
 }
 
 /* rollback.49 becomes rollback.50 and so on; one that is missing is not an error. */
@@ -314,10 +363,13 @@ static enum rc certificates_settle(
 	return RC_OK;
 }
 
-static enum rc history_push(int dir, const struct part *text, const struct part *certificates, struct err *e)
+static enum rc history_push(
+	int dir, const struct part *text, const struct part *certificates, bool keeps_all, struct err *e)
 {
 	enum rc rc;
 
+	if (keeps_all)
+		oldest_keep(dir);
 	rotate(dir);
 	if (certificates->text && (rc = exchange_file(dir, certificates->name, e)))
 		return rc;
@@ -347,7 +399,8 @@ enum rc config_store_write(int dir, const struct running *next, const struct run
 		return rc;
 	rc = certificates_write(dir, old, next, e);
 	if (!rc && history)
-		rc = history_push(dir, &parts[1], &parts[2], e);
+		rc = history_push(dir, &parts[1], &parts[2],
+			signed_demands(old->administrators) || signed_demands(next->administrators), e);
 	if (!rc)
 		rc = exchange_file(dir, RUNNING, e);
 	if (rc) {

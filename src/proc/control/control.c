@@ -80,6 +80,7 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	dynamic_begin(k);
 	distribute_all(k, TAKEN_WAIT_NS);
 	unconfirmed_load(k);
+	proposals_load(k);
 	return RC_OK;
 }
 

@@ -25,11 +25,14 @@
  *	history.c       who committed what runs, and what ran before it
  *	unconfirmed.c   a commit that has to be confirmed: its state, and what is stored of it
  *	confirm.c       such a commit is confirmed, or restored when its time is over
+ *	proposals.c     commits that need signatures
+ *	sign.c          a signature comes for one
  *	guards.c        commits that would close everything or cut their own connection off
  */
 #ifndef PROC_CONTROL_CONTROL_H
 #define PROC_CONTROL_CONTROL_H
 
+#include "admin/signed.h"
 #include "admin/speaker.h"
 #include "ipc/child.h"
 #include "model/dynamic.h"
@@ -45,6 +48,7 @@
 #define CLIENT_FULL_BYTES (2u << 20)	 /* waiting for one client: its table's owner is held back */
 #define TICK_NS		  (50 * NS_PER_MS) /* while there are clients or a commit */
 #define ROLLBACKS_MAX	  50
+#define WAITING_MAX	  16 /* commits that wait for signatures */
 #define RESOLVER_WAIT_NS                                                                                     \
 	(3 * NS_PER_S) /* for the resolver's first word, before the data plane gets a configuration without it */
 
@@ -117,6 +121,24 @@ enum certificates_from {
 	CERTIFICATES_HISTORY, /* what ran with a text of the history, or, where that is not kept, the directory */
 };
 
+/* A signature over a proposal, which counted when it came. */
+struct signed_by {
+	char admin[ADMIN_NAME_MAX + 1], key[SSH_FINGERPRINT_SIZE];
+	uint8_t blob[SSHSIG_BLOB_MAX];
+	size_t n;
+};
+
+/* A commit that waits for signatures; its text is on the disk. */
+struct proposal {
+	uint64_t id; /* 0: a free place */
+	utc_us created;
+	struct signed_statement statement;
+	uint32_t required, flags;
+	char author[SPEAKER_TEXT_MAX], comment[256], name[NAME_MAX_BYTES];
+	struct signed_count signed_by;
+	struct signed_by signature[SIGNED_REQUIRED_MAX];
+};
+
 /* A commit on its way; one at a time. `next` becomes the running one when the receipt is there. */
 struct commit {
 	bool under_way;
@@ -129,6 +151,9 @@ struct commit {
 	uint32_t confirm_minutes; /* 0: it needs no confirmation */
 	bool restores;		  /* what ran before one that was not confirmed */
 	struct judgement judgement;
+	uint64_t proposal; /* that it was; 0: none */
+	uint32_t signatures_n;
+	struct signed_by signature[SIGNED_REQUIRED_MAX];
 	struct err close_all, cut_off,
 		shut_out; /* what the guards say that was overridden; rc RC_OK: nothing */
 };
@@ -171,6 +196,8 @@ struct control {
 	struct running running;
 	struct commit commit;
 	struct unconfirmed unconfirmed;
+	struct proposal proposals[WAITING_MAX];
+	uint64_t proposal_last; /* number of the last one */
 	struct timer confirm_timer;
 	uint64_t next_tag;
 	struct {
@@ -229,12 +256,44 @@ void relay_tick(struct control *k); /* holds owners back while a client's queue 
 
 /* commit.c */
 void commit_begin(struct client *c, int file);
+/* Of a proposal that has what it needs; the text is taken over. */
+void commit_signed(struct client *c, const struct proposal *p, char *text, size_t n);
 void commit_check(struct client *c, int file); /* CLI_CHECK: says what a commit would say */
 void commit_forget(struct client *c);
 void commit_tick(struct control *k);
 void commit_finish(struct control *k); /* all have answered, or the time is over */
 /* A commit of that text, which is taken over; no client waits for the answer. */
 void commit_restore(struct control *k, char *text, size_t n);
+
+/* proposals.c */
+void proposals_load(struct control *k);
+/* What a commit of that text needs; the paths that it changes are added to those of the caller, where anything needs a signature. */
+enum rc proposals_needed(struct control *k, const char *text, size_t n, struct admin_words *ret_paths,
+	uint32_t *ret_required, struct err *e);
+/* The commit becomes a proposal, and its client is told. */
+void proposals_add(struct control *k, struct commit *m, const struct client *c, uint32_t required);
+void proposals_show(struct client *c);
+/* RC_NOT_FOUND: there is no such proposal. */
+enum rc proposals_read(struct control *k, uint32_t id, char ret_statement[SIGNED_STATEMENT_MAX],
+	char **ret_text, size_t *ret_n, struct err *e);
+/* Another configuration runs; id: it was that proposal, or 0. */
+void proposals_committed(struct control *k, uint64_t id);
+/* Ahead of config_commit, whose receipt stands for them as well. */
+void entry_config_signatures(struct control *k, const struct commit *m);
+struct proposal *proposal_find(struct control *k, uint64_t id); /* NULL: there is none */
+void proposals_sweep(struct control *
+		k); /* those whose time is over, and those over another configuration than the one that runs */
+enum rc proposal_text(
+	struct control *k, const struct proposal *p, char **ret_text, size_t *ret_n, struct err *e);
+enum rc proposal_store(
+	struct control *k, const struct proposal *p, const char *text, size_t n, struct err *e);
+void proposal_remove(struct control *k, struct proposal *p, const char *who, const char *event);
+void entry_proposal(
+	struct control *k, const struct proposal *p, const char *who, const char *event, const char *key);
+
+/* sign.c */
+void proposals_sign(struct client *c, int file);
+void proposals_withdraw(struct client *c);
 
 /* running.c */
 /* Text (taken over) to a whole struct running; r->generation is set by the caller. */
@@ -311,6 +370,10 @@ enum rc config_store_unconfirmed_remove(int dir, struct err *e);
 void config_store_commit_write(int dir, const char *text, size_t n);
 enum rc config_store_commit_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
 bool config_store_has_history(int dir, uint32_t n);
+/* Commits that wait for signatures, 1..WAITING_MAX. RC_NOT_FOUND. */
+enum rc config_store_proposal_read(int dir, unsigned slot, char **ret_text, size_t *ret_n, struct err *e);
+enum rc config_store_proposal_write(int dir, unsigned slot, const char *text, size_t n, struct err *e);
+void config_store_proposal_remove(int dir, unsigned slot);
 /* What ran n configurations before the running one. RC_NOT_FOUND. */
 enum rc config_store_history_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
 enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);

@@ -38,6 +38,7 @@ enum rc entry_config_commit(struct control *k, const struct commit *m, ledger_re
 	else
 		ledger_body_str(&b, "admin", m->who);
 	ledger_body_str(&b, "comment", m->comment);
+	ledger_body_strf(&b, "confirm_within", "%u", m->confirm_minutes);
 	ledger_body_u64(&b, "generation", m->next.generation);
 	ledger_body_str(&b, "previous", sha256_text(text, k->running.sha256));
 	ledger_body_str(&b, "sha256", sha256_text(text, m->next.sha256));

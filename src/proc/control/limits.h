@@ -14,6 +14,13 @@
 #define REFUSALS_AT_ONCE_MAX 32
 #define FINGERPRINTS_MAX     (8 * 52) /* octets of those of an administrator */
 
+#define PROPOSAL_LIFE_US (7 * 24 * 3600 * 1000000ull) /* of what waits for signatures */
+#define PROPOSAL_LINE_MAX                                                                                    \
+	2048 /* octets of a line of its head: a signature of 1152 octets in base64, a name and a fingerprint */
+#define PROPOSAL_HEAD_MAX 16384 /* eight signatures and what is said of it */
+#define SIGNATURE_FIELD                                                                                      \
+	760 /* digits of a signature in one field of an entry, which has a quarter of 3072 octets */
+
 #define CERTIFIERS_WAIT_NS                                                                                   \
 	(20 * NS_PER_S) /* that a check or a commit waits for them; who has died is not waited for */
 

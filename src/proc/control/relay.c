@@ -76,8 +76,8 @@ void relay_show(struct client *c)
 		client_end(c, RC_NOT_FOUND, 0, "no such table: %u", c->request.show.table);
 		return;
 	}
-	if (c->request.show.table == SHOW_COMMITS) {
-		history_show(c);
+	if (c->request.show.table == SHOW_COMMITS || c->request.show.table == SHOW_PROPOSALS) {
+		(c->request.show.table == SHOW_COMMITS ? history_show : proposals_show)(c);
 		return;
 	}
 	if (c->request.show.table == SHOW_ADMINISTRATORS) {

@@ -137,7 +137,7 @@ static void half_a_command(void **state)
 	struct err e;
 
 	assert_int_equal(parse(&l, "verify", &e), RC_MALFORMED);
-	assert_string_equal(e.text, "verify needs another word: ledger, randomness, log");
+	assert_string_equal(e.text, "verify needs another word: ledger, randomness, log, release, config");
 	assert_int_equal(parse(&l, "clear session", &e), RC_MALFORMED);
 	assert_string_equal(e.text, "clear needs another word: sessions, hit-count");
 	assert_int_equal(parse(&l, "verif", &e), RC_MALFORMED);

@@ -332,6 +332,7 @@ void commit_send(uint64_t n)
 	ledger_body_begin(&b, LEDGER_CONFIG_COMMIT);
 	ledger_body_str(&b, "admin", "uid 0");
 	ledger_body_str(&b, "comment", "");
+	ledger_body_str(&b, "confirm_within", "0");
 	ledger_body_u64(&b, "generation", n);
 	ledger_body_str(&b, "previous", "");
 	ledger_body_str(&b, "sha256", "");
