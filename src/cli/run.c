@@ -554,6 +554,7 @@ int cli_run(const struct cli_line *line)
 		return run_ike(line, IKE_REKEY_CHILD);
 	case COMMAND_IKE_TERMINATE:
 	case COMMAND_VPN_DOWN:
+		return run_ike(line, IKE_TERMINATE);
 	case COMMAND_VPN_EXPLAIN:
 		return run_vpn_explain(line);
 	case COMMAND_VERIFY_LEDGER:
