@@ -513,6 +513,22 @@ static int run_verify(const struct cli_line *line)
 	}
 }
 
+static int run_order(const struct cli_line *line)
+{
+	switch (line->command) {
+	case COMMAND_IKE_INITIATE:
+	case COMMAND_VPN_UP:
+		return run_ike(line, IKE_INITIATE);
+	case COMMAND_IKE_REKEY:
+	case COMMAND_VPN_REKEY:
+		return run_ike(line, IKE_REKEY_IKE);
+	case COMMAND_IKE_REKEY_CHILD:
+		return run_ike(line, IKE_REKEY_CHILD);
+	default:
+		return run_ike(line, IKE_TERMINATE);
+	}
+}
+
 int cli_run(const struct cli_line *line)
 {
 	switch (line->command) {
@@ -546,15 +562,12 @@ int cli_run(const struct cli_line *line)
 		return run_clear_hit_count(line);
 	case COMMAND_IKE_INITIATE:
 	case COMMAND_VPN_UP:
-		return run_ike(line, IKE_INITIATE);
 	case COMMAND_IKE_REKEY:
 	case COMMAND_VPN_REKEY:
-		return run_ike(line, IKE_REKEY_IKE);
 	case COMMAND_IKE_REKEY_CHILD:
-		return run_ike(line, IKE_REKEY_CHILD);
 	case COMMAND_IKE_TERMINATE:
 	case COMMAND_VPN_DOWN:
-		return run_ike(line, IKE_TERMINATE);
+		return run_order(line);
 	case COMMAND_VPN_EXPLAIN:
 		return run_vpn_explain(line);
 	case COMMAND_VERIFY_LEDGER:

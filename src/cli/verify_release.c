@@ -55,7 +55,8 @@ static enum rc file_read(
 		free(bytes);
 		close(fd);
 		return err_add(e, RC_IO,
-			"'%s' of the release could not be read: it is not a regular file, or memory ran out", path);
+			"'%s' of the release could not be read: it is not a regular file, or memory ran out",
+			path);
 	}
 	while (part > 0 && n <= max) {
 		part = read(fd, bytes + n, max + 1 - n);
