@@ -24,6 +24,7 @@ CONF = """charon-systemd {{
 	retransmit_timeout = 1.0
 	retransmit_tries = 4
 	fragment_size = {fragment_size}
+	make_before_break = {make_before_break}
 	plugins {{
 		kernel-libipsec {{
 			allow_peer_ts = {allow_peer_ts}
@@ -86,6 +87,7 @@ def widen_sockets(pid):
 class StrongSwan:
     def __init__(self, node, root=None, fragment_size=1280):
         self.fragment_size, self.rsa_pss = fragment_size, "yes"  # its own default is PKCS#1 v1.5
+        self.make_before_break = "no"  # of its reauthentication
         self.routed = False  # the administrator sets routes into the tunnel, whose selectors are all addresses
         self.node, self.root, self.state, self.process = node, root, node.state / "strongswan", None
         self.config = self.state / "swanctl/swanctl.conf"
@@ -94,7 +96,7 @@ class StrongSwan:
     def start(self):
         self.config.parent.mkdir(parents=True, exist_ok=True)
         (self.state / "strongswan.conf").write_text(CONF.format(
-            plugins=PLUGINS, state=self.state, fragment_size=self.fragment_size, rsa_pss=self.rsa_pss,
+            plugins=PLUGINS, state=self.state, fragment_size=self.fragment_size, rsa_pss=self.rsa_pss, make_before_break=self.make_before_break,
             allow_peer_ts="yes" if self.routed else "no"), encoding="utf-8")
         self.process = self.node.daemon(self.words(["env", f"STRONGSWAN_CONF={self.state}/strongswan.conf", "charon-systemd"]),
                                         self.state / "charon.out")

@@ -497,6 +497,16 @@ static void ike_sa(struct explain *x)
 	if (up) {
 		say(x, "IKE SA", EXPLAIN_GOOD, NULL, "established %lld s ago with %s, %s",
 			(long long)number_of(up, "age_s"), text_of(up, "remote"), text_of(up, "algorithms"));
+		if (json_object_get(up, "reauthentication_in_s"))
+			say(x, "reauthentication", EXPLAIN_GOOD, NULL,
+				"authenticated %lld s ago, and again in %lld s",
+				(long long)number_of(up, "authenticated_s"),
+				(long long)number_of(up, "reauthentication_in_s"));
+		else if (json_object_get(up, "authentication_ends_in_s"))
+			say(x, "reauthentication", EXPLAIN_GOOD, NULL,
+				"authenticated %lld s ago; the peer has to do it again within %lld s, or the IKE SA ends",
+				(long long)number_of(up, "authenticated_s"),
+				(long long)number_of(up, "authentication_ends_in_s"));
 		return;
 	}
 	const json_t *row_of = trying && text_of(trying, "reason")[0] ? trying : down ? down : trying;

@@ -524,6 +524,9 @@ static int run_order(const struct cli_line *line)
 		return run_ike(line, IKE_REKEY_IKE);
 	case COMMAND_IKE_REKEY_CHILD:
 		return run_ike(line, IKE_REKEY_CHILD);
+	case COMMAND_IKE_REAUTHENTICATE:
+	case COMMAND_VPN_REAUTHENTICATE:
+		return run_ike(line, IKE_REAUTHENTICATE);
 	default:
 		return run_ike(line, IKE_TERMINATE);
 	}
@@ -567,6 +570,8 @@ int cli_run(const struct cli_line *line)
 	case COMMAND_IKE_REKEY_CHILD:
 	case COMMAND_IKE_TERMINATE:
 	case COMMAND_VPN_DOWN:
+	case COMMAND_IKE_REAUTHENTICATE:
+	case COMMAND_VPN_REAUTHENTICATE:
 		return run_order(line);
 	case COMMAND_VPN_EXPLAIN:
 		return run_vpn_explain(line);

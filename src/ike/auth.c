@@ -325,6 +325,8 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	crash_token_read(sa, p);
 	step_done(c, sa, st);
 	sa_established(c, sa);
+	reauth_authenticated(c, sa, true);
+	lifetime_read(c, sa, p);
 	liveness_second(c, sa, ike_notify_find(p, NTF_INITIAL_CONTACT), asked_at);
 	sa_peer_limit(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
@@ -626,6 +628,8 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	peer_messages_offer(&o);
 	step_done(c, sa, st);
 	sa_established(c, sa);
+	reauth_authenticated(c, sa, false);
+	lifetime_write(c, sa, &o);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
 	st->child = NULL;
 	if (ch && ch->activate_at != 0) /* from now on, however long the keeper took for the install */

@@ -138,10 +138,12 @@ void child_enter_state(struct ike *c, struct ike_sa *sa, struct child_sa *ch, en
 	child_changed(c, ch);
 }
 
-/* Of the child SAs that can carry the tunnel's traffic: a confirmed one first, even if it is replaced. */
+/* Of the child SAs that can carry the tunnel's traffic: a confirmed one first, even if it is replaced; then one whose IKE SA stays. */
 static uint64_t rank(const struct child_sa *ch)
 {
-	return (uint64_t)ch->confirmed << 1 | (ch->state == CH_UP);
+	bool stays = !sa_is_ending(ch->sa);
+
+	return (uint64_t)ch->confirmed << 2 | (uint64_t)stays << 1 | (ch->state == CH_UP);
 }
 
 /* Another child SA that can carry all of its traffic, over all IKE SAs: by rank, then the newest. One for another pair of
@@ -157,6 +159,8 @@ static struct child_sa *survivor(const struct ike *c, const struct child_sa *gon
 		bool carries = ch->state == CH_UP || ch->state == CH_REPLACED ||
 			       (ch->state == CH_CLOSING && !ch->delete_sent);
 
+		if (ch->sa == gone->sa && sa_is_ending(gone->sa))
+			continue; /* ends with it */
 		if (ch == gone || !carries || ch->resource != gone->resource || !child_within(gone, ch) ||
 			!child_same_user(c, gone, ch))
 			continue;
@@ -164,6 +168,20 @@ static struct child_sa *survivor(const struct ike *c, const struct child_sa *gon
 			best = ch;
 	}
 	return best;
+}
+
+/* One worker's own, and that for all is on another IKE SA: what the worker sends goes by that one, and not by what a former IKE SA has left. */
+static bool goes_by_first(const struct ike *c, const struct child_sa *gone)
+{
+	const struct tunnel *t = gone->resource != 0 ? child_tunnel(c, gone) : NULL;
+
+	if (!t)
+		return false;
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
+		if (ch->resource == 0 && ch->state == CH_UP && ch->sa->group != gone->sa->group &&
+			!sa_is_ending(ch->sa) && child_within(gone, ch) && child_same_user(c, gone, ch))
+			return true;
+	return false;
 }
 
 /*
@@ -174,6 +192,9 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 {
 	struct child_sa *other = survivor(c, ch);
 
+	/* One for a worker is activated as soon as the peer is known to have it, and until then that for all is used. */
+	if (other && other->resource != 0 && !other->confirmed && other->sa != ch->sa)
+		return false;
 	if (!other || other->activate_at != 0)
 		return other; /* it is activated anyway, as soon as the peer is known to have it */
 	LIST_FOR (struct child_sa, each, &c->tunnels[other->tunnel].children, of_tunnel)
@@ -186,7 +207,10 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 
 void child_activate(struct ike *c, const struct child_sa *ch)
 {
-	ike_action_add(c, IKE_ACTIVATE)->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
+	struct ike_action *a = ike_action_add(c, IKE_ACTIVATE);
+
+	a->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
+	a->number = ++c->activations;
 }
 
 void child_take_over(struct ike *c, uint32_t tunnel)
@@ -341,7 +365,7 @@ void child_gone(struct ike *c, struct ike_sa *sa, struct child_sa *ch, const cha
 		child_unlink(c, sa, ch);
 		return;
 	}
-	if (ch->state == CH_LARVAL || !child_hand_over(c, ch)) {
+	if (ch->state == CH_LARVAL || (!child_hand_over(c, ch) && !goes_by_first(c, ch))) {
 		if (ch->state != CH_LARVAL) {
 			end_lingering(c, ch);
 			resource_ended(c, ch);
@@ -384,7 +408,7 @@ void child_confirm(struct ike *c, struct child_sa *ch)
 	if (!t)
 		return;
 	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
-		if (other->superseded_by == ch->spi_in)
+		if (other->superseded_by == ch->spi_in || other->sa->moving)
 			sa_touch(c, other->sa); /* what it supersedes may be deleted now */
 }
 

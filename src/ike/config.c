@@ -65,7 +65,7 @@ static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, cons
 	struct snap_peer x = *pa, y = *pb;
 
 	x.proposals = y.proposals = (struct span){ 0 };
-	x.rekey_s = y.rekey_s = x.dpd_s = y.dpd_s = x.start = y.start = 0;
+	x.rekey_s = y.rekey_s = x.dpd_s = y.dpd_s = x.reauth_s = y.reauth_s = x.start = y.start = 0;
 	x.fragment_size = y.fragment_size = 0;
 	x.trusted = y.trusted = (struct span){ 0 };
 	x.certificate = y.certificate = 0;
@@ -227,6 +227,7 @@ static void renumber_sa(struct ike *c, struct ike_sa *sa, bool joined, const str
 	} else if (own_moves || (sa->state < ST_UP && now != peer)) {
 		sa_close(c, sa, "the configuration has changed");
 	}
+	reauth_configured(c, sa);
 }
 
 /* Takes IKE SAs and child SAs out of the tables by peer and tunnel, whose numbers change. */

@@ -33,6 +33,7 @@ struct ike *ike_core_new(const struct ike_setup *setup)
 	list_init(&c->dirty);
 	list_init(&c->dirty_tunnels);
 	list_init(&c->turns);
+	list_init(&c->held);
 	list_init(&c->solving);
 	c->solving_due.kind = DUE_PUZZLES;
 	list_init(&c->waiting);

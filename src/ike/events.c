@@ -33,6 +33,13 @@ void ike_input_acquire(
 	sa_settle_all(c);
 }
 
+void ike_input_activated(struct ike *c, mono_ns now, uint64_t number)
+{
+	c->now = now;
+	holds_answered(c, number);
+	sa_settle_all(c);
+}
+
 /* A child SA in the data plane that no IKE SA here has: it is from before a restart of this process or of the
  * keeper. */
 static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)
@@ -216,11 +223,13 @@ static bool order_peer(struct ike *c, enum ike_order order, uint32_t peer, const
 			(sa->user.n == 0 ||
 				strcmp(ike_id_text(text, sizeof text, sa->user.at, sa->user.n), user) != 0))
 			continue;
-		done |= sa->state == ST_UP;
+		done |= sa->state == ST_UP && order != IKE_ORDER_REAUTHENTICATE;
 		if (order == IKE_ORDER_TERMINATE)
 			sa_terminate(c, sa, IKE_TERMINATED);
 		if (sa->state != ST_UP)
 			continue;
+		if (order == IKE_ORDER_REAUTHENTICATE && !sa->moving)
+			done |= reauth_begin(c, sa);
 		if (order == IKE_ORDER_REKEY_IKE)
 			sa->want_rekey = true;
 		sa_touch(c, sa);
@@ -259,7 +268,7 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
 		if (!by_peer && strcmp(t->name, name) != 0)
 			continue;
 		found = true;
-		if (order == IKE_ORDER_REKEY_IKE)
+		if (order == IKE_ORDER_REKEY_IKE || order == IKE_ORDER_REAUTHENTICATE)
 			done |= order_peer(c, order, t->peer, NULL);
 		else
 			done |= order_tunnel(c, order, i);
@@ -271,6 +280,9 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
 	sa_settle_all(c);
 	if (!found)
 		return err_add(e, RC_NOT_FOUND, "no tunnel or peer with tunnels is named '%.63s'", name);
+	if (order == IKE_ORDER_REAUTHENTICATE && !done)
+		return err_add(e, RC_AGAIN,
+			"'%.63s' has no established IKE SA that this side can replace by a new one", name);
 	return done ? RC_OK : err_add(e, RC_AGAIN, "'%.63s' has no established SA", name);
 }
 

@@ -66,12 +66,20 @@ void ike_input_keeper_lost(struct ike *c, mono_ns now);
 void ike_input_acquire(
 	struct ike *c, mono_ns now, uint32_t tunnel, const struct selector *src, const struct selector *dst);
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage);
+/* The data plane has done what the IKE_ACTIVATE with that number asked for, and those before it. */
+void ike_input_activated(struct ike *c, mono_ns now, uint64_t number);
 /* What the resolver knows of a peer by name; of another name or peer than the configuration's it is ignored. */
 void ike_input_peer_resolved(struct ike *c, mono_ns now, const struct peer_name_told *told);
 /* Replaces the cookie secret; the previous one is valid until the next call. */
 void ike_input_cookie_secret(struct ike *c, const uint8_t secret[32]);
 
-enum ike_order { IKE_ORDER_INITIATE, IKE_ORDER_REKEY_IKE, IKE_ORDER_REKEY_CHILD, IKE_ORDER_TERMINATE };
+enum ike_order {
+	IKE_ORDER_INITIATE,
+	IKE_ORDER_REKEY_IKE,
+	IKE_ORDER_REKEY_CHILD,
+	IKE_ORDER_TERMINATE,
+	IKE_ORDER_REAUTHENTICATE
+};
 /* An administrator's order for a tunnel, or for all tunnels of a peer. RC_NOT_FOUND, RC_AGAIN (nothing to do
  * it to). */
 enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e);
@@ -99,7 +107,7 @@ enum ike_action_kind {
 	IKE_CERTIFY, /* certify: to both certifiers, ahead of an AUTH_VERIFY; the keeper gets their answers */
 	IKE_REFUSED, /* refusal, for the ledger */
 	IKE_LOG,     /* text */
-	IKE_ACTIVATE,	  /* sa: the data plane may send on this child now */
+	IKE_ACTIVATE,	  /* sa: the data plane may send on this child now; it answers with `number` */
 	IKE_ENDPOINT,	  /* endpoint: the peer of this child moved */
 	IKE_RESOLVE,	  /* resolve: the resolver is to tell of that peer by name, and to ask DNS again */
 	IKE_PEER_MESSAGE, /* message and bytes: from that peer's ledger to ours */
@@ -123,7 +131,10 @@ struct ike_action {
 		struct keeper_request *keeper;
 		struct certify_ask *certify;
 		struct ike_refusal *refusal;
-		struct sa_ref sa;
+		struct {
+			struct sa_ref sa;
+			uint64_t number; /* ike_input_activated() */
+		};
 		struct sa_endpoint endpoint;
 		struct {
 			enum ike_peer_message kind;

@@ -37,6 +37,9 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 	} else if (task == TASK_TOKEN) {
 		sa->want_token = false;
 		crash_token_write(c, sa, &o);
+	} else if (task == TASK_LIFETIME) {
+		sa->want_lifetime = false;
+		lifetime_write(c, sa, &o);
 	}
 	message_send_request(c, sa, &o);
 }
@@ -149,9 +152,12 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	if (ends || fatal) {
 		o = message_begin_response(c, sa);
+		hold_begin(c, sa);
 		message_send_response(c, sa, &o);
 		snprintf(text, sizeof text,
-			fatal ? "the peer ended the IKE SA with %s" : "deleted by the peer",
+			fatal			  ? "the peer ended the IKE SA with %s"
+			: reauth_has_newer(c, sa) ? "deleted by the peer, which has made a newer one"
+						  : "deleted by the peer",
 			ike_notify_text(name, sizeof name, fatal));
 		sa_fail(c, sa, text);
 		return;
@@ -159,7 +165,10 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	rekey_settle_to(c, sa);
 	peer_messages_in(c, sa, p);
 	crash_token_read(sa, p);
+	lifetime_read(c, sa, p);
 	o = message_begin_response(c, sa);
+	if (p->present & IKE_HAS(DELETE))
+		hold_begin(c, sa);
 	delete_children(c, sa, p, &o);
 	message_send_response(c, sa, &o);
 }

@@ -39,6 +39,21 @@ static bool begin_tunnel_task(struct ike *c, struct ike_sa *sa)
 	return false;
 }
 
+/* Before it is deleted others have to send what its child SAs did. */
+static bool hands_over(struct ike *c, struct ike_sa *sa)
+{
+	bool others = false;
+
+	if (sa->handed_over)
+		return false;
+	sa->handed_over = true;
+	LIST_FOR (struct child_sa, ch, &sa->children, of_sa)
+		others |= (ch->state == CH_UP || ch->state == CH_REPLACED) && child_hand_over(c, ch);
+	if (others)
+		hold_begin(c, sa);
+	return others;
+}
+
 void own_initiate(struct ike *c, struct ike_sa *sa)
 {
 	const struct step *theirs = &sa->steps[SIDE_PEER];
@@ -47,6 +62,8 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 		return;
 	assert(sa->request.n == 0 && sa->again_at == 0); /* the window is free */
 	if ((sa->state == ST_UP || sa->state == ST_REPLACED) && sa->want_delete) {
+		if (sa->hold || hands_over(c, sa))
+			return;
 		info_start(c, sa, TASK_IKE_DELETE, NULL);
 		return;
 	}
@@ -60,6 +77,8 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 		rekey_start(c, sa, DH_NONE);
 	else if (sa->want_token)
 		info_start(c, sa, TASK_TOKEN, NULL);
+	else if (sa->want_lifetime)
+		info_start(c, sa, TASK_LIFETIME, NULL);
 	else if (peer_messages_wait(sa))
 		info_start(c, sa, TASK_PEER_MESSAGE, NULL);
 	else if (sa->want_dpd)

@@ -149,10 +149,13 @@ static bool request_in_window(struct ike *c, struct ike_sa *sa, const struct ike
 	const struct endpoint *local, const struct endpoint *remote, const void *bytes, size_t n)
 {
 	if (h->message_id == sa->peer_id - 1 && repeats_request(sa, h, bytes, n)) {
-		if (sa->response.n > 0)
+		if (sa->response.n > 0) {
 			message_send(c, local, remote, &sa->response);
-		else
+			if (sa->hold)
+				sa->hold->is_response = false;
+		} else {
 			auth_repeated(c, sa);
+		}
 		return false;
 	}
 	return h->message_id == sa->peer_id && !sa->steps[SIDE_PEER].busy && last_is_answered(sa);
@@ -236,6 +239,8 @@ static void protected_message(struct ike *c, const struct ike_header *h, const s
 		LIST_FOR_SAFE (struct child_sa, ch, after, &sa->unsure, unsure)
 			child_confirm(c, ch); /* the peer continued after our response */
 		blob_set(&sa->peer_request, begun.at, begun.n);
+		if (sa->hold)
+			sa->hold->is_response = false;
 		blob_free(&sa->response);
 	}
 	gathered_free(&sa->gathered[st->side]);

@@ -7,7 +7,7 @@
  *   look-up      share.c index.c named.c instance.c
  *   negotiation  proposals.c selectors.c choose.c nat.c puzzle.c solve.c
  *   states       peer_message.c sa.c pairs.c tunnel.c child.c redundant.c per_worker.c successor.c end.c
- *   messages     seal.c message.c crash.c liveness.c follow.c move.c
+ *   messages     seal.c message.c hold.c crash.c liveness.c follow.c move.c reauth.c
  *   exchanges    negotiate.c info.c followup.c rekey.c create.c auth.c intermediate.c admit.c init.c
  *   machine      table.c initiate.c settle.c
  *   events       input.c keeper.c config.c events.c
@@ -350,6 +350,11 @@ void sa_established(struct ike *c, struct ike_sa *sa);
 void sa_fill_answer(struct keeper_exchange_answer *q, const struct ike_sa *sa, uint32_t parent,
 	const struct ike_payloads *theirs);
 bool sa_take_keys(struct ike_sa *sa, const struct keeper_sk_e *sk_e);
+static inline bool sa_is_ending(const struct ike_sa *sa)
+{
+	return sa->want_delete || (sa->state != ST_UP && sa->state != ST_REPLACED);
+}
+void hold_drop(struct ike_sa *sa);	/* what waits (hold.c) is not sent */
 void sa_memory_free(struct ike_sa *sa); /* its messages and itself, wiped; not children, steps, asks */
 void sa_free_dead(struct ike *c, struct ike_sa *sa);
 const char *ike_state_text(enum ike_state s);
@@ -388,9 +393,8 @@ void tunnel_unwanted(struct ike *c, uint32_t tunnel, const char *reason);
 void tunnels_retry(struct ike *c, uint32_t peer); /* those that waited for an IKE SA need another one */
 uint32_t tunnel_ready(
 	struct ike *c, uint32_t peer); /* the next one to be begun, removed from the list; INDEX_NONE: none */
-/* Another IKE SA, which is not being replaced itself, has a child SA other than `but` that carries all of
- * this one. */
-bool child_has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but);
+/* Another IKE SA, which is not being replaced itself, has a child SA that carries all of this one, and the peer is known to have it. */
+bool child_is_replaced(const struct ike *c, const struct child_sa *ch);
 
 /* ---- child.c: the life of a child SA ---- */
 struct child_sa *child_new(struct ike *c, struct ike_sa *sa, uint32_t tunnel, bool ours);
@@ -540,6 +544,13 @@ static inline bool own_makes_child(const struct step *own)
 }
 bool own_awaits_answer(const struct ike_sa *sa, enum ike_task task); /* sent, and not answered yet */
 
+/* ---- hold.c: messages that wait until the data plane sends by other child SAs ---- */
+/* What this event hands over has to be done first: of the response that is written next, or of our Delete. */
+void hold_begin(struct ike *c, struct ike_sa *sa);
+void hold_release(struct ike *c, struct ike_sa *sa); /* it is not waited for any longer */
+void holds_answered(struct ike *c, uint64_t number); /* the data plane has done that activation */
+bool holds_settle(struct ike *c); /* at the end of an event; true: an IKE SA has to be looked at again */
+
 /* ---- crash.c: quick crash detection (RFC 6290) ---- */
 /* Our token of this IKE SA, whose SPIs are both known, into a protected message; the peer's out of one. */
 void crash_token_write(const struct ike *c, const struct ike_sa *sa, struct ike_out *o);
@@ -569,11 +580,24 @@ void sa_heard_from(struct ike *c, struct ike_sa *sa, const struct message *in);
 void child_seen_at(struct ike *c, struct child_sa *ch, const struct endpoint *at, mono_ns when);
 
 /* ---- move.c: a new IKE SA replaces one that cannot be rekeyed ---- */
+/* False: we cannot begin another one. */
+bool sa_move(struct ike *c, struct ike_sa *sa, const char *reason);
 /* Its children are replaced one by one; closes it when all are. */
 void sa_move_on(struct ike *c, struct ike_sa *sa);
 /* The peer refused to rekey it: perhaps a new IKE SA has to replace it. */
 void child_rekey_refused(struct ike *c, struct child_sa *old, uint16_t notify);
 void sa_rekey_refused(struct ike *c, struct ike_sa *sa, uint16_t notify);
+
+/* ---- reauth.c: reauthentication (RFC 7296 section 2.8.3, RFC 4478) ---- */
+void reauth_authenticated(struct ike *c, struct ike_sa *sa, bool by_us); /* by IKE_AUTH, just now */
+void reauth_configured(struct ike *c, struct ike_sa *sa);		 /* perhaps another lifetime */
+void lifetime_write(const struct ike *c, const struct ike_sa *sa,
+	struct ike_out *o); /* if there is one to be announced */
+void lifetime_read(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p);
+bool reauth_begin(struct ike *c, struct ike_sa *sa); /* false: this side cannot */
+void reauth_tick(struct ike *c, struct ike_sa *sa);
+/* Another IKE SA with the same one was authenticated later. */
+bool reauth_has_newer(const struct ike *c, const struct ike_sa *sa);
 
 /* ---- info.c, rekey.c, create.c, auth.c, init.c: a file per exchange, both roles ---- */
 typedef void ike_handler(struct ike *c, struct ike_sa *sa, struct step *st);

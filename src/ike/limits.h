@@ -26,7 +26,7 @@
 	L(CHILDREN_SURE,         2,     "one tunnel, or identity in it", "what is left of CHILDREN_MAX", "one, and the one that a rekey makes of it")			\
 	L(CHILDREN_PER_TUNNEL_MAX, 8,   "one tunnel", "NO_ADDITIONAL_SAS, but not to a rekey", "with one more for each further pair of networks, of at most PAIRS_PER_TUNNEL_MAX: policy-based peers make a child for each")	\
 	L(RESOURCES_MAX,         32,    "one tunnel", "TS_MAX_QUEUE",                       "child SAs for one worker each: twice WORKERS_MAX, as RFC 9611 section 5 wants at least; beside CHILDREN_PER_TUNNEL_MAX")	\
-	L(LINGER_PER_TUNNEL_MAX, 8,     "one tunnel", "the oldest",                         "they only wait for packets on their way")				\
+	L(LINGER_PER_TUNNEL_MAX, 40,    "one tunnel", "the oldest",                         "they only wait for packets on their way; all that an IKE SA leaves behind when a newer one takes its place")	\
 	L(DEAD_SPIS_MAX,         8,     "one peer",   "is forgotten",                       "deletes that came before the response that made their SPIs; one is usual")	\
 	L(ACTIONS_MAX,           65536, "one event",  "its datagrams and log lines are lost", "the shell takes them after each event")				\
 	L(REFUSALS_BURST,        20,    "strangers",  "is counted in the next entry",       "entries of refused handshakes in the ledger; one more in each REFUSAL_EVERY_S")	\
@@ -137,6 +137,17 @@ enum ike_limit_number {
 #define IKE_DPD_S	      30   /* of silence until a liveness check, unless configured */
 /* of one IKE SA: how often unprotected messages can cause a liveness check */
 #define IKE_HINT_EVERY_S      10
+/* of a message that waits until the data plane sends by other child SAs: its answer is a matter of milliseconds */
+#define IKE_HOLD_MS	      500
+/*
+ * Reauthentication. A peer that announces less is left to end its IKE SA itself; one whose lifetime a commit shortens has this time to come; and
+ * as responder we end it so much after what was announced.
+ */
+#define IKE_REAUTH_MIN_S      20
+#define IKE_REAUTH_NOTICE_S   60
+#define IKE_REAUTH_GRACE_S    10
+/* Two handshakes that are so far apart were not begun at once: one that is not answered is given up sooner. */
+#define IKE_APART_S	      50
 /* how long our address must be gone: DHCP may remove it and add it again at once */
 #define IKE_LOCAL_GONE_MS     400
 #define IKE_KEEPALIVE_S	      20 /* RFC 3948 section 4: default */

@@ -81,7 +81,13 @@ void message_send_response(struct ike *c, struct ike_sa *sa, struct ike_out *o)
 		return;
 	}
 	/* RFC 7296 2.11: to where the request came from. */
-	message_send(c, &st->in->local, &st->in->remote, &sa->response);
+	if (sa->hold) {
+		sa->hold->is_response = true;
+		sa->hold->local = st->in->local;
+		sa->hold->remote = st->in->remote;
+	} else {
+		message_send(c, &st->in->local, &st->in->remote, &sa->response);
+	}
 	step_reset(c, sa, st);
 	sa_touch(c, sa);
 }
@@ -120,6 +126,23 @@ bool own_awaits_answer(const struct ike_sa *sa, enum ike_task task)
 }
 
 /*
+ * The peer may not have our response yet that made its newer one, or child SAs are being made there, perhaps in several exchanges: this one carries
+ * their traffic so long, and is not given up for it. (sa->doubted)
+ */
+static bool newer_is_unfinished(const struct ike *c, const struct ike_sa *sa)
+{
+	LIST_FOR (struct ike_sa, other, &peer_entry(c, sa->peer)->sas, of_peer) {
+		bool makes_child = own_makes_child(&other->steps[SIDE_OWN]) ||
+				   (other->followup && other->followup->child);
+
+		if (other != sa && other->state == ST_UP && (makes_child || !list_empty(&other->unsure)) &&
+			other->authenticated.since > sa->authenticated.since && sa_same_user(c, other, sa))
+			return true;
+	}
+	return false;
+}
+
+/*
  * 2.4: "receipt of a fresh cryptographically protected message on an IKE SA or any of its Child SAs ensures
  * liveness": as long as such messages come, a missing response shows a bad network, not a dead peer.
  */
@@ -127,7 +150,8 @@ static unsigned tries_most(const struct ike *c, const struct ike_sa *sa)
 {
 	bool alive = sa->heard_at > sa->asked_at && c->now < sa->heard_at + IKE_ALIVE_S * NS_PER_S;
 
-	if (sa->doubted) /* its ESP proves nothing: the data plane of a peer may outlive its IKE */
+	/* Its ESP proves nothing: the data plane of a peer may outlive its IKE. */
+	if (sa->doubted && !newer_is_unfinished(c, sa))
 		return IKE_RETRANSMITS_DOUBTED;
 	if (sa->state == ST_INIT_SENT && named_has_others(c, sa->peer, &sa->remote.addr))
 		return IKE_RETRANSMITS_DOUBTED; /* they are tried in turn */

@@ -9,15 +9,18 @@
 
 #include <assert.h>
 
-static void sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
+bool sa_move(struct ike *c, struct ike_sa *sa, const char *reason)
 {
 	const struct snap_peer *p = sa_peer(c, sa);
 
-	if (sa->moving || sa->state != ST_UP || !p || peer_initiate_obstacle(p))
-		return;
+	if (sa->moving)
+		return true;
+	if (sa->state != ST_UP || !p || peer_initiate_obstacle(p))
+		return false;
 	sa->moving = true;
 	ike_log(c, true, "peer %s: a new IKE SA will replace this one: %s", sa_peer_name(c, sa), reason);
 	sa_touch(c, sa);
+	return true;
 }
 
 void sa_move_on(struct ike *c, struct ike_sa *sa)
@@ -26,13 +29,17 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 
 	assert(sa->moving && sa->state == ST_UP);
 	LIST_FOR (struct child_sa, ch, &sa->children, of_sa) {
-		if (ch->state != CH_UP || child_has_another(c, ch, NULL))
+		if (ch->state == CH_LARVAL)
+			over = false; /* as soon as it is up it has to be replaced as well */
+		if (ch->state != CH_UP || child_is_replaced(c, ch))
 			continue;
 		over = false;
 		tunnel_touch(c, ch->tunnel);
 	}
 	if (over)
-		sa_close(c, sa, "replaced by a new IKE SA");
+		sa_close(c, sa,
+			sa->authenticated.anew ? "replaced by a new IKE SA: reauthentication"
+					       : "replaced by a new IKE SA");
 }
 
 /* Rekeys have been refused several times, and the last part of the lifetime has begun. */

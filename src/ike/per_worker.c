@@ -178,11 +178,14 @@ static bool is_left(const struct ike *c, const struct tunnel *t, const struct ch
 	bool left = false;
 
 	LIST_FOR (struct child_sa, other, &t->children, of_tunnel) {
-		if (other->resource != 0 || other->state != CH_UP || !same_selectors(other, ch))
+		bool sends = other->state == CH_UP || (other->state == CH_CLOSING && !other->delete_sent);
+
+		if (other->resource != 0 || !sends || !same_selectors(other, ch))
 			continue;
 		if (other->sa == ch->sa)
 			return false;
-		left |= !other->sa->moving && child_same_user(c, ch, other);
+		left |= other->state == CH_UP && other->confirmed && !other->sa->moving &&
+			child_same_user(c, ch, other);
 	}
 	return left;
 }

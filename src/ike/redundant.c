@@ -12,8 +12,21 @@ static bool same_selectors(const struct child_sa *a, const struct child_sa *b)
 	return child_within(a, b) && child_within(b, a);
 }
 
+/*
+ * Of two IKE SAs that one side has begun, one after the other, the newer one takes the place of the other (reauth.c), and both sides know which
+ * that is. Where each has begun one, perhaps at once, the nonces decide, unless they are farther apart than any two that were begun at once.
+ */
+static bool is_newer_authenticated(const struct child_sa *a, const struct child_sa *b)
+{
+	const struct ike_authenticated *x = &a->sa->authenticated, *y = &b->sa->authenticated;
+
+	return x->since > y->since + (x->by_us == y->by_us ? 0 : IKE_APART_S * NS_PER_S);
+}
+
 static bool goes_before(const struct child_sa *a, const struct child_sa *b)
 {
+	if (is_newer_authenticated(a, b) || is_newer_authenticated(b, a))
+		return is_newer_authenticated(b, a);
 	int order = nonce_compare(&a->lineage, &b->lineage);
 
 	return (order ? order : nonce_compare(&a->lowest, &b->lowest)) < 0;

@@ -183,6 +183,14 @@ void sa_established(struct ike *c, struct ike_sa *sa)
 		sa_touch(c, other); /* one without children is redundant now (settle.c) */
 }
 
+void hold_drop(struct ike_sa *sa)
+{
+	if (sa->hold)
+		link_out(&sa->hold->of_held);
+	free(sa->hold);
+	sa->hold = NULL;
+}
+
 void sa_memory_free(struct ike_sa *sa)
 {
 	struct link *links[] = { &sa->of_all, &sa->of_dirty, &sa->of_spi, &sa->of_peer_spi, &sa->of_peer,
@@ -209,6 +217,7 @@ void sa_memory_free(struct ike_sa *sa)
 	step_values_free(&sa->steps[SIDE_PEER]);
 	solve_drop(sa);
 	followup_free(sa);
+	hold_drop(sa);
 	free(sa->reason);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);

@@ -80,6 +80,7 @@ static void tick_up(struct ike *c, struct ike_sa *sa)
 		sa_close(c, sa, "its lifetime ended and no rekey succeeded");
 		return;
 	}
+	reauth_tick(c, sa);
 	if (reached(c, dpd_at(c, sa)) && sa->steps[SIDE_OWN].task == TASK_NONE)
 		sa->want_dpd = true;
 	if (reached(c, sa->keepalive_at)) {
@@ -95,12 +96,15 @@ static void set_due(struct ike *c, struct ike_sa *sa)
 	mono_ns at = due_sooner(c, due_sooner(c, 0, sa->timer_at), sa->again_at);
 
 	at = due_sooner(c, due_sooner(c, at, sa->give_up_at), sa->ask_at);
+	if (sa->hold)
+		at = due_sooner(c, at, sa->hold->until);
 	if (sa->followup)
 		at = due_sooner(c, at, sa->followup->until);
 	if (sa->state == ST_UP) {
 		at = due_sooner(c, at, sa->rekey_at);
 		at = due_sooner(c, at, sa->expire_at);
 		at = due_sooner(c, at, sa->keepalive_at);
+		at = due_sooner(c, due_sooner(c, at, sa->authenticated.begin), sa->authenticated.end);
 		at = due_sooner(c, at, sa->childless_at);
 	}
 	if (sa->state == ST_UP && sa->steps[SIDE_OWN].task == TASK_NONE) {
@@ -119,6 +123,8 @@ static void sa_tick(struct ike *c, struct ike_sa *sa)
 		sa_kill(c, sa, "%s", text_of(sa->reason));
 	if (sa->followup && reached(c, sa->followup->until) && !sa->steps[SIDE_PEER].busy)
 		followup_drop(c, sa);
+	if (sa->hold && reached(c, sa->hold->until))
+		hold_release(c, sa);
 	if (reached(c, sa->again_at))
 		own_retransmit(c, sa);
 	if (sa->state == ST_UP)
@@ -188,7 +194,7 @@ void sa_settle_all(struct ike *c)
 		} else if (t) {
 			link_out(&t->of_dirty);
 			tunnel_settle(c, (uint32_t)(t - c->tunnels));
-		} else {
+		} else if (!holds_settle(c)) {
 			return;
 		}
 	}

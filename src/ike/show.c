@@ -68,6 +68,11 @@ static void show_spis(struct jw *w, const struct ike_sa *sa)
 	jw_str(w, "spis_in", spis);
 }
 
+static uint64_t seconds_until(mono_ns now, mono_ns at)
+{
+	return at > now ? (at - now) / NS_PER_S : 0;
+}
+
 static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa, char *text, size_t size)
 {
 	struct jw w = jw_over(text, size, false);
@@ -104,7 +109,13 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	jw_bool(&w, "full_transcript", sa->transcript);
 	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
 	if (sa->rekey_at != 0)
-		jw_u64(&w, "rekey_in_s", sa->rekey_at > now ? (sa->rekey_at - now) / NS_PER_S : 0);
+		jw_u64(&w, "rekey_in_s", seconds_until(now, sa->rekey_at));
+	if (sa->authenticated.since != 0)
+		jw_u64(&w, "authenticated_s", (now - MIN_OF(now, sa->authenticated.since)) / NS_PER_S);
+	if (sa->authenticated.begin != 0)
+		jw_u64(&w, "reauthentication_in_s", seconds_until(now, sa->authenticated.begin));
+	if (sa->authenticated.end != 0)
+		jw_u64(&w, "authentication_ends_in_s", seconds_until(now, sa->authenticated.end));
 	/* Until the peer is authenticated heard_at is the time of the beginning. */
 	if (sa->state == ST_UP || sa->heard_at > sa->since)
 		jw_u64(&w, "last_received_s", (now - MIN_OF(now, sa->heard_at)) / NS_PER_S);

@@ -57,6 +57,7 @@ enum ike_task {
 	TASK_DPD,
 	TASK_PEER_MESSAGE,
 	TASK_TOKEN,
+	TASK_LIFETIME,
 };
 
 enum child_state {
@@ -248,6 +249,27 @@ struct ike_puzzle {
 	struct puzzle_search search;
 };
 
+/* A message that waits for the data plane; hold.c. */
+struct hold {
+	struct link of_held;
+	struct ike_sa *sa;
+	bool is_response; /* sa->response, to be sent from here to there; else our Delete, which is not written yet */
+	struct endpoint local, remote;
+	uint64_t from,
+		number; /* activations before it, and that which it waits for; 0: the event is not over */
+	mono_ns until;
+};
+
+/* By IKE_AUTH, of the IKE SA or the one that it comes from by rekeys; reauth.c. */
+struct ike_authenticated {
+	bool by_us;	       /* we began the IKE_AUTH */
+	bool anew;	       /* a new IKE SA is being made, because its time is nearly over */
+	uint32_t configured_s; /* as `begin` and `end` were made; 0: for ever */
+	mono_ns since;
+	mono_ns begin, end; /* when we begin to make a new one, and when this one ends here; 0: never */
+	mono_ns peer_end;   /* when the peer ends it, as it has said (AUTH_LIFETIME); 0: never */
+};
+
 struct ike_sa {
 	struct link of_all, of_dirty, of_spi, of_peer_spi;
 	struct link of_peer;	       /* from its authentication, or our beginning it, to its end */
@@ -325,7 +347,11 @@ struct ike_sa {
 	struct blob peer_messages_begun[IKE_PEER_MESSAGE_COUNT];
 
 	bool want_delete, want_rekey, want_dpd;
-	bool want_token;	 /* made by our rekey: the peer does not have its token yet; crash.c */
+	struct ike_authenticated authenticated;
+	struct hold *hold; /* NULL: none */
+	bool handed_over;  /* before its Delete: others send what its child SAs did */
+	bool want_lifetime; /* the configured lifetime of its authentication is another one: the peer is told */
+	bool want_token;    /* made by our rekey: the peer does not have its token yet; crash.c */
 	struct blob crash_token; /* the peer's, of this IKE SA; n 0: none */
 	bool terminated;	 /* by an administrator: what it is rekeyed to meanwhile ends as well */
 	bool doubted;		 /* the peer has made another one: fewer retransmissions; liveness.c */
@@ -450,7 +476,9 @@ struct ike {
 	uint64_t serials, tags;
 	uint8_t cookie_secrets[2][32];
 	uint8_t cookie_version;
-	struct link solving; /* puzzles, in turn; when the next piece of the first one is due */
+	struct link held;		 /* messages; hold.c */
+	uint64_t activations, activated; /* SA_ACTIVATE: sent, answered */
+	struct link solving;		 /* puzzles, in turn; when the next piece of the first one is due */
 	struct due solving_due;
 	uint64_t cookies_spent[2][IKE_COOKIES_SPENT / 64]; /* admit.c; of each secret */
 	uint16_t half_open_at[IKE_SOURCE_SLOTS];	   /* by a hash of the address, of IPv6 its /64 */

@@ -31,6 +31,8 @@ void sa_replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 	assert(!sa->followup || !sa->followup->child);
 	take_children(c, sa, successor);
 	peer_messages_move(sa, successor);
+	successor->authenticated = sa->authenticated;
+	successor->moving |= sa->moving && sa->authenticated.anew;
 	/* What the data plane reports of the children may be older than the last message on the old IKE SA. */
 	successor->seen_at = MAX_OF(successor->seen_at, sa->seen_at);
 	sa->peer_successor = 0;

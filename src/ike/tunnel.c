@@ -12,16 +12,33 @@ static const struct snap_peer *peer_of(const struct ike *c, uint32_t tunnel)
 	return &snap_peers(c->snap)[snap_tunnels(c->snap)[tunnel].peer];
 }
 
+static bool replaces(const struct ike *c, const struct child_sa *other, const struct child_sa *ch)
+{
+	return other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
+	       child_within(ch, other) && child_same_user(c, ch, other);
+}
+
 /* Not counting `but`. */
-bool child_has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but)
+static bool child_has_another(const struct ike *c, const struct child_sa *ch, const struct child_sa *but)
 {
 	const struct tunnel *t = child_tunnel(c, ch);
 
 	if (!t)
 		return true; /* it is no longer configured */
 	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
-		if (other != but && other->sa != ch->sa && !other->sa->moving && other->state == CH_UP &&
-			child_within(ch, other) && child_same_user(c, ch, other))
+		if (other != but && replaces(c, other, ch))
+			return true;
+	return false;
+}
+
+bool child_is_replaced(const struct ike *c, const struct child_sa *ch)
+{
+	const struct tunnel *t = child_tunnel(c, ch);
+
+	if (!t)
+		return true;
+	LIST_FOR (struct child_sa, other, &t->children, of_tunnel)
+		if (other->confirmed && replaces(c, other, ch))
 			return true;
 	return false;
 }

@@ -122,6 +122,7 @@
 	M(SA_REMOVE,       FROM(KEEPER), FROM(DATAPLANE), struct sa_ref, 0)								\
 	M(SA_REMOVED,      FROM(DATAPLANE), FROM(KEEPER), struct sa_result, 0)								\
 	M(SA_ACTIVATE,     FROM(IKE), FROM(DATAPLANE), struct sa_ref, 0)	/* send on it from now on */			\
+	M(SA_ACTIVATED,    FROM(DATAPLANE), FROM(IKE), struct sa_ref, 0)	/* with the number of the SA_ACTIVATE */		\
 	M(SA_ENDPOINT,     FROM(IKE), FROM(DATAPLANE), struct sa_endpoint, 0)								\
 	M(SA_USAGE,        FROM(DATAPLANE), FROM(IKE), struct sa_usage, 0)								\
 	M(SA_ACQUIRE,      FROM(DATAPLANE), FROM(IKE), struct sa_acquire, 0)	/* traffic that no SA of its tunnel takes */		\
@@ -473,7 +474,7 @@ struct msg_peer_message {
 	uint8_t bytes[PEER_MESSAGE_MAX];
 };
 
-enum ike_command { IKE_INITIATE, IKE_REKEY_IKE, IKE_REKEY_CHILD, IKE_TERMINATE };
+enum ike_command { IKE_INITIATE, IKE_REKEY_IKE, IKE_REKEY_CHILD, IKE_TERMINATE, IKE_REAUTHENTICATE };
 
 struct msg_ike_command {
 	uint32_t command, zero;

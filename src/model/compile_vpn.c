@@ -313,6 +313,7 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 	if (tree_value(node, "require-post-quantum"))
 		p->flags |= PEER_REQUIRE_PQ;
 	p->rekey_s = (uint32_t)value_number(node, "lifetime");
+	p->reauth_s = (uint32_t)value_number(node, "reauthentication");
 	p->dpd_s = (uint32_t)value_number(node, "dpd");
 	if (strcmp(tree_value(node, "fragmentation"), "on") == 0)
 		p->fragment_size = (uint32_t)value_number(node, "fragment-size");

@@ -571,6 +571,7 @@ struct snap_peer {
 	uint8_t public_key[160];  /* the peer's pinned SubjectPublicKeyInfo, DER */
 	struct span proposals;	  /* into ike_proposals */
 	uint32_t rekey_s;	  /* IKE SA lifetime until rekey, 0: default */
+	uint32_t reauth_s;	  /* lifetime of an authentication, 0: for ever */
 	uint32_t dpd_s;		  /* silence before a liveness check, 0: default */
 	uint32_t fragment_size;	  /* octets of an IP datagram with a part of an IKE message, 0: none is cut */
 	uint32_t dynamic;	  /* PEER_REMOTE_NAME: 1 + its record in dynamics, else 0 */

@@ -66,7 +66,8 @@ class Sites:
     """The lab with Plaingate at hq and strongSwan at the branch."""
 
     def __init__(self, auth="psk", cipher="aes", dpd=0, hq_start="never", hq_dpd=30, group="x25519", prf="prfsha384", pfs=True,
-                 root=None, fragment_size=1280, more=(), routed=False):
+                 root=None, fragment_size=1280, more=(), routed=False,
+                 make_before_break="no"):
         """`more`: changes of hq's configuration; `root`: the release that strongSwan is of, when not this machine's (peer_root.PeerRoot)."""
         self.lab = own_lab("pgi")
         self.lab.up("on", {"hq": "plaingate", "branch": "none"}, {"hq": NO_TUNNEL})
@@ -74,6 +75,7 @@ class Sites:
         branch.sysctl(FORWARD)
         self.swan = StrongSwan(branch, root, fragment_size)
         self.swan.routed = routed
+        self.swan.make_before_break = make_before_break
         self.swan.start()
         encryption = ENCRYPTION[cipher]
         changes = [("local [ 10.1.0.0/24 fd00:1::/64 ]", "local 10.1.0.0/24"), ("remote [ 10.2.0.0/24 fd00:2::/64 ]", "remote 10.2.0.0/24"),

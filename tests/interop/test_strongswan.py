@@ -75,6 +75,41 @@ def test_rekey_loses_nothing(sites, auth, cipher, initiator, what, by):
         assert both.child_spis() == before_child, "the child moved to the new IKE SA as it was"
 
 
+@pytest.mark.row("reauthentication by {by}, make before break")
+@pytest.mark.parametrize("by", ["plaingate", "strongswan"])
+def test_reauthentication(sites, by):
+    """A new IKE SA with a new child SA takes the place of the old ones. By strongSwan nothing is lost. Where we begin, strongSwan sends by the
+    new child SA before we have its answer, whose keys that makes: what comes until then cannot be opened, some milliseconds at most."""
+    both = sites(make_before_break="yes")
+    both.start_from("plaingate" if by == "plaingate" else "strongswan")
+    before_ike, before_child = both.ike_spis(), both.child_spis()
+    with flowing(both) as udp:
+        udp.wait_flowing()
+        if by == "strongswan":
+            both.swan.swanctl("--rekey --ike hq --reauth")
+        else:
+            both.plaingate("ike reauthenticate branch")
+        wait_for(lambda: both.settled() and not both.ike_spis() & before_ike and not both.child_spis() & before_child, 15,
+                 f"the new IKE SA: {both.swan.sas()} {show(both.lab, 'hq', 'ike')}; charon: {both.swan.log()[-800:]}", pause=0.1)
+        udp.wait_flowing()
+        time.sleep(1)
+    assert not udp.twice()
+    if by == "strongswan":
+        assert not udp.lost(), f"{len(udp.lost())} of {len(udp.sent)} lost"
+    ends = [entry["body"]["reason"] for entry in ledger_entries(both.lab, "hq") if entry["type"] == "ike_sa_down"]
+    assert any(("reauthentication" if by == "plaingate" else "made a newer one") in reason for reason in ends), ends
+
+
+@pytest.mark.row("AUTH_LIFETIME (RFC 4478)")
+def test_the_time_is_announced(sites):
+    """strongSwan hears how long its authentication is good for, and schedules its own."""
+    both = sites(more=[("dpd 30", "dpd 30;\n        reauthentication 300")])
+    both.start_from("strongswan")
+    assert "received AUTH_LIFETIME of" in both.swan.log(), both.swan.log()[-1500:]
+    row = next(row for row in show(both.lab, "hq", "ike") if row["state"] == "established")
+    assert 0 < row["authentication_ends_in_s"] <= 310
+
+
 @pytest.mark.slow
 def test_rekeys_one_after_the_other(sites):
     """Both sides in turn, child and IKE SA, under one stream."""

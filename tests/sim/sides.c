@@ -114,6 +114,7 @@ struct snapshot *sim_snapshot(const struct sim_side *s, int index, uint64_t gene
 	memcpy(p->public_key, s->their_key, s->their_key_n);
 	p->proposals = (struct span){ 0, s->ike_n };
 	p->rekey_s = s->rekey_s;
+	p->reauth_s = s->reauth_s;
 	p->dpd_s = s->dpd_s;
 	p->fragment_size = s->fragment_size;
 	p->connections_max = !(p->flags & PEER_ID_PATTERN) ? 0 : s->connections ? s->connections : 64;

@@ -23,6 +23,7 @@ enum flavour {
 
 struct plan {
 	enum flavour flavour;
+	bool reauthenticated; /* GENTLE: once, and nothing else then; what crosses it is for ROUGH, where packets may be lost */
 	bool both_start, may_be_down, nat, nat_both, named;
 	enum middle middle; /* at first, then he goes */
 	uint32_t steps;
@@ -211,6 +212,18 @@ static void choose_children_additional(uint64_t seed, struct sim_side sides[2])
 	}
 }
 
+/* Authentications that end: on one side, or on both at the same time; who cannot begin waits for the other. */
+static void choose_lifetimes(uint64_t seed, const struct plan *plan, struct sim_side sides[2])
+{
+	uint32_t s =
+		plan->flavour == GENTLE ? 100 + (uint32_t)(seed / 4 % 40) : 60 + (uint32_t)(seed / 4 % 60);
+
+	if (seed % 3 != 2)
+		return;
+	for (int i = 0; i < 2; i++)
+		sides[i].reauth_s = seed / 4 % 3 == 2 || seed / 4 % 3 == (uint64_t)i ? s : 0;
+}
+
 /* What DNS says of the other one when all is well: also an address where nobody is, which comes first. */
 static void names_right(struct world *w)
 {
@@ -320,7 +333,7 @@ static void loss_now(struct world *w)
 	w->net.lose = lose;
 }
 
-static void rekey(struct world *w)
+static void rekey(struct world *w, struct plan *plan)
 {
 	char name[2][8];
 	uint64_t sides = world_chance(w, 1, 3);
@@ -330,6 +343,8 @@ static void rekey(struct world *w)
 	for (int i = 0; i < 2; i++) {
 		random_tunnel(w, name[i]);
 		order[i] = world_happens(w, 400) ? IKE_ORDER_REKEY_IKE : IKE_ORDER_REKEY_CHILD;
+		if (order[i] == IKE_ORDER_REKEY_IKE && w->seed % 4 == 1)
+			order[i] = IKE_ORDER_REAUTHENTICATE;
 	}
 	if (world_happens(w, 600)) { /* a true collision */
 		order[1] = order[0];
@@ -338,6 +353,11 @@ static void rekey(struct world *w)
 	for (int i = 0; i < 2; i++) {
 		if (!(sides >> i & 1))
 			continue;
+		if (w->seed % 4 == 1 && plan->flavour == GENTLE) {
+			if (plan->reauthenticated || order[i] != IKE_ORDER_REAUTHENTICATE)
+				continue;
+			plan->reauthenticated = true;
+		}
 		world_order(w, i, order[i], name[i]);
 		if (world_happens(w, 500))
 			world_run(w, w->now + world_chance(w, 0, 400) * NS_PER_MS);
@@ -382,7 +402,7 @@ static void step_rough(struct world *w, struct plan *plan)
 		world_order(w, side, IKE_ORDER_INITIATE, side ? "hq" : "branch");
 		break;
 	default:
-		rekey(w);
+		rekey(w, plan);
 		break;
 	}
 }
@@ -396,7 +416,7 @@ static void run_plan(struct world *w, struct plan *plan)
 		if (plan->named)
 			names_change(w, plan);
 		if (plan->flavour == GENTLE)
-			rekey(w);
+			rekey(w, plan);
 		else if (plan->flavour == ROUGH)
 			step_rough(w, plan);
 	}
@@ -500,6 +520,7 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	choose_names(seed, &plan, sides);
 	choose_workers(seed, sides);
 	choose_children_additional(seed, sides);
+	choose_lifetimes(seed, &plan, sides);
 	w.trace = trace;
 	world_init(&w, seed, sides);
 	w.net.nat = plan.nat;
@@ -532,6 +553,12 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 		world_order(&w, 0, IKE_ORDER_TERMINATE, "branch");
 		world_order(&w, 1, IKE_ORDER_TERMINATE, "hq");
 	}
+	for (int i = 0; i < 2; i++)
+		if (w.nodes[i].side.reauth_s) { /* else it would hardly ever be quiet */
+			sides[i].reauth_s = 0;
+			sides[i].address = w.nodes[i].side.address;
+			world_reconfigure(&w, i, &sides[i]);
+		}
 	world_run(&w, w.now + 120 * NS_PER_S);
 	wrong = settle(&w, &plan, text, size);
 	if (!wrong && plan.flavour != REFUSED)

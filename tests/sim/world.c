@@ -14,7 +14,8 @@ enum event_kind {
 	EV_SA_RESULT,
 	EV_SA_REMOVED,
 	EV_PACKET,
-	EV_NAME
+	EV_NAME,
+	EV_ACTIVATE
 };
 
 struct event {
@@ -115,6 +116,9 @@ static void event_free(struct event *e)
 	free(e->bytes);
 	free(e);
 }
+
+/* From ike to its data plane: one after the other, without chance. */
+#define ACTIVATE_DELAY (700 * NS_PER_US)
 
 /* ---- the keeper's side ---- */
 
@@ -452,7 +456,9 @@ void world_settle(struct world *w, struct node *n)
 				w->on_log(w, n->index, a->log.warning, a->log.text);
 			break;
 		case IKE_ACTIVATE:
-			sa_activate(n, a->sa.spi_in);
+			e = event_add(w, EV_ACTIVATE, n->index, ACTIVATE_DELAY);
+			e->spi = a->sa.spi_in;
+			e->tag = a->number;
 			break;
 		case IKE_PEER_MESSAGE:
 			n->peer_messages_got++;
@@ -537,6 +543,11 @@ static void happen(struct world *w, struct event *e)
 		break;
 	case EV_NAME:
 		name_answered(n);
+		break;
+	case EV_ACTIVATE:
+		sa_activate(n, e->spi); /* of a life that has ended too: it is in the socket */
+		if (e->life == n->life)
+			ike_input_activated(n->ike, w->now, e->tag);
 		break;
 	case EV_PACKET:
 		packet_arrives(n, e);

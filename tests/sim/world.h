@@ -31,6 +31,7 @@ struct sim_side {
 	uint32_t ike_n, esp_n;
 	struct snap_ike_proposal ike[3];
 	struct snap_esp_proposal esp[3];
+	uint32_t reauth_s; /* 0: never */
 	uint32_t rekey_s, dpd_s, child_rekey_s, fragment_size;
 	uint32_t tunnels;
 	uint32_t workers; /* of its data plane; 0: one */

@@ -29,6 +29,7 @@ static const char *const ike_names[] = {
 	[IKE_REKEY_IKE] = "rekey",
 	[IKE_REKEY_CHILD] = "rekey-child",
 	[IKE_TERMINATE] = "terminate",
+	[IKE_REAUTHENTICATE] = "reauthenticate",
 };
 
 /* The owner was asked, or the client is told that it is not running. */

@@ -167,6 +167,8 @@ static void on_sa_change(struct dataplane *d, const struct ipc_frame *f)
 		log_warn("%s for SA %08x failed: %s", ipc_name(f->head.id), f->u.SA_ACTIVATE.spi_in,
 			rc_text(rc));
 	workers_changed(d);
+	if (f->head.id == IPC_SA_ACTIVATE)
+		ipc_send_SA_ACTIVATED(child_link(&d->child, PROC_IKE), f->head.tag, &f->u.SA_ACTIVATE);
 }
 
 void control_sa(struct dataplane *d, struct ipc_frame *f)

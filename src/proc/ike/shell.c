@@ -107,7 +107,7 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 		log_kind(a->log.warning ? LOG_WARN : LOG_INFO, a->log.kind, "%s", a->log.text);
 		break;
 	case IKE_ACTIVATE:
-		ipc_send_SA_ACTIVATE(dataplane, 0, &a->sa);
+		ipc_send_SA_ACTIVATE(dataplane, a->number, &a->sa);
 		break;
 	case IKE_PEER_MESSAGE:
 		peer_message_deliver(s, a);
@@ -255,6 +255,7 @@ static void command(struct ike_shell *s, uint64_t tag, const struct msg_ike_comm
 		[IKE_REKEY_IKE] = IKE_ORDER_REKEY_IKE,
 		[IKE_REKEY_CHILD] = IKE_ORDER_REKEY_CHILD,
 		[IKE_TERMINATE] = IKE_ORDER_TERMINATE,
+		[IKE_REAUTHENTICATE] = IKE_ORDER_REAUTHENTICATE,
 	};
 	struct msg_result result = { .count = 1 };
 	struct err e = { 0 };
@@ -292,6 +293,9 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		break;
 	case IPC_SA_USAGE:
 		ike_input_usage(s->core, c->loop.now, &f->u.SA_USAGE);
+		break;
+	case IPC_SA_ACTIVATED:
+		ike_input_activated(s->core, c->loop.now, f->head.tag);
 		break;
 	case IPC_PEER_NAME:
 		ike_input_peer_resolved(s->core, c->loop.now, &f->u.PEER_NAME);

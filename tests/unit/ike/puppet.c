@@ -225,6 +225,7 @@ void puppet_settle(struct puppet *p)
 {
 	const struct ike_action *a;
 	struct keeper_request q;
+	uint64_t activated = 0;
 
 	while ((a = ike_action_next(p->core)) != NULL) {
 		switch (a->kind) {
@@ -255,6 +256,7 @@ void puppet_settle(struct puppet *p)
 		case IKE_ACTIVATE:
 			p->activated++;
 			p->last_activated = a->sa;
+			activated = a->number;
 			break;
 		case IKE_RESOLVE:
 			p->resolve_asked++;
@@ -275,6 +277,10 @@ void puppet_settle(struct puppet *p)
 			break;
 		}
 	}
+	if (activated == 0 || p->silent)
+		return;
+	ike_input_activated(p->core, p->now, activated);
+	puppet_settle(p);
 }
 
 void puppet_run(struct puppet *p, uint32_t ms)

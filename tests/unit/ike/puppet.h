@@ -60,6 +60,7 @@ struct puppet {
 	uint32_t certify_n;
 	struct certify_ask certify;
 	/* what came out */
+	bool silent; /* the data plane does not answer SA_ACTIVATE */
 	uint32_t sent_n, keepalives, activated, moved;
 	struct sa_ref last_activated;
 	struct sa_endpoint last_moved;

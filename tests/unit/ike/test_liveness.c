@@ -52,12 +52,15 @@ static int teardown(void **state)
 	return 0;
 }
 
+static uint32_t old_id; /* of the puppet's next request on it */
+
 static void remember(void)
 {
 	memcpy(old.spi_i, p.spi_i, 8);
 	memcpy(old.spi_r, p.spi_r, 8);
 	old.initiator = p.initiator;
 	old.child_in = p.child_in;
+	old_id = p.own_id;
 }
 
 /* Requests on the older IKE SA since puppet_forget(); ret_at: the last of them. */
@@ -97,11 +100,51 @@ static void a_second_ike_sa_puts_the_first_in_doubt(void **state)
 	(void)state;
 	second_ike_sa();
 	assert_int_equal(asked_on_old(&at), 1);
+	puppet_usage(&p, p.spis, 0); /* it has our response */
 	puppet_run(&p, 10000);
 	assert_int_equal(puppet_ike_sas(&p), 1);
 	assert_int_equal(puppet_children(&p), 1);
 	assert_int_not_equal(p.last_activated.spi_in, old.child_in);
 	assert_int_equal(p.last_activated.spi_in, p.spis);
+}
+
+static uint32_t responses_on_old(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p.sent_n; i++) {
+		struct ike_header h;
+
+		n += ike_header_read(&h, p.sent[i].bytes, p.sent[i].n, NULL) == RC_OK &&
+		     memcmp(h.spi_i, old.spi_i, 8) == 0 && h.flags & IKE_FLAG_RESPONSE;
+	}
+	return n;
+}
+
+/* The peer has made a newer IKE SA and deletes the first: it hears when the data plane sends by the other child SA, or after a while. */
+static void its_delete_waits_for_the_data_plane(void **state)
+{
+	(void)state;
+	second_ike_sa();
+	memcpy(p.spi_i, old.spi_i, 8);
+	memcpy(p.spi_r, old.spi_r, 8);
+	p.initiator = old.initiator;
+	p.own_id = old_id;
+	p.silent = true;
+	puppet_forget(&p);
+	puppet_request(&p, EX_INFORMATIONAL);
+	ike_out_delete_ike(&p.out);
+	puppet_send(&p);
+	assert_int_equal(p.last_activated.spi_in, p.spis);
+	assert_int_equal(responses_on_old(), 0);
+	puppet_run(&p, IKE_HOLD_MS / 2);
+	assert_int_equal(responses_on_old(), 0);
+	ike_input_activated(p.core, p.now, UINT64_MAX);
+	puppet_settle(&p);
+	assert_int_equal(responses_on_old(), 1);
+	puppet_run(&p, 2 * IKE_HOLD_MS);
+	assert_int_equal(responses_on_old(), 1);
+	p.silent = false;
 }
 
 /* A request that the peer has not answered yet is the check, and gets no more retransmissions than another
@@ -113,6 +156,7 @@ static void what_is_under_way_asks(void **state)
 	puppet_settle(&p);
 	puppet_run(&p, 3000);
 	second_ike_sa();
+	puppet_usage(&p, p.spis, 0);
 	puppet_run(&p, 5000);
 	assert_int_equal(puppet_ike_sas(&p), 2);
 	puppet_run(&p, 5000);
@@ -334,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		I(a_second_ike_sa_puts_the_first_in_doubt),
+		I(its_delete_waits_for_the_data_plane),
 		R(a_second_ike_sa_puts_the_first_in_doubt),
 		I(what_is_under_way_asks),
 		R(what_is_under_way_asks),
