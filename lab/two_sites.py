@@ -40,7 +40,7 @@ WEB_SERVERS = ("host-b", "web")
 FORWARD = {"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1}
 EXECUTABLES = ("plaingate", "plaingated", "plaingate-keeper", "plaingate-ike", "plaingate-dataplane", "plaingate-ledger",
                "plaingate-control", "plaingate-entropy", "plaingate-courier", "plaingate-export", "plaingate-resolver",
-               "plaingate-certifier-openssl", "plaingate-certifier-gnutls")
+               "plaingate-certifier-openssl", "plaingate-certifier-gnutls", "plaingate-ssh")
 CONFIGS = LAB_DIR / "two-sites"
 
 

@@ -33,8 +33,16 @@ struct admin_role {
 	struct admin_words permit, deny, permit_path, deny_path;
 };
 
+/* `system ssh` (model/compile_administrators.c). */
+struct ssh_settings {
+	bool on;
+	uint16_t port;
+	uint32_t idle_s;
+};
+
 struct administrators {
 	uint32_t n, roles_n;
+	struct ssh_settings ssh;
 	struct administrator at[ADMINISTRATORS_MAX];
 	struct admin_role role[ADMIN_ROLES_MAX];
 	struct admin_words

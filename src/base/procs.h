@@ -16,18 +16,20 @@
 /* clang-format off */
 #define PROCS(P)	/* id, name, executable, user and group, start, end, show */				\
 	P(SUPERVISOR, "supervisor", "plaingated",          NULL,                  0, 0, 1)	\
-	P(KEEPER,     "keeper",     "plaingate-keeper",    "plaingate-keeper",    3, 7, 4)	\
-	P(IKE,        "ike",        "plaingate-ike",       "plaingate-ike",       7, 2, 5)	\
-	P(DATAPLANE,  "dataplane",  "plaingate-dataplane", "plaingate-dataplane", 4, 3, 6)	\
-	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 11, 2)	\
+	P(KEEPER,     "keeper",     "plaingate-keeper",    "plaingate-keeper",    3, 8, 4)	\
+	P(IKE,        "ike",        "plaingate-ike",       "plaingate-ike",       7, 3, 5)	\
+	P(DATAPLANE,  "dataplane",  "plaingate-dataplane", "plaingate-dataplane", 4, 4, 6)	\
+	P(LEDGER,     "ledger",     "plaingate-ledger",    "plaingate-ledger",    1, 12, 2)	\
 	P(CONTROL,    "control",    "plaingate-control",   "plaingate-control",   8, 1, 7)	\
-	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 9, 3)	\
-	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   9, 10, 8)	\
-	P(EXPORT,     "export",     "plaingate-export",    "plaingate-export",    10, 4, 9)	\
-	P(RESOLVER,   "resolver",   "plaingate-resolver",  "plaingate-resolver",  11, 8, 10)	\
+	P(ENTROPY,    "entropy",    "plaingate-entropy",   "plaingate-entropy",   2, 10, 3)	\
+	P(COURIER,    "courier",    "plaingate-courier",   "plaingate-courier",   9, 11, 8)	\
+	P(EXPORT,     "export",     "plaingate-export",    "plaingate-export",    10, 5, 9)	\
+	P(RESOLVER,   "resolver",   "plaingate-resolver",  "plaingate-resolver",  11, 9, 10)	\
 	/* two opinions about certificates, by libraries that no process holds both of */			\
-	P(CERTIFIER_OPENSSL, "certifier-openssl", "plaingate-certifier-openssl", "plaingate-certifier-openssl", 5, 5, 11)	\
-	P(CERTIFIER_GNUTLS,  "certifier-gnutls",  "plaingate-certifier-gnutls",  "plaingate-certifier-gnutls",  6, 6, 12)	\
+	P(CERTIFIER_OPENSSL, "certifier-openssl", "plaingate-certifier-openssl", "plaingate-certifier-openssl", 5, 6, 11)	\
+	P(CERTIFIER_GNUTLS,  "certifier-gnutls",  "plaingate-certifier-gnutls",  "plaingate-certifier-gnutls",  6, 7, 12)	\
+	/* it starts sshd, which is root until it is an administrator (sandbox/login.h); the user is that of sshd's part that reads strangers */	\
+	P(SSH,        "ssh",        "plaingate-ssh",       "plaingate-ssh",       12, 2, 13)	\
 	P(CLI,        "cli",        "plaingate",           NULL,                  0, 0, 0)
 /* clang-format on */
 

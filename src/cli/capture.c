@@ -296,7 +296,7 @@ int run_capture(const struct cli_line *line)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	if (begin(&c, &q) == RC_OK)
-		client_request_watched(line->socket, &q, c.memory_fd, drain, &c, &result, &c.e);
+		client_request_watched(line->socket, &q, c.memory_fd, NULL, drain, &c, &result, &c.e);
 	if (!c.e.rc && result.rc)
 		err_add(&c.e, (enum rc)result.rc, "%s",
 			result.text[0] ? result.text : rc_text((enum rc)result.rc));

@@ -139,7 +139,8 @@ static enum rc receive_watched(
 }
 
 enum rc client_request_watched(const char *path, const struct msg_cli_request *request, int file,
-	bool (*watch)(void *context), void *context, struct msg_result *ret_result, struct err *e)
+	client_row_fn *fn, bool (*watch)(void *context), void *context, struct msg_result *ret_result,
+	struct err *e)
 {
 	struct ipc_frame *f = calloc(1, sizeof *f);
 	struct ipc_link l = IPC_LINK_NONE;
@@ -158,6 +159,8 @@ enum rc client_request_watched(const char *path, const struct msg_cli_request *r
 			*ret_result = f->u.CLI_END;
 			ret_result->text[sizeof ret_result->text - 1] = '\0';
 		}
+		if (f->head.id == IPC_CLI_ROW && fn)
+			rc = rows_of(&f->u.CLI_ROW, fn, context, e);
 		ipc_frame_done(f);
 		if (end)
 			break;

@@ -19,9 +19,10 @@ enum rc client_request(const char *path, const struct msg_cli_request *request, 
 
 /*
  * The same for a request that goes on until somebody ends it: `watch` is called at least each CLIENT_WATCH_MS; false ends the exchange, as a
- * success. Rows are ignored.
+ * success. fn NULL: rows are ignored.
  */
 enum rc client_request_watched(const char *path, const struct msg_cli_request *request, int file,
-	bool (*watch)(void *context), void *context, struct msg_result *ret_result, struct err *e);
+	client_row_fn *fn, bool (*watch)(void *context), void *context, struct msg_result *ret_result,
+	struct err *e);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "cli/render.h"
 #include "cli/run.h"
+#include "cli/shell/login.h"
 #include "cli/shell/shell.h"
 
 #include <string.h>
@@ -15,6 +16,8 @@ int main(int argc, char **argv)
 
 	if (argc == 1)
 		return shell_run();
+	if (login_is_asked_for(argc, argv))
+		return login_run();
 	if (cli_line_parse(&line, argc, argv, &e) != RC_OK) {
 		fputs("plaingate: ", stderr);
 		render_safe(stderr, e.text, strlen(e.text), false);

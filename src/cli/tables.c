@@ -166,6 +166,14 @@ static const struct cli_column pki_columns[] = {
 	{ "age_s", "age (s)", RIGHT }, { "subject", "subject or issuer", LEFT },
 	{ "source", "source", LEFT }, { "reason", "reason", LEFT },
 };
+static const struct cli_column ssh_columns[] = {
+	{ "state", "state", LEFT }, { "port", "port", RIGHT }, { "host_key", "host key", LEFT }, { "administrators", "administrators", RIGHT },
+	{ "authorities", "authorities", RIGHT }, { "failed", "failed logins", RIGHT }, { "last_error", "last error", LEFT },
+};
+static const struct cli_column users_columns[] = {
+	{ "session", "session", RIGHT }, { "name", "name", LEFT }, { "role", "role", LEFT }, { "since", "since", LEFT }, { "source", "from", LEFT },
+	{ "key", "key", LEFT },
+};
 static const struct cli_column test_policy_columns[] = {
 	{ "verdict", "verdict", LEFT }, { "drop", "drop", LEFT }, { "reason", "reason", LEFT },
 	{ "proto", "proto", LEFT }, { "protocol", "protocol", RIGHT }, { "src", "source", LEFT }, { "dst", "destination", LEFT }, { "icmp_type", "ICMP type", RIGHT }, { "icmp_code", "ICMP code", RIGHT },
@@ -186,7 +194,7 @@ static const struct {
 	E(NAT, nat) E(NAT_BLOCKS, nat_blocks) E(SCREENS, screens) E(SERVERS, servers) E(IKE, ike)
 	E(IKE_COUNTERS, counters) E(IPSEC, ipsec) E(TUNNELS, tunnels) E(WORKERS, workers)
 	E(COUNTERS, counters) E(LEDGER, ledger) E(EXPORT, export) E(RESOLVER, resolver) E(ADDRESS, address) E(KEYS, keys) E(PKI, pki)
-	E(LINKS, links) E(COMMITS, commits) E(ADMINISTRATORS, administrators) E(PROPOSALS, proposals)
+	E(LINKS, links) E(COMMITS, commits) E(ADMINISTRATORS, administrators) E(PROPOSALS, proposals) E(SSH, ssh) E(USERS, users)
 #undef E
 };
 /* clang-format on */

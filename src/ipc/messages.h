@@ -37,9 +37,12 @@
 	/* configuration: control gives every process the same snapshot, after the ledger's receipt */						\
 	M(SNAPSHOT,        FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM_CERTIFIERS, struct msg_snapshot, 1) \
 	M(SNAPSHOT_TAKEN,  FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM_CERTIFIERS, FROM(CONTROL), struct msg_result, 0)	\
+	/* who may log in by ssh, and where it listens: struct ssh_setup (ssh/setup.h) in a sealed file */						\
+	M(SSH_SETUP,       FROM(CONTROL), FROM(SSH), struct msg_snapshot, 1)									\
+	M(SSH_TAKEN,       FROM(SSH), FROM(CONTROL), struct msg_result, 0)									\
 	/* ledger: an entry in, a receipt out; nothing privileged before it */									\
-	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER), FROM(LEDGER), struct msg_ledger_append, 0) \
-	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER), struct msg_ledger_receipt, 0) \
+	M(LEDGER_APPEND,   FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER) | FROM(SSH), FROM(LEDGER), struct msg_ledger_append, 0) \
+	M(LEDGER_RECEIPT,  FROM(LEDGER), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(CONTROL) | FROM(ENTROPY) | FROM(EXPORT) | FROM(RESOLVER) | FROM(SSH), struct msg_ledger_receipt, 0) \
 	/* who has cosigned what covers an entry: the keeper makes a challenge of it */								\
 	M(COSIGNED_ASK,    FROM(KEEPER), FROM(LEDGER), struct msg_cosigned_ask, 0)							\
 	M(COSIGNED,        FROM(LEDGER), FROM(KEEPER), struct msg_cosigned, 0)	/* the quorum, or who had when the time was over */	\
@@ -141,9 +144,9 @@
 	M(STREAM_SOCKET,   FROM(SUPERVISOR), FROM(EXPORT), struct msg_stream, 1)	/* its connection is under way */				\
 	M(STREAM_REFUSED,  FROM(SUPERVISOR), FROM(EXPORT), struct msg_result, 0)								\
 	/* questions: control asks the owner of a table; rows come back as JSON objects, one a message */					\
-	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL), struct msg_show, 0) \
-	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL), FROM(CONTROL), struct msg_row, 0) \
-	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL), FROM(CONTROL), struct msg_result, 0) \
+	M(SHOW,            FROM(CONTROL), FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL) | FROM(SSH), struct msg_show, 0) \
+	M(SHOW_ROW,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL) | FROM(SSH), FROM(CONTROL), struct msg_row, 0) \
+	M(SHOW_END,        FROM(SUPERVISOR) | FROM(KEEPER) | FROM(IKE) | FROM(DATAPLANE) | FROM(LEDGER) | FROM(EXPORT) | FROM(RESOLVER) | FROM(CERTIFIER_OPENSSL) | FROM(SSH), FROM(CONTROL), struct msg_result, 0) \
 	/* export serves measurements: it asks control for pieces of these tables, METRICS_TABLES, and of no others */				\
 	M(METRICS,         FROM(SUPERVISOR), FROM(EXPORT), struct snap_metrics, 0)								\
 	M(METRICS_ASK,     FROM(EXPORT), FROM(CONTROL), struct msg_show, 0)	/* its table, limit and from */				\
@@ -209,6 +212,7 @@ struct msg_link {
 	R(CRL_DIR_GNUTLS, CERTIFIER_GNUTLS, "the directory of certificates and CRLs")					\
 	R(FETCHED_CRL_DIR_OPENSSL, CERTIFIER_OPENSSL, "the directory of the last good CRLs that were fetched, read only")	\
 	R(FETCHED_CRL_DIR_GNUTLS, CERTIFIER_GNUTLS, "the directory of the last good CRLs that were fetched, read only")	\
+	R(SHELL_PROGRAM,  SSH,       "the administrator's program, sealed; the ledger has its SHA-256")			\
 	R(AUTHORITIES,    COURIER,   "certificates of the authorities that the system trusts, in PEM")
 /* clang-format on */
 
@@ -494,7 +498,8 @@ enum cli_command {
 	CLI_CAPTURE,
 	CLI_PROPOSAL, /* the text of a proposal, and its statement */
 	CLI_SIGN,     /* a signature for one, in a file */
-	CLI_WITHDRAW
+	CLI_WITHDRAW,
+	CLI_LOGIN /* by ssh: the connection stays, and is the session; comment: the key's fingerprint */
 };
 
 enum commit_flags {

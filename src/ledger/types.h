@@ -46,6 +46,11 @@
 	T(ADMIN_ACT,             "admin_act",             "control",        "an administrator is about to act")	\
 	T(ADMIN_ACT_ABORTED,     "admin_act_aborted",     "control",        "an action of an administrator was aborted, whether or not its admin_act is in the ledger")	\
 	T(ADMIN_REFUSED,         "admin_refused",         "control",        "somebody asked for what the role does not permit; at most one a second, after 32 at once")	\
+	T(SSH_START,             "ssh_start",             "ssh",            "the gateway's own sshd is about to be started")	\
+	T(ADMIN_LOGIN,           "admin_login",           "control",        "an administrator has come by ssh: his session is about to begin")	\
+	T(ADMIN_COMMAND,         "admin_command",         "control",        "an administrator by ssh looks at something; what acts has its own entry before it does")	\
+	T(ADMIN_LOGOUT,          "admin_logout",          "control",        "a session of an administrator has ended")	\
+	T(ADMIN_FAILED,          "admin_failed",          "ssh",            "attempts of a source to log in by ssh that failed: the first at once, then their sum once a minute")	\
 	T(ENTROPY_START,         "entropy_start",         "entropy",        "the second source of secrets has passed its start-up tests")	\
 	T(ENTROPY_FAILED,        "entropy_failed",        "entropy keeper", "a source of secrets failed a health test: no secret is made from here on")	\
 	T(KEY_USED,              "key_used",              "keeper",         "our key is about to authenticate us to a peer that has not authenticated itself yet")	\
@@ -177,6 +182,28 @@
 	F(ADMIN_REFUSED,         "command",      STRING, "what for, in words")	\
 	F(ADMIN_REFUSED,         "role",         STRING, "the role")	\
 	F(ADMIN_REFUSED,         "unentered",    NUMBER, "refusals since the entry before that have none")	\
+	F(SSH_START,             "fingerprint",  STRING, "of the host key")	\
+	F(SSH_START,             "port",         NUMBER, "TCP port")	\
+	F(SSH_START,             "program",      STRING, "SHA-256 of the administrator's program that a login runs")	\
+	F(SSH_START,             "sshd",         STRING, "SHA-256 of sshd, or of sshd-session where there is one")	\
+	F(ADMIN_LOGIN,           "admin",        STRING, "the administrator's name")	\
+	F(ADMIN_LOGIN,           "key",          STRING, "fingerprint of the key, or of the certificate, that was shown")	\
+	F(ADMIN_LOGIN,           "role",         STRING, "the administrator's role then")	\
+	F(ADMIN_LOGIN,           "session",      NUMBER, "of this run of control")	\
+	F(ADMIN_LOGIN,           "source",       STRING, "address that the administrator came from")	\
+	F(ADMIN_COMMAND,         "admin",        STRING, "the administrator's name")	\
+	F(ADMIN_COMMAND,         "command",      STRING, "the command in words")	\
+	F(ADMIN_COMMAND,         "session",      NUMBER, "as in admin_login")	\
+	F(ADMIN_COMMAND,         "unentered",    NUMBER, "commands of this session that only looked, were too many in a minute and have no entry")	\
+	F(ADMIN_LOGOUT,          "admin",        STRING, "the administrator's name")	\
+	F(ADMIN_LOGOUT,          "reason",       STRING, "why it ended")	\
+	F(ADMIN_LOGOUT,          "session",      NUMBER, "as in admin_login")	\
+	F(ADMIN_LOGOUT,          "unentered",    NUMBER, "commands without an entry since the last admin_command")	\
+	F(ADMIN_FAILED,          "count",        NUMBER, "attempts since the last entry about this source")	\
+	F(ADMIN_FAILED,          "key",          STRING, "fingerprint of the key that was refused last; empty: none came so far")	\
+	F(ADMIN_FAILED,          "name",         STRING, "the name that was given last")	\
+	F(ADMIN_FAILED,          "reason",       STRING, "why the last one failed")	\
+	F(ADMIN_FAILED,          "source",       STRING, "address that it came from")	\
 	F(ENTROPY_START,         "samples",      NUMBER, "number of samples of each source that were tested before the first was used")	\
 	F(ENTROPY_START,         "sources",      STRING, "what the shares are made of")	\
 	F(ENTROPY_FAILED,        "samples",      NUMBER, "number of samples tested up to the failure")	\

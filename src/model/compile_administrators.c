@@ -192,6 +192,14 @@ static enum rc administrator(struct compiler *c, const struct lyd_node *node)
 	return rc;
 }
 
+static void ssh(struct compiler *c, const struct lyd_node *node)
+{
+	if (node)
+		c->administrators->ssh = (struct ssh_settings){ .on = true,
+			.port = (uint16_t)value_number(node, "port"),
+			.idle_s = (uint32_t)value_number(node, "idle-timeout") };
+}
+
 enum rc compile_administrators(struct compiler *c)
 {
 	const struct lyd_node *in = tree_child(c->m, tree_child(c->m, NULL, "system"), "administrators");
@@ -199,6 +207,7 @@ enum rc compile_administrators(struct compiler *c)
 
 	if (!(c->administrators = administrators_new()))
 		return compile_no_memory(c);
+	ssh(c, tree_child(c->m, tree_child(c->m, NULL, "system"), "ssh"));
 	if (!in)
 		return RC_OK;
 	rc = compile_each(c, "system", "administrators", "role", role);

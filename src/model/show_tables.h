@@ -28,6 +28,8 @@
 	S(EXPORT,     "export",     EXPORT,     "the session log, and where else records go: queues and losses")	\
 	S(KEYS,       "keys",       KEEPER,     "names of keys held, never their values")			\
 	S(PKI,        "pki",        CERTIFIER_OPENSSL, "certificates of authorities, their CRLs, our own certificates: until when")	\
+	S(SSH,        "system ssh", SSH,        "the gateway's own sshd: host key, administrators, attempts that failed")	\
+	S(USERS,      "system users", CONTROL,  "administrators who are logged in by ssh: since when, from where, by which key")	\
 	S(LINKS,      "links",      SUPERVISOR, "what the kernel and the driver count of the zones' links: errors, drops")		\
 	S(COMMITS,    "system commit", CONTROL,   "the running configuration and those before it: when, who, why, and the ledger's entry")	\
 	S(ADMINISTRATORS, "system administrators", CONTROL, "administrators with role, keys and account, and which of them asks")	\

@@ -4,6 +4,7 @@
  */
 #include "sandbox/sandbox.h"
 #include "base/bytes.h"
+#include "sandbox/login.h"
 #include "sandbox/table.h"
 
 #include <errno.h>
@@ -188,17 +189,14 @@ static enum rc enter_child(enum proc self, const struct confinement *c, struct e
 	return filter_load(self, e);
 }
 
-/* It stays root, to start the others, without most of root's capabilities. */
-static enum rc enter_supervisor(struct err *e)
+/* Of root it keeps these, effective and for what it executes; a user that it becomes has none of them. */
+static enum rc capabilities_keep(const unsigned *keep, size_t n, struct err *e)
 {
-	static const unsigned keep[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL,
-		CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
-		CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_IPC_LOCK };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2];
 	uint64_t mask = 0;
 
-	for (size_t i = 0; i < COUNT_OF(keep); i++)
+	for (size_t i = 0; i < n; i++)
 		mask |= 1ull << keep[i];
 	enum rc rc = bounding_drop(mask, e);
 	if (rc != RC_OK)
@@ -211,12 +209,59 @@ static enum rc enter_supervisor(struct err *e)
 		caps[i].permitted &= half;
 		caps[i].inheritable = 0;
 	}
-	if (syscall(SYS_capset, &header, caps) < 0)
-		return err_errno(e, RC_IO, "drop capabilities");
+	return syscall(SYS_capset, &header, caps) < 0 ? err_errno(e, RC_IO, "drop capabilities") : RC_OK;
+}
+
+/* It stays root, to start the others, without most of root's capabilities. */
+static enum rc enter_supervisor(struct err *e)
+{
+	static const unsigned keep[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL,
+		CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
+		CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_IPC_LOCK, CAP_SYS_CHROOT };
+	enum rc rc = capabilities_keep(keep, COUNT_OF(keep), e);
+
+	if (rc != RC_OK)
+		return rc;
 	/* No process below gains anything by executing a file. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(e, RC_IO, "set no_new_privs");
 	return filter_load(PROC_SUPERVISOR, e);
+}
+
+enum rc login_user_find(struct login_user *ret_user, struct err *e)
+{
+	struct user u = { 0 };
+	enum rc rc = user_find(proc_user(PROC_SSH), &u, e);
+
+	*ret_user = (struct login_user){ u.uid, u.gid };
+	return rc;
+}
+
+enum rc login_give_up(struct err *e)
+{
+	enum rc rc = limit(RLIMIT_CORE, 0, "core", e);
+
+	if (rc == RC_OK)
+		rc = limit(RLIMIT_NOFILE, LOGIN_FILES, "files", e);
+	if (rc == RC_OK)
+		rc = limit(RLIMIT_NPROC, LOGIN_PROCESSES, "processes", e);
+	if (rc == RC_OK)
+		rc = limit(RLIMIT_FSIZE, LOGIN_FILE_BYTES, "file size", e);
+	if (rc == RC_OK)
+		rc = limit(RLIMIT_MEMLOCK, 0, "locked memory", e);
+	if (rc == RC_OK && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		rc = err_errno(e, RC_IO, "clear ambient capabilities");
+	if (rc == RC_OK && prctl(PR_SET_SECUREBITS,
+				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED |
+					   SECBIT_KEEP_CAPS_LOCKED,
+				   0, 0, 0) < 0)
+		rc = err_errno(e, RC_IO, "set securebits");
+	if (rc == RC_OK)
+		rc = capabilities_keep(login_capabilities, login_capabilities_n, e);
+	if (rc == RC_OK &&
+		(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
+		rc = err_errno(e, RC_IO, "set no_new_privs");
+	return rc == RC_OK ? filter_load_login(e) : rc;
 }
 
 enum rc sandbox_enter(enum proc self, struct err *e)
@@ -225,7 +270,7 @@ enum rc sandbox_enter(enum proc self, struct err *e)
 
 	if (self == PROC_SUPERVISOR)
 		rc = enter_supervisor(e);
-	else if (proc_user(self))
+	else if (proc_user(self) && self != PROC_SSH) /* that one: sandbox_login() */
 		rc = enter_child(self, &confinements[self], e);
 	else
 		rc = err_add(e, RC_INTERNAL, "the table has no confinement for it");

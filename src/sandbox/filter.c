@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -161,6 +162,62 @@ static int fill_offline(scmp_filter_ctx f, const char **ret_call)
 		r = add(f, &offline_calls[i]);
 	}
 	return r;
+}
+
+/*
+ * Families that sshd and the administrator's program use; netlink of the routes alone: without one for audit, sshd takes it that the
+ * machine has none.
+ */
+static int fill_login(scmp_filter_ctx f, const char **ret_call)
+{
+	static const int families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
+	int r = 0;
+
+	for (size_t i = 0; i < login_never_n && r == 0; i++) {
+		*ret_call = login_never[i].name;
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), login_never[i].number, 0);
+	}
+	*ret_call = "socket";
+	for (unsigned family = 0, k = 0; family < AF_MAX && r == 0; family++) {
+		for (k = 0; k < COUNT_OF(families) && families[k] != (int)family; k++)
+			;
+		if (k == COUNT_OF(families))
+			r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+				SCMP_CMP32(0, SCMP_CMP_EQ, family));
+	}
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+			SCMP_CMP32(0, SCMP_CMP_GE, AF_MAX));
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+			SCMP_CMP32(0, SCMP_CMP_EQ, AF_NETLINK), SCMP_CMP32(2, SCMP_CMP_NE, NETLINK_ROUTE));
+	*ret_call = "clone";
+	if (r ==
+		0) /* a user namespace would make its owner root again, of the kernel's less looked-at side */
+		r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+			SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+	return r == 0 ? seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) : r;
+}
+
+enum rc filter_load_login(struct err *e)
+{
+	const char *call = "";
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	enum rc rc = RC_OK;
+
+	if (!f)
+		return err_add(e, RC_INTERNAL, "seccomp: out of memory");
+	int r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = fill_login(f, &call);
+	if (r == 0)
+		r = seccomp_load(f);
+	if (r < 0) {
+		errno = -r;
+		rc = err_errno(e, RC_INTERNAL, "seccomp filter of ssh %s", call);
+	}
+	seccomp_release(f);
+	return rc;
 }
 
 enum rc filter_load_offline(struct err *e)

@@ -1,6 +1,7 @@
 #include "sandbox/table.h"
 #include "base/bytes.h"
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
 
@@ -33,6 +34,7 @@ const struct confinement confinements[PROC_COUNT] = {
 	[PROC_CERTIFIER_OPENSSL] = { APART, true, 32,  0,    0,             0, CERTIFIER_DATA },
 	[PROC_CERTIFIER_GNUTLS]  = { APART, true, 32,  0,    0,             0, CERTIFIER_DATA },
 	[PROC_RESOLVER]  = { APART,     true,   128,   0,    256 * MB,      0, RLIM_INFINITY },
+	[PROC_SSH]       = { 0 },	/* another confinement: login.h */
 };
 
 #define K (1u << PROC_KEEPER)
@@ -152,4 +154,23 @@ const struct call supervisor_never[] = {
 #undef E
 };
 const size_t supervisor_never_n = COUNT_OF(supervisor_never);
+
+/*
+ * Of root, to sshd: to become an administrator's user, to put its unprivileged part into an empty directory, to give terminals away, to bind
+ * its port, and to end sessions. Not to read what is others' (CAP_DAC_OVERRIDE), not to mount, not to configure a network.
+ */
+const unsigned login_capabilities[] = { CAP_SETUID, CAP_SETGID, CAP_SYS_CHROOT, CAP_CHOWN, CAP_FOWNER, CAP_NET_BIND_SERVICE, CAP_KILL };
+const size_t login_capabilities_n = COUNT_OF(login_capabilities);
+
+/* Answered with an error, so that a program which tries them goes on without. Sockets: filter.c. */
+#define LOGIN_NEVER(S)										\
+	S(mount) S(umount2) S(pivot_root) S(open_tree) S(move_mount) S(fsopen) S(fsconfig) S(fsmount) S(fspick) S(mount_setattr)	\
+	S(unshare) S(setns) S(bpf) S(process_madvise) S(memfd_secret)
+
+const struct call login_never[] = {
+#define E(call) { SCMP_SYS(call), #call, 1u << PROC_SSH, CALL_ANY },
+	LOGIN_NEVER(E)
+#undef E
+};
+const size_t login_never_n = COUNT_OF(login_never);
 /* clang-format on */

@@ -65,6 +65,28 @@ extern const size_t supervisor_bpf_n;
 /* The second half of sandbox_enter(). Needs no_new_privs. */
 enum rc filter_load(enum proc self, struct err *e);
 
+/*
+ * What the process `ssh` and all below it (login.h) are left of root, and what they are refused. Memory is that of file systems that vanish with it:
+ * a full one is nobody else's disk.
+ */
+#define LOGIN_ROOT_MEMORY "size=128m,nr_inodes=1024,mode=0755" /* with the administrator's program */
+#define LOGIN_HOME_MEMORY "size=64m,nr_inodes=4096,mode=0755"
+#define LOGIN_TMP_MEMORY  "size=4m,nr_inodes=1024,mode=1777"
+#define LOGIN_PROCESSES	  64u /* of one user */
+#define LOGIN_FILES	  256u
+#define LOGIN_FILE_BYTES  (64ull << 20)
+
+extern const unsigned login_capabilities[];
+extern const size_t login_capabilities_n;
+extern const struct call login_never[];
+extern const size_t login_never_n;
+enum rc filter_load_login(struct err *e);
+
+/* Limits, capabilities, system calls of login.c's processes, in enter.c; and the user of sshd's unprivileged part. */
+struct login_user;
+enum rc login_give_up(struct err *e);
+enum rc login_user_find(struct login_user *ret_user, struct err *e);
+
 /* What is left to sandbox_offline(). */
 extern const struct call offline_calls[];
 extern const size_t offline_calls_n;

@@ -20,7 +20,7 @@ from two_sites import CONFIGS, GATEWAYS, TwoSites  # noqa: E402,F401
 HOST_A, HOST_B, WEB, HQ_WAN, BRANCH_WAN = "10.1.0.2", "10.2.0.2", "192.0.2.80", "198.51.100.2", "203.0.113.2"
 HOST_A6, HOST_B6 = "fd00:1::2", "fd00:2::2"
 LAN_FILTER = "net 10.0.0.0/8 or net fd00::/8"
-PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control", "entropy", "courier", "export", "resolver", "certifier-openssl", "certifier-gnutls")
+PROCESSES = ("keeper", "ike", "dataplane", "ledger", "control", "entropy", "courier", "export", "resolver", "certifier-openssl", "certifier-gnutls", "ssh")
 
 
 def own_lab(name, kind=TwoSites):

@@ -12,4 +12,6 @@
 #define SHELL_MONITOR_S	  2	 /* between two looks of monitor */
 #define SHELL_WIDTH_MIN	  20	 /* a terminal that says that it has less columns has this many */
 
+#define LOGIN_KEY_MAX 8192 /* octets of a key's or certificate's base64 */
+
 #endif

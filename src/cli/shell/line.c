@@ -228,6 +228,9 @@ static bool terminal_begin(struct line_editor *l)
 	el_set(l->el, EL_ADDFN, "plaingate-help", "What may come here", on_help);
 	el_set(l->el, EL_ADDFN, "plaingate-complete", "Complete the word", on_complete);
 	el_set(l->el, EL_ADDFN, "plaingate-interrupt", "Leave the line", on_interrupt);
+	/* M-x would take libedit's own commands, by which keys are bound, and one of vi's keys executes an editor. */
+	el_set(l->el, EL_BIND, "\\370", "ed-unassigned", NULL);
+	el_set(l->el, EL_BIND, "\\330", "ed-unassigned", NULL);
 	el_set(l->el, EL_BIND, "?", "plaingate-help", NULL);
 	el_set(l->el, EL_BIND, "\t", "plaingate-complete", NULL);
 	el_set(l->el, EL_BIND, "^C", "plaingate-interrupt", NULL);

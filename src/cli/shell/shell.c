@@ -73,13 +73,44 @@ static void prompt_set(struct shell *s)
 		host, s->candidate ? "#" : ">");
 }
 
+static struct shell shell_begin(void)
+{
+	const char *socket = getenv(CLI_SOCKET_ENV);
+
+	return (struct shell){ .socket = socket && *socket ? socket : CLI_SOCKET_DEFAULT };
+}
+
+/* What an administrator has put behind the gateway's name: one line, and no control character that would make a second one of it, or a key. */
+int shell_command(const char *line)
+{
+	struct shell s = shell_begin();
+	struct err e = { 0 };
+	char *copy = NULL;
+
+	for (const char *c = line; *c && !e.text[0]; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			err_add(&e, RC_MALFORMED, "a command is one line without control characters");
+	if (!e.text[0] && strlen(line) > SHELL_LINE_MAX)
+		err_add(&e, RC_LIMIT, "the line is too long");
+	if (!e.text[0] && !(copy = strdup(line)))
+		err_add(&e, RC_LIMIT, "out of memory");
+	if (copy)
+		shell_line(&s, copy);
+	if (s.wants_to_configure)
+		err_add(&e, RC_UNSUPPORTED,
+			"configure is a mode of the session, and takes no command with it");
+	free(copy);
+	if (e.text[0])
+		shell_error(&e);
+	model_done();
+	return shell_has_failed() ? STATUS_FAILED : STATUS_OK;
+}
+
 int shell_run(void)
 {
-	struct shell s = { .socket = getenv(CLI_SOCKET_ENV) };
+	struct shell s = shell_begin();
 	char *line;
 
-	if (!s.socket || !*s.socket)
-		s.socket = CLI_SOCKET_DEFAULT;
 	if (!(s.lines = line_editor_new(s.prompt, shell_complete, &s))) {
 		fputs("plaingate: out of memory\n", stderr);
 		return STATUS_FAILED;

@@ -31,6 +31,8 @@ struct shell {
 
 /* Reads commands until the session ends; the exit status. */
 int shell_run(void);
+/* One line in operational mode; its exit status. */
+int shell_command(const char *line);
 
 /* ---- operational mode, also of `run`: operate.c ---- */
 /* Ctrl-C ends what is repeated, and nothing else. */

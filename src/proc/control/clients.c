@@ -19,6 +19,7 @@ static void client_forget(struct client *c)
 {
 	relay_forget(c);
 	commit_forget(c);
+	session_forget(c);
 	c->work = CLIENT_ENDED;
 }
 
@@ -100,7 +101,11 @@ static void take_request(struct client *c, struct ipc_frame *f)
 	c->request.name[sizeof c->request.name - 1] = '\0';
 	c->request.comment[sizeof c->request.comment - 1] = '\0';
 	c->deadline = 0;
-	if (authorize_request(c)) {
+	if (c->request.command == CLI_LOGIN) {
+		session_begin(c);
+	} else if (!session_admits(c)) {
+		client_end(c, RC_DENIED, 0, "this user comes by ssh, and has no session");
+	} else if (authorize_request(c)) {
 		switch (c->request.command) {
 		case CLI_SHOW:
 			relay_show(c);
@@ -223,8 +228,14 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 
 	if (fd < 0)
 		return;
+	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0;
+	if (known && ssh_uid_is_ours(who.uid) != (w == &k->listener_watch[LISTENER_SSH])) {
+		log_warn("rejecting client (uid %u): it came by the socket of others", who.uid);
+		close(fd);
+		return;
+	}
 	c = place_for_client(k);
-	if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) {
+	if (!c || !known) {
 		log_warn("rejecting client: %s",
 			c ? "its user id is unknown" : "all connections are in use by requests");
 		close(fd);
@@ -244,16 +255,27 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 		loop_arm(l, &k->tick, TICK_NS, TICK_NS);
 }
 
-enum rc clients_listen(struct control *k, int fd)
+static void listener_close(struct control *k, unsigned which)
 {
-	if (k->listener >= 0) {
-		loop_remove(&k->child->loop, &k->listener_watch);
-		close(k->listener);
+	if (k->listener[which] < 0)
+		return;
+	loop_remove(&k->child->loop, &k->listener_watch[which]);
+	close(k->listener[which]);
+	k->listener[which] = -1;
+}
+
+enum rc clients_listen(struct control *k, uint32_t which, int fd, struct err *e)
+{
+	if (which >= LISTENERS) {
+		close(fd);
+		return err_add(e, RC_RANGE, "there is no socket %u of the command line", which);
 	}
-	k->listener = fd;
+	listener_close(k, which);
+	k->listener[which] = fd;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	k->listener_watch = (struct watch){ .fd = fd, .events = POLLIN, .fn = accept_client, .context = k };
-	loop_add(&k->child->loop, &k->listener_watch);
+	k->listener_watch[which] =
+		(struct watch){ .fd = fd, .events = POLLIN, .fn = accept_client, .context = k };
+	loop_add(&k->child->loop, &k->listener_watch[which]);
 	return RC_OK;
 }
 
@@ -261,10 +283,8 @@ void clients_done(struct control *k)
 {
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		client_close(&k->clients[i]);
-	loop_remove(&k->child->loop, &k->listener_watch);
-	if (k->listener >= 0)
-		close(k->listener);
-	k->listener = -1;
+	for (unsigned i = 0; i < LISTENERS; i++)
+		listener_close(k, i);
 }
 
 void clients_tick(struct control *k)
@@ -283,7 +303,7 @@ void clients_tick(struct control *k)
 bool clients_none(const struct control *k)
 {
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
-		if (k->clients[i].work != CLIENT_FREE)
+		if (k->clients[i].work != CLIENT_FREE && k->clients[i].work != CLIENT_SESSION)
 			return false;
 	}
 	return true;

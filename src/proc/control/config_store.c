@@ -28,7 +28,8 @@
 #define PROPOSAL     "proposal."	/* of a slot: control's proposals.c */
 #define KEPT                                                                                                 \
 	"history." /* and the SHA-256 of a text that needs no number any more, and is needed by `verify config` */
-#define COMMIT "commit" /* what is said of the commit of a text: beside it as its certificates */
+#define SSH_USERS "ssh.users"
+#define COMMIT	  "commit" /* what is said of the commit of a text: beside it as its certificates */
 
 static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {
@@ -194,6 +195,19 @@ void config_store_proposal_remove(int dir, unsigned slot)
 
 	snprintf(name, sizeof name, PROPOSAL "%u", slot);
 	unlinkat(dir, name, 0);
+}
+
+void config_store_ssh_uids_write(int dir, const char *text, size_t n)
+{
+	struct err e = { 0 };
+
+	if (write_file(dir, SSH_USERS, text, n, &e) != RC_OK)
+		log_warn("%s; users of administrators who come by ssh may be others after a restart", e.text);
+}
+
+enum rc config_store_ssh_uids_read(int dir, char **ret_text, size_t *ret_n, struct err *e)
+{
+	return read_file(dir, SSH_USERS, SSH_UIDS_TEXT_MAX, ret_text, ret_n, e);
 }
 
 bool config_store_is_history(const char *name)

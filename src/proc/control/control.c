@@ -23,7 +23,7 @@ static enum rc on_resource(struct child *c, const struct msg_resource *r, int fd
 		k->certificate_dir = fd;
 		return RC_OK;
 	case RESOURCE_CLI_SOCKET:
-		return clients_listen(k, fd);
+		return clients_listen(k, r->index, fd, e);
 	default:
 		close(fd);
 		return err_add(e, RC_DENIED, "control takes no such resource");
@@ -44,6 +44,8 @@ static void on_link_lost(struct child *c, enum proc peer)
 	struct control *k = c->context;
 
 	relay_owner_lost(k, peer);
+	if (peer == PROC_SSH)
+		sessions_lost(k);
 	certifiers_lost(k, peer);
 	distribute_lost(k, peer);
 	dynamic_lost(k, peer);
@@ -69,9 +71,10 @@ static enum rc on_start(struct child *c, const struct msg_start *s, struct err *
 	struct control *k = c->context;
 	enum rc rc;
 
-	if (k->config_dir < 0 || k->listener < 0)
+	if (k->config_dir < 0 || k->listener[LISTENER_LOCAL] < 0)
 		return err_add(e, RC_INTERNAL,
 			"the configuration directory or the command line's socket was not handed over");
+	sessions_load(k);
 	rc = running_load(k, e);
 	if (rc)
 		return rc;
@@ -96,7 +99,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 		certifiers_answer(k, peer, f);
 		return;
 	}
-	if (f->head.id != IPC_SNAPSHOT_TAKEN) {
+	if (f->head.id != IPC_SNAPSHOT_TAKEN && f->head.id != IPC_SSH_TAKEN) {
 		relay_message(k, peer, f);
 		return;
 	}
@@ -140,7 +143,7 @@ const struct child_ops control_ops = {
 void control_init(struct control *k, struct child *c)
 {
 	*k = (struct control){
-		.child = c, .config_dir = -1, .certificate_dir = -1, .listener = -1, .next_tag = 1
+		.child = c, .config_dir = -1, .certificate_dir = -1, .listener = { -1, -1 }, .next_tag = 1
 	};
 	k->running.memory = k->commit.next.memory = -1;
 	dynamic_init(k);

@@ -12,6 +12,7 @@
  *	answer.c        what a client is answered
  *	authorize.c     who speaks, and whether that is permitted: commands, and what a commit changes
  *	administrators.c  the table of administrators
+ *	sessions.c      administrators who come by ssh
  *	relay.c         requests that another process answers: show, clear, ike, trace
  *	tables.c        whose the tables of show are
  *	metrics.c       tables for measurements, which export asks for
@@ -34,11 +35,14 @@
 
 #include "admin/signed.h"
 #include "admin/speaker.h"
+#include "admin/ssh_uids.h"
 #include "ipc/child.h"
 #include "model/dynamic.h"
 #include "model/model.h"
 
-#define CLIENTS_MAX	  16
+enum { LISTENER_LOCAL, LISTENER_SSH, LISTENERS }; /* index of RESOURCE_CLI_SOCKET */
+
+#define CLIENTS_MAX	  64 /* with sessions: LOGINS_MAX, which leave as many to the others as before */
 #define CLIENT_WAIT_NS	  (10 * NS_PER_S) /* for a request, and for the other end to close */
 #define OWNER_WAIT_NS	  (15 * NS_PER_S) /* for any answer of a table's owner */
 #define IKE_WAIT_NS	  (60 * NS_PER_S) /* ike answers when the tunnel is up or has failed */
@@ -62,6 +66,8 @@ enum client_work {
 	CLIENT_CAPTURE, /* the data plane writes packets to its memory until it goes */
 	CLIENT_COMMIT,	/* the commit of this client is in progress */
 	CLIENT_CHECK,	/* the certifiers' answers are awaited */
+	CLIENT_LOGIN,	/* the receipt of its login is awaited */
+	CLIENT_SESSION, /* an administrator who came by ssh: until the connection ends */
 	CLIENT_ENDED,	/* it has its answer; waiting for it to go */
 };
 
@@ -75,6 +81,18 @@ struct judgement {
 	mono_ns deadline;				     /* for all of them */
 	struct err fault;				     /* the first one */
 	void (*judged)(struct control *k, struct client *c); /* all have answered, or will not */
+};
+
+/* Of an administrator who came by ssh. */
+struct session {
+	bool open;	 /* its login is in the ledger, its end is not */
+	uint64_t number; /* of this control */
+	utc_us since;
+	uint64_t authorities; /* a hash of those that there were when it began */
+	char name[ADMIN_NAME_MAX + 1], key[72], source[ADDR_TEXT_MAX], reason[96];
+	mono_ns minute;
+	uint32_t in_minute; /* commands that were entered in it */
+	uint64_t unentered; /* and those beyond, since the last entry */
 };
 
 struct client {
@@ -95,6 +113,7 @@ struct client {
 	void (*forget)(struct client *c); /* it goes before its answer, which is aborted */
 	struct judgement judgement;
 	int file; /* of a capture, until the data plane has it; -1: none */
+	struct session session;
 	struct msg_cli_request request;
 };
 
@@ -184,11 +203,12 @@ struct dynamic {
 
 struct control {
 	struct child *child;
-	int config_dir;	     /* -1 before it is handed over */
-	int certificate_dir; /* likewise; in tests of other things there is none */
-	int listener;
-	struct watch listener_watch;
+	int config_dir;		 /* -1 before it is handed over */
+	int certificate_dir;	 /* likewise; in tests of other things there is none */
+	int listener[LISTENERS]; /* for users of the machine, and for those who come by ssh; -1 */
+	struct watch listener_watch[LISTENERS];
 	struct ssh_uids ssh_uids; /* whose the users of the pool are */
+	uint64_t sessions_n;	  /* that began */
 	mono_ns refusals;	  /* bucket of what is entered of refused requests */
 	uint64_t refusals_unentered;
 	struct timer tick; /* deadlines and held-back owners */
@@ -216,10 +236,20 @@ extern const struct child_ops control_ops;
 void control_init(struct control *k, struct child *c);
 
 /* clients.c */
-enum rc clients_listen(struct control *k, int fd);
+enum rc clients_listen(struct control *k, uint32_t which, int fd, struct err *e);
 void clients_done(struct control *k);
 void clients_tick(struct control *k);
 bool clients_none(const struct control *k);
+
+/* sessions.c */
+void sessions_load(struct control *k);	    /* at the start: who had which user */
+void sessions_configure(struct control *k); /* another configuration runs */
+bool sessions_give(struct control *k);	    /* to the process ssh */
+void sessions_lost(struct control *k);	    /* the process ssh is gone, and sshd with it */
+void session_begin(struct client *c);	    /* CLI_LOGIN */
+void session_forget(struct client *c);
+bool session_admits(struct client *c); /* whether its user may ask at all: by ssh only in a session */
+void sessions_show(struct client *c);
 
 /* answer.c */
 struct client *client_by_tag(struct control *k, uint64_t tag, enum client_work work);
@@ -367,6 +397,8 @@ enum rc config_store_unconfirmed_read(
 enum rc config_store_unconfirmed_remove(int dir, struct err *e);
 /* All of a regular file that a client sent. */
 /* What is said of the commit of the running text, which is there; of it (n 0) or of one of the history. */
+void config_store_ssh_uids_write(int dir, const char *text, size_t n);
+enum rc config_store_ssh_uids_read(int dir, char **ret_text, size_t *ret_n, struct err *e);
 void config_store_commit_write(int dir, const char *text, size_t n);
 enum rc config_store_commit_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
 bool config_store_has_history(int dir, uint32_t n);

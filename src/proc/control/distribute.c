@@ -44,21 +44,26 @@ void distribute_all(struct control *k, mono_ns wait)
 	/* loop.now is from before the text was written, which may have taken longer. */
 	k->taken_deadline = clock_mono() + wait;
 	dynamic_configure(k);
+	sessions_configure(k);
 	for (size_t i = 0; i < COUNT_OF(receivers); i++) {
 		if (give(k, receivers[i]))
 			k->asked |= 1u << receivers[i];
 	}
+	if (sessions_give(k))
+		k->asked |= 1u << PROC_SSH;
 }
 
 void distribute_to(struct control *k, enum proc peer)
 {
 	if (is_receiver(peer))
 		give(k, peer);
+	if (peer == PROC_SSH)
+		sessions_give(k);
 }
 
 void distribute_taken(struct control *k, enum proc peer, const struct ipc_frame *f)
 {
-	const struct msg_result *r = &f->u.SNAPSHOT_TAKEN;
+	const struct msg_result *r = peer == PROC_SSH ? &f->u.SSH_TAKEN : &f->u.SNAPSHOT_TAKEN;
 
 	if (r->rc != RC_OK)
 		log_error("%s refused configuration generation %llu: %.*s", proc_name(peer),

@@ -28,4 +28,8 @@
 #define STORED_CERTIFICATES_BYTES                                                                            \
 	(32u << 20) /* of two configurations: four thirds of the snapshot's 4 MB each, and their names */
 
+#define LOGINS_MAX	     32 /* of administrators who come by ssh */
+#define LOGINS_EACH_MAX	     8	/* of one of them */
+#define COMMANDS_EACH_MINUTE 30 /* of one session that only look and are entered one by one */
+
 #endif

@@ -81,6 +81,10 @@ void relay_show(struct client *c)
 		(c->request.show.table == SHOW_COMMITS ? history_show : proposals_show)(c);
 		return;
 	}
+	if (c->request.show.table == SHOW_USERS) {
+		sessions_show(c);
+		return;
+	}
 	if (c->request.show.table == SHOW_ADMINISTRATORS) {
 		administrators_show(c);
 		return;

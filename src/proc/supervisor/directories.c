@@ -366,10 +366,14 @@ static void viewers_admit(const char *path)
 		fclose(f);
 }
 
-static enum rc cli_socket(struct supervisor *s, struct err *e)
+/*
+ * index 0: for users of the machine. 1: for those who come by ssh; in a directory that is root's, so that it exists in their mount
+ * namespace alone.
+ */
+static enum rc cli_socket(struct supervisor *s, uint32_t index, const char *path, mode_t mode, struct err *e)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int n = snprintf(a.sun_path, sizeof a.sun_path, "%s/control.sock", s->options.run);
+	int n = snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
 
 	if (n < 0 || (size_t)n >= sizeof a.sun_path)
 		return err_add(e, RC_LIMIT, "'%s' is too long for the directory of a socket", s->options.run);
@@ -377,17 +381,68 @@ static enum rc cli_socket(struct supervisor *s, struct err *e)
 	if (fd < 0)
 		return err_errno(e, RC_IO, "make the command line's socket");
 	unlink(a.sun_path); /* of one before: the lock says that it is gone */
-	mode_t old = umask(0177);
+	mode_t old = umask(0777 & ~mode);
 	bool bound = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0;
 	umask(old);
-	if (bound)
-		viewers_admit(a.sun_path);
 	if (!bound) {
 		err_errno(e, RC_IO, "bind '%s'", a.sun_path);
 		close(fd);
 		return RC_IO;
 	}
-	return resource_add(s, PROC_CONTROL, RESOURCE_CLI_SOCKET, 0, "control.sock", fd) >= 0
+	return resource_add(s, PROC_CONTROL, RESOURCE_CLI_SOCKET, index, "control.sock", fd) >= 0
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "too many resources");
+}
+
+static enum rc cli_sockets(struct supervisor *s, struct err *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/control.sock", s->options.run);
+	enum rc rc = cli_socket(s, 0, path, 0600, e);
+	if (rc == RC_OK)
+		viewers_admit(path);
+	snprintf(path, sizeof path, "%s/ssh", s->options.run);
+	if (rc == RC_OK)
+		rc = make_all(path, e);
+	if (rc == RC_OK && (chown(path, 0, 0) < 0 || chmod(path, 0700) < 0))
+		rc = err_errno(e, RC_IO, "keep '%s' for root", path);
+	return rc == RC_OK ? cli_socket(s, 1, s->ssh_socket, 0666, e) : rc;
+}
+
+/* Of the host key: root's, as sshd is. */
+static enum rc ssh_keys_open(struct supervisor *s, struct err *e)
+{
+	snprintf(s->ssh_keys, sizeof s->ssh_keys, "%s/ssh", s->options.state);
+	snprintf(s->ssh_socket, sizeof s->ssh_socket, "%s/ssh/control.sock", s->options.run);
+	enum rc rc = make_all(s->ssh_keys, e);
+	if (rc == RC_OK && (chown(s->ssh_keys, 0, 0) < 0 || chmod(s->ssh_keys, 0700) < 0))
+		rc = err_errno(e, RC_IO, "keep '%s' for root", s->ssh_keys);
+	return rc;
+}
+
+/*
+ * The administrator's program, which a login runs: beside the processes' executables, or in the bin of the same prefix. Where it is missing nobody
+ * logs in, and nothing else is concerned.
+ */
+static enum rc shell_program(struct supervisor *s, struct err *e)
+{
+	static const char *const places[] = { "", "/../../bin" };
+	struct measured m = { .fd = -1 };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < COUNT_OF(places) && m.fd < 0; i++) {
+		snprintf(path, sizeof path, "%s%s/plaingate", s->options.libexec, places[i]);
+		if (access(path, R_OK) == 0 && measured_read(path, &m, e) != RC_OK)
+			return RC_IO;
+	}
+	if (m.fd < 0) {
+		log_warn(
+			"the administrator's program is neither in '%s' nor in the bin beside it: nobody can log in by ssh",
+			s->options.libexec);
+		return RC_OK;
+	}
+	return resource_add(s, PROC_SSH, RESOURCE_SHELL_PROGRAM, 0, "plaingate", m.fd) >= 0
 		       ? RC_OK
 		       : err_add(e, RC_LIMIT, "too many resources");
 }
@@ -417,6 +472,10 @@ enum rc directories_open(struct supervisor *s, struct err *e)
 	if (rc == RC_OK)
 		rc = crash_key(s, e);
 	if (rc == RC_OK)
+		rc = ssh_keys_open(s, e);
+	if (rc == RC_OK)
+		rc = shell_program(s, e);
+	if (rc == RC_OK)
 		rc = state_memory(s, e);
-	return rc == RC_OK ? cli_socket(s, e) : rc;
+	return rc == RC_OK ? cli_sockets(s, e) : rc;
 }

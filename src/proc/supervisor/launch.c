@@ -116,7 +116,9 @@ static void environment(char *ret_env[ENVIRONMENT_MAX])
 /* In the new process: files 0 to 3 and no other, default signals, then the measured file. */
 static void become(const struct child_process *c, int link, int log)
 {
-	char *argv[] = { (char *)(uintptr_t)proc_executable(c->id), NULL };
+	/* of ssh: where the host key and control's socket are (proc/ssh/main.c) */
+	char *argv[] = { (char *)(uintptr_t)proc_executable(c->id),
+		c->id == PROC_SSH ? c->supervisor->ssh_keys : NULL, c->supervisor->ssh_socket, NULL };
 	char *env[ENVIRONMENT_MAX];
 	sigset_t none;
 

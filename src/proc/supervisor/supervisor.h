@@ -127,6 +127,7 @@ struct supervisor {
 	struct ledger_client ledger;
 	struct timer tick;
 	struct watch signals, links, keys;
+	char ssh_keys[OPTION_PATH_MAX + 8], ssh_socket[OPTION_PATH_MAX + 20];
 	uint8_t boot_id[16];
 	uint8_t own_sha256[SHA256_SIZE], answers_sha256[SHA256_SIZE];
 	bool own_entered;

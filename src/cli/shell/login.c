@@ -1,0 +1,144 @@
+/*
+ * Two processes: this one keeps the session's connection and waits for its end, the other one is the shell, whose requests go over connections of
+ * their own. Control knows both by their user, so nothing that the environment says decides what is permitted.
+ */
+#include "cli/shell/login.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/connection.h"
+#include "cli/limits.h"
+#include "cli/render.h"
+#include "cli/run.h"
+#include "cli/shell/limits.h"
+#include "cli/shell/shell.h"
+#include "crypto/hash.h"
+
+bool login_is_asked_for(int argc, char **argv)
+{
+	return (argc == 3 && strcmp(argv[1], "-c") == 0) || (argc == 2 && strcmp(argv[1], "shell") == 0);
+}
+
+/* sshd's ExposeAuthInfo: "publickey TYPE BASE64". What control is told of the key is for the ledger, and decides nothing. */
+static void key_find(char *ret_text, size_t size)
+{
+	const char *path = getenv("SSH_USER_AUTH");
+	FILE *f = path ? fopen(path, "re") : NULL;
+	char type[64], base64[LOGIN_KEY_MAX], digest[BASE64_SIZE(SHA256_SIZE)];
+	uint8_t blob[LOGIN_KEY_MAX], hash[SHA256_SIZE];
+	size_t n;
+
+	ret_text[0] = '\0';
+	if (f && fscanf(f, "publickey %63s %8191s", type, base64) == 2 &&
+		base64_to_bytes(blob, sizeof blob, &n, base64, strlen(base64))) {
+		sha256(hash, blob, n);
+		base64_from_bytes(digest, hash, sizeof hash);
+		digest[strcspn(digest, "=")] = '\0';
+		snprintf(ret_text, size, "SHA256:%s%s", digest,
+			strstr(type, "-cert-") ? " (certificate)" : "");
+	}
+	if (f)
+		fclose(f);
+}
+
+struct login {
+	struct msg_cli_request request;
+	pid_t child;
+	int status;
+	bool begun, over;
+};
+
+static int shell_of_session(void)
+{
+	const char *command = getenv("SSH_ORIGINAL_COMMAND");
+
+	return command && *command ? shell_command(command) : shell_run();
+}
+
+/* After control's receipt: the session begins. */
+static enum rc on_row(void *context, const char *json, size_t n, struct err *e)
+{
+	struct login *l = context;
+	(void)json;
+	(void)n;
+	if (l->begun)
+		return RC_OK;
+	fflush(stdout);
+	l->child = fork();
+	if (l->child < 0)
+		return err_errno(e, RC_IO, "fork");
+	if (l->child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
+		signal(SIGCHLD, SIG_DFL);
+		signal(SIGTSTP, SIG_IGN);
+		exit(shell_of_session());
+	}
+	l->begun = true;
+	return RC_OK;
+}
+
+static bool goes_on(void *context)
+{
+	struct login *l = context;
+	int status;
+
+	if (!l->begun || waitpid(l->child, &status, WNOHANG) != l->child)
+		return true;
+	l->over = true;
+	l->status = WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
+	return false;
+}
+
+/* So that the wait for control ends when the shell does. */
+static void on_child(int signal)
+{
+	(void)signal;
+}
+
+int login_run(void)
+{
+	const char *socket = getenv(CLI_SOCKET_ENV);
+	struct login l = { .request = { .command = CLI_LOGIN } };
+	struct msg_result r = { 0 };
+	struct err e = { 0 };
+
+	int null;
+
+	if (!getenv("SSH_CONNECTION"))
+		return shell_run();
+	if ((null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
+		perror("plaingate: /dev/null");
+		return STATUS_FAILED;
+	}
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child }, NULL);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTSTP, SIG_IGN);
+	key_find(l.request.comment, sizeof l.request.comment);
+	connection_find(&l.request.from);
+	enum rc rc = client_request_watched(socket && *socket ? socket : CLI_SOCKET_DEFAULT, &l.request, null,
+		on_row, goes_on, &l, &r, &e);
+	if (l.over)
+		return l.status;
+	if (l.begun) {
+		signal(SIGTERM, SIG_IGN);
+		kill(0, SIGTERM); /* what the shell has started; the shell itself may be reading a line */
+		kill(l.child, SIGKILL);
+	}
+	fputs(l.begun ? "\r\nplaingate: the session is ended: " : "plaingate: no session: ", stderr);
+	const char *why = rc == RC_OK ? r.text : e.text;
+	render_safe(stderr, why, strlen(why), false);
+	fputs("\r\n", stderr);
+	return STATUS_FAILED;
+}
