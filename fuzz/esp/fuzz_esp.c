@@ -2,25 +2,26 @@
  * ESP from strangers and from a peer that means harm. The first octet chooses:
  *   0: the rest arrives as it is (headers, lengths, SPI lookup, replay)
  *   1: the rest was sealed by the peer (trailer, inner headers, selectors, ECN): what a peer with keys can
- * reach What comes out is joined into trains and parsed, as the data plane does.
+ *      reach; 3: by AES-CBC with HMAC
+ * What comes out is joined into trains and parsed, as the data plane does.
  */
 #include "esp/state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define PAIRS 4
+#define PAIRS 6
 
 static struct esp *esp;
 static uint64_t sequence;
 
-static void add(uint32_t spi, uint16_t encr, uint32_t flags)
+static void add(uint32_t spi, uint16_t encr, uint16_t key_n, uint32_t flags)
 {
 	struct sa_install sa = { .spi_in = spi,
 		.spi_out = spi,
 		.encr = encr,
 		.encr_bits = 256,
-		.key_n = 36,
+		.key_n = key_n,
 		.flags = flags,
 		.local_n = 2,
 		.remote_n = 2 };
@@ -47,9 +48,11 @@ static void begin(void)
 	memset(state, 0, esp_state_size(PAIRS));
 	esp = esp_new(state, esp_state_size(PAIRS), tables, tables_n, PAIRS, 1, &resumed, NULL);
 	assert(esp);
-	add(0x61616161, ENCR_AES_GCM_16, 0);
-	add(0x61616162, ENCR_CHACHA20_POLY1305, 0);
-	add(0x61616163, ENCR_AES_GCM_16, CHILD_ESN);
+	add(0x61616161, ENCR_AES_GCM_16, 36, 0);
+	add(0x61616162, ENCR_CHACHA20_POLY1305, 36, 0);
+	add(0x61616163, ENCR_AES_GCM_16, 36, CHILD_ESN);
+	add(0x61616165, ENCR_AES_CBC_SHA256, 64, 0);
+	add(0x61616164, ENCR_AES_CBC_SHA512, 96, CHILD_ESN);
 }
 
 /* As the peer seals: by the pair's inbound key. */
@@ -66,6 +69,21 @@ static size_t seal(const uint8_t *plain, size_t n, uint8_t *out)
 	return n + 32;
 }
 
+/* The same by the pair that has AES-CBC, with as many octets as make whole blocks. */
+static size_t seal_cbc(const uint8_t *plain, size_t n, uint8_t *out)
+{
+	uint32_t whole = (uint32_t)(n / CBC_BLOCK_SIZE * CBC_BLOCK_SIZE);
+
+	if (whole == 0)
+		return 0;
+	store_be32(out, 0x61616165);
+	store_be32(out + 4, (uint32_t)++sequence);
+	memcpy(out + ESP_CBC_HEAD, plain + n - whole, whole);
+	esp_cbc_seal(esp->mgr[0], &esp_pair_keys(esp, &esp->pair[3])->in.cbc, out, whole, sequence, false);
+	esp_cbc_finish(esp->mgr[0]);
+	return ESP_CBC_HEAD + whole + 16;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -78,7 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n < 2 || n > 2048)
 		return 0;
 	size_t packet_n = n - 2;
-	if (data[0] & 1)
+	if ((data[0] & 3) == 3)
+		packet_n = seal_cbc(data + 2, n - 2, packet);
+	else if (data[0] & 1)
 		packet_n = seal(data + 2, n - 2, packet);
 	else
 		memcpy(packet, data + 2, n - 2);

@@ -19,7 +19,7 @@
 static struct pair p;
 static struct keys_entropy fresh;
 static struct {
-	uint8_t keys[2 * INSTALLS_MAX][AEAD_KEY_MAX];
+	uint8_t keys[2 * INSTALLS_MAX][KEYMAT_MAX];
 	size_t keys_n;
 	uint32_t entered[INSTALLS_MAX];
 	size_t entered_n;

@@ -6,10 +6,12 @@
 
 enum rc esp_key_check(uint16_t encr, uint16_t encr_bits, size_t keymat_n)
 {
-	if (!(encr == ENCR_AES_GCM_16 && (encr_bits == 128 || encr_bits == 256)) &&
-		!(encr == ENCR_CHACHA20_POLY1305 && encr_bits == 256))
+	uint16_t integ = integ_transform(encr);
+	size_t rest = integ ? integ_key_size(integ) : AEAD_SALT_SIZE_GCM;
+
+	if (strcmp(encr_word(encr, encr_bits), "none") == 0)
 		return RC_UNSUPPORTED;
-	return keymat_n == encr_bits / 8u + AEAD_SALT_SIZE_GCM ? RC_OK : RC_RANGE;
+	return keymat_n == encr_bits / 8u + rest ? RC_OK : RC_RANGE;
 }
 
 enum rc esp_key_set(IMB_MGR *mgr, struct esp_key *key, uint16_t encr, uint16_t encr_bits,
@@ -21,13 +23,16 @@ enum rc esp_key_set(IMB_MGR *mgr, struct esp_key *key, uint16_t encr, uint16_t e
 	if (rc != RC_OK)
 		return rc;
 	assert((uintptr_t)key % 64 == 0);
-	if (encr == ENCR_CHACHA20_POLY1305)
+	if (encr_is_legacy(encr))
+		esp_cbc_key_set(mgr, &key->cbc, encr, encr_bits, keymat);
+	else if (encr == ENCR_CHACHA20_POLY1305)
 		memcpy(key->chacha, keymat, sizeof key->chacha);
 	else if (encr_bits == 128)
 		IMB_AES128_GCM_PRE(mgr, keymat, &key->gcm);
 	else
 		IMB_AES256_GCM_PRE(mgr, keymat, &key->gcm);
-	memcpy(key->salt, keymat + key_n, sizeof key->salt);
+	if (!encr_is_legacy(encr))
+		memcpy(key->salt, keymat + key_n, sizeof key->salt);
 	key->encr = encr;
 	key->encr_bits = encr_bits;
 	return RC_OK;

@@ -1,6 +1,7 @@
 /*
  * The ESP core: security associations and what they do to packets. RFC 4303 in tunnel mode, IPv4 and IPv6
- * inside and outside, AES-GCM-16 and ChaCha20-Poly1305, extended sequence numbers, anti-replay.
+ * inside and outside, AES-GCM-16 and ChaCha20-Poly1305, for old peers AES-CBC with HMAC-SHA-2; extended sequence
+ * numbers, anti-replay.
  *
  * Pure: no sockets, no clock; times come as arguments. The caller hands in two pieces of memory:
  *
@@ -32,7 +33,8 @@
  * when the others are further ahead than the peer's replay window is long. Everything that changes SAs is called while
  * no worker uses them, except for the activation of a pair by its first packet.
  *
- *	crypt.c   the AEADs, by libIPSec_MB
+ *	crypt.c   keys, and the AEADs, by libIPSec_MB
+ *	cbc.c     AES-CBC with HMAC-SHA-2, by its jobs
  *	sa.c      installation, removal, lookup, resumption
  *	seal.c    outbound packets
  *	open.c    inbound packets
@@ -58,7 +60,7 @@
 #define ESP_PAIR_NONE	   UINT32_MAX
 #define ESP_REPLAY_DEFAULT 1024
 
-#define ESP_HEAD_SIZE (8 + AEAD_IV_SIZE) /* SPI, sequence number, IV */
+#define ESP_HEAD_SIZE (8 + AEAD_IV_SIZE) /* SPI, sequence number, IV; of an AEAD, which has the shortest */
 #define ESP_SIZE_MIN  (ESP_HEAD_SIZE + 4 + AEAD_ICV_SIZE)
 
 struct esp;
@@ -187,8 +189,8 @@ uint32_t esp_outbound_for(const struct esp *esp, uint32_t tunnel, uint32_t worke
 bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uint8_t traffic_class,
 	struct esp_batch *batch, mono_ns now, enum drop_reason *ret_drop);
 
-/* The largest inner packet whose sealed form is at most esp_max octets (from SPI to ICV). */
-uint32_t esp_inner_max(uint32_t esp_max);
+/* The largest inner packet whose sealed form by this algorithm is at most esp_max octets (from SPI to ICV); 0: none is. */
+uint32_t esp_inner_max(uint16_t encr, uint32_t esp_max);
 
 /* --- inbound --- */
 

@@ -38,20 +38,47 @@ static enum drop_reason trailer_check(const uint8_t *plain, uint32_t n, uint32_t
 	return DROP_NONE;
 }
 
+/* What lies between IV and ICV, of n octets behind the sequence number: whole blocks, and room for the trailer. */
+static bool body_size(const struct esp_pair *p, uint32_t n, uint32_t *ret_n)
+{
+	uint32_t around = (uint32_t)p->iv_n + p->icv_n;
+
+	*ret_n = n - around;
+	return n >= around + 2 && *ret_n % p->block_n == 0;
+}
+
+/* The sequence number is all of it with ESN, and its lower half without. */
+static bool unseal(struct esp *esp, struct esp_pair *p, const uint8_t *packet, uint32_t body_n,
+	uint64_t sequence, uint8_t *dst)
+{
+	const struct esp_key *key = &esp_pair_keys(esp, p)->in;
+	bool esn = p->state->flags & CHILD_ESN;
+	uint8_t iv[AEAD_IV_SIZE], aad[12];
+
+	if (encr_is_legacy(key->encr))
+		return esp_cbc_open(esp->mgr[p->owner], &key->cbc, packet, body_n, sequence, esn, dst);
+	memcpy(iv, packet + 8, sizeof iv); /* dst may be the packet's own place */
+	store_be32(aad, p->state->spi_in);
+	if (esn)
+		store_be64(aad + 4, sequence);
+	else
+		store_be32(aad + 4, (uint32_t)sequence);
+	return esp_key_open(
+		esp->mgr[p->owner], key, iv, aad, esn ? 12 : 8, packet + ESP_HEAD_SIZE, body_n, dst);
+}
+
 void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_class, uint8_t *dst,
 	mono_ns now, struct esp_opened *ret_opened)
 {
 	struct rd r = rd_over(packet, n);
-	uint32_t spi = rd_u32(&r), low = rd_u32(&r), body_n;
-	const uint8_t *iv_at = rd_take(&r, AEAD_IV_SIZE);
-	uint8_t iv[AEAD_IV_SIZE], aad[12], next = 0;
+	uint32_t spi = rd_u32(&r), low = rd_u32(&r), body_n = 0;
+	uint8_t next = 0;
 
 	*ret_opened = (struct esp_opened){ .pair = ESP_PAIR_NONE, .tunnel = TRAIN_NONE };
-	if (!iv_at || rd_left(&r) < AEAD_ICV_SIZE + 2) {
+	if (r.bad || rd_left(&r) < AEAD_IV_SIZE + AEAD_ICV_SIZE + 2) { /* of any SA */
 		ret_opened->drop = DROP_ESP_TRUNCATED;
 		return;
 	}
-	body_n = (uint32_t)rd_left(&r) - AEAD_ICV_SIZE;
 	uint32_t pair = esp_pair_find(esp, spi);
 	if (pair == ESP_PAIR_NONE) {
 		ret_opened->drop = DROP_ESP_UNKNOWN_SPI;
@@ -63,6 +90,10 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 	uint64_t sequence = replay_extend(&s->replay, s->replay_window, esn, low);
 	ret_opened->pair = pair;
 	ret_opened->tunnel = p->tunnel;
+	if (!body_size(p, (uint32_t)rd_left(&r), &body_n)) {
+		ret_opened->drop = DROP_ESP_TRUNCATED;
+		return;
+	}
 	if (esp_life_is_over(p, 0, 0, now)) {
 		ret_opened->drop = DROP_ESP_LIFETIME;
 		return;
@@ -72,14 +103,7 @@ void esp_open(struct esp *esp, const uint8_t *packet, uint32_t n, uint8_t outer_
 		s->replayed++;
 		return;
 	}
-	memcpy(iv, iv_at, sizeof iv); /* dst may be the packet's own place */
-	store_be32(aad, spi);
-	if (esn)
-		store_be64(aad + 4, sequence);
-	else
-		store_be32(aad + 4, low);
-	if (!esp_key_open(esp->mgr[p->owner], &esp_pair_keys(esp, p)->in, iv, aad, esn ? 12 : 8, r.at, body_n,
-		    dst)) {
+	if (!unseal(esp, p, packet, body_n, sequence, dst)) {
 		ret_opened->drop = DROP_ESP_AUTH;
 		s->unauthentic++;
 		return;

@@ -205,16 +205,33 @@ static struct selector *selectors_room(const struct esp *esp, uint32_t pair, uin
 	return n <= ESP_SELECTORS_USUAL ? esp->state->pair[pair].ts : wide_of(esp, pair)->ts;
 }
 
+struct key_room {
+	uint8_t *in, *out;
+	size_t size;
+};
+
+/* Where the keys of the pair stand in the state when they have so many octets. */
+static struct key_room keys_room(const struct esp *esp, uint32_t pair, uint32_t key_n)
+{
+	struct esp_state_pair *s = &esp->state->pair[pair];
+	struct esp_state_wide *wide = wide_of(esp, pair);
+
+	return key_n <= sizeof s->key_in
+		       ? (struct key_room){ s->key_in, s->key_out, sizeof s->key_in }
+		       : (struct key_room){ wide->key_in, wide->key_out, sizeof wide->key_in };
+}
+
 const struct esp_keys *esp_pair_keys(struct esp *esp, struct esp_pair *p)
 {
 	struct esp_keys *keys = &esp->keys[p - esp->pair];
 	const struct esp_state_pair *s = p->state;
 
 	if (!p->keyed) {
+		struct key_room from = keys_room(esp, (uint32_t)(p - esp->pair), s->key_n);
 		enum rc in = esp_key_set(
-				esp->mgr[p->owner], &keys->in, s->encr, s->encr_bits, s->key_in, s->key_n),
+				esp->mgr[p->owner], &keys->in, s->encr, s->encr_bits, from.in, s->key_n),
 			out = esp_key_set(
-				esp->mgr[p->owner], &keys->out, s->encr, s->encr_bits, s->key_out, s->key_n);
+				esp->mgr[p->owner], &keys->out, s->encr, s->encr_bits, from.out, s->key_n);
 		assert(in == RC_OK && out == RC_OK); /* esp_key_check() */
 		p->keyed = true;
 	}
@@ -230,6 +247,11 @@ static void state_wipe(struct esp *esp, uint32_t i)
 		memset(wide_of(esp, i)->ts, 0, sizeof wide_of(esp, i)->ts);
 	if (s->replay_window > REPLAY_WINDOW_USUAL)
 		memset(wide_of(esp, i)->block, 0, sizeof wide_of(esp, i)->block);
+	if (s->key_n > sizeof s->key_in) {
+		bytes_wipe(wide_of(esp, i)->key_in, sizeof wide_of(esp, i)->key_in);
+		bytes_wipe(wide_of(esp, i)->key_out, sizeof wide_of(esp, i)->key_out);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST); /* what says that there are any goes last */
+	}
 	bytes_wipe(s, sizeof *s);
 }
 
@@ -245,6 +267,9 @@ static enum rc pair_attach(struct esp *esp, uint32_t i)
 	assert(esp->live_n < esp->pairs_max);
 	p->state = s;
 	p->keyed = false;
+	p->iv_n = (uint8_t)encr_iv_size(s->encr);
+	p->icv_n = (uint8_t)encr_icv_size(s->encr);
+	p->block_n = (uint8_t)encr_block_size(s->encr);
 	p->wide_block = wide_of(esp, i)->block;
 	p->local_ts = selectors_room(esp, i, s->local_n + s->remote_n);
 	p->remote_ts = p->local_ts + s->local_n;
@@ -266,7 +291,7 @@ static enum rc pair_attach(struct esp *esp, uint32_t i)
 static bool pair_sane(const struct esp_state_pair *s)
 {
 	return s->local_n >= 1 && s->local_n <= SELECTORS_MAX && s->remote_n >= 1 &&
-	       s->remote_n <= SELECTORS_MAX && s->key_n <= AEAD_KEY_MAX && s->replay_window >= 1 &&
+	       s->remote_n <= SELECTORS_MAX && s->key_n <= KEYMAT_MAX && s->replay_window >= 1 &&
 	       s->replay_window <= REPLAY_WINDOW_LIMIT && s->spi_in >= SPI_MIN && s->spi_out >= SPI_MIN &&
 	       s->owner < WORKERS_MAX && s->resource <= WORKERS_MAX && s->sequence_ceiling >= 1 &&
 	       memchr(s->tunnel_name, '\0', sizeof s->tunnel_name);
@@ -481,9 +506,9 @@ static enum rc install_check(
 	if (sa->resource > WORKERS_MAX)
 		return err_add(e, RC_RANGE, "the SA is for worker %u: at most %d are allowed",
 			sa->resource - 1u, WORKERS_MAX);
-	if (sa->key_n > AEAD_KEY_MAX)
-		return err_add(e, RC_RANGE, "the key has %u octets, at most %d are allowed", sa->key_n,
-			AEAD_KEY_MAX);
+	if (sa->key_n > KEYMAT_MAX)
+		return err_add(
+			e, RC_RANGE, "the key has %u octets, at most %d are allowed", sa->key_n, KEYMAT_MAX);
 	if (sa->local.addr.family != sa->remote.addr.family || sa->local.addr.family == ADDR_NONE)
 		return err_add(e, RC_RANGE, "the endpoints must both be IPv4 or both be IPv6");
 	if (replay_window < 32 || replay_window > REPLAY_WINDOW_LIMIT)
@@ -538,8 +563,11 @@ enum rc esp_install(struct esp *esp, const struct sa_install *sa, const char *tu
 	struct selector *ts = selectors_room(esp, i, sa->local_n + sa->remote_n);
 	memcpy(ts, sa->local_ts, sa->local_n * sizeof *ts);
 	memcpy(ts + sa->local_n, sa->remote_ts, sa->remote_n * sizeof *ts);
-	memcpy(s->key_in, sa->key_in, sizeof s->key_in);
-	memcpy(s->key_out, sa->key_out, sizeof s->key_out);
+	struct key_room room = keys_room(esp, i, sa->key_n);
+	__atomic_signal_fence(
+		__ATOMIC_SEQ_CST); /* key_n stands there: whoever finds a half installed pair knows where to wipe */
+	memcpy(room.in, sa->key_in, room.size);
+	memcpy(room.out, sa->key_out, room.size);
 	rc = pair_attach(esp, i);
 	if (rc != RC_OK) {
 		state_wipe(esp, i);

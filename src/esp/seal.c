@@ -15,23 +15,28 @@ void esp_batch_begin(struct esp_batch *b)
 	b->full = b->may_fragment = false;
 }
 
-/* RFC 4303 2.4: the ciphertext ends on a 4-octet boundary. */
-static uint32_t padding_for(uint32_t n)
+/* RFC 4303 2.4: the ciphertext ends on a 4-octet boundary, and on one of the cipher's blocks. */
+static uint32_t boundary(uint32_t block_n)
 {
-	return (0u - (n + 2)) & 3;
+	return MAX_OF(block_n, 4u);
 }
 
-static uint32_t sealed_size(uint32_t n)
+static uint32_t padding_for(const struct esp_pair *p, uint32_t n)
 {
-	return ESP_HEAD_SIZE + n + padding_for(n) + 2 + AEAD_ICV_SIZE;
+	return (0u - (n + 2)) & (boundary(p->block_n) - 1);
 }
 
-uint32_t esp_inner_max(uint32_t esp_max)
+static uint32_t sealed_size(const struct esp_pair *p, uint32_t n)
 {
-	if (esp_max < ESP_SIZE_MIN)
-		return 0;
-	_Static_assert(ESP_SIZE_MIN >= ESP_HEAD_SIZE + AEAD_ICV_SIZE + 2, "room for the trailer");
-	return ((esp_max - ESP_HEAD_SIZE - AEAD_ICV_SIZE) & ~3u) - 2;
+	return 8u + p->iv_n + n + padding_for(p, n) + 2 + p->icv_n;
+}
+
+uint32_t esp_inner_max(uint16_t encr, uint32_t esp_max)
+{
+	uint32_t around = 8u + encr_iv_size(encr) + encr_icv_size(encr),
+		 whole = boundary(encr_block_size(encr));
+
+	return esp_max < around + whole ? 0 : ((esp_max - around) & ~(whole - 1)) - 2;
 }
 
 static bool selector_holds(
@@ -149,21 +154,43 @@ static size_t aad_make(uint8_t *aad, uint32_t spi, uint64_t sequence, bool esn)
 	return 12;
 }
 
+/* Behind a packet: padding of 1, 2, 3, ..., its length and the next header. */
+static void trailer_make(uint8_t *tail, uint32_t pad, uint8_t version)
+{
+	for (uint32_t i = 0; i < pad; i++)
+		tail[i] = (uint8_t)(i + 1);
+	tail[pad] = (uint8_t)pad;
+	tail[pad + 1] = version == 4 ? 4 : 41; /* IPv4 or IPv6 inside */
+}
+
+/* Several at a time: the packet is complete after esp_cbc_finish(). */
+static void seal_cbc(
+	struct esp *esp, struct esp_pair *p, const uint8_t *ip, uint32_t n, uint64_t sequence, uint8_t *out)
+{
+	uint32_t pad = padding_for(p, n);
+
+	memcpy(out + ESP_CBC_HEAD, ip, n);
+	trailer_make(out + ESP_CBC_HEAD + n, pad, ip[0] >> 4);
+	esp_cbc_seal(esp->mgr[p->owner], &esp_pair_keys(esp, p)->out.cbc, out, n + pad + 2, sequence,
+		p->state->flags & CHILD_ESN);
+}
+
 /* One packet; the octets that follow it are saved and restored: they are the next packet's payload. */
 static void seal_one(
 	struct esp *esp, struct esp_pair *p, uint8_t *ip, uint32_t n, uint64_t sequence, uint8_t *out)
 {
-	uint32_t pad = padding_for(n);
+	uint32_t pad = padding_for(p, n);
 	uint8_t kept[3 + 2], aad[12], *tail = ip + n;
 	size_t aad_n = aad_make(aad, p->state->spi_out, sequence, p->state->flags & CHILD_ESN);
 
-	memcpy(kept, tail, sizeof kept);
-	for (uint32_t i = 0; i < pad; i++)
-		tail[i] = (uint8_t)(i + 1);
-	tail[pad] = (uint8_t)pad;
-	tail[pad + 1] = ip[0] >> 4 == 4 ? 4 : 41; /* IPv4 or IPv6 inside */
 	store_be32(out, p->state->spi_out);
 	store_be32(out + 4, (uint32_t)sequence);
+	if (encr_is_legacy(p->state->encr)) {
+		seal_cbc(esp, p, ip, n, sequence, out);
+		return;
+	}
+	memcpy(kept, tail, sizeof kept);
+	trailer_make(tail, pad, ip[0] >> 4);
 	store_be64(out + 8, sequence); /* the IV: a counter never repeats (RFC 4106 section 3.1) */
 	esp_key_seal(esp->mgr[p->owner], &esp_pair_keys(esp, p)->out, out + 8, aad, aad_n, ip, n + pad + 2,
 		out + ESP_HEAD_SIZE);
@@ -186,7 +213,7 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 	batch->pair = pair;
 	batch->traffic_class = traffic_class;
 	while (!(through = (n = segment_cut_peek(cutter)) == 0)) {
-		uint32_t size = sealed_size(n);
+		uint32_t size = sealed_size(p, n);
 		if (size > batch->room) { /* not even alone: to be called again would not help */
 			*ret_drop = DROP_TOO_BIG;
 			break;
@@ -209,6 +236,8 @@ bool esp_seal(struct esp *esp, uint32_t pair, struct segment_cutter *cutter, uin
 		packets++;
 		bytes += n;
 	}
+	if (encr_is_legacy(p->state->encr))
+		esp_cbc_finish(esp->mgr[p->owner]);
 	assert(batch->n <= batch->room && batch->n <= (uint64_t)batch->packets * batch->packet_size);
 	if (packets > 0) {
 		p->state->packets_out += packets;

@@ -7,7 +7,7 @@
  *
  * There may be ten thousand tunnels that say nothing for days, so what most pairs do not have stands apart, at the pair's
  * own place in an array of which only the pages that are used take memory: selectors beyond a few, the blocks of a long
- * replay window, expanded keys before the first packet.
+ * replay window, keys that are longer than an AEAD's, expanded keys before the first packet.
  */
 #ifndef ESP_STATE_H
 #define ESP_STATE_H
@@ -19,7 +19,7 @@
 #include "esp/replay.h"
 
 #define ESP_STATE_MAGIC	  0x31505345474e4c50ull
-#define ESP_STATE_VERSION 7
+#define ESP_STATE_VERSION 8
 
 /* By how much the ceiling is raised: the most sequence numbers that a kill can skip. */
 #define ESP_SEQUENCE_STEP 4096
@@ -44,7 +44,7 @@ struct esp_state_pair {
 	char tunnel_name[NAME_MAX_BYTES];
 	struct selector ts
 		[ESP_SELECTORS_USUAL]; /* the local ones, then the remote ones; more: struct esp_state_wide */
-	uint8_t key_in[AEAD_KEY_MAX], key_out[AEAD_KEY_MAX];
+	uint8_t key_in[AEAD_KEY_MAX], key_out[AEAD_KEY_MAX]; /* longer ones: struct esp_state_wide */
 	/* What the owner writes for each packet: not on the lines by which other workers look for a pair. */
 	_Alignas(64) uint64_t sequence_ceiling; /* no number from here on was ever used */
 	mono_ns last_in, last_out;		/* 0: never */
@@ -57,6 +57,8 @@ struct esp_state_pair {
 struct esp_state_wide {
 	struct selector ts[2 * SELECTORS_MAX];
 	uint64_t block[REPLAY_BLOCKS];
+	uint8_t key_in[KEYMAT_MAX],
+		key_out[KEYMAT_MAX]; /* whole, of the encryption and the integrity algorithm */
 };
 
 /* Of a tunnel's pairs that are gone. Those that are used come first. */
@@ -90,6 +92,7 @@ struct esp_pair {
 	uint32_t owner;	      /* as in the state */
 	/* The usual selectors (one IPv4 range on each side, any protocol and port) as plain numbers. */
 	bool plain_v4;
+	uint8_t iv_n, icv_n, block_n; /* of its algorithm */
 	uint32_t local_first, local_last, remote_first, remote_last;
 	/* What each packet writes: not on the lines by which other workers look for the pair of a session's first packet. */
 	_Alignas(64) uint64_t sequence_next; /* below state->sequence_ceiling */

@@ -17,8 +17,9 @@ static struct ike_out begin(struct ike *c, struct ike_sa *sa, uint8_t exchange, 
 	memcpy(h.spi_r, sa->spi_r, 8);
 	h.flags = (sa->initiator ? IKE_FLAG_INITIATOR : 0) | (response ? IKE_FLAG_RESPONSE : 0);
 	o = ike_out_begin(c->scratch, sizeof c->scratch, &h);
+	o.block_n = encr_block_size(sa->key_out.encr);
 	if (exchange != EX_IKE_SA_INIT)
-		ike_out_sk_begin(&o, AEAD_IV_SIZE);
+		ike_out_sk_begin(&o, encr_iv_size(sa->key_out.encr));
 	return o;
 }
 

@@ -6,11 +6,6 @@
 
 #include <stdio.h>
 
-static bool aead(uint16_t encr)
-{
-	return encr == ENCR_AES_GCM_16 || encr == ENCR_CHACHA20_POLY1305;
-}
-
 /* The key length attribute as sent: ChaCha20 has none (RFC 7634 section 4). */
 static uint16_t wire_bits(uint16_t encr, uint16_t bits)
 {
@@ -114,8 +109,10 @@ static bool offer_ike_add(struct ike_offer *o, const struct snap_ike_proposal *p
 {
 	if (ike_offer_add(o, IKE_PROTO_IKE, spi, spi ? 8 : 0) != RC_OK)
 		return false;
-	ike_offer_add_transform(o, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
+	ike_offer_add_transform(o, TT_ENCR, encr_transform(p->encr), wire_bits(p->encr, p->encr_bits));
 	ike_offer_add_transform(o, TT_PRF, p->prf, 0);
+	if (integ_transform(p->encr))
+		ike_offer_add_transform(o, TT_INTEG, integ_transform(p->encr), 0);
 	ike_offer_add_transform(o, TT_DH, p->dh, 0);
 	for (unsigned k = 0; k < ADDITIONAL_MAX && additional[k] != 0; k++)
 		ike_offer_add_transform(o, (uint8_t)(TT_ADDKE_FIRST + k), additional[k], 0);
@@ -166,7 +163,9 @@ static void offer_esp_add(struct ike_offer *o, const struct snap_esp_proposal *p
 	store_be32(bytes, spi);
 	if (ike_offer_add(o, IKE_PROTO_ESP, bytes, 4) != RC_OK)
 		return;
-	ike_offer_add_transform(o, TT_ENCR, p->encr, wire_bits(p->encr, p->encr_bits));
+	ike_offer_add_transform(o, TT_ENCR, encr_transform(p->encr), wire_bits(p->encr, p->encr_bits));
+	if (integ_transform(p->encr))
+		ike_offer_add_transform(o, TT_INTEG, integ_transform(p->encr), 0);
 	if (with_dh && p->dh != DH_NONE)
 		ike_offer_add_transform(o, TT_DH, p->dh, 0);
 	for (unsigned k = 0; with_dh && k < ADDITIONAL_MAX && p->additional[k] != 0; k++)
@@ -211,6 +210,17 @@ static bool has_type(const struct ike_offer *o, const struct ike_proposal *p, ui
 static bool can_be_none(const struct ike_offer *o, const struct ike_proposal *p, uint8_t type)
 {
 	return !has_type(o, p, type) || has(o, p, type, 0, 0);
+}
+
+/*
+ * RFC 5282 section 8: with combined-mode ciphers no integrity algorithm, or NONE; else ours.
+ */
+static bool encr_fits(uint16_t encr, uint16_t bits, const struct ike_offer *o, const struct ike_proposal *p)
+{
+	uint16_t integ = integ_transform(encr);
+
+	return has(o, p, TT_ENCR, encr_transform(encr), wire_bits(encr, bits)) &&
+	       (integ ? has(o, p, TT_INTEG, integ, 0) : can_be_none(o, p, TT_INTEG));
 }
 
 static bool only_known_types(const struct ike_offer *o, const struct ike_proposal *p)
@@ -264,15 +274,22 @@ static void answer_additional(struct choice *ret, const struct ike_offer *o, con
 	}
 }
 
+static void answer_integ(struct choice *ret, const struct ike_offer *o, const struct ike_proposal *p)
+{
+	if (integ_transform(ret->encr))
+		ike_offer_add_transform(&ret->answer, TT_INTEG, integ_transform(ret->encr), 0);
+	else
+		answer_none(ret, o, p, TT_INTEG);
+}
+
 static bool fit_ike(const struct snap_ike_proposal *ours, const uint16_t additional[ADDITIONAL_MAX],
 	const struct ike_offer *o, const struct ike_proposal *p, struct choice *ret)
 {
 	uint16_t bits = wire_bits(ours->encr, ours->encr_bits);
 
-	/* RFC 5282 section 8: with combined-mode ciphers no integrity algorithm, or NONE. */
-	if (p->protocol != IKE_PROTO_IKE || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
-		!has(o, p, TT_ENCR, ours->encr, bits) || !has(o, p, TT_PRF, ours->prf, 0) ||
-		!has(o, p, TT_DH, ours->dh, 0) || !can_be_none(o, p, TT_INTEG) || has_type(o, p, TT_ESN) ||
+	if (p->protocol != IKE_PROTO_IKE || p->unknown || !only_known_types(o, p) ||
+		!encr_fits(ours->encr, ours->encr_bits, o, p) || !has(o, p, TT_PRF, ours->prf, 0) ||
+		!has(o, p, TT_DH, ours->dh, 0) || has_type(o, p, TT_ESN) ||
 		!additional_fits(additional, o, p))
 		return false;
 	*ret = (struct choice){
@@ -280,9 +297,9 @@ static bool fit_ike(const struct snap_ike_proposal *ours, const uint16_t additio
 	};
 	memcpy(ret->additional, additional, sizeof ret->additional);
 	answer_begin(ret, p, IKE_PROTO_IKE);
-	ike_offer_add_transform(&ret->answer, TT_ENCR, ours->encr, bits);
+	ike_offer_add_transform(&ret->answer, TT_ENCR, encr_transform(ours->encr), bits);
 	ike_offer_add_transform(&ret->answer, TT_PRF, ours->prf, 0);
-	answer_none(ret, o, p, TT_INTEG);
+	answer_integ(ret, o, p);
 	ike_offer_add_transform(&ret->answer, TT_DH, ours->dh, 0);
 	answer_additional(ret, o, p);
 	return true;
@@ -325,9 +342,9 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 	uint16_t bits = wire_bits(ours->encr, ours->encr_bits), dh = with_dh ? ours->dh : DH_NONE;
 	bool esn = has(o, p, TT_ESN, 1, 0), no_esn = has(o, p, TT_ESN, 0, 0) || !has_type(o, p, TT_ESN);
 
-	if (p->protocol != IKE_PROTO_ESP || p->unknown || !only_known_types(o, p) || !aead(ours->encr) ||
-		load_be32(p->spi) < 256 || !has(o, p, TT_ENCR, ours->encr, bits) || has_type(o, p, TT_PRF) ||
-		!can_be_none(o, p, TT_INTEG))
+	if (p->protocol != IKE_PROTO_ESP || p->unknown || !only_known_types(o, p) ||
+		load_be32(p->spi) < 256 || !encr_fits(ours->encr, ours->encr_bits, o, p) ||
+		has_type(o, p, TT_PRF))
 		return false;
 	/* In IKE_AUTH there is no KE, and DH transforms mean nothing (RFC 7296 1.2), nor do those beside them. */
 	if (with_dh && !additional_fits(ours->additional, o, p))
@@ -342,8 +359,8 @@ static bool fit_esp(const struct snap_esp_proposal *ours, const struct ike_offer
 	if (with_dh)
 		memcpy(ret->additional, ours->additional, sizeof ret->additional);
 	answer_begin(ret, p, IKE_PROTO_ESP);
-	ike_offer_add_transform(&ret->answer, TT_ENCR, ours->encr, bits);
-	answer_none(ret, o, p, TT_INTEG);
+	ike_offer_add_transform(&ret->answer, TT_ENCR, encr_transform(ours->encr), bits);
+	answer_integ(ret, o, p);
 	if (dh != DH_NONE)
 		ike_offer_add_transform(&ret->answer, TT_DH, dh, 0);
 	else if (with_dh)
@@ -465,7 +482,8 @@ char *offer_explain(char *ret_text, size_t size, const struct ike_offer *peer, c
 
 		if (they && we && !common(peer, ours, types[i].type))
 			snprintf(ret_text, size, "no common %s", types[i].name);
-		else if (we && !they && types[i].type != TT_ESN)
+		else if (we && !they && types[i].type != TT_ESN &&
+			 (types[i].type != TT_INTEG || demands(ours, TT_INTEG)))
 			snprintf(ret_text, size, "the peer offered no %s", types[i].name);
 		else if (they && !we && types[i].type != TT_ESN && demands(peer, types[i].type))
 			snprintf(ret_text, size, "the peer requires %s, none is configured", types[i].name);

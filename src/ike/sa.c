@@ -264,7 +264,7 @@ bool sa_take_keys(struct ike_sa *sa, const struct keeper_sk_e *sk_e)
 {
 	const uint8_t *out = sa->initiator ? sk_e->ei : sk_e->er, *in = sa->initiator ? sk_e->er : sk_e->ei;
 
-	return sk_e->n <= AEAD_KEY_MAX &&
+	return sk_e->n <= KEYMAT_MAX &&
 	       aead_key_init(&sa->key_out, sa->encr, sa->encr_bits, out, sk_e->n) == RC_OK &&
 	       aead_key_init(&sa->key_in, sa->encr, sa->encr_bits, in, sk_e->n) == RC_OK;
 }

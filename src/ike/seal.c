@@ -11,11 +11,11 @@
 /* ---- what is sent ---- */
 
 /* RFC 5282 section 3.1: the IV may be a counter, it must only never repeat under one key, and each direction has
- * its own key. */
+ * its own key. Of CBC see aead_iv_make(). */
 static bool seal_in_place(struct ike_sa *sa, const uint8_t *start, uint8_t *iv, uint8_t *plain, size_t n)
 {
-	store_be64(iv, ++sa->iv);
-	return aead_seal(&sa->key_out, iv, start, (size_t)(iv - start), plain, n, plain) == RC_OK;
+	return aead_iv_make(&sa->key_out, ++sa->iv, iv) &&
+	       aead_seal(&sa->key_out, iv, start, (size_t)(iv - start), plain, n, plain) == RC_OK;
 }
 
 /* Octets of one IKE message, so that its datagram has at most those that are configured. */
@@ -35,9 +35,12 @@ static size_t message_room(struct ike *c, const struct ike_sa *sa)
 static bool seal_parts(struct ike *c, struct ike_sa *sa, uint8_t first, const uint8_t *content,
 	size_t content_n, size_t room, struct blob *ret)
 {
-	enum { HEADS = IKE_HEADER_SIZE + IKE_PAYLOAD_HEADER_SIZE + 4 + AEAD_IV_SIZE + 1 + AEAD_ICV_SIZE };
-	size_t each = room - HEADS, parts = (content_n + each - 1) / each, plain_n, n;
-	struct blob b = { ike_alloc(parts * HEADS + content_n), 0 };
+	size_t iv_n = encr_iv_size(sa->key_out.encr), icv_n = encr_icv_size(sa->key_out.encr),
+	       block_n = encr_block_size(sa->key_out.encr),
+	       heads = IKE_HEADER_SIZE + IKE_PAYLOAD_HEADER_SIZE + 4 + iv_n + icv_n;
+	size_t each = (room - heads) / block_n * block_n - 1, parts = (content_n + each - 1) / each, plain_n,
+	       n;
+	struct blob b = { ike_alloc(parts * (heads + block_n) + content_n), 0 };
 	struct ike_header h;
 	uint8_t *iv, *plain;
 
@@ -50,10 +53,10 @@ static bool seal_parts(struct ike *c, struct ike_sa *sa, uint8_t first, const ui
 		uint8_t *start = b.at + b.n;
 		struct ike_out o = ike_out_begin(start, room, &h);
 
-		ike_out_skf_begin(
-			&o, i == 0 ? first : PL_NO_NEXT, (uint16_t)(i + 1), (uint16_t)parts, AEAD_IV_SIZE);
+		o.block_n = (uint16_t)block_n;
+		ike_out_skf_begin(&o, i == 0 ? first : PL_NO_NEXT, (uint16_t)(i + 1), (uint16_t)parts, iv_n);
 		wr_bytes(&o.w, content + i * each, MIN_OF(each, content_n - i * each));
-		n = ike_out_sk_end(&o, AEAD_IV_SIZE, AEAD_ICV_SIZE, &iv, &plain, &plain_n);
+		n = ike_out_sk_end(&o, iv_n, icv_n, &iv, &plain, &plain_n);
 		if (n == 0 || !seal_in_place(sa, start, iv, plain, plain_n)) {
 			blob_free(&b);
 			return false;
@@ -91,7 +94,7 @@ void intermediate_form(
 bool message_seal(struct ike *c, struct ike_sa *sa, struct ike_out *o, struct blob *ret)
 {
 	uint8_t *iv, *plain, first = o->sk ? *o->sk : 0;
-	size_t plain_n, n, room;
+	size_t plain_n, content_n, n, room;
 	struct ike_header h;
 
 	if (!o->sk) { /* IKE_SA_INIT */
@@ -100,12 +103,14 @@ bool message_seal(struct ike *c, struct ike_sa *sa, struct ike_out *o, struct bl
 			blob_set(ret, c->scratch, n);
 		return n > 0;
 	}
-	n = ike_out_sk_end(o, AEAD_IV_SIZE, AEAD_ICV_SIZE, &iv, &plain, &plain_n);
+	n = ike_out_sk_end(
+		o, encr_iv_size(sa->key_out.encr), encr_icv_size(sa->key_out.encr), &iv, &plain, &plain_n);
 	room = message_room(c, sa);
+	content_n = n > 0 ? plain_n - 1 - plain[plain_n - 1] : 0;
 	if (n > 0 && ike_header_read(&h, c->scratch, n, NULL) == RC_OK && h.exchange == EX_IKE_INTERMEDIATE)
-		intermediate_form(&sa->intermediate, &h, first, plain, plain_n - 1);
+		intermediate_form(&sa->intermediate, &h, first, plain, content_n);
 	if (n > room && sa->fragments)
-		return seal_parts(c, sa, first, plain, plain_n - 1, room, ret);
+		return seal_parts(c, sa, first, plain, content_n, room, ret);
 	if (n == 0 || !seal_in_place(sa, c->scratch, iv, plain, plain_n))
 		return false;
 	blob_set(ret, c->scratch, n);
@@ -132,19 +137,19 @@ static struct message *unseal(struct ike_sa *sa, const struct ike_header *h, con
 	const struct endpoint *remote, const uint8_t *bytes, const struct ike_view *view)
 {
 	struct rd sk = rd_over(view->at, view->n), plain;
-	const uint8_t *iv = rd_take(&sk, AEAD_IV_SIZE), *sealed;
-	size_t sealed_n = rd_left(&sk), plain_n;
+	const uint8_t *iv = rd_take(&sk, encr_iv_size(sa->key_in.encr)), *sealed;
+	size_t icv_n = encr_icv_size(sa->key_in.encr), sealed_n = rd_left(&sk), plain_n;
 	struct message *m;
 
 	sealed = rd_take(&sk, sealed_n);
-	if (!iv || !sealed || sealed_n < AEAD_ICV_SIZE + 1)
+	if (!iv || !sealed || sealed_n < icv_n + 1)
 		return NULL;
 	m = message_new(h, local, remote, sealed, sealed_n);
 	if (aead_open(&sa->key_in, iv, bytes, (size_t)(iv - bytes), sealed, sealed_n, m->bytes) != RC_OK) {
 		free(m);
 		return NULL;
 	}
-	plain_n = sealed_n - AEAD_ICV_SIZE;
+	plain_n = sealed_n - icv_n;
 	/* The last octet is the number of octets of padding before it. */
 	plain = rd_over(m->bytes, plain_n - 1);
 	rd_take(&plain, rd_left(&plain) - MIN_OF(rd_left(&plain), (size_t)m->bytes[plain_n - 1]));

@@ -95,7 +95,7 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 		jw_strf(&w, "algorithms", "%s-%s-%s%s%s%s", encr_word(sa->encr, sa->encr_bits),
 			prf_word(sa->prf), dh_word(sa->dh),
 			additional_text(additional, sizeof additional, sa->additional),
-			sa->ppk && sa->was_up ? "-ppk" : "", dh_is_legacy(sa->dh) ? LEGACY_MARK : "");
+			sa->ppk && sa->was_up ? "-ppk" : "", legacy_mark(sa->encr, sa->dh));
 	jw_hex(&w, "spi_i", sa->spi_i, 8);
 	jw_hex(&w, "spi_r", sa->spi_r, 8);
 	show_spis(&w, sa);

@@ -20,6 +20,14 @@ static const struct algorithm encryptions[] = {
 	{ "aes-256-cbc", "aes256gcm16", true },
 	{ "3des-cbc", "aes256gcm16", true }, { "des-cbc", "aes256gcm16", true },
 };
+/* AES-CBC with the HMACs that are here as well: the hash of a proposal of IKE is its PRF too, of which there is none with SHA-512. */
+static const struct {
+	const char *encryption, *of_ike, *of_esp, *ours;
+} old_ciphers[] = {
+	{ "aes-128-cbc", "sha-256", "hmac-sha-256-128", "aes128cbcsha256" }, { "aes-256-cbc", "sha-256", "hmac-sha-256-128", "aes256cbcsha256" },
+	{ "aes-128-cbc", "sha-384", "hmac-sha-384", "aes128cbcsha384" }, { "aes-256-cbc", "sha-384", "hmac-sha-384", "aes256cbcsha384" },
+	{ "aes-128-cbc", NULL, "hmac-sha-512", "aes128cbcsha512" }, { "aes-256-cbc", NULL, "hmac-sha-512", "aes256cbcsha512" },
+};
 static const struct algorithm prfs[] = {
 	{ "sha-256", "prfsha256", false }, { "sha-384", "prfsha384", false },
 	{ "sha-512", "prfsha384", true }, { "sha1", "prfsha256", true }, { "md5", "prfsha256", true },
@@ -68,13 +76,54 @@ static const char *algorithm(struct import *m, const struct node *proposal, cons
 
 /* ---- proposals ---- */
 
-/* MODP groups are for old peers, and a proposal says so. v: the statement that asks for it; NULL: none of this proposal. */
-static void legacy(struct import *m, struct out *o, struct node *v, const char *group)
+/* Ours for what the proposal says of encryption and authentication, the same; NULL: it is not AES-CBC with an HMAC that is here. */
+static const char *old_cipher(const struct node *proposal, bool esp)
 {
-	if (strncmp(group, "modp", 4) != 0)
-		return;
-	out_line(o, "legacy-algorithms");
-	say(m, v, IMPORT_CHANGED, "%s, for an old peer: ecp256 or x25519 where the peer can do it", group);
+	const struct node *encryption = value_node(proposal, "encryption-algorithm"),
+			  *hash = value_node(proposal, "authentication-algorithm");
+
+	for (size_t i = 0; encryption && hash && i < COUNT(old_ciphers); i++) {
+		const char *theirs = esp ? old_ciphers[i].of_esp : old_ciphers[i].of_ike;
+		if (theirs && strcmp(encryption->word, old_ciphers[i].encryption) == 0 &&
+			strcmp(hash->word, theirs) == 0)
+			return old_ciphers[i].ours;
+	}
+	return NULL;
+}
+
+/* That, or else the AEAD that takes its place. */
+static const char *cipher(struct import *m, const struct node *proposal, bool esp)
+{
+	const char *old = old_cipher(proposal, esp);
+
+	if (!old)
+		return algorithm(
+			m, proposal, "encryption-algorithm", encryptions, COUNT(encryptions), "aes256gcm16");
+	value(m, proposal, "encryption-algorithm");
+	return old;
+}
+
+/*
+ * MODP groups and AES-CBC are for old peers, and a proposal says so. v: the statement that asks for the group; NULL: none of this proposal.
+ * old: that of AES-CBC; NULL: there is none.
+ */
+static void legacy(struct import *m, struct out *o, struct node *v, const char *group, struct node *old)
+{
+	bool modp = strncmp(group, "modp", 4) == 0;
+
+	if (modp || old)
+		out_line(o, "legacy-algorithms");
+	if (modp)
+		say(m, v, IMPORT_CHANGED, "%s, for an old peer: ecp256 or x25519 where the peer can do it",
+			group);
+	if (old)
+		say(m, old, IMPORT_CHANGED,
+			"AES-CBC with HMAC, for an old peer: AES-GCM where the peer can do it");
+}
+
+static struct node *old_statement(const struct node *proposal, bool esp)
+{
+	return old_cipher(proposal, esp) ? value_node(proposal, "encryption-algorithm") : NULL;
 }
 
 static void ike_proposal(struct import *m, struct node *p)
@@ -88,12 +137,11 @@ static void ike_proposal(struct import *m, struct node *p)
 	done(p);
 	(void)method; /* the peer says how it proves itself */
 	out_open(o, "proposal %s", p->as);
-	out_line(o, "encryption %s",
-		algorithm(m, p, "encryption-algorithm", encryptions, COUNT(encryptions), "aes256gcm16"));
+	out_line(o, "encryption %s", cipher(m, p, false));
 	out_line(o, "prf %s", algorithm(m, p, "authentication-algorithm", prfs, COUNT(prfs), "prfsha256"));
 	group = algorithm(m, p, "dh-group", groups, COUNT(groups), "ecp256");
 	out_line(o, "dh-group %s", group);
-	legacy(m, o, value_node(p, "dh-group"), group);
+	legacy(m, o, value_node(p, "dh-group"), group, old_statement(p, false));
 	out_close(o);
 	say(m, node_child(p, "description"), IMPORT_NONE, "a proposal has no description");
 }
@@ -119,7 +167,7 @@ static const char *ready_set(struct import *m, struct node *v, bool esp, const c
 		out_line(o, "encryption %s", sets[i].encryption);
 		if (esp && *pfs) {
 			out_line(o, "pfs %s", pfs);
-			legacy(m, o, NULL, pfs);
+			legacy(m, o, NULL, pfs, NULL);
 		} else if (!esp) {
 			out_line(o, "prf %s", sets[i].prf);
 			out_line(o, "dh-group %s", sets[i].group);
@@ -146,14 +194,13 @@ static const char *esp_proposal(struct import *m, struct node *p, const char *pf
 	if (value(m, p, "protocol") && strcmp(value(m, p, "protocol"), "esp") != 0)
 		say(m, value_node(p, "protocol"), IMPORT_CHANGED, CHANGE_PEER, "ESP");
 	done(v);
-	if (v)
+	if (v && !old_cipher(p, true))
 		say(m, v, IMPORT_CHANGED, "AES-GCM protects what it encrypts by itself");
 	out_open(o, "proposal %s", made->as);
-	out_line(o, "encryption %s",
-		algorithm(m, p, "encryption-algorithm", encryptions, COUNT(encryptions), "aes256gcm16"));
+	out_line(o, "encryption %s", cipher(m, p, true));
 	if (*pfs)
 		out_line(o, "pfs %s", pfs);
-	legacy(m, o, NULL, pfs);
+	legacy(m, o, NULL, pfs, old_statement(p, true));
 	out_close(o);
 	say(m, node_child(p, "description"), IMPORT_NONE, "a proposal has no description");
 	return made->as;

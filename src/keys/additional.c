@@ -217,7 +217,8 @@ static enum rc keys_next(
 
 	if (rc == RC_OK)
 		rc = derive_ike_keys(sa->prf, (struct octets){ skeyseed, sa->secret->sk.prf_n }, ni, nr,
-			sa->spi_i, sa->spi_r, aead_material_size(sa->encr, sa->encr_bits), ret_keys);
+			sa->spi_i, sa->spi_r, aead_material_size(sa->encr, sa->encr_bits),
+			aead_integ_size(sa->encr), ret_keys);
 	bytes_wipe(skeyseed, sizeof skeyseed);
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of an additional key exchange");
 }

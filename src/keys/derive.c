@@ -41,23 +41,26 @@ enum rc derive_skeyseed_followed(uint16_t old_prf, struct octets sk_d, struct oc
 }
 
 enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, struct octets nr,
-	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys_all *ret_keys)
+	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_n, size_t sk_a_n,
+	struct ike_keys_all *ret_keys)
 {
 	const struct prf_part parts[] = { PART(ni), PART(nr), { spi_i, 8 }, { spi_r, 8 } };
-	uint8_t stream[3 * PRF_SIZE_MAX + 2 * AEAD_KEY_MAX];
-	size_t n = prf_size(prf);
+	uint8_t stream[3 * PRF_SIZE_MAX + 2 * KEYMAT_MAX];
+	size_t n = prf_size(prf), all = 3 * n + 2 * sk_n, sk_e_n = sk_n - sk_a_n;
 	struct rd r;
 	enum rc rc;
 
 	memset(ret_keys, 0, sizeof *ret_keys);
-	if (n == 0 || sk_e_n > AEAD_KEY_MAX)
+	if (n == 0 || sk_n > KEYMAT_MAX || sk_a_n > sk_n)
 		return RC_UNSUPPORTED;
-	rc = prf_plus(prf, skeyseed.b, skeyseed.n, parts, COUNT_OF(parts), stream, 3 * n + 2 * sk_e_n);
+	rc = prf_plus(prf, skeyseed.b, skeyseed.n, parts, COUNT_OF(parts), stream, all);
 	if (rc == RC_OK) {
-		r = rd_over(stream, 3 * n + 2 * sk_e_n);
+		r = rd_over(stream, all);
 		ret_keys->sk.prf_n = (uint16_t)n;
-		ret_keys->sk_e_n = (uint16_t)sk_e_n;
+		ret_keys->sk_e_n = (uint16_t)sk_n;
 		rd_copy(&r, ret_keys->sk.sk_d, n);
+		rd_copy(&r, ret_keys->sk_ei + sk_e_n, sk_a_n);
+		rd_copy(&r, ret_keys->sk_er + sk_e_n, sk_a_n);
 		rd_copy(&r, ret_keys->sk_ei, sk_e_n);
 		rd_copy(&r, ret_keys->sk_er, sk_e_n);
 		rd_copy(&r, ret_keys->sk.sk_pi, n);
@@ -96,10 +99,10 @@ enum rc derive_keymat(uint16_t prf, struct octets sk_d, struct octets ni, struct
 	size_t key_n)
 {
 	const struct prf_part parts[] = { PART(shared), PART(ni), PART(nr), PART(followed) };
-	uint8_t stream[2 * AEAD_KEY_MAX];
+	uint8_t stream[2 * KEYMAT_MAX];
 	enum rc rc;
 
-	if (key_n == 0 || key_n > AEAD_KEY_MAX)
+	if (key_n == 0 || key_n > KEYMAT_MAX)
 		return RC_UNSUPPORTED;
 	rc = prf_plus(prf, sk_d.b, sk_d.n, parts, COUNT_OF(parts), stream, 2 * key_n);
 	if (rc == RC_OK) {

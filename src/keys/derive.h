@@ -21,11 +21,11 @@ struct ike_keys {
 	uint8_t sk_d[PRF_SIZE_MAX], sk_pi[PRF_SIZE_MAX], sk_pr[PRF_SIZE_MAX];
 };
 
-/* With SK_e, which is ike's; with an AEAD there is no SK_a. */
+/* With SK_e, which is ike's, and behind it SK_a, which an AEAD has not. */
 struct ike_keys_all {
 	struct ike_keys sk;
-	uint16_t sk_e_n;
-	uint8_t sk_ei[AEAD_KEY_MAX], sk_er[AEAD_KEY_MAX]; /* key and salt, RFC 5282 section 7.1 */
+	uint16_t sk_e_n;			      /* octets of both */
+	uint8_t sk_ei[KEYMAT_MAX], sk_er[KEYMAT_MAX]; /* with an AEAD key and salt, RFC 5282 section 7.1 */
 };
 
 /*
@@ -57,9 +57,13 @@ enum rc derive_skeyseed_followed(uint16_t old_prf, struct octets sk_d, struct oc
 enum rc derive_int_auth(uint16_t prf, const uint8_t *sk_p, struct octets before, struct octets message,
 	uint8_t *ret_int_auth);
 
-/* 2.14: {SK_d | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr). */
+/*
+ * 2.14: {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr). sk_n: octets of SK_e and SK_a,
+ * of which SK_a has sk_a_n.
+ */
 enum rc derive_ike_keys(uint16_t prf, struct octets skeyseed, struct octets ni, struct octets nr,
-	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_e_n, struct ike_keys_all *ret_keys);
+	const uint8_t spi_i[8], const uint8_t spi_r[8], size_t sk_n, size_t sk_a_n,
+	struct ike_keys_all *ret_keys);
 
 /* RFC 8784 section 3: SK_d, SK_pi and SK_pr each become prf+(PPK, what they were). SK_e stays. */
 enum rc derive_with_ppk(uint16_t prf, struct octets ppk, struct ike_keys *keys);

@@ -123,7 +123,7 @@ static enum rc finish_derive(struct keeper_ike_sa *sa, const struct keeper_ike_s
 		rc = derive_skeyseed(q->prf, ni, nr, secret, skeyseed);
 	if (rc == RC_OK)
 		rc = derive_ike_keys(q->prf, (struct octets){ skeyseed, seed_n }, ni, nr, q->spi_i, q->spi_r,
-			aead_material_size(q->encr, q->encr_bits), ret_keys);
+			aead_material_size(q->encr, q->encr_bits), aead_integ_size(q->encr), ret_keys);
 	bytes_wipe(shared, sizeof shared);
 	bytes_wipe(skeyseed, sizeof skeyseed);
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of an IKE SA");

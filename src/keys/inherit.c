@@ -37,7 +37,8 @@ enum rc rekey_keys(const struct keeper_ike_sa *sa, const struct keeper_ike_sa *p
 		(struct octets){ chain->at + first_n, chain->n - first_n }, skeyseed);
 	if (rc == RC_OK)
 		rc = derive_ike_keys(sa->prf, (struct octets){ skeyseed, prf_size(parent->prf) }, ni, nr,
-			sa->spi_i, sa->spi_r, aead_material_size(sa->encr, sa->encr_bits), ret_keys);
+			sa->spi_i, sa->spi_r, aead_material_size(sa->encr, sa->encr_bits),
+			aead_integ_size(sa->encr), ret_keys);
 	bytes_wipe(skeyseed, sizeof skeyseed);
 	return rc == RC_OK ? RC_OK : err_add(e, rc, "deriving the keys of a rekey");
 }

@@ -9,10 +9,25 @@
 #include <stdint.h>
 
 /* clang-format off */
-#define ENCR_ALGORITHMS(E)	/* id, IANA number, key bits, keyword; AEAD all, salt in KEYMAT, ICV 16 */	\
+#define INTEG_ALGORITHMS(I)	/* id, IANA number, octets of the key, of the ICV, digest of libcrypto */	\
+	I(HMAC_SHA2_256, 12, 32, 16, "SHA256")	/* RFC 4868; for peers that have no AEAD, with AES-CBC */	\
+	I(HMAC_SHA2_384, 13, 48, 24, "SHA384")								\
+	I(HMAC_SHA2_512, 14, 64, 32, "SHA512")
+
+/*
+ * Each row protects messages and packets by itself: the AEADs (salt in KEYMAT, ICV of 16), and AES-CBC (RFC 3602) with an integrity
+ * algorithm, which are one thing here though the wire names two: neither is anything without the other.
+ */
+#define ENCR_ALGORITHMS(E)	/* id, number, key bits, keyword */						\
 	E(AES128_GCM16,      20, 128, "aes128gcm16")		/* RFC 4106, RFC 5282 */			\
 	E(AES256_GCM16,      20, 256, "aes256gcm16")								\
-	E(CHACHA20_POLY1305, 28, 256, "chacha20poly1305")	/* RFC 7634; no key length attribute */
+	E(CHACHA20_POLY1305, 28, 256, "chacha20poly1305")	/* RFC 7634; no key length attribute */	\
+	E(AES128_CBC_SHA256, ENCR_AES_CBC_SHA256, 128, "aes128cbcsha256")					\
+	E(AES256_CBC_SHA256, ENCR_AES_CBC_SHA256, 256, "aes256cbcsha256")					\
+	E(AES128_CBC_SHA384, ENCR_AES_CBC_SHA384, 128, "aes128cbcsha384")					\
+	E(AES256_CBC_SHA384, ENCR_AES_CBC_SHA384, 256, "aes256cbcsha384")					\
+	E(AES128_CBC_SHA512, ENCR_AES_CBC_SHA512, 128, "aes128cbcsha512")					\
+	E(AES256_CBC_SHA512, ENCR_AES_CBC_SHA512, 256, "aes256cbcsha512")
 
 #define PRF_ALGORITHMS(P)	/* id, IANA number, output bytes, keyword */	\
 	P(HMAC_SHA2_256, 5, 32, "prfsha256")	/* RFC 4868 */			\
@@ -43,7 +58,32 @@
 	H(IDENTITY, 5, "Identity")	/* Ed25519 */
 /* clang-format on */
 
-enum encr_number { ENCR_AES_GCM_16 = 20, ENCR_CHACHA20_POLY1305 = 28 };
+enum integ_number {
+#define E(id, number, key_n, icv_n, digest) INTEG_##id = number,
+	INTEG_ALGORITHMS(E)
+#undef E
+};
+
+/* The IANA number of the encryption algorithm, and above its octet that of the integrity algorithm, 0 for an AEAD. */
+enum encr_number {
+	ENCR_AES_CBC = 12,
+	ENCR_AES_GCM_16 = 20,
+	ENCR_CHACHA20_POLY1305 = 28,
+	ENCR_AES_CBC_SHA256 = ENCR_AES_CBC | INTEG_HMAC_SHA2_256 << 8,
+	ENCR_AES_CBC_SHA384 = ENCR_AES_CBC | INTEG_HMAC_SHA2_384 << 8,
+	ENCR_AES_CBC_SHA512 = ENCR_AES_CBC | INTEG_HMAC_SHA2_512 << 8,
+};
+
+/* The two numbers of the wire. */
+static inline uint16_t encr_transform(uint16_t encr)
+{
+	return encr & 0xff;
+}
+
+static inline uint16_t integ_transform(uint16_t encr)
+{
+	return encr >> 8;
+}
 
 enum prf_number {
 #define E(id, number, bytes, word) PRF_##id = number,
@@ -117,7 +157,16 @@ static inline bool dh_is_legacy(uint16_t number)
 	return number == DH_MODP_2048 || number == DH_MODP_3072 || number == DH_MODP_4096;
 }
 
-#define LEGACY_MARK " (legacy)" /* at the end of a list of algorithms */
+static inline bool encr_is_legacy(uint16_t encr)
+{
+	return encr_transform(encr) == ENCR_AES_CBC;
+}
+
+/* At the end of a list of algorithms: the mark, or nothing. */
+static inline const char *legacy_mark(uint16_t encr, uint16_t dh)
+{
+	return encr_is_legacy(encr) || dh_is_legacy(dh) ? " (legacy)" : "";
+}
 
 /* Of a Diffie-Hellman group or of an additional key exchange. */
 static inline const char *kem_word(uint16_t number)
@@ -134,5 +183,49 @@ static inline const char *kem_word(uint16_t number)
 #define AEAD_KEY_MAX	   36 /* 32 of key and 4 of salt */
 #define AEAD_IV_SIZE	   8
 #define AEAD_ICV_SIZE	   16
+
+#define CBC_BLOCK_SIZE 16 /* the IV's size as well: RFC 3602 section 3 */
+#define INTEG_KEY_MAX  64
+#define INTEG_ICV_MAX  32
+
+/* Keying material of one direction: key and salt, or the key of the encryption and that of the integrity algorithm (RFC 7296 section 2.17). */
+#define KEYMAT_MAX (32 + INTEG_KEY_MAX)
+
+/* Octets of one of them; 0: no such integrity algorithm. */
+static inline uint16_t integ_key_size(uint16_t integ)
+{
+#define E(id, of, key_n, icv_n, digest)                                                                      \
+	if (integ == (of))                                                                                   \
+		return key_n;
+	INTEG_ALGORITHMS(E)
+#undef E
+	return 0;
+}
+
+static inline uint16_t integ_icv_size(uint16_t integ)
+{
+#define E(id, of, key_n, icv_n, digest)                                                                      \
+	if (integ == (of))                                                                                   \
+		return icv_n;
+	INTEG_ALGORITHMS(E)
+#undef E
+	return 0;
+}
+
+/* What a message or packet has around its ciphertext, and of what its length is a multiple. */
+static inline uint16_t encr_iv_size(uint16_t encr)
+{
+	return encr_transform(encr) == ENCR_AES_CBC ? CBC_BLOCK_SIZE : AEAD_IV_SIZE;
+}
+
+static inline uint16_t encr_icv_size(uint16_t encr)
+{
+	return integ_transform(encr) ? integ_icv_size(integ_transform(encr)) : AEAD_ICV_SIZE;
+}
+
+static inline uint16_t encr_block_size(uint16_t encr)
+{
+	return encr_transform(encr) == ENCR_AES_CBC ? CBC_BLOCK_SIZE : 1;
+}
 
 #endif

@@ -85,7 +85,7 @@ const char *habit_hint(const char *word, size_t n, bool top)
 	if (n >= 4 && memcmp(word, "modp", 4) == 0)
 		return "configure x25519, ecp256 or ecp384 at both ends; with an old peer modp2048, modp3072 or modp4096 and legacy-algorithms";
 	if (n >= 3 && (memmem(word, n, "cbc", 3) || memmem(word, n, "3des", 4)))
-		return "only ciphers that authenticate as well (AEAD) are supported: configure one of these at both ends";
+		return "only ciphers that authenticate as well (AEAD) are for everybody: configure one of these at both ends; with an old peer AES-CBC and its HMAC are one word, such as aes256cbcsha256, with legacy-algorithms";
 	for (size_t i = 0; i < COUNT_OF(habits); i++)
 		if (strlen(habits[i].word) == n && memcmp(habits[i].word, word, n) == 0)
 			return habits[i].hint;

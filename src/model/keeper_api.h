@@ -61,10 +61,10 @@ struct keeper_exchange_finish {
 	uint8_t peer_ke[KEEPER_KE_MAX];
 };
 
-/* The keys of IKE messages: key and salt, initiator's and responder's direction. */
+/* The keys of IKE messages: key and salt, or SK_e and behind it SK_a, initiator's and responder's direction. */
 struct keeper_sk_e {
 	uint16_t n, zero;
-	uint8_t ei[AEAD_KEY_MAX], er[AEAD_KEY_MAX];
+	uint8_t ei[KEYMAT_MAX], er[KEYMAT_MAX];
 };
 
 struct keeper_exchange_finished {

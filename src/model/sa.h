@@ -27,12 +27,12 @@ struct sa_install {
 	uint32_t rekeys_spi_in;
 	uint32_t flags; /* enum child_flags */
 	uint16_t encr, encr_bits;
-	uint16_t key_n; /* key and salt, bytes: encr_bits / 8 + 4 */
+	uint16_t key_n; /* octets of keying material, as aead_material_size() has it */
 	uint16_t local_n, remote_n;
 	uint16_t resource; /* RFC 9611: for worker resource - 1; 0: for all */
 	uint64_t group;	   /* the same of all that were made on one IKE SA and those that rekeyed it */
 	struct endpoint local, remote;
-	uint8_t key_in[AEAD_KEY_MAX], key_out[AEAD_KEY_MAX];
+	uint8_t key_in[KEYMAT_MAX], key_out[KEYMAT_MAX];
 	struct selector local_ts[SELECTORS_MAX], remote_ts[SELECTORS_MAX];
 	uint64_t generation;
 	char tunnel_name[NAME_MAX_BYTES]; /* ends with a zero octet */

@@ -557,8 +557,7 @@ static enum rc check_uplinks(const struct snapshot *s, struct err *e)
 
 static bool encr_ok(uint16_t encr, uint16_t bits)
 {
-	return (encr == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
-	       (encr == ENCR_CHACHA20_POLY1305 && bits == 256);
+	return strcmp(encr_word(encr, bits), "none") != 0;
 }
 
 static bool prf_ok(uint16_t prf)

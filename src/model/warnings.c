@@ -362,6 +362,42 @@ static void peers_of_nothing(const struct warner *w)
 				snap_peers(w->s)[i].name);
 }
 
+/* The first algorithm for old peers that it may use, in IKE or in a tunnel; NULL: none. */
+static const char *peer_old_algorithm(const struct snapshot *s, uint32_t peer)
+{
+	const struct span ike = snap_peers(s)[peer].proposals;
+
+	for (uint32_t i = ike.first; i < ike.first + ike.count; i++) {
+		const struct snap_ike_proposal *p = &snap_ike_proposals(s)[i];
+		if (encr_is_legacy(p->encr))
+			return encr_word(p->encr, p->encr_bits);
+		if (dh_is_legacy(p->dh))
+			return dh_word(p->dh);
+	}
+	for (uint32_t t = 0; t < s->tunnels.count; t++) {
+		const struct span esp = snap_tunnels(s)[t].proposals;
+		for (uint32_t i = esp.first; snap_tunnels(s)[t].peer == peer && i < esp.first + esp.count;
+			i++) {
+			const struct snap_esp_proposal *p = &snap_esp_proposals(s)[i];
+			if (encr_is_legacy(p->encr))
+				return encr_word(p->encr, p->encr_bits);
+			if (dh_is_legacy(p->dh))
+				return dh_word(p->dh);
+		}
+	}
+	return NULL;
+}
+
+static void peers_of_old(const struct warner *w)
+{
+	for (uint32_t i = 0; i < w->s->peers.count; i++) {
+		const char *word = peer_old_algorithm(w->s, i);
+		if (word)
+			warn(w, "peer '%s' may use %s, which is for old peers (legacy-algorithms): take it out as soon as the peer has a newer one",
+				snap_peers(w->s)[i].name, word);
+	}
+}
+
 /* Answers are no exception: IKE and ESP come to the gateway by rules to self and the zone's services alone. */
 static void peers_unheard(const struct warner *w)
 {
@@ -708,6 +744,7 @@ void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context)
 	zones_of_nothing(&w);
 	peers_of_nothing(&w);
 	peers_unheard(&w);
+	peers_of_old(&w);
 	self_rules(&w);
 	metrics_unreachable(&w);
 	host_services_taken(&w);

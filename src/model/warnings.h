@@ -12,8 +12,8 @@ typedef void warning_fn(void *context, const char *text);
 /*
  * Rules of policy that are never reached (shadow.h), and of NAT, where one before them matches all that they
  * could; blocks of ports that another rule uses as well; zones without an interface or a tunnel; peers that are
- * not used; peers whose IKE messages are dropped; schedulers that switch nothing; screens of no zone; tunnels whose
- * networks overlap.
+ * not used; peers whose IKE messages are dropped, and those that may use algorithms for old peers; schedulers that switch
+ * nothing; screens of no zone; tunnels whose networks overlap.
  */
 void snapshot_warnings(const struct snapshot *s, warning_fn *fn, void *context);
 

@@ -90,7 +90,7 @@
 	D(TUNNEL_DOWN,           "tunnel-down",           "the tunnel has no SA to send by; one was requested") \
 	D(TUNNEL_REQUIRED,       "tunnel-required",       "received in clear text, but its addresses belong to a tunnel") \
 	D(TUNNEL_RECURSION,      "tunnel-recursion",      "an IKE or ESP packet of the gateway's own, which a route leads into the tunnel that it would carry; the log names the tunnel: its peer needs a route past it") \
-	D(ESP_TRUNCATED,         "esp-truncated",         "shorter than an ESP packet can be") \
+	D(ESP_TRUNCATED,         "esp-truncated",         "shorter than an ESP packet can be, or not of whole blocks") \
 	D(ESP_UNKNOWN_SPI,       "esp-unknown-spi",       "no SA has this SPI") \
 	D(ESP_REPLAY,            "esp-replay",            "the sequence number was received before, or is left of the replay window") \
 	D(ESP_AUTH,              "esp-auth",              "the integrity check failed") \

@@ -215,8 +215,17 @@ size_t ike_out_sk_end(struct ike_out *o, size_t iv_n, size_t icv_n, uint8_t **re
 {
 	uint8_t *sk = o->sk;
 
-	wr_u8(&o->w, 0); /* pad length; AEADs need no padding (RFC 5282 section 3) */
+	uint8_t pad = 0;
+
 	if (o->w.bad || !sk)
+		return 0;
+	/* RFC 7296 3.14; AEADs need no padding (RFC 5282 section 3). */
+	while (o->block_n > 0 && ((size_t)(o->w.at - o->iv) - iv_n + pad + 1) % o->block_n != 0)
+		pad++;
+	for (uint8_t i = 0; i < pad; i++)
+		wr_u8(&o->w, 0);
+	wr_u8(&o->w, pad);
+	if (o->w.bad)
 		return 0;
 	*ret_iv = o->iv;
 	*ret_plain = *ret_iv + iv_n;

@@ -157,6 +157,7 @@ struct ike_out {
 	uint8_t *payload; /* the open payload's header */
 	uint8_t *sk;	  /* SK's header while it is open */
 	uint8_t *iv;	  /* and what follows the header, or that of a part */
+	uint16_t block_n; /* the content of SK is padded to a multiple of it; 0 or 1: not at all */
 };
 
 /* h.next_payload and h.length are filled in by the rest. */
@@ -182,7 +183,7 @@ void ike_out_selectors(struct ike_out *o, uint8_t type, const struct selector *l
 /*
  * SK: begin, then payloads as above, then end with the octets of IV and ICV that the cipher needs. The caller
  * then seals ret_plain in place: associated data is everything before ret_iv, room for the ICV follows the
- * plaintext.
+ * plaintext, which ends with its padding and the octet that says how much that is (o->block_n, set after begin).
  */
 void ike_out_sk_begin(struct ike_out *o, size_t iv_n);
 /* SKF in its place; the content, which is not a payload, then goes to o->w. first: zero but in part 1. */

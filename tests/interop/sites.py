@@ -8,7 +8,11 @@ from strongswan import StrongSwan, raw_key_pair
 
 # What hq has until the peer is ready.
 NO_TUNNEL = "zones {\n    zone trust {\n        interfaces lan0;\n        host-inbound ping;\n    }\n}\n"
-ENCRYPTION = {"aes": "aes256gcm16", "aes128": "aes128gcm16", "chacha": "chacha20poly1305"}
+ENCRYPTION = {"aes": "aes256gcm16", "aes128": "aes128gcm16", "chacha": "chacha20poly1305",
+              "cbc128": "aes128cbcsha256", "cbc256": "aes256cbcsha512", "cbc384": "aes256cbcsha384"}
+# What strongSwan calls otherwise.
+THEIRS = {"aes128cbcsha256": "aes128-sha256", "aes256cbcsha384": "aes256-sha384", "aes256cbcsha512": "aes256-sha512"}
+LEGACY = [("dh-group x25519", "dh-group x25519;\n        legacy-algorithms"), ("pfs x25519", "pfs x25519;\n        legacy-algorithms")]
 CONNECTION = """connections {{
 	hq {{
 		version = 2
@@ -82,8 +86,8 @@ class Sites:
                    ("encryption aes256gcm16", f"encryption {encryption}"), ("encryption aes256gcm16", f"encryption {encryption}")]
         if encryption == "aes256gcm16":
             changes = changes[:2]
-        if group.startswith("modp"):
-            changes += [("dh-group x25519", "dh-group x25519;\n        legacy-algorithms"), ("pfs x25519", "pfs x25519;\n        legacy-algorithms")]
+        if group.startswith("modp") or encryption in THEIRS:
+            changes += LEGACY
         changes += [("start always", f"start {hq_start}"), ("dpd 10", f"dpd {hq_dpd}"), ("dh-group x25519", f"dh-group {group}"),
                     ("prf prfsha384", f"prf {prf}"), ("pfs x25519", f"pfs {group}" if pfs else "pfs none")]
         local_key = remote_key = secrets = ""
@@ -103,7 +107,7 @@ class Sites:
             self.lab.write_key("hq", "hq.pem", keys["hq"][0].read_text())
             der = run(["openssl", "pkey", "-pubin", "-in", keys["branch"][1], "-outform", "DER"], text=False).stdout
             changes += [("pre-shared-key hq-branch;", f'private-key hq;\n        public-key "{base64.b64encode(der).decode()}";')]
-        self.swan.load(CONNECTION.format(encryption=encryption, auth="psk" if auth == "psk" else "pubkey", local_key=local_key, dpd=f"{dpd}s",
+        self.swan.load(CONNECTION.format(encryption=THEIRS.get(encryption, encryption), auth="psk" if auth == "psk" else "pubkey", local_key=local_key, dpd=f"{dpd}s",
                                          remote_key=remote_key, secrets=secrets, prf=prf, group=group, pfs=f"-{group}" if pfs else ""))
         self.lab.commit("hq", config_of("hq", *changes, *more), "interop")
 

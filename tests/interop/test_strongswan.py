@@ -192,6 +192,32 @@ def test_other_groups(sites, group, prf, pfs):
     assert any(text.endswith(f"-{group} (legacy)") for text in proposals) == marked
 
 
+@pytest.mark.row("old peer, {cipher}: established, rekeys of child and IKE SA by either side")
+@pytest.mark.parametrize("cipher, initiator", [("cbc128", "plaingate"), ("cbc256", "strongswan")])
+def test_old_peer(sites, cipher, initiator):
+    """AES-CBC with HMAC-SHA-2, for IKE and ESP; strongSwan's is always in UDP. Each use is marked."""
+    both = sites(cipher=cipher)
+    with Capture(both.lab, "internet", "hq0") as seen:
+        both.start_from(initiator)
+        with flowing(both) as udp, UdpStream(both.lab, "host-b", "host-a", HOST_A, port=5205) as back:
+            udp.wait_flowing()
+            back.wait_flowing()
+            for rekey in (lambda: both.plaingate("ike rekey-child branch"), lambda: both.swan.swanctl("--rekey --child lan"),
+                          lambda: both.plaingate("ike rekey branch"), lambda: both.swan.swanctl("--rekey --ike hq")):
+                before = both.ike_spis() | both.child_spis()
+                rekey()
+                wait_for(lambda: both.settled() and (both.ike_spis() | both.child_spis()) - before, 15, "the rekey", pause=0.1)
+            udp.wait_flowing()
+            back.wait_flowing()
+        assert not udp.lost() and not back.lost()
+    assert seen.count(LAN_FILTER) == 0 and seen.count("udp port 4500 and udp[8:4] != 0") > 0
+    word = {"cbc128": "aes128cbcsha256", "cbc256": "aes256cbcsha512"}[cipher]
+    assert {row["algorithms"] for row in show(both.lab, "hq", "ike")} == {f"{word}-prfsha384-x25519 (legacy)"}
+    assert {row["algorithm"] for row in show(both.lab, "hq", "ipsec")} == {f"{word} (legacy)"}
+    named = {entry["body"]["proposal"] for entry in ledger_entries(both.lab, "hq") if entry["type"] in ("ike_sa_up", "sa_install")}
+    assert named == {f"{word}-prfsha384-x25519 (legacy)", f"{word}-none in UDP (legacy)", f"{word}-x25519 in UDP (legacy)"}, named
+
+
 @pytest.mark.row("delete, by either side")
 @pytest.mark.parametrize("by", ["plaingate", "strongswan"])
 def test_delete(sites, by):

@@ -63,7 +63,8 @@ static void spoil(struct world *w, struct sim_side sides[2])
 	switch (world_chance(w, 0, 6)) {
 	case 0:
 		for (uint32_t k = 0; k < sides[1].ike_n; k++)
-			sides[1].ike[k].encr_bits = 128;
+			sides[1].ike[k].encr_bits =
+				384 - sides[1].ike[k].encr_bits; /* 128 for 256, 256 for 128 */
 		break;
 	case 1:
 		sides[1].psk = "not the same pre-shared key";
@@ -118,6 +119,25 @@ static void choose_additional(struct world *w, struct sim_side sides[2])
 	}
 }
 
+/* Of every fifth seed the two are old peers: AES-CBC with HMAC, in IKE, in ESP, or in both. */
+static void choose_old(const struct world *w, struct sim_side sides[2])
+{
+	static const uint16_t encrs[] = { ENCR_AES_CBC_SHA256, ENCR_AES_CBC_SHA384, ENCR_AES_CBC_SHA512 };
+	uint64_t kind = w->seed / 5;
+	uint16_t encr = encrs[kind / 3 % COUNT_OF(encrs)], bits = kind / 9 % 2 ? 128 : 256;
+
+	for (int i = 0; w->seed % 5 == 2 && i < 2; i++) {
+		for (uint32_t k = 0; k < sides[i].ike_n && kind % 3 != 0; k++) {
+			sides[i].ike[k].encr = encr;
+			sides[i].ike[k].encr_bits = bits;
+		}
+		for (uint32_t k = 0; k < sides[i].esp_n && kind % 3 != 1; k++) {
+			sides[i].esp[k].encr = encr;
+			sides[i].esp[k].encr_bits = bits;
+		}
+	}
+}
+
 static void choose_sides(struct world *w, struct sim_side sides[2], struct plan *plan)
 {
 	sim_side_default(&sides[0], 0);
@@ -148,6 +168,7 @@ static void choose_sides(struct world *w, struct sim_side sides[2], struct plan 
 		sides[0].ike_n = 2;
 	}
 	choose_additional(w, sides);
+	choose_old(w, sides);
 	plan->both_start = world_happens(w, 400);
 	if (plan->both_start)
 		sides[1].start = PEER_START_ALWAYS;

@@ -29,7 +29,7 @@ struct event {
 	struct keeper_reply *reply;
 	enum rc rc;
 	uint32_t spi;
-	uint8_t key[AEAD_KEY_MAX];
+	uint8_t key[KEYMAT_MAX];
 	bool copied;
 	size_t n;
 	uint8_t *bytes;

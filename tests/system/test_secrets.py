@@ -39,14 +39,19 @@ def opens(key, packet):
     return False
 
 
-def keys_that_open(pid, packets):
+def opens_cbc(key, packet):
+    """The same of AES-CBC with HMAC-SHA-256: whether the second half of the two keys is the integrity key."""
+    return any(hmac.digest(key[32:], packet[:-16] + high, "sha256")[:16] == packet[-16:] for high in (b"", bytes(4)))
+
+
+def keys_that_open(pid, packets, key_bytes=KEY_BYTES, opens=opens):
     """{SPI: key and salt}: every place of the memory that the data plane shares with its successor is tried on the packets."""
     found = {}
     for _, part in memory(pid, shared_only=True):
         for run in re.finditer(rb"(?:(?!\0{8})[\s\S]){28,}", part) if part.strip(b"\0") else ():
             for at in range(max(0, run.start() - run.start() % 4 - 4), run.end(), 4):
-                key = part[at:at + KEY_BYTES]
-                if len(key) < KEY_BYTES or len(set(key[:32])) < 20:  # 32 octets by chance are some 30 different ones
+                key = part[at:at + key_bytes]
+                if len(key) < key_bytes or len(set(key[:32])) < 20:  # 32 octets by chance are some 30 different ones
                     continue
                 for spi, packet in packets.items():
                     if spi not in found and opens(key, packet):
@@ -81,6 +86,33 @@ def test_child_keys_are_with_the_data_plane_and_not_with_ike(lab):
     assert memory_holds(pids["dataplane"][0], secrets) == set(secrets)
     for name in ("ike", "control", "ledger", "certifier-openssl", "certifier-gnutls"):
         assert not memory_holds(pids[name][0], secrets), name
+
+
+def test_integrity_keys_are_with_the_data_plane_and_not_with_ike(lab):
+    """Of AES-CBC with HMAC, for old peers: both keys."""
+    cbc = [("encryption aes256gcm16", "encryption aes256cbcsha256;\n        legacy-algorithms")] * 2
+    for gateway in GATEWAYS:
+        lab.commit(gateway, config_of(gateway, *cbc), "old peers")
+    lab["hq"].run("plaingate ike terminate branch")
+
+    def old():
+        rows = {gateway: [row["algorithm"] for row in show(lab, gateway, "ipsec")] for gateway in GATEWAYS}
+        return all(names == ["aes256cbcsha256 (legacy)"] for names in rows.values())
+
+    try:
+        wait_for(old, 30, "the tunnel with AES-CBC", pause=0.2)
+        packets, pids = traffic_of_one_second(lab), processes(lab, "hq")
+        found = keys_that_open(pids["dataplane"][0], packets, 64, opens_cbc)
+        assert set(found) == set(packets), "the keys of both directions must be found in the data plane"
+        secrets = {f"{spi:08x} {part}": key[at:at + 32] for spi, key in found.items() for part, at in (("encryption", 0), ("integrity", 32))}
+        assert memory_holds(pids["dataplane"][0], secrets) == set(secrets)
+        for name in ("ike", "control", "ledger", "certifier-openssl", "certifier-gnutls"):
+            assert not memory_holds(pids[name][0], secrets), name
+    finally:
+        for gateway in GATEWAYS:
+            lab.commit(gateway, config_of(gateway), "as before")
+        lab["hq"].run("plaingate ike terminate branch")
+        wait_for(lambda: lab.tunnel_up() and not old(), 30, "the tunnel as before", pause=0.2)
 
 
 def nonces_of_init(capture):

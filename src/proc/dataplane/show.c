@@ -438,7 +438,7 @@ static void ipsec_pair_row(struct out *o, uint32_t pair)
 					       : "replaced");
 	jw_strf(w, "spi_in", "%08x", v.spi_in);
 	jw_strf(w, "spi_out", "%08x", v.spi_out);
-	jw_str(w, "algorithm", encr_word(v.encr, v.encr_bits));
+	jw_strf(w, "algorithm", "%s%s", encr_word(v.encr, v.encr_bits), legacy_mark(v.encr, DH_NONE));
 	jw_bool(w, "esn", v.flags & CHILD_ESN);
 	jw_str(w, "encapsulation", v.flags & CHILD_ENCAP ? "udp" : "none");
 	jw_str(w, "local", endpoint_text(text, v.local));

@@ -32,7 +32,7 @@ uint32_t pipeline_tunnel_mtu(struct pipeline *p, uint32_t tunnel)
 		if (t->path_mtu && t->path_mtu < outer)
 			outer = t->path_mtu;
 		outer = MAX_OF(outer, (uint32_t)TUNNEL_MTU_MIN) - outer_size(&v);
-		t->mtu = esp_inner_max(
+		t->mtu = esp_inner_max(v.encr,
 			MIN_OF(outer, (uint32_t)BATCH_ROOM)); /* links of 64 KB are wider than a batch */
 	}
 	if (configured->mtu && configured->mtu < t->mtu)

@@ -82,7 +82,7 @@ static void ike_proposal_str(struct ledger_body *b, const struct keys_entry *x)
 
 	ledger_body_strf(b, "proposal", "%s-%s-%s%s%s%s", encr_word(x->encr, x->encr_bits), prf_word(x->prf),
 		dh_word(x->dh_group), additional_text(additional, x), x->ppk ? "-ppk" : "",
-		dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
+		legacy_mark(x->encr, x->dh_group));
 }
 
 static void proof_str(struct ledger_body *b, const struct public_proof *p)
@@ -181,7 +181,7 @@ static void sa_install(struct ledger_body *b, const struct keys_entry *x, const 
 	ledger_body_str(b, "peer", x->peer);
 	ledger_body_strf(b, "proposal", "%s-%s%s%s%s%s", encr_word(x->encr, x->encr_bits),
 		dh_word(x->dh_group), additional_text(additional, x), x->flags & CHILD_ESN ? "-esn" : "",
-		x->flags & CHILD_ENCAP ? " in UDP" : "", dh_is_legacy(x->dh_group) ? LEGACY_MARK : "");
+		x->flags & CHILD_ENCAP ? " in UDP" : "", legacy_mark(x->encr, x->dh_group));
 	if (x->rekeys_spi_in != 0)
 		ledger_body_strf(b, "rekeys", "%08x", x->rekeys_spi_in);
 	else

@@ -1,5 +1,5 @@
 /*
- * AES-GCM-16 and ChaCha20-Poly1305: printed vectors, every truncation, every flipped octet, refusals.
+ * AES-GCM-16, ChaCha20-Poly1305 and AES-CBC with HMAC-SHA-2: printed vectors, every truncation, every flipped octet, refusals.
  */
 #include "crypto/aead.h"
 
@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
-/* key: followed by its salt, as KEYMAT delivers them; the nonce of the source is salt || iv. */
+/*
+ * key: followed by its salt, as KEYMAT delivers them; the nonce of the source is salt || iv. Of CBC the integrity key follows, and
+ * the ICV behind the printed ciphertext is another implementation's: tests/vectors/esp/make.py has the same.
+ */
 static const struct aead_row {
 	const char *source;
 	uint16_t encr, bits;
@@ -67,11 +70,45 @@ static const struct aead_row {
 		"14ee8099d52844eb61aa95dfab4c02f72aa71e7c4c4f64c9befe2facc638e8f3"
 		"cbec163fac469b502773f6fb94e664da9165b82829f641e0"
 		"76aaa8266b7fb0f7b11b369907e1ad43" },
+	{ "RFC 3602 section 4, case 1", 12 | 12 << 8, 128,
+		"06a9214036b8a15b512e03d534120006"
+		"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
+		"3dafba429d9eb430b422da802c9fac41", "686561646572206f6620746865206d657373616765",
+		"53696e676c6520626c6f636b206d7367",
+		"e353779c1079aeb82708942dbe77181a"
+		"1c8eeb232880b3d8d0c693c6de08472b" },
+	{ "RFC 3602 section 4, case 2", 12 | 13 << 8, 128,
+		"c286696d887c9aa0611bbb3e2025a45a"
+		"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"
+		"2122232425262728292a2b2c2d2e2f30",
+		"562e17996d093d28ddb3ba695a2e6f58", "686561646572206f6620746865206d657373616765",
+		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+		"d296cd94c2cccf8a3a863028b5e1dc0a7586602d253cfff91b8266bea6d61ab1"
+		"41b583dd15e9854e03ff1e01f2bf0a69215f607575a57d42" },
+	{ "SP 800-38A F.2.5", 12 | 14 << 8, 256,
+		"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"
+		"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"
+		"2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40",
+		"000102030405060708090a0b0c0d0e0f", "686561646572206f6620746865206d657373616765",
+		"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+		"30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
+		"f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
+		"39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b"
+		"eabe7c0779f91ef6e6e3cd59d3ad2ed82a934ed7fd31ec732c18f1dec4bf8c4c" },
+	{ "SP 800-38A F.2.1", 12 | 12 << 8, 128,
+		"2b7e151628aed2a6abf7158809cf4f3c"
+		"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
+		"000102030405060708090a0b0c0d0e0f", "686561646572206f6620746865206d657373616765",
+		"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+		"30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
+		"7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
+		"73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7"
+		"b3730d7261e31f4f0c32a31cf5b6d41a" },
 };
 
 struct parsed {
 	struct aead_key key;
-	uint8_t iv[8], aad[64], plain[256], sealed[256];
+	uint8_t iv[CBC_BLOCK_SIZE], aad[64], plain[256], sealed[256];
 	size_t aad_n, plain_n, sealed_n;
 };
 
@@ -80,13 +117,14 @@ static struct parsed parse(const struct aead_row *row)
 	struct parsed p = { .aad_n = strlen(row->aad) / 2,
 		.plain_n = strlen(row->plain) / 2,
 		.sealed_n = strlen(row->sealed) / 2 };
-	uint8_t material[AEAD_KEY_MAX];
+	uint8_t material[KEYMAT_MAX];
 	size_t n = strlen(row->key) / 2;
 
 	assert_true(hex_to_bytes(material, n, row->key));
 	assert_int_equal(n, aead_material_size(row->encr, row->bits));
 	assert_int_equal(aead_key_init(&p.key, row->encr, row->bits, material, n), RC_OK);
-	assert_true(hex_to_bytes(p.iv, 8, row->iv));
+	assert_int_equal(strlen(row->iv) / 2, encr_iv_size(row->encr));
+	assert_true(hex_to_bytes(p.iv, encr_iv_size(row->encr), row->iv));
 	assert_true(hex_to_bytes(p.aad, p.aad_n, row->aad));
 	assert_true(hex_to_bytes(p.plain, p.plain_n, row->plain));
 	assert_true(hex_to_bytes(p.sealed, p.sealed_n, row->sealed));
@@ -132,7 +170,7 @@ static void tampering(void **state)
 
 		for (size_t n = 0; n < p.sealed_n; n++) {
 			enum rc rc = aead_open(&p.key, p.iv, p.aad, p.aad_n, p.sealed, n, out);
-			assert_int_equal(rc, n < AEAD_ICV_SIZE ? RC_TRUNCATED : RC_AUTH);
+			assert_int_equal(rc, n < encr_icv_size(rows[i].encr) ? RC_TRUNCATED : RC_AUTH);
 		}
 		for (size_t k = 0; k < p.sealed_n; k++) {
 			p.sealed[k] ^= 0x40;
@@ -152,6 +190,12 @@ static void tampering(void **state)
 		assert_int_equal(aead_open(&p.key, p.iv, p.aad, p.aad_n, p.sealed, p.sealed_n, out), RC_AUTH);
 		p.iv[7] ^= 1;
 		other = p.key;
+		if (integ_transform(rows[i].encr)) {
+			other.integ_key[integ_key_size(integ_transform(rows[i].encr)) - 1] ^= 1;
+			assert_int_equal(
+				aead_open(&other, p.iv, p.aad, p.aad_n, p.sealed, p.sealed_n, out), RC_AUTH);
+			continue;
+		}
 		other.salt[0] ^= 1;
 		assert_int_equal(aead_open(&other, p.iv, p.aad, p.aad_n, p.sealed, p.sealed_n, out), RC_AUTH);
 		other = p.key;
@@ -162,8 +206,8 @@ static void tampering(void **state)
 
 static void refusals(void **state)
 {
-	uint8_t material[AEAD_KEY_MAX + 1] = { 1, 2, 3 }, iv[8] = { 0 }, out[32],
-					zero[sizeof(struct aead_key)] = { 0 };
+	uint8_t material[KEYMAT_MAX + 1] = { 1, 2, 3 }, iv[8] = { 0 }, out[32],
+				      zero[sizeof(struct aead_key)] = { 0 };
 	struct aead_key k;
 
 	assert_int_equal(aead_material_size(20, 128), 20);
@@ -171,7 +215,12 @@ static void refusals(void **state)
 	assert_int_equal(aead_material_size(28, 256), 36);
 	assert_int_equal(aead_material_size(20, 192), 0);
 	assert_int_equal(aead_material_size(28, 0), 0);
-	assert_int_equal(aead_material_size(12, 256), 0);
+	assert_int_equal(aead_material_size(12, 256), 0); /* CBC alone is nothing */
+	assert_int_equal(aead_material_size(12 | 12 << 8, 128), 16 + 32);
+	assert_int_equal(aead_material_size(12 | 14 << 8, 256), 32 + 64);
+	assert_int_equal(aead_material_size(12 | 12 << 8, 192), 0);
+	assert_int_equal(aead_material_size(12 | 2 << 8, 128), 0); /* SHA-1 */
+	assert_int_equal(aead_material_size(20 | 12 << 8, 128), 0);
 	assert_int_equal(aead_key_init(&k, 20, 192, material, 28), RC_UNSUPPORTED);
 	assert_int_equal(aead_key_init(&k, 12, 256, material, 32), RC_UNSUPPORTED);
 	assert_int_equal(aead_key_init(&k, 20, 256, material, 32), RC_RANGE);
@@ -185,6 +234,24 @@ static void refusals(void **state)
 	assert_int_equal(aead_open(&k, iv, NULL, 0, material, 20, out), RC_INTERNAL);
 }
 
+/* RFC 3602 section 3: unpredictable; SP 800-38A appendix C: the number, encrypted under the same key. Of AEADs it is the number. */
+static void ivs(void **state)
+{
+	struct parsed gcm = parse(&rows[0]), cbc = parse(&rows[COUNT_OF(rows) - 1]);
+	uint8_t iv[CBC_BLOCK_SIZE], block[CBC_BLOCK_SIZE] = { 0 }, zero[CBC_BLOCK_SIZE] = { 0 }, out[64];
+
+	assert_true(aead_iv_make(&gcm.key, 0x0102030405060708, iv));
+	assert_memory_equal(iv, "\1\2\3\4\5\6\7\10", 8);
+	store_be64(block + 8, 0x0102030405060708);
+	assert_true(aead_iv_make(&cbc.key, 0x0102030405060708, iv));
+	assert_int_equal(aead_seal(&cbc.key, zero, NULL, 0, block, sizeof block, out), RC_OK);
+	assert_memory_equal(iv, out, sizeof iv);
+	/* Only whole blocks. */
+	for (size_t n = 0; n < 2 * CBC_BLOCK_SIZE; n++)
+		assert_int_equal(aead_seal(&cbc.key, iv, NULL, 0, cbc.plain, n, out),
+			n == CBC_BLOCK_SIZE ? RC_OK : RC_RANGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +259,7 @@ int main(void)
 		cmocka_unit_test(in_place),
 		cmocka_unit_test(tampering),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(ivs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

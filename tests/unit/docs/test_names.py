@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 NOT_OURS = {
     "area_noun_verb",  # the pattern of names
+    "aes256-sha256",  # strongSwan's
+    "aes256-sha256-ecp256",
+    "aes256-sha256-prfsha256-ecp256",
     "basic-datapath",  # Junos'
     "fix-port",  # ScreenOS'
     "limit-session",  # ScreenOS', Junos'

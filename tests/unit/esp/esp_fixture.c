@@ -43,6 +43,11 @@ void fixture_restart(struct fixture *f)
 {
 	esp_free(f->esp);
 	free(f->tables);
+	fixture_resume(f);
+}
+
+void fixture_resume(struct fixture *f)
+{
 	attach(f, true);
 }
 

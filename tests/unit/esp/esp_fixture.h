@@ -17,6 +17,8 @@ void fixture_begin(struct fixture *f); /* for one worker */
 void fixture_begin_for(struct fixture *f, uint32_t workers);
 /* As after kill -9: the process's tables and its core are lost, the state stays. For f->workers, which may be others. */
 void fixture_restart(struct fixture *f);
+/* The second half of it: after esp_free(), and without the tables. */
+void fixture_resume(struct fixture *f);
 void fixture_end(struct fixture *f);
 
 /* AES-256-GCM, IPv4 10.1.0.0/16 here and 10.2.0.0/16 there; keys from the SPIs, so that two ends agree. */

@@ -142,7 +142,7 @@ static void answer_exchange(
 	memset(a->nonce, p->nonce, sizeof a->nonce);
 	a->ke_n = ke_size(q->u.EXCHANGE_ANSWER.dh_group);
 	memset(a->ke, 0x11, a->ke_n);
-	a->sk_e.n = 36;
+	a->sk_e.n = (uint16_t)aead_material_size(q->u.EXCHANGE_ANSWER.encr, q->u.EXCHANGE_ANSWER.encr_bits);
 }
 
 static void begin_child(struct puppet *p, const struct keeper_request *q, struct keeper_child_begun *b)

@@ -193,6 +193,87 @@ static void ike_answers(void **state)
 	}
 }
 
+/* For an old peer: AES-CBC and the integrity algorithm beside it are both ours, or it is not chosen. */
+static const struct {
+	const char *offer, *answer, *why;
+} old_cases[] = {
+	{ "E12-128 P5 I12 D31", "1: E12-128 P5 I12 D31", NULL },
+	{ "E12-256 E12-128 P5 I2 I13 I12 D31", "1: E12-128 P5 I12 D31", NULL },
+	{ "E20-128 E12-128 P5 I12 D31", "1: E12-128 P5 I12 D31", NULL },
+	{ "E12-256 P5 I12 D31", NULL, "no common encryption" },
+	{ "E12 P5 I12 D31", NULL, "no common encryption" },
+	{ "E12-128 P5 I2 D31", NULL, "no common integrity" },
+	{ "E12-128 P5 I13 D31", NULL, "no common integrity" },
+	{ "E12-128 P5 I0 D31", NULL, "no common integrity" },
+	{ "E12-128 P5 D31", NULL, "the peer offered no integrity" },
+	{ "E20-128 P5 I12 D31", NULL, "no common encryption" },
+};
+
+static void ike_offers_of_old_peers(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(old_cases); i++) {
+		struct ike_offer o;
+
+		puppet_init(&p);
+		p.config.ike[0].encr = p.config.ike[1].encr = ENCR_AES_CBC_SHA256;
+		p.config.ike[0].encr_bits = p.config.ike[1].encr_bits = 128;
+		puppet_start(&p);
+		p.initiator = true;
+		store_be64(p.spi_i, 1);
+		puppet_begin(&p, EX_IKE_SA_INIT, false, 0);
+		parse_offer(&o, old_cases[i].offer, IKE_PROTO_IKE, NULL, 0);
+		ike_out_offer(&p.out, &o);
+		puppet_ke(&p, DH_CURVE25519);
+		puppet_nonce(&p, 1);
+		puppet_send(&p);
+		assert_true(puppet_read_last(&p));
+		if (old_cases[i].answer) {
+			assert_string_equal(answer_text(&p.payloads.sa), old_cases[i].answer);
+		} else {
+			assert_true(puppet_says(&p, NTF_NO_PROPOSAL_CHOSEN));
+			if (!strstr(p.refusal.reason, old_cases[i].why))
+				fail_msg("'%s': %s", old_cases[i].offer, p.refusal.reason);
+		}
+		puppet_done(&p);
+	}
+}
+
+/* Both in the answer, with the transforms of an offer that has several. */
+static void esp_offers_of_old_peers(void **state)
+{
+	static const struct {
+		const char *offer, *answer;
+	} cases[] = { { "E12-256 I14 S0", "1: E12-256 I14 S0" },
+		{ "E12-128 E12-256 I2 I12 I14 S0", "1: E12-256 I14 S0" },
+		{ "E20-256 S0,E12-256 I14 S0", "2: E12-256 I14 S0" }, { "E12-256 I12 S0", NULL },
+		{ "E12-256 S0", NULL }, { "E12-256 I0 S0", NULL } };
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct ike_offer o;
+		uint8_t spi[4] = { 0, 0, 0x40, 0 };
+
+		puppet_init(&p);
+		p.config.esp[1] = p.config.esp[0];
+		p.config.esp[0].encr = ENCR_AES_CBC_SHA512;
+		p.config.tunnels[0].proposals =
+			(struct span){ 0, 2 }; /* the puppet's first child has AES-GCM */
+		puppet_start(&p);
+		assert_true(puppet_up(&p, true));
+		puppet_request(&p, EX_CREATE_CHILD_SA);
+		parse_offer(&o, cases[i].offer, IKE_PROTO_ESP, spi, 4);
+		ike_out_offer(&p.out, &o);
+		puppet_nonce(&p, 2);
+		puppet_selectors(&p, 0);
+		puppet_send(&p);
+		assert_true(puppet_read_last(&p));
+		if (cases[i].answer)
+			assert_string_equal(answer_text(&p.payloads.sa), cases[i].answer);
+		else
+			assert_true(puppet_says(&p, NTF_NO_PROPOSAL_CHOSEN));
+		puppet_done(&p);
+	}
+}
+
 /* ---- ESP ---- */
 
 /* Tunnel 0: AES-GCM-256, no group, no ESN. Tunnel 1: the same with ECP-256. */
@@ -505,6 +586,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ike_offers),
+		cmocka_unit_test(ike_offers_of_old_peers),
+		cmocka_unit_test(esp_offers_of_old_peers),
 		cmocka_unit_test(ike_answers),
 		cmocka_unit_test(esp_offers),
 		cmocka_unit_test(esp_in_auth),

@@ -95,6 +95,13 @@ static const struct {
 	  "destination-nat 10.1.0.9;", "udp", 4, "translated" },
 	{ "a MODP group", "set security ike proposal p dh-group group14\nset security ike proposal p encryption-algorithm aes-256-gcm\n"
 	  "set security ike policy i proposals p\nset security ike gateway g address 203.0.113.2\nset security ike gateway g ike-policy i\n", "legacy-algorithms;", "dh-group ecp256", 4, "changed" },
+	{ "AES-CBC with an HMAC", "set security ike proposal p encryption-algorithm aes-128-cbc\nset security ike proposal p authentication-algorithm sha-256\n"
+	  "set security ike policy i proposals p\nset security ike gateway g address 203.0.113.2\nset security ike gateway g ike-policy i\n",
+	  "encryption aes128cbcsha256;\n        prf prfsha256;\n        dh-group ecp256;\n        legacy-algorithms;", "aes128gcm16", 5, "translated" },
+	{ "AES-CBC with a PRF that is not here", "set security ike proposal p encryption-algorithm aes-256-cbc\nset security ike proposal p authentication-algorithm sha-512\n"
+	  "set security ike policy i proposals p\nset security ike gateway g address 203.0.113.2\nset security ike gateway g ike-policy i\n", "aes256gcm16", "cbc", 4, "changed" },
+	{ "AES-CBC with SHA-1", "set security ike proposal p encryption-algorithm aes-256-cbc\nset security ike proposal p authentication-algorithm sha1\n"
+	  "set security ike policy i proposals p\nset security ike gateway g address 203.0.113.2\nset security ike gateway g ike-policy i\n", "aes256gcm16", "cbc", 4, "changed" },
 	{ "groups are not expanded", "set groups g system host-name x\nset apply-groups g\n", "", "host-name", 4, "unknown" },
 	{ "what a zone opens", "set security zones security-zone trust host-inbound-traffic system-services all\n", "host-inbound ssh;", "", 4, "changed" },
 	{ "what one of two interfaces opens", "set security zones security-zone trust interfaces ge-0/0/2.0 host-inbound-traffic system-services ssh\n", "interfaces ge-0-0-2;", "host-inbound ssh", 4, "changed" },

@@ -10,8 +10,8 @@
 #include "keys/keys.h"
 
 #define PAIR_ACTIONS_MAX   64
-#define PAIR_IKE_PROPOSALS 24 /* every cipher, group and function */
-#define PAIR_ESP_PROPOSALS 15 /* every cipher and group, and no group */
+#define PAIR_IKE_PROPOSALS 72 /* every cipher, group and function */
+#define PAIR_ESP_PROPOSALS 45 /* every cipher and group, and no group */
 
 /* A snapshot as control would give it: header and arrays in one block. Peers: 0 and 1; tunnels: 0 with peer
  * 0, 1 with 1. */

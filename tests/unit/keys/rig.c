@@ -325,8 +325,12 @@ void rig_snapshot_give(void)
 		c->ike[i].dh = DH_CURVE25519;
 	for (int i = 0; i < PAIR_ESP_PROPOSALS; i++)
 		c->esp[i].dh = c->esp[i].dh == DH_NONE ? DH_NONE : DH_CURVE25519;
-	for (int i = 0; i < 2; i++) /* the model allows a peer fewer than the tests of the core use */
+	for (int i = 0; i < 2;
+		i++) /* the model allows a peer, and a tunnel, fewer than the tests of the core use */
 		c->peers[i].proposals.count = PROPOSALS_EACH_MAX;
+	for (size_t i = 0; i < COUNT_OF(c->tunnels); i++)
+		c->tunnels[i].proposals.count =
+			MIN_OF(c->tunnels[i].proposals.count, (uint32_t)PROPOSALS_EACH_MAX);
 	assert_int_equal(write(fd, c, sizeof *c), (ssize_t)sizeof *c);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
 	assert_int_equal(ipc_send_SNAPSHOT(&rig.others[PROC_CONTROL], 77, &m, fd), RC_OK);

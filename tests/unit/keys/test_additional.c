@@ -55,7 +55,7 @@ static void both_sides_agree(void **state)
 {
 	static const uint16_t lists[][2] = { { 0, 0 }, { MLKEM_768, 0 }, { MLKEM_1024, 0 },
 		{ MLKEM_768, MLKEM_1024 }, { MLKEM_1024, MLKEM_768 } };
-	uint8_t kept[COUNT_OF(lists)][AEAD_KEY_MAX];
+	uint8_t kept[COUNT_OF(lists)][KEYMAT_MAX];
 
 	for (size_t i = 0; i < COUNT_OF(lists); i++) {
 		pair_done(&p);
@@ -67,10 +67,10 @@ static void both_sides_agree(void **state)
 		assert_memory_equal(p.side[0].finished.sk_e.er, p.side[1].finished.sk_e.er, 36);
 		assert_memory_equal(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_UP)->additional, lists[i], 4);
 		assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
-		assert_memory_equal(installed(0)->key_out, installed(1)->key_in, AEAD_KEY_MAX);
-		memcpy(kept[i], installed(p.initiator)->key_out, AEAD_KEY_MAX);
+		assert_memory_equal(installed(0)->key_out, installed(1)->key_in, KEYMAT_MAX);
+		memcpy(kept[i], installed(p.initiator)->key_out, KEYMAT_MAX);
 		for (size_t k = 0; k < i; k++)
-			assert_memory_not_equal(kept[i], kept[k], AEAD_KEY_MAX);
+			assert_memory_not_equal(kept[i], kept[k], KEYMAT_MAX);
 		/* A rekey with the same ones, and one with none, which stays allowed: its keys are made of those with them. */
 		for (int with = 1; with >= 0; with--) {
 			if (!with)
@@ -84,7 +84,7 @@ static void both_sides_agree(void **state)
 					side_entry(&p.side[k], KEYS_ENTRY_IKE_SA_REKEYED)->additional,
 					lists[i], 4);
 			assert_int_equal(pair_child(&p, DH_NONE, 0), RC_OK);
-			assert_memory_equal(installed(0)->key_out, installed(1)->key_in, AEAD_KEY_MAX);
+			assert_memory_equal(installed(0)->key_out, installed(1)->key_in, KEYMAT_MAX);
 		}
 	}
 }
@@ -112,7 +112,7 @@ static void a_rekey_by_the_rfc(void **state)
 	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared[0], NULL), RC_OK);
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared[0], 32 }, skeyseed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &first),
+		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &first),
 		RC_OK);
 	configure(MLKEM_1024, MLKEM_768);
 	old[0] = i->ike;
@@ -140,7 +140,7 @@ static void a_rekey_by_the_rfc(void **state)
 		{ shared[2], 32 } };
 	assert_int_equal(prf_run(5, first.sk.sk_d, 32, parts, 5, skeyseed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &next),
+		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &next),
 		RC_OK);
 	assert_memory_equal(next.sk_ei, i->finished.sk_e.ei, 36);
 	assert_memory_equal(next.sk_er, i->finished.sk_e.er, 36);
@@ -227,7 +227,7 @@ static void by_the_rfcs(void **state)
 	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared[0], NULL), RC_OK);
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared[0], 32 }, skeyseed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &first),
+		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &first),
 		RC_OK);
 	assert_int_equal(leaf_key_pair(drawn.additional, MLKEM_768, seed), RC_OK);
 	assert_int_equal(mlkem_generate(&kem, key, MLKEM_768, seed, NULL), RC_OK);
@@ -238,7 +238,7 @@ static void by_the_rfcs(void **state)
 	const struct prf_part parts[] = { { shared[1], 32 }, { ni.b, 32 }, { nr.b, 32 } };
 	assert_int_equal(prf_run(5, first.sk.sk_d, 32, parts, 3, skeyseed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &next),
+		derive_ike_keys(5, (struct octets){ skeyseed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &next),
 		RC_OK);
 	assert_memory_equal(next.sk_ei, i->finished.sk_e.ei, 36);
 	assert_memory_equal(next.sk_er, i->finished.sk_e.er, 36);

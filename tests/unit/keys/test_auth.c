@@ -102,7 +102,7 @@ static void psk_octets(void **state)
 	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared, NULL), RC_OK);
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared, 32 }, seed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
+		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &sk), RC_OK);
 	assert_memory_equal(sk.sk_ei, i->finished.sk_e.ei, 36);
 	/* <SignedOctets> of the initiator: RealMessage1 | NonceRData | prf(SK_pi, RestOfInitIDPayload). */
 	memcpy(octets, i->message, i->message_n);

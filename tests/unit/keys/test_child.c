@@ -125,7 +125,7 @@ static void keymat_by_formula(void **state)
 	assert_int_equal(dh_shared(&dh, r->begun.ke, 32, shared, NULL), RC_OK);
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared, 32 }, seed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
+		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &sk), RC_OK);
 	assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
 	assert_int_equal(derive_keymat(5, (struct octets){ sk.sk.sk_d, 32 }, ni, nr,
 				 (struct octets){ shared, 0 }, (struct octets){ 0 }, first, second, 36),
@@ -168,7 +168,7 @@ static void modp_of_a_responder(void **state)
 		RC_OK);
 	assert_int_equal(
 		derive_ike_keys(5, (struct octets){ first, 32 }, (struct octets){ i->begun.nonce, 32 },
-			(struct octets){ r->begun.nonce, 32 }, p.spi_i, p.spi_r, 36, &sk),
+			(struct octets){ r->begun.nonce, 32 }, p.spi_i, p.spi_r, 36, 0, &sk),
 		RC_OK);
 	p.group = DH_MODP_2048;
 	assert_int_equal(pair_child_begin(&p, DH_MODP_2048), RC_OK);
@@ -833,7 +833,7 @@ static void pending_limit(void **state)
 static void twins_of_ones_own(void **state)
 {
 	struct keeper_child_begun begun[2];
-	uint8_t out[AEAD_KEY_MAX];
+	uint8_t out[KEYMAT_MAX];
 
 	for (int i = 0; i < 2; i++) {
 		struct keeper_request q = { .op = KEEPER_CHILD_BEGIN };

@@ -67,13 +67,25 @@ static void ike_keys(void **state)
 	struct ike_keys_all k;
 
 	assert_int_equal(derive_ike_keys(PRF_HMAC_SHA2_256, octets(SKEYSEED), octets(NI), octets(NR),
-				 octets(SPI_I).b, octets(SPI_R).b, 36, &k),
+				 octets(SPI_I).b, octets(SPI_R).b, 36, 0, &k),
 		RC_OK);
 	assert_int_equal(k.sk.prf_n, 32);
 	assert_int_equal(k.sk_e_n, 36);
 	assert_memory_equal(k.sk.sk_d, stream.b, 32);
 	assert_memory_equal(k.sk_ei, stream.b + 32, 36);
 	assert_memory_equal(k.sk_er, stream.b + 68, 36);
+	assert_memory_equal(k.sk.sk_pi, stream.b + 104, 32);
+	assert_memory_equal(k.sk.sk_pr, stream.b + 136, 32);
+	/* RFC 7296 2.14: with an integrity algorithm SK_ai and SK_ar stand before SK_ei and SK_er; here behind each. */
+	assert_int_equal(derive_ike_keys(PRF_HMAC_SHA2_256, octets(SKEYSEED), octets(NI), octets(NR),
+				 octets(SPI_I).b, octets(SPI_R).b, 36, 20, &k),
+		RC_OK);
+	assert_int_equal(k.sk_e_n, 36);
+	assert_memory_equal(k.sk.sk_d, stream.b, 32);
+	assert_memory_equal(k.sk_ei + 16, stream.b + 32, 20);
+	assert_memory_equal(k.sk_er + 16, stream.b + 52, 20);
+	assert_memory_equal(k.sk_ei, stream.b + 72, 16);
+	assert_memory_equal(k.sk_er, stream.b + 88, 16);
 	assert_memory_equal(k.sk.sk_pi, stream.b + 104, 32);
 	assert_memory_equal(k.sk.sk_pr, stream.b + 136, 32);
 }
@@ -135,16 +147,19 @@ static void refusals(void **state)
 	assert_int_equal(derive_skeyseed(5, octets(NI), too_long, octets(SHARED), out), RC_RANGE);
 	assert_int_equal(derive_skeyseed(4, octets(NI), octets(NR), octets(SHARED), out), RC_UNSUPPORTED);
 	assert_int_equal(derive_ike_keys(4, octets(SKEYSEED), octets(NI), octets(NR), octets(SPI_I).b,
-				 octets(SPI_R).b, 36, &k),
+				 octets(SPI_R).b, 36, 0, &k),
 		RC_UNSUPPORTED);
 	assert_int_equal(derive_ike_keys(5, octets(SKEYSEED), octets(NI), octets(NR), octets(SPI_I).b,
-				 octets(SPI_R).b, 37, &k),
+				 octets(SPI_R).b, KEYMAT_MAX + 1, 0, &k),
+		RC_UNSUPPORTED);
+	assert_int_equal(derive_ike_keys(5, octets(SKEYSEED), octets(NI), octets(NR), octets(SPI_I).b,
+				 octets(SPI_R).b, 36, 37, &k),
 		RC_UNSUPPORTED);
 	assert_int_equal(
 		derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), octets(""), out, out, 0),
 		RC_UNSUPPORTED);
-	assert_int_equal(
-		derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), octets(""), out, out, 37),
+	assert_int_equal(derive_keymat(5, octets(SK_D), octets(NI), octets(NR), octets(""), octets(""), out,
+				 out, KEYMAT_MAX + 1),
 		RC_UNSUPPORTED);
 }
 

@@ -87,7 +87,7 @@ static void every_combination(void **state)
 static void rekey_changes_algorithms(void **state)
 {
 	static struct pair p;
-	uint8_t before[AEAD_KEY_MAX];
+	uint8_t before[KEYMAT_MAX];
 
 	pair_init(&p);
 	assert_int_equal(pair_ike(&p), RC_OK);

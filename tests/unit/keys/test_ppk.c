@@ -69,7 +69,7 @@ static const struct sa_install *installed(int at)
 
 static void with_and_without(void **state)
 {
-	uint8_t kept[2][AEAD_KEY_MAX];
+	uint8_t kept[2][KEYMAT_MAX];
 
 	for (int with = 0; with < 2; with++) {
 		pair_done(&p);
@@ -80,14 +80,14 @@ static void with_and_without(void **state)
 		assert_int_equal(pair_ike(&p), RC_OK);
 		assert_int_equal(side_entry(&p.side[0], KEYS_ENTRY_IKE_SA_UP)->ppk, with);
 		assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
-		assert_memory_equal(installed(0)->key_out, installed(1)->key_in, AEAD_KEY_MAX);
-		memcpy(kept[with], installed(0)->key_out, AEAD_KEY_MAX);
+		assert_memory_equal(installed(0)->key_out, installed(1)->key_in, KEYMAT_MAX);
+		memcpy(kept[with], installed(0)->key_out, KEYMAT_MAX);
 		assert_int_equal(pair_rekey(&p), RC_OK);
 		assert_int_equal(side_entry(&p.side[1], KEYS_ENTRY_IKE_SA_REKEYED)->ppk, with);
 		assert_int_equal(pair_child(&p, DH_NONE, 0), RC_OK);
-		assert_memory_equal(installed(0)->key_out, installed(1)->key_in, AEAD_KEY_MAX);
+		assert_memory_equal(installed(0)->key_out, installed(1)->key_in, KEYMAT_MAX);
 	}
-	assert_memory_not_equal(kept[0], kept[1], AEAD_KEY_MAX); /* of the same nonces and secrets */
+	assert_memory_not_equal(kept[0], kept[1], KEYMAT_MAX); /* of the same nonces and secrets */
 }
 
 /* The initiator offers both, the responder takes the one without. */
@@ -166,7 +166,7 @@ static void asked_again(void **state)
 	assert_int_equal(pair_sign(&p, !p.initiator, &auth), RC_OK);
 	assert_int_equal(pair_verify(&p, p.initiator, &auth), RC_OK);
 	assert_int_equal(pair_child(&p, DH_NONE, CHILD_NONCES_OF_IKE), RC_OK);
-	assert_memory_equal(installed(0)->key_out, installed(1)->key_in, AEAD_KEY_MAX);
+	assert_memory_equal(installed(0)->key_out, installed(1)->key_in, KEYMAT_MAX);
 }
 
 static void replaced_or_required_since(void **state)

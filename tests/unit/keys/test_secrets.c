@@ -65,7 +65,7 @@ static void compute(void)
 	assert_int_equal(dh_shared(&dh, p.side[1].begun.ke, 32, known.shared, NULL), RC_OK);
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ known.shared, 32 }, known.seed), RC_OK);
 	assert_int_equal(derive_ike_keys(5, (struct octets){ known.seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36,
-				 &known.sk),
+				 0, &known.sk),
 		RC_OK);
 	assert_int_equal(derive_keymat(5, (struct octets){ known.sk.sk.sk_d, 32 }, ni, nr,
 				 (struct octets){ known.shared, 0 }, (struct octets){ 0 }, known.child_first,

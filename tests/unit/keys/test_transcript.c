@@ -54,7 +54,7 @@ static void both_messages(void **state)
 	assert_int_equal(dh_shared(&dh, of[1]->begun.ke, 32, shared, NULL), RC_OK);
 	assert_int_equal(derive_skeyseed(5, ni, nr, (struct octets){ shared, 32 }, seed), RC_OK);
 	assert_int_equal(
-		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, &sk), RC_OK);
+		derive_ike_keys(5, (struct octets){ seed, 32 }, ni, nr, p.spi_i, p.spi_r, 36, 0, &sk), RC_OK);
 	assert_int_equal(prf_run(5, "a secret of the two", 19, &pad, 1, padded), RC_OK);
 	pair_transcript = true;
 	for (int who = 0; who < 2; who++) {
