@@ -94,9 +94,11 @@ def test_integrity_keys_are_with_the_data_plane_and_not_with_ike(lab):
     for gateway in GATEWAYS:
         lab.commit(gateway, config_of(gateway, *cbc), "old peers")
     lab["hq"].run("plaingate ike terminate branch")
+    wait_for(lambda: not lab.tunnel_up(["hq"]), 10, "the end of the tunnel")
+    lab["hq"].run("plaingate ike initiate branch")
 
     def old():
-        rows = {gateway: [row["algorithm"] for row in show(lab, gateway, "ipsec")] for gateway in GATEWAYS}
+        rows = {gateway: [row.get("algorithm") for row in show(lab, gateway, "ipsec")] for gateway in GATEWAYS}
         return all(names == ["aes256cbcsha256 (legacy)"] for names in rows.values())
 
     try:
@@ -112,6 +114,8 @@ def test_integrity_keys_are_with_the_data_plane_and_not_with_ike(lab):
         for gateway in GATEWAYS:
             lab.commit(gateway, config_of(gateway), "as before")
         lab["hq"].run("plaingate ike terminate branch")
+        wait_for(lambda: not lab.tunnel_up(["hq"]), 10, "the end of the tunnel")
+        lab["hq"].run("plaingate ike initiate branch")
         wait_for(lambda: lab.tunnel_up() and not old(), 30, "the tunnel as before", pause=0.2)
 
 
