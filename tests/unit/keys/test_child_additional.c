@@ -91,29 +91,38 @@ static const struct sa_install *installed(int at)
 
 static bool keys_agree(void)
 {
-	return memcmp(installed(0)->key_in, installed(1)->key_out, 36) == 0 &&
-	       memcmp(installed(0)->key_out, installed(1)->key_in, 36) == 0;
+	return memcmp(installed(0)->key_in, installed(1)->key_out, KEYMAT_MAX) == 0 &&
+	       memcmp(installed(0)->key_out, installed(1)->key_in, KEYMAT_MAX) == 0;
 }
 
-/* Each side as the initiator, of a curve and of MODP, whose shared secret a responder does not keep. */
+/*
+ * Each side as the initiator, of a curve and of MODP, whose shared secret a responder does not keep; with the keys of an AEAD, and with the
+ * longest ones, of an encryption and an integrity algorithm.
+ */
 static void both_make_the_same_keys(void **state)
 {
 	static const uint16_t groups[] = { DH_CURVE25519, DH_MODP_2048 };
 	static const uint16_t lists[][2] = { { MLKEM_768, 0 }, { MLKEM_1024, 0 }, { MLKEM_1024, MLKEM_768 } };
 
-	for (size_t g = 0; g < COUNT_OF(groups); g++)
+	for (size_t g = 0; g < 2 * COUNT_OF(groups); g++)
 		for (size_t k = 0; k < 2 * COUNT_OF(lists); k++) {
+			uint16_t group = groups[g / 2];
 			const struct keys_action *entry = NULL;
 
-			p.group = groups[g];
+			p.encr = g % 2 ? ENCR_AES_CBC_SHA512 : ENCR_AES_GCM_16;
+			p.bits = 256;
+			p.group = group;
 			p.initiator = k % 2;
 			configure(lists[k / 2][0], lists[k / 2][1]);
-			assert_int_equal(pair_child_begin(&p, groups[g]), RC_OK);
+			assert_int_equal(pair_child_begin(&p, group), RC_OK);
 			exchange(lists[k / 2][0], false);
 			if (lists[k / 2][1])
 				exchange(lists[k / 2][1], false);
 			assert_int_equal(pair_child_install(&p, 0), RC_OK);
 			assert_true(keys_agree());
+			assert_int_equal(installed(0)->key_n, g % 2 ? KEYMAT_MAX : 36);
+			assert_true(installed(0)->key_in[installed(0)->key_n - 1] != 0 ||
+				    installed(0)->key_in[installed(0)->key_n - 2] != 0);
 			side_count(&p.side[0], 0, KEYS_APPEND, &entry);
 			assert_non_null(entry);
 			assert_memory_equal(
