@@ -353,11 +353,11 @@ def main():
     if kind in ("control_clients", "readers"):
         become_nobody()
     if kind == "control_clients":
-        hold_connections(more, 64, seconds)
+        hold_connections(more, 160, seconds)
     elif kind == "witness_clients":
         hold_connections([("127.0.0.1", int(more[0]))], 700, seconds, [f"127.0.{i >> 8}.{i & 255}" for i in range(2, 700)])
     elif kind == "readers":
-        readers(32, seconds)
+        readers(96, seconds)
     else:
         OTHERS[kind](*more, seconds)
 

@@ -150,6 +150,12 @@ static void plausible(struct keeper_request *q, uint8_t what)
 	case KEEPER_ADDITIONAL_FINISH:
 		plausible_exchange(q, what);
 		break;
+	case KEEPER_CHILD_ADDITIONAL_BEGIN:
+		q->u.CHILD_ADDITIONAL_BEGIN.handle = s->ike;
+		break;
+	case KEEPER_CHILD_ADDITIONAL_FINISH:
+		q->u.CHILD_ADDITIONAL_FINISH.handle = s->ike;
+		break;
 	case KEEPER_AUTH_SIGN:
 		q->u.AUTH_SIGN.handle = s->ike;
 		q->u.AUTH_SIGN.hashes = pair_hashes;

@@ -16,7 +16,7 @@ OTHERWISE = {"TZ": "Pacific/Chatham", "LC_ALL": "C.UTF-8", "LANG": "tr_TR.UTF-8"
 
 def otherwise(command, tmp_path):
     """Runs it with another time zone, locale, user's name, umask, number of processors and place for its files."""
-    place = tmp_path / "a place with spaces and a long name"
+    place = tmp_path / "a-place-with-a-name-that-is-longer"
     place.mkdir()
     return subprocess.run(["taskset", "-c", "0", *map(str, command)], env=os.environ | OTHERWISE | {"TMPDIR": str(place)}, umask=0o077, check=False,
                           capture_output=True, text=True, timeout=1200)

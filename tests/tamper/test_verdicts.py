@@ -371,7 +371,7 @@ def test_two_heads_of_one_size_are_a_fork(tmp_path):
 # --- legitimate cases ---
 
 def test_a_newer_version_is_no_tampering(tmp_path):
-    for more in ({"type": "admin_login", "body": {"admin": "root", "how": "console"}},
+    for more in ({"type": "admin_of_later", "body": {"admin": "root", "how": "console"}},
                  {"type": "admin_act", "body": {"act": "x", "admin": "root", "detail": "x", "reason": 7}},
                  {"type": "admin_act", "body": {"account": "x", "act": "x", "admin": "root", "detail": "x"}}):
         log = Log(KEY)

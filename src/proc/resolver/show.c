@@ -48,9 +48,8 @@ static void head(struct jw *w, const struct entry *e)
 	jw_str(w, "value", e->of.kind == DYNAMIC_CRL || e->of.kind == DYNAMIC_OCSP ? e->of.url : e->of.name);
 }
 
-static void file_row(struct jw *w, const struct resolver *x, const struct entry *e)
+static void file_row(struct jw *w, const struct resolver *x, const struct entry *e, const struct feed_of *f)
 {
-	const struct feed_of *f = file_of(x, e);
 	bool known = entry_known(x, e), country = e->of.kind == DYNAMIC_COUNTRY;
 	char hex[2 * sizeof f->sha256 + 1], built[UTC_TEXT_MAX];
 	const char *reason = f->why[0] ? f->why : unused_text(x, e);
@@ -82,6 +81,7 @@ static void responder_row(struct jw *w, const struct entry *e, mono_ns now)
 
 static void entry_row(struct jw *w, const struct resolver *x, const struct entry *e)
 {
+	const struct feed_of *f = file_of(x, e);
 	mono_ns now = x->child->loop.now;
 
 	head(w, e);
@@ -90,8 +90,8 @@ static void entry_row(struct jw *w, const struct resolver *x, const struct entry
 		return;
 	}
 	jw_str(w, "state", state_text(x, e));
-	if (file_of(x, e)) {
-		file_row(w, x, e);
+	if (f) {
+		file_row(w, x, e, f);
 		return;
 	}
 	jw_u64(w, "addresses", e->name.n);

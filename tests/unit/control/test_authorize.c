@@ -437,16 +437,6 @@ static void somebody_can_always_enter(void **state)
 }
 
 /* A user of the pool of ssh who is nobody may not even look. */
-static void pool_of_ssh(void **state)
-{
-	if (geteuid() != 0)
-		skip();
-	struct ipc_link l = ask_as(SSH_UID_FIRST,
-		(struct msg_cli_request){ .command = CLI_SHOW, .show.table = SHOW_STATUS }, -1);
-	ends(&l, RC_DENIED, "has the role none");
-	enter(LEDGER_ADMIN_REFUSED, RC_OK, "uid 58000");
-}
-
 static void administrators_are_shown(void **state)
 {
 	struct msg_cli_request q = { .command = CLI_SHOW, .show.table = SHOW_ADMINISTRATORS };
@@ -483,7 +473,6 @@ int main(int argc, char **argv)
 		TEST(others_confirm),
 		TEST(who_is_removed_is_out),
 		TEST(somebody_can_always_enter),
-		TEST(pool_of_ssh),
 		TEST(administrators_are_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
