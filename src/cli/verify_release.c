@@ -46,7 +46,7 @@ static enum rc file_read(
 	struct stat st;
 	size_t n = 0;
 	ssize_t part = 1;
-	int fd = directory_open(dir, path, O_RDONLY);
+	int fd = directory_open(dir, path, O_RDONLY | O_NONBLOCK);
 
 	if (fd < 0)
 		return err_errno(e, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "read '%s' of the release", path);
@@ -139,7 +139,7 @@ static enum rc file_compare(int dir, const struct release_file *f, struct err *e
 	struct stat st;
 	uint64_t bytes = 0;
 	ssize_t n;
-	int fd = directory_open(dir, f->name, O_RDONLY);
+	int fd = directory_open(dir, f->name, O_RDONLY | O_NONBLOCK);
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		enum rc rc =

@@ -73,7 +73,8 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 		return;
 	if (begin_child_task(c, sa) || (!sa->moving && begin_tunnel_task(c, sa)))
 		return;
-	if (sa->want_rekey && !sa->moving && c->now >= sa->retry_at)
+	/* Nor while the peer makes a child SA (RFC 7296, 2.25.2): it would go to the successor in the middle of its exchange. */
+	if (sa->want_rekey && !sa->moving && !theirs->child && c->now >= sa->retry_at)
 		rekey_start(c, sa, DH_NONE);
 	else if (sa->want_token)
 		info_start(c, sa, TASK_TOKEN, NULL);

@@ -179,7 +179,8 @@ void proposals_sweep(struct control *k)
 		struct proposal *p = &k->proposals[i];
 		if (p->id == 0)
 			continue;
-		if (memcmp(p->statement.base, k->running.sha256, 32) != 0)
+		if (p->statement.base_generation != k->running.generation ||
+			memcmp(p->statement.base, k->running.sha256, 32) != 0)
 			proposal_remove(k, p, "", "replaced");
 		else if (now > p->created + PROPOSAL_LIFE_US)
 			proposal_remove(k, p, "", "expired");

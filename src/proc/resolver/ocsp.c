@@ -94,7 +94,7 @@ static void path_write(struct ocsp_question *q)
 	char text[BASE64_SIZE(OCSP_REQUEST_MAX)], *to = q->path;
 	size_t n = base64_from_bytes(text, q->request, q->n);
 
-	_Static_assert(sizeof q->path > 3 * 4 + BASE64_SIZE(OCSP_REQUEST_MAX) * 2, "a path of many escapes");
+	_Static_assert(sizeof q->path > 3 * BASE64_SIZE(OCSP_REQUEST_MAX), "a path of escapes alone");
 	*to++ = '/';
 	for (size_t i = 0; i < n; i++) {
 		const char *escaped = text[i] == '+'   ? "%2B"

@@ -122,7 +122,7 @@ struct ocsp_question {
 	uint64_t tag;	  /* the asker's */
 	mono_ns deadline; /* of one that has not begun */
 	char name[NAME_MAX_BYTES];
-	char path[4 * OCSP_REQUEST_MAX];
+	char path[3 * BASE64_SIZE(OCSP_REQUEST_MAX) + 2]; /* each character may be escaped */
 	uint32_t n;
 	uint8_t request[OCSP_REQUEST_MAX], body[OCSP_ANSWER_MAX];
 	struct errand errand;
