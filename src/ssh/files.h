@@ -49,7 +49,6 @@ enum ssh_since {
 	S("AuthorizedKeysFile",           SSH_KEYS_DIR "/%u", SSH_ANY, "written by the process ssh alone")		\
 	S("AuthorizedKeysCommand",        "none", SSH_ANY, "no program is asked")					\
 	S("AuthorizedPrincipalsFile",     "none", SSH_ANY, "a certificate names its administrator")			\
-	S("AuthorizedPrincipalsCommand",  "none", SSH_ANY, "likewise")							\
 	S("TrustedUserCAKeys",            SSH_AUTHORITIES, SSH_ANY, "the authorities of the configuration")		\
 	S("StrictModes",                  "yes", SSH_ANY, "files of others are no keys")				\
 	S("ForceCommand",                 SSH_SHELL " shell", SSH_ANY, "whatever the client asks for")		\
@@ -71,8 +70,8 @@ enum ssh_since {
 	S("MaxStartups",                  "16:30:60", SSH_ANY, "of these, all together")				\
 	S("PerSourceMaxStartups",         "8",   SSH_ANY, "so that one source does not take all places")		\
 	S("PerSourceNetBlockSize",        "32:64", SSH_ANY, "an IPv6 host has its whole network")			\
-	/* slowed, and never for longer than half a minute: a key that works is not locked out by others of its address */	\
-	S("PerSourcePenalties",           "crash:30 authfail:2 noauth:1 refuseconnection:2 grace-exceeded:10 min:5 max:30", SSH_SPLIT, "sources that fail") \
+	/* a key that works is not locked out by others of its address */	\
+	S("PerSourcePenalties",           "no", SSH_SPLIT, "they close the door to a whole address, also for a key that works") \
 	S("ClientAliveInterval",          "20",  SSH_ANY, "a client that is gone is found out")			\
 	S("ClientAliveCountMax",          "3",   SSH_ANY, "likewise")							\
 	S("ChannelTimeout",               NULL,  SSH_ANY, "idle-timeout of the configuration")			\

@@ -11,6 +11,22 @@ STRANGER = 4009
 ADMINISTRATORS = "\n".join(f"administrator {name} {{ role {ROLES[name]}; uid {uid}; }}" for name, uid in ACCOUNTS.items())
 
 
+SPAWNED = []
+
+
+def spawn(*words, **kwargs):
+    """A program on a terminal; it ends with the test, else its zombie keeps its machine from ending."""
+    SPAWNED.append(pexpect.spawn(*words, **kwargs))
+    return SPAWNED[-1]
+
+
+@pytest.fixture(autouse=True)
+def spawned_end():
+    yield
+    while SPAWNED:
+        SPAWNED.pop().close(force=True)
+
+
 def configuration(more=""):
     return config_of("hq", ("host-name hq;", f"host-name hq;\nadministrators {{\n{ADMINISTRATORS}\n{more}\n}}"))
 
@@ -119,7 +135,7 @@ def test_one_confirms_what_another_has_committed(lab, hq):
 def test_the_shell_says_who_one_is(hq):
     """On a terminal: the prompt has the name, and what the role does not permit is not offered; control would refuse it all the same."""
     words = hq.words(["setpriv", "--reuid", str(ACCOUNTS["auditor"]), "--regid", "65534", "--clear-groups", PROGRAM])
-    shell = pexpect.spawn(words[0], words[1:], encoding="utf-8", timeout=60, dimensions=(200, 160), env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"})
+    shell = spawn(words[0], words[1:], encoding="utf-8", timeout=60, dimensions=(200, 160), env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"})
     try:
         shell.expect("auditor: auditor\r\n")
         shell.expect("auditor@hq> ")
