@@ -90,6 +90,10 @@ static void plausible_exchange(struct keeper_request *q, uint8_t what)
 {
 	const struct side *s = &p.side[0], *them = &p.side[1];
 
+	if (q->op == KEEPER_CHILD_ADDITIONAL_BEGIN || q->op == KEEPER_CHILD_ADDITIONAL_FINISH) {
+		q->u.CHILD_ADDITIONAL_BEGIN.handle = s->ike; /* it stands first in both */
+		return;
+	}
 	if (q->op == KEEPER_EXCHANGE_ANSWER) {
 		*q = pair_answer_request(&p, what & 0x40 ? s->ike : 0);
 		memcpy(q->u.EXCHANGE_ANSWER.peer_nonce, them->begun.nonce, 32);
@@ -148,13 +152,9 @@ static void plausible(struct keeper_request *q, uint8_t what)
 	case KEEPER_EXCHANGE_ANSWER:
 	case KEEPER_ADDITIONAL_BEGIN:
 	case KEEPER_ADDITIONAL_FINISH:
-		plausible_exchange(q, what);
-		break;
 	case KEEPER_CHILD_ADDITIONAL_BEGIN:
-		q->u.CHILD_ADDITIONAL_BEGIN.handle = s->ike;
-		break;
 	case KEEPER_CHILD_ADDITIONAL_FINISH:
-		q->u.CHILD_ADDITIONAL_FINISH.handle = s->ike;
+		plausible_exchange(q, what);
 		break;
 	case KEEPER_AUTH_SIGN:
 		q->u.AUTH_SIGN.handle = s->ike;
