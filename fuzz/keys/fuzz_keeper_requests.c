@@ -123,6 +123,18 @@ static void plausible_exchange(struct keeper_request *q, uint8_t what)
 	}
 }
 
+static void plausible_sign(struct keeper_request *q)
+{
+	const struct side *s = &p.side[0];
+
+	q->u.AUTH_SIGN.handle = s->ike;
+	q->u.AUTH_SIGN.hashes = pair_hashes;
+	q->u.AUTH_SIGN.message_n = (uint16_t)s->message_n;
+	q->u.AUTH_SIGN.id_n = (uint16_t)s->id_n;
+	memcpy(q->u.AUTH_SIGN.message, s->message, s->message_n);
+	memcpy(q->u.AUTH_SIGN.id, s->id, s->id_n);
+}
+
 /* A request that would go through as it is. */
 static void plausible(struct keeper_request *q, uint8_t what)
 {
@@ -157,12 +169,7 @@ static void plausible(struct keeper_request *q, uint8_t what)
 		plausible_exchange(q, what);
 		break;
 	case KEEPER_AUTH_SIGN:
-		q->u.AUTH_SIGN.handle = s->ike;
-		q->u.AUTH_SIGN.hashes = pair_hashes;
-		q->u.AUTH_SIGN.message_n = (uint16_t)s->message_n;
-		q->u.AUTH_SIGN.id_n = (uint16_t)s->id_n;
-		memcpy(q->u.AUTH_SIGN.message, s->message, s->message_n);
-		memcpy(q->u.AUTH_SIGN.id, s->id, s->id_n);
+		plausible_sign(q);
 		break;
 	case KEEPER_AUTH_VERIFY:
 		q->u.AUTH_VERIFY = (struct keeper_auth_verify){ .handle = s->ike,
