@@ -89,13 +89,12 @@ static enum rc int_auth_add(
 		(struct octets){ message, n }, ret);
 }
 
-/* Our encapsulation key. */
-static enum rc begin_initiator(
-	const struct keeper_ike_sa *sa, uint16_t method, struct keeper_additional_begun *a, struct err *e)
+enum rc additional_offer(const uint8_t parent[LEAF_SEED_SIZE], uint16_t method,
+	struct keeper_additional_begun *a, struct err *e)
 {
 	uint8_t seed[MLKEM_SEED_SIZE];
 	struct mlkem_secret secret;
-	enum rc rc = leaf_key_pair(sa->secret->seed, method, seed);
+	enum rc rc = leaf_key_pair(parent, method, seed);
 
 	if (rc == RC_OK)
 		rc = mlkem_generate(&secret, a->ke, method, seed, e);
@@ -147,7 +146,7 @@ enum rc additional_begin(struct keys *k, const struct keeper_additional_begin *q
 			sa->additional.method[sa->additional.done], q->method);
 	if (!responds && q->message_n != 0)
 		return err_add(e, RC_MALFORMED, "a message is stated; only a responder states the peer's");
-	rc = responds ? begin_responder(sa, q, a, e) : begin_initiator(sa, q->method, a, e);
+	rc = responds ? begin_responder(sa, q, a, e) : additional_offer(sa->secret->seed, q->method, a, e);
 	if (rc != RC_OK) {
 		memset(a, 0, sizeof *a);
 		return err_add(e, rc, "additional key exchange %s", kem_word(q->method));

@@ -33,23 +33,6 @@ static uint8_t *next_of(struct child_sa *c)
 	return c->secret->followed + c->additional_n * (size_t)MLKEM_SHARED_SIZE;
 }
 
-/* Our encapsulation key. */
-static enum rc begin_initiator(
-	const struct child_sa *c, uint16_t method, struct keeper_additional_begun *a, struct err *e)
-{
-	uint8_t seed[MLKEM_SEED_SIZE];
-	struct mlkem_secret secret;
-	enum rc rc = leaf_key_pair(c->secret->seed, method, seed);
-
-	if (rc == RC_OK)
-		rc = mlkem_generate(&secret, a->ke, method, seed, e);
-	if (rc == RC_OK)
-		mlkem_done(&secret);
-	bytes_wipe(seed, sizeof seed);
-	a->ke_n = (uint16_t)mlkem_key_size(method);
-	return rc;
-}
-
 /* Our ciphertext to the peer's key. */
 static enum rc begin_responder(struct child_sa *c, const struct keeper_child_additional_begin *q,
 	struct keeper_additional_begun *a, struct err *e)
@@ -82,7 +65,7 @@ enum rc child_additional_begin(struct keys *k, const struct keeper_child_additio
 	if (q->peer_ke_n != (responds ? mlkem_key_size(q->method) : 0))
 		return err_add(e, RC_MALFORMED, "the peer's value has %u octets; %zu are allowed",
 			q->peer_ke_n, responds ? mlkem_key_size(q->method) : 0);
-	rc = responds ? begin_responder(c, q, a, e) : begin_initiator(c, q->method, a, e);
+	rc = responds ? begin_responder(c, q, a, e) : additional_offer(c->secret->seed, q->method, a, e);
 	if (rc != RC_OK) {
 		memset(a, 0, sizeof *a);
 		return err_add(e, rc, "additional key exchange %s", kem_word(q->method));

@@ -467,6 +467,9 @@ enum rc exchange_answer(struct keys *k, const struct keeper_exchange_answer *q,
 enum rc exchange_drop(struct keys *k, const struct keeper_drop *q, struct err *e);
 
 /* additional.c */
+/* Our encapsulation key, of an IKE SA or of a child SA with this seed. */
+enum rc additional_offer(const uint8_t parent[LEAF_SEED_SIZE], uint16_t method,
+	struct keeper_additional_begun *a, struct err *e);
 /* Whether each is known here, none twice, and no gap between them; RC_UNSUPPORTED. */
 enum rc additional_check(const uint16_t method[ADDITIONAL_MAX], struct err *e);
 enum rc additional_begin(struct keys *k, const struct keeper_additional_begin *q,
