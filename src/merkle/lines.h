@@ -1,6 +1,6 @@
 /*
  * What the text formats of transparency logs are made of: lines that end in LF, decimals without leading
- * zeros, hashes in base64. Callers: src/merkle, src/witness. Pure.
+ * zeros, hashes in base64. Callers: src/merkle, src/witness, src/release. Pure.
  */
 #ifndef MERKLE_LINES_H
 #define MERKLE_LINES_H
@@ -19,6 +19,15 @@ static inline bool line_take(const char **at, const char *end, const char **ret_
 	*ret_n = (size_t)(lf - *at);
 	*at = lf + 1;
 	return true;
+}
+
+/* The first control character of a line other than a tab, which no text has; NULL: none. Names are compared as strings and printed. */
+static inline const char *line_control(const char *line, size_t n)
+{
+	for (const char *c = line; c < line + n; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+			return c;
+	return NULL;
 }
 
 /* Up to 19 digits, no leading zero but in "0". */

@@ -1,5 +1,6 @@
 #include "merkle/policy.h"
 #include "base/bytes.h"
+#include "merkle/lines.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -316,11 +317,11 @@ enum rc policy_parse(struct policy *ret_policy, const char *text, size_t n, stru
 		if (!lf)
 			return err_add(e, RC_MALFORMED,
 				"line %zu: found the end of the file, expected a line feed", r.line);
-		for (const char *c = at; c < lf; c++)
-			if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-				return err_add(e, RC_MALFORMED,
-					"line %zu: found the control character %02x, expected text", r.line,
-					(unsigned char)*c);
+		const char *control = line_control(at, (size_t)(lf - at));
+		if (control)
+			return err_add(e, RC_MALFORMED,
+				"line %zu: found the control character %02x, expected text", r.line,
+				(unsigned char)*control);
 		r.rest = (struct word){ at, (size_t)(lf - at) };
 		enum rc rc = read_line(&r);
 		if (rc != RC_OK)

@@ -9,12 +9,17 @@ struct words {
 	const char *at, *end;
 };
 
+static void skip_blanks(struct words *w)
+{
+	while (w->at < w->end && (*w->at == ' ' || *w->at == '\t'))
+		w->at++;
+}
+
 static bool word(struct words *w, char *ret, size_t max)
 {
 	size_t n = 0;
 
-	while (w->at < w->end && (*w->at == ' ' || *w->at == '\t'))
-		w->at++;
+	skip_blanks(w);
 	while (w->at + n < w->end && w->at[n] != ' ' && w->at[n] != '\t')
 		n++;
 	if (n == 0 || n >= max)
@@ -36,8 +41,7 @@ static enum rc signer_add(
 	if (!word(w, next.name, sizeof next.name))
 		return err_add(e, RC_MALFORMED, "line %u: a name of up to %zu octets is missing behind '%s'",
 			line, sizeof next.name - 1, role_words[role]);
-	while (w->at < w->end && (*w->at == ' ' || *w->at == '\t'))
-		w->at++;
+	skip_blanks(w);
 	rc = ssh_key_parse(&next.key, w->at, (size_t)(w->end - w->at), NULL, NULL, e);
 	if (rc != RC_OK)
 		return err_add(e, rc, "line %u: the key of '%s'", line, next.name);
@@ -55,13 +59,14 @@ static enum rc signer_add(
 static enum rc needed_set(
 	uint32_t *ret, bool *given, struct words *w, const char *kind, unsigned line, struct err *e)
 {
-	char text[8], more[8];
-	uint64_t value;
+	char text[8];
+	uint64_t value = 0;
 
 	if (*given)
 		return err_add(e, RC_EXISTS, "line %u: '%s' stands there already", line, kind);
-	if (!word(w, text, sizeof text) || !line_decimal(text, strlen(text), &value) ||
-		value > RELEASE_SIGNERS_MAX || word(w, more, sizeof more))
+	bool read = word(w, text, sizeof text) && line_decimal(text, strlen(text), &value);
+	skip_blanks(w);
+	if (!read || value > RELEASE_SIGNERS_MAX || w->at != w->end)
 		return err_add(e, RC_MALFORMED, "line %u: one number up to %d is expected behind '%s'", line,
 			RELEASE_SIGNERS_MAX, kind);
 	*given = true;
@@ -74,8 +79,7 @@ static enum rc line_read(struct release_signers *s, bool given[RELEASE_ROLE_COUN
 {
 	char kind[16];
 
-	while (w->at < w->end && (*w->at == ' ' || *w->at == '\t'))
-		w->at++;
+	skip_blanks(w);
 	if (w->at == w->end || *w->at == '#')
 		return RC_OK;
 	if (word(w, kind, sizeof kind)) {
@@ -108,6 +112,11 @@ enum rc release_signers_parse(struct release_signers *ret_signers, const char *t
 		return err_add(e, RC_LIMIT, "%zu octets, at most %d are read", n, RELEASE_SIGNERS_BYTES_MAX);
 	while (rc == RC_OK && line_take(&at, end, &begin, &line_n)) {
 		struct words w = { begin, begin + line_n };
+		const char *control = line_control(begin, line_n);
+		if (control)
+			return err_add(e, RC_MALFORMED,
+				"line %u: found the control character %02x, expected text", line + 1,
+				(unsigned char)*control);
 		rc = line_read(ret_signers, given, &w, ++line, e);
 	}
 	if (rc != RC_OK)

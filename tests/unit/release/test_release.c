@@ -119,12 +119,54 @@ static void has_limits(void **state)
 	assert_non_null(strstr(e.text, "too many files"));
 }
 
+#define KEY	"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIODq1gg5abcybj1+1tpfVMtUJdgx+xLFqYCb6j+Gw+Uo"
+#define SIGNERS "maintainers 1\nrebuilders 0\nmaintainer one " KEY "\n"
+
+/* A name with a NUL would be another one where it is compared than where it was counted. */
+static void signers_are_text(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		const char *why;
+	} rows[] = {
+#define ROW(text, why) { text, sizeof text - 1, why }
+		ROW(SIGNERS, NULL),
+		ROW(SIGNERS " # of the test\n", NULL),
+		ROW("maintainers\t1 \nrebuilders 0\nmaintainer one\t" KEY " of one\n", NULL),
+		ROW("maintainers 1\nrebuilders 0\nmaintainer \0one " KEY "\n",
+			"line 3: found the control character 00"),
+		ROW("maintainers 1\nrebuilders 0\nmaintainer o\033ne " KEY "\n",
+			"line 3: found the control character 1b"),
+		ROW(SIGNERS "# \0\n", "line 4: found the control character 00"),
+		ROW("maintainers 1 2\n", "line 1: one number"),
+		ROW("maintainers 1 abcdefghijkl\n", "line 1: one number"),
+		ROW("maintainers 01\n", "line 1: one number"),
+		ROW("maintainers\n", "line 1: one number"),
+		ROW(SIGNERS "maintainer two " KEY "\n", "line 4: the name or the key"),
+		ROW("maintainers 2\nrebuilders 0\nmaintainer one " KEY "\n", "2 maintainers are needed"),
+		ROW("maintainers 1\nmaintainer one " KEY "\n", "'rebuilders N'"),
+		ROW("maintainers 1\nrebuilders 0\nmaintainer one " KEY, "line 3: its line feed"),
+#undef ROW
+	};
+	static struct release_signers signers;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct err e = { 0 };
+		enum rc rc = release_signers_parse(&signers, rows[i].text, rows[i].n, &e);
+		if ((rc == RC_OK) != !rows[i].why || (rows[i].why && !strstr(e.text, rows[i].why)))
+			fail_msg("row %zu: %d, '%s'", i, rc, e.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_whole),
 		cmocka_unit_test(is_refused),
 		cmocka_unit_test(has_limits),
+		cmocka_unit_test(signers_are_text),
 	};
 
 	return cmocka_run_group_tests_name("release", tests, NULL, NULL);
