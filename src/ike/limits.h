@@ -139,6 +139,7 @@ enum ike_limit_number {
 #define IKE_HINT_EVERY_S      10
 /* of a message that waits until the data plane sends by other child SAs: its answer is a matter of milliseconds */
 #define IKE_HOLD_MS	      500
+#define IKE_FLIGHT_MS	      50 /* for what was sent before, on the path and in the peer's queues */
 /*
  * Reauthentication. A peer that announces less is left to end its IKE SA itself; one whose lifetime a commit shortens has this time to come; and
  * as responder we end it so much after what was announced.

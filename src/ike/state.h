@@ -257,6 +257,7 @@ struct hold {
 	struct endpoint local, remote;
 	uint64_t from,
 		number; /* activations before it, and that which it waits for; 0: the event is not over */
+	bool activated; /* the data plane has answered: until what is on its way has arrived */
 	mono_ns until;
 };
 

@@ -95,7 +95,7 @@ def test_reauthentication(sites, by):
         time.sleep(1)
     assert not udp.twice()
     if by == "strongswan":
-        assert not udp.lost(), f"{len(udp.lost())} of {len(udp.sent)} lost"
+        assert not udp.lost(), f"{udp.lost_where()}; charon: {both.swan.log()[-3000:]}"
     ends = [entry["body"]["reason"] for entry in ledger_entries(both.lab, "hq") if entry["type"] == "ike_sa_down"]
     assert any(("reauthentication" if by == "plaingate" else "made a newer one") in reason for reason in ends), ends
 

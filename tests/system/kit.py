@@ -298,6 +298,11 @@ class UdpStream:
         before = len(self.answered)
         wait_for(lambda: len(self.answered) >= before + 20, timeout, "answers of the UDP stream", pause=0.02)
 
+    def lost_where(self):
+        """What is lost, in words: on the way there or back, and when it was sent."""
+        lost, there = self.lost(), [n for n in self.lost() if n not in self.arrived]
+        return f"{len(lost)} of {len(self.sent)} lost, {len(there)} on the way there; sent at {[round(self.sent[n] - self.sent[0], 3) for n in lost[:9]]} s"
+
     def lost(self):
         """Numbers without an answer."""
         return [n for n in range(len(self.sent)) if n not in self.answered]

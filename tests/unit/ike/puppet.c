@@ -281,6 +281,8 @@ void puppet_settle(struct puppet *p)
 		return;
 	ike_input_activated(p->core, p->now, activated);
 	puppet_settle(p);
+	if (ike_deadline(p->core) == p->now + IKE_FLIGHT_MS * NS_PER_MS)
+		puppet_run(p, IKE_FLIGHT_MS); /* a message waits for what is on its way */
 }
 
 void puppet_run(struct puppet *p, uint32_t ms)

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define STEP_NS	 (NS_PER_MS * 4 / 10)
-#define MOMENTS	 200
+#define MOMENTS	 350
 #define UP_NS	 (15 * NS_PER_S)
 #define LATER_NS (120 * NS_PER_S)
 
