@@ -203,6 +203,7 @@ struct ike_sa_view {
 	uint32_t peer;
 	uint16_t encr, encr_bits, prf, dh, additional[ADDITIONAL_MAX];
 	uint32_t children;
+	mono_ns authenticated; /* when; 0: not yet */
 };
 
 /* For tests: each of them, in turn. */

@@ -25,24 +25,31 @@ static mono_ns begin_of(struct ike *c, const struct ike_sa *sa, mono_ns before)
 	mono_ns left = before > c->now ? before - c->now : 0;
 	mono_ns at = c->now + left / 1000 * ike_jitter(c, lo, hi);
 
+	at = MAX_OF(at, c->now + NS_PER_MS); /* a time that is over is never due */
 	return MAX_OF(at, sa->authenticated.since + IKE_REAUTH_MIN_S * NS_PER_S);
 }
 
+static bool may_begin(const struct ike *c, const struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	return p && !peer_initiate_obstacle(p) && (sa->authenticated.by_us || p->start != PEER_START_NEVER);
+}
+
+/* By its authentication, or by a commit, which puts off nothing that the peer has said. */
 static void times_set(struct ike *c, struct ike_sa *sa)
 {
 	struct ike_authenticated *a = &sa->authenticated;
-	const struct snap_peer *p = sa_peer(c, sa);
-	mono_ns before = 0;
 
 	a->end = a->begin = 0;
 	if (a->configured_s != 0) {
 		a->end = MAX_OF(end_of(sa), c->now + IKE_REAUTH_NOTICE_S * NS_PER_S);
-		before = a->end - (a->by_us ? 0 : IKE_REAUTH_GRACE_S * NS_PER_S);
+		a->begin = begin_of(c, sa, a->end - (a->by_us ? 0 : IKE_REAUTH_GRACE_S * NS_PER_S));
 	}
-	if (a->peer_end != 0 && (before == 0 || a->peer_end < before))
-		before = a->peer_end;
-	if (before != 0 && p && !peer_initiate_obstacle(p) && (a->by_us || p->start != PEER_START_NEVER))
-		a->begin = begin_of(c, sa, before);
+	if (a->peer_begin != 0 && (a->begin == 0 || a->peer_begin < a->begin))
+		a->begin = MAX_OF(a->peer_begin, c->now + NS_PER_MS);
+	if (!may_begin(c, sa))
+		a->begin = 0;
 	sa_touch(c, sa);
 }
 
@@ -82,12 +89,22 @@ void lifetime_write(const struct ike *c, const struct ike_sa *sa, struct ike_out
 void lifetime_read(struct ike *c, struct ike_sa *sa, const struct ike_payloads *p)
 {
 	const struct ike_notify *v = ike_notify_find(p, NTF_AUTH_LIFETIME);
+	struct ike_authenticated *a = &sa->authenticated;
+	mono_ns end, begin;
 
 	/* RFC 4478 section 3: the responder tells the initiator. */
-	if (!v || v->data.n != 4 || !sa->authenticated.by_us)
+	if (!v || v->data.n != 4 || !a->by_us)
 		return;
-	sa->authenticated.peer_end = c->now + load_be32(v->data.at) * NS_PER_S;
-	times_set(c, sa);
+	end = c->now + load_be32(v->data.at) * NS_PER_S;
+	if (a->peer_end != 0 && end >= a->peer_end)
+		return; /* what it said before may be repeated, and puts nothing off */
+	a->peer_end = end;
+	begin = begin_of(c, sa, end);
+	if (a->peer_begin == 0 || begin < a->peer_begin)
+		a->peer_begin = begin;
+	if (may_begin(c, sa) && (a->begin == 0 || begin < a->begin))
+		a->begin = begin;
+	sa_touch(c, sa);
 }
 
 bool reauth_begin(struct ike *c, struct ike_sa *sa)

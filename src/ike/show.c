@@ -260,6 +260,7 @@ bool ike_view_sa(const struct ike *c, uint32_t *cursor, struct ike_sa_view *ret)
 		ret->prf = sa->prf;
 		ret->dh = sa->dh;
 		ret->children = sa->children_n;
+		ret->authenticated = sa->authenticated.since;
 		return true;
 	}
 	return false;

@@ -269,6 +269,7 @@ struct ike_authenticated {
 	mono_ns since;
 	mono_ns begin, end; /* when we begin to make a new one, and when this one ends here; 0: never */
 	mono_ns peer_end;   /* when the peer ends it, as it has said (AUTH_LIFETIME); 0: never */
+	mono_ns peer_begin; /* because of that we begin then, whatever is configured later; 0: never */
 };
 
 struct ike_sa {

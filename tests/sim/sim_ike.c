@@ -245,6 +245,37 @@ static void choose_lifetimes(uint64_t seed, const struct plan *plan, struct sim_
 		sides[i].reauth_s = seed / 4 % 3 == 2 || seed / 4 % 3 == (uint64_t)i ? s : 0;
 }
 
+/*
+ * One that says again and again when it will end the IKE SA (RFC 4478), later than is configured here, by a commit each time: nobody stays
+ * longer for it than is configured.
+ */
+static const char *says_lifetimes(struct world *w, struct plan *plan, char *text, size_t size)
+{
+	struct sim_side side = w->nodes[1].side;
+	mono_ns most = (w->nodes[0].side.reauth_s + 10) * NS_PER_S;
+
+	if (plan->flavour != GENTLE || !w->nodes[0].side.reauth_s || side.reauth_s || w->seed / 12 % 2 == 0)
+		return NULL;
+	plan->flavour = ROUGH; /* a commit may cross a handshake */
+	for (uint32_t i = 0; i < 40; i++) {
+		struct ike_sa_view v;
+		uint32_t cursor = 0;
+
+		side.reauth_s = i % 2 ? 3000 : 2000;
+		world_reconfigure(w, 1, &side);
+		world_run(w, w->now + world_chance(w, 3000, 8000) * NS_PER_MS);
+		while (ike_view_sa(w->nodes[0].ike, &cursor, &v)) {
+			if (!v.up || w->now - v.authenticated <= most)
+				continue;
+			snprintf(text, size, "authenticated %llu s ago, with reauthentication %u",
+				(unsigned long long)((w->now - v.authenticated) / NS_PER_S),
+				w->nodes[0].side.reauth_s);
+			return text;
+		}
+	}
+	return NULL;
+}
+
 /* What DNS says of the other one when all is well: also an address where nobody is, which comes first. */
 static void names_right(struct world *w)
 {
@@ -560,6 +591,10 @@ static const char *run(uint64_t seed, bool trace, struct totals *totals, char *t
 	trouble(&w, &plan);
 	world_run(&w, w.now + 10 * NS_PER_S);
 	run_plan(&w, &plan);
+	if ((wrong = says_lifetimes(&w, &plan, text, size))) {
+		world_done(&w);
+		return wrong;
+	}
 	world_say(&w, "the network heals");
 	heal(&w);
 	if (plan.flavour == GENTLE) {
