@@ -31,7 +31,8 @@ struct next {
 struct capture_run {
 	const struct cli_line *line;
 	struct capture_memory *memory;
-	int memory_fd, file;
+	struct client_memory given; /* by the gateway */
+	int file;
 	uint64_t file_bytes, written, to_utc_ns; /* added to the monotonic clock */
 	uint64_t tail[WORKERS_MAX];
 	struct next next[WORKERS_MAX];
@@ -194,11 +195,28 @@ static bool is_done(const struct capture_run *c)
 	return stopped || c->e.rc || ((c->line->given & OPT(COUNT)) && c->written >= c->line->count);
 }
 
+/* What the gateway has given is what the data plane writes to. */
+static bool memory_map(struct capture_run *c)
+{
+	if (c->memory || c->given.fd < 0)
+		return c->memory != NULL;
+	void *p = c->given.bytes == sizeof *c->memory
+			  ? mmap(NULL, sizeof *c->memory, PROT_READ | PROT_WRITE, MAP_SHARED, c->given.fd, 0)
+			  : MAP_FAILED;
+	if (p == MAP_FAILED)
+		err_errno(&c->e, RC_IO, "map memory for captured packets");
+	else
+		c->memory = p;
+	return c->memory != NULL;
+}
+
 static bool drain(void *context)
 {
 	struct capture_run *c = context;
 	struct next *next;
 
+	if (!memory_map(c))
+		return !is_done(c);
 	while (!is_done(c) && (next = oldest(c))) {
 		if (packet_write(c, next) != RC_OK)
 			break;
@@ -271,14 +289,6 @@ static enum rc begin(struct capture_run *c, struct msg_cli_request *q)
 		return c->e.rc;
 	if (files_check(c) != RC_OK)
 		return c->e.rc;
-	c->memory_fd = memfd_create("capture", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (c->memory_fd < 0 || ftruncate(c->memory_fd, sizeof *c->memory) < 0 ||
-		fcntl(c->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return err_errno(&c->e, RC_IO, "make memory for captured packets");
-	void *p = mmap(NULL, sizeof *c->memory, PROT_READ | PROT_WRITE, MAP_SHARED, c->memory_fd, 0);
-	if (p == MAP_FAILED)
-		return err_errno(&c->e, RC_IO, "map memory for captured packets");
-	c->memory = p;
 	c->block = malloc(pcapng_packet_size(CAPTURE_RING_BYTES));
 	return c->block ? file_begin(c) : err_add(&c->e, RC_LIMIT, "out of memory");
 }
@@ -291,12 +301,12 @@ int run_capture(const struct cli_line *line)
 	struct msg_result result = { 0 };
 	struct findings f = { 0 };
 
-	c = (struct capture_run){ .line = line, .memory_fd = -1, .file = -1 };
+	c = (struct capture_run){ .line = line, .given.fd = -1, .file = -1 };
 	c.to_utc_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	if (begin(&c, &q) == RC_OK)
-		client_request_watched(line->socket, &q, c.memory_fd, NULL, drain, &c, &result, &c.e);
+		client_request_watched(line->socket, &q, &c.given, NULL, drain, &c, &result, &c.e);
 	if (!c.e.rc && result.rc)
 		err_add(&c.e, (enum rc)result.rc, "%s",
 			result.text[0] ? result.text : rc_text((enum rc)result.rc));
@@ -306,7 +316,7 @@ int run_capture(const struct cli_line *line)
 		statistics(&c);
 	if (c.file >= 0 && close(c.file) < 0 && !c.e.rc)
 		err_errno(&c.e, RC_IO, "write '%s'", line->output);
-	if (c.memory && c.written == 0 && result.rc)
+	if (c.block && c.written == 0 && result.rc)
 		unlink(line->output); /* nothing was captured into it */
 	if (c.e.rc)
 		findings_error(&f, c.e.text);
@@ -316,7 +326,7 @@ int run_capture(const struct cli_line *line)
 	free(c.block);
 	if (c.memory)
 		munmap(c.memory, sizeof *c.memory);
-	if (c.memory_fd >= 0)
-		close(c.memory_fd);
+	if (c.given.fd >= 0)
+		close(c.given.fd);
 	return c.e.rc ? STATUS_FAILED : STATUS_OK;
 }

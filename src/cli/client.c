@@ -2,7 +2,6 @@
 #include "cli/limits.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,54 +66,97 @@ static enum rc rows_of(const struct msg_row *r, client_row_fn *fn, void *context
 	return rc;
 }
 
-static enum rc exchange(struct ipc_link *l, client_row_fn *fn, void *context, struct msg_result *ret_result,
-	struct ipc_frame *f, struct err *e)
+static enum rc fill(int fd, const char *text, size_t n, struct err *e)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t part = pwrite(fd, text + at, n - at, (off_t)at);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part <= 0)
+			return err_errno(e, RC_IO, "copy the text for the gateway");
+		at += (size_t)part;
+	}
+	return RC_OK;
+}
+
+/* The gateway's memory: for the text of the request, or for the caller. */
+static enum rc memory_take(
+	struct ipc_link *l, struct client_memory *memory, struct ipc_frame *f, struct err *e)
+{
+	int fd = ipc_frame_take(f);
+	enum rc rc;
+
+	if (memory && !memory->text && memory->fd < 0) {
+		memory->fd = fd;
+		memory->bytes = f->u.CLI_MEMORY.bytes;
+		return RC_OK;
+	}
+	rc = memory && memory->text
+		     ? fill(fd, memory->text, memory->n, e)
+		     : err_add(e, RC_MALFORMED, "the gateway gives memory that nobody asked for");
+	close(fd);
+	if (!rc && ipc_send_CLI_FILLED(l, 1, &(struct msg_empty){ 0 }))
+		rc = err_errno(e, RC_IO, "send the text to the gateway");
+	return rc;
+}
+
+static enum rc request_send(struct ipc_link *l, const struct msg_cli_request *request,
+	const struct client_memory *memory, struct err *e)
+{
+	struct msg_cli_request q = *request;
+
+	q.bytes = memory && memory->text ? memory->n : 0;
+	enum rc rc = ipc_send_CLI_REQUEST(l, 1, &q);
+	return rc ? err_add(e, rc, "send the request") : RC_OK;
+}
+
+/* What came, until the end. */
+static enum rc frame_take(struct ipc_link *l, struct ipc_frame *f, struct client_memory *memory,
+	client_row_fn *fn, void *context, struct msg_result *ret_result, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (f->head.id == IPC_CLI_END) {
+		*ret_result = f->u.CLI_END;
+		ret_result->text[sizeof ret_result->text - 1] = '\0';
+	} else if (f->head.id == IPC_CLI_MEMORY) {
+		rc = memory_take(l, memory, f, e);
+	} else if (f->head.id == IPC_CLI_ROW && fn) {
+		rc = rows_of(&f->u.CLI_ROW, fn, context, e);
+	}
+	ipc_frame_done(f);
+	return rc;
+}
+
+static enum rc exchange(struct ipc_link *l, struct client_memory *memory, client_row_fn *fn, void *context,
+	struct msg_result *ret_result, struct ipc_frame *f, struct err *e)
 {
 	enum rc rc;
 
 	while ((rc = receive(l, f, e)) == RC_OK) {
-		if (f->head.id == IPC_CLI_END) {
-			*ret_result = f->u.CLI_END;
-			ret_result->text[sizeof ret_result->text - 1] = '\0';
-			ipc_frame_done(f);
-			return RC_OK;
-		}
-		if (f->head.id == IPC_CLI_ROW)
-			rc = rows_of(&f->u.CLI_ROW, fn, context, e);
-		ipc_frame_done(f);
-		if (rc)
+		bool end = f->head.id == IPC_CLI_END;
+		rc = frame_take(l, f, memory, fn, context, ret_result, e);
+		if (rc || end)
 			return rc;
 	}
 	return rc == RC_UNSUPPORTED ? rc : err_add(e, rc, "the gateway closed the connection");
 }
 
-enum rc client_request(const char *path, const struct msg_cli_request *request, int file, client_row_fn *fn,
-	void *context, struct msg_result *ret_result, struct err *e)
+enum rc client_request(const char *path, const struct msg_cli_request *request, struct client_memory *memory,
+	client_row_fn *fn, void *context, struct msg_result *ret_result, struct err *e)
 {
 	struct ipc_frame *f = calloc(1, sizeof *f);
-	int null = file < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
 	struct ipc_link l = IPC_LINK_NONE;
-	int fd = -1;
-	enum rc rc;
+	int fd = f ? connect_to(path, e) : -1;
+	enum rc rc = f ? RC_IO : err_add(e, RC_LIMIT, "out of memory");
 
-	if (!f || (file < 0 && null < 0)) {
-		rc = err_errno(e, RC_IO, "open /dev/null");
-		goto out;
+	if (fd >= 0) {
+		ipc_link_open(&l, fd, PROC_CLI, PROC_CONTROL);
+		rc = request_send(&l, request, memory, e);
+		if (!rc)
+			rc = exchange(&l, memory, fn, context, ret_result, f, e);
 	}
-	if ((fd = connect_to(path, e)) < 0) {
-		rc = RC_IO;
-		goto out;
-	}
-	ipc_link_open(&l, fd, PROC_CLI, PROC_CONTROL);
-	rc = ipc_send_CLI_REQUEST(&l, 1, request, file < 0 ? null : file);
-	if (rc)
-		err_add(e, rc, "send the request");
-	else
-		rc = exchange(&l, fn, context, ret_result, f, e);
-out:
 	ipc_link_close(&l);
-	if (null >= 0)
-		close(null);
 	free(f);
 	return rc;
 }
@@ -138,9 +180,9 @@ static enum rc receive_watched(
 	}
 }
 
-enum rc client_request_watched(const char *path, const struct msg_cli_request *request, int file,
-	client_row_fn *fn, bool (*watch)(void *context), void *context, struct msg_result *ret_result,
-	struct err *e)
+enum rc client_request_watched(const char *path, const struct msg_cli_request *request,
+	struct client_memory *memory, client_row_fn *fn, bool (*watch)(void *context), void *context,
+	struct msg_result *ret_result, struct err *e)
 {
 	struct ipc_frame *f = calloc(1, sizeof *f);
 	struct ipc_link l = IPC_LINK_NONE;
@@ -149,19 +191,11 @@ enum rc client_request_watched(const char *path, const struct msg_cli_request *r
 
 	if (fd >= 0) {
 		ipc_link_open(&l, fd, PROC_CLI, PROC_CONTROL);
-		rc = ipc_send_CLI_REQUEST(&l, 1, request, file);
-		if (rc)
-			err_add(e, rc, "send the request");
+		rc = request_send(&l, request, memory, e);
 	}
 	while (rc == RC_OK && (rc = receive_watched(&l, f, watch, context, e)) == RC_OK) {
 		bool end = f->head.id == IPC_CLI_END;
-		if (end) {
-			*ret_result = f->u.CLI_END;
-			ret_result->text[sizeof ret_result->text - 1] = '\0';
-		}
-		if (f->head.id == IPC_CLI_ROW && fn)
-			rc = rows_of(&f->u.CLI_ROW, fn, context, e);
-		ipc_frame_done(f);
+		rc = frame_take(&l, f, memory, fn, context, ret_result, e);
 		if (end)
 			break;
 	}

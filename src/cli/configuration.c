@@ -8,40 +8,14 @@
 #include "model/model.h"
 #include "witness/configured.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static enum rc ignore_row(void *context, const char *json, size_t n, struct err *e)
 {
 	return RC_OK;
-}
-
-/* The text in a sealed memfd, which control can read and nobody can change. -1 and an error. */
-static int text_in_memory(const char *text, size_t n, struct err *e)
-{
-	int fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t written = 0;
-
-	while (fd >= 0 && written < n) {
-		ssize_t part = write(fd, text + written, n - written);
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part <= 0)
-			break;
-		written += (size_t)part;
-	}
-	if (fd >= 0 && written == n &&
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
-		return fd;
-	err_errno(e, RC_IO, "copy the configuration");
-	if (fd >= 0)
-		close(fd);
-	return -1;
 }
 
 /* Where the gateway runs, its certifiers say whether they can use the certificates, as at a commit. */
@@ -51,15 +25,14 @@ static bool gateway_refuses(const char *socket, const char *name, const struct s
 	struct msg_cli_request q = { .command = CLI_CHECK, .flags = COMMIT_CLOSE_ALL };
 	const char *base = strrchr(name, '/');
 	struct msg_result result = { 0 };
-	int file = s->authorities.count > 0 ? text_in_memory(text, n, NULL) : -1;
+	struct client_memory memory = { .text = text, .n = n, .fd = -1 };
 
-	if (file < 0)
+	if (s->authorities.count == 0)
 		return false;
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, base ? base + 1 : name);
-	if (client_request(socket, &q, file, findings_row, f, &result, NULL) == RC_OK && result.rc != RC_OK &&
-		f->errors == 0)
+	if (client_request(socket, &q, &memory, findings_row, f, &result, NULL) == RC_OK &&
+		result.rc != RC_OK && f->errors == 0)
 		findings_error(f, result.text);
-	close(file);
 	return f->errors > 0;
 }
 
@@ -95,12 +68,12 @@ int configuration_check(
 
 /* Control sends its findings about the text as rows, before its answer. */
 static uint32_t commit_request(
-	const char *socket, const struct msg_cli_request *q, int file, struct findings *f)
+	const char *socket, const struct msg_cli_request *q, struct client_memory *memory, struct findings *f)
 {
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
 
-	if (client_request(socket, q, file, findings_row, f, &result, &e))
+	if (client_request(socket, q, memory, findings_row, f, &result, &e))
 		findings_error(f, e.text);
 	else if (result.rc == RC_OK)
 		findings_result(f, result.text);
@@ -114,8 +87,7 @@ int configuration_commit(const char *socket, struct commit_text *c, struct findi
 	struct msg_cli_request q = {
 		.command = CLI_COMMIT, .confirm_minutes = c->confirm_minutes, .flags = c->flags
 	};
-	struct err e = { 0 };
-	int file = text_in_memory(c->text, c->n, &e);
+	struct client_memory memory = { .text = c->text, .n = c->n, .fd = -1 };
 
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, c->name);
 	snprintf(q.comment, sizeof q.comment, "%s", c->comment ? c->comment : "");
@@ -124,36 +96,31 @@ int configuration_commit(const char *socket, struct commit_text *c, struct findi
 		memcpy(q.base, c->base, sizeof q.base);
 	}
 	connection_find(&q.from);
-	if (file < 0)
-		findings_error(f, e.text);
-	else
-		c->ret_proposal = commit_request(socket, &q, file, f);
+	c->ret_proposal = commit_request(socket, &q, &memory, f);
 	if (f->errors == 0 && c->ret_proposal == 0)
 		warnings_print_taken(c->text, c->n, f);
-	if (file >= 0)
-		close(file);
 	return f->errors ? STATUS_FAILED : STATUS_OK;
 }
 
-/* What control writes into a memfd of ours; ret_says: its answer. */
+/* What control gives; ret_says: its answer. */
 static enum rc text_of_control(const char *socket, const struct msg_cli_request *q, char **ret_text,
 	size_t *ret_n, struct msg_result *result, struct err *e)
 {
-	int file = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct client_memory memory = { .fd = -1 };
 	char *text = calloc(1, CONFIG_TEXT_MAX + 1);
 
-	if (file < 0 || !text)
-		err_errno(e, RC_IO, "allocate memory for the configuration");
-	else if (client_request(socket, q, file, ignore_row, NULL, result, e) == RC_OK &&
+	if (!text)
+		err_add(e, RC_INTERNAL, "out of memory");
+	else if (client_request(socket, q, &memory, ignore_row, NULL, result, e) == RC_OK &&
 		 result->rc == RC_OK &&
 		 (result->count > CONFIG_TEXT_MAX ||
-			 pread(file, text, result->count, 0) != (ssize_t)result->count))
+			 pread(memory.fd, text, result->count, 0) != (ssize_t)result->count))
 		err_errno(e, RC_IO, "read the configuration");
 	if (!e->rc && result->rc)
 		err_add(e, (enum rc)result->rc, "%s",
 			result->text[0] ? result->text : rc_text((enum rc)result->rc));
-	if (file >= 0)
-		close(file);
+	if (memory.fd >= 0)
+		close(memory.fd);
 	*ret_n = result->count;
 	*ret_text = text;
 	return e->rc;
@@ -184,18 +151,14 @@ enum rc configuration_sign(const char *socket, uint32_t id, const char *text, si
 {
 	struct msg_cli_request q = { .command = text ? CLI_SIGN : CLI_WITHDRAW, .rollback = id };
 	struct msg_result result = { 0 };
-	int file = text ? text_in_memory(text, n, e) : -1;
-	enum rc rc = text && file < 0 ? RC_IO : RC_OK;
+	struct client_memory memory = { .text = text, .n = n, .fd = -1 };
 
 	connection_find(&q.from);
-	if (!rc)
-		rc = client_request(socket, &q, file, findings_row, f, &result, e);
+	enum rc rc = client_request(socket, &q, text ? &memory : NULL, findings_row, f, &result, e);
 	if (!rc && result.rc)
 		rc = err_add(e, (enum rc)result.rc, "%s",
 			result.text[0] ? result.text : rc_text((enum rc)result.rc));
 	snprintf(ret_says, size, "%s", result.text);
-	if (file >= 0)
-		close(file);
 	return rc;
 }
 
@@ -203,7 +166,7 @@ enum rc configuration_confirm(const char *socket, char *ret_says, size_t size, s
 {
 	struct msg_cli_request q = { .command = CLI_CONFIRM };
 	struct msg_result result = { 0 };
-	enum rc rc = client_request(socket, &q, -1, ignore_row, NULL, &result, e);
+	enum rc rc = client_request(socket, &q, NULL, ignore_row, NULL, &result, e);
 
 	if (!rc && result.rc)
 		rc = err_add(e, (enum rc)result.rc, "%s",

@@ -40,7 +40,7 @@ static enum rc ask_table(const char *socket, enum show_table table, json_t **ret
 	enum rc rc;
 
 	*ret_rows = json_array();
-	rc = client_request(socket, &q, -1, keep_row, *ret_rows, &result, e);
+	rc = client_request(socket, &q, NULL, keep_row, *ret_rows, &result, e);
 	if (rc == RC_LIMIT) {
 		*e = (struct err){ 0 };
 		return RC_OK;

@@ -128,7 +128,7 @@ static int run_show(const struct cli_line *line)
 	p.width = terminal_width();
 	p.limit = line->limit;
 	p.counted = line->given & OPT(NONZERO) ? count_key((enum show_table)q.show.table) : NULL;
-	rc = client_request(line->socket, &q, -1, printer_row, &p, &result, &e);
+	rc = client_request(line->socket, &q, NULL, printer_row, &p, &result, &e);
 	printer_end(&p, !rc && !result.rc);
 	if (rc)
 		return failed(&e);
@@ -199,7 +199,7 @@ static int run_test_policy(const struct cli_line *line)
 	printer_begin(&p, stdout, &columns);
 	p.json = line->given & OPT(JSON);
 	p.upright = true;
-	enum rc rc = client_request(line->socket, &q, -1, printer_row, &p, &result, &e);
+	enum rc rc = client_request(line->socket, &q, NULL, printer_row, &p, &result, &e);
 	printer_end(&p, !rc && !result.rc);
 	if (rc)
 		return failed(&e);
@@ -298,12 +298,12 @@ static int run_show_shadowed(const struct cli_line *line)
 }
 
 /* Sends a request whose answer is one sentence, or a number, which *ret_count gets then. */
-static int ask(const struct cli_line *line, const struct msg_cli_request *q, int file, uint32_t *ret_count)
+static int ask(const struct cli_line *line, const struct msg_cli_request *q, uint32_t *ret_count)
 {
 	struct msg_result result = { 0 };
 	struct err e = { 0 };
 
-	if (client_request(line->socket, q, file, ignore_row, NULL, &result, &e))
+	if (client_request(line->socket, q, NULL, ignore_row, NULL, &result, &e))
 		return failed(&e);
 	if (result.rc)
 		return refused(&result);
@@ -363,14 +363,14 @@ static int run_confirm(const struct cli_line *line)
 {
 	struct msg_cli_request q = { .command = CLI_CONFIRM };
 
-	return ask(line, &q, -1, NULL);
+	return ask(line, &q, NULL);
 }
 
 static int run_clear_sessions(const struct cli_line *line)
 {
 	struct msg_cli_request q = { .command = CLI_CLEAR_SESSIONS, .show.filter = line->filter };
 	uint32_t n = 0;
-	int status = ask(line, &q, -1, &n);
+	int status = ask(line, &q, &n);
 
 	if (status == STATUS_OK)
 		printf("%u session%s ended\n", n, n == 1 ? "" : "s");
@@ -381,7 +381,7 @@ static int run_clear_hit_count(const struct cli_line *line)
 {
 	struct msg_cli_request q = { .command = CLI_CLEAR_HIT_COUNT };
 	uint32_t n = 0;
-	int status = ask(line, &q, -1, &n);
+	int status = ask(line, &q, &n);
 
 	if (status == STATUS_OK)
 		printf("counters of %u rule%s begin again\n", n, n == 1 ? "" : "s");
@@ -395,7 +395,7 @@ static int run_ike(const struct cli_line *line, enum ike_command command)
 	int status;
 
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, line->argument);
-	status = ask(line, &q, -1, &n);
+	status = ask(line, &q, &n);
 	/* The peer has not answered yet. */
 	if (status == STATUS_OK)
 		puts("started; see show ike and show ipsec for the result");
@@ -436,7 +436,7 @@ static int run_trace(const struct cli_line *line)
 	enum rc rc;
 
 	q.packets.count = line->count;
-	rc = client_request(line->socket, &q, -1, trace_row, &t, &result, &e);
+	rc = client_request(line->socket, &q, NULL, trace_row, &t, &result, &e);
 	if (t.json && !rc)
 		fputs(t.n ? "\n]\n" : "[]\n", stdout);
 	if (rc)

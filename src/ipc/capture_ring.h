@@ -1,6 +1,6 @@
 /*
- * Captured packets on their way from the data plane to the program that asked for them: memory that the program makes (a memfd, sealed
- * against a change of its size) and control hands on. A ring for each worker, who alone writes to it; the program alone reads. What does not fit is
+ * Captured packets on their way from the data plane to the program that asked for them: memory that control makes (a memfd, sealed
+ * against a change of its size) and gives to both. A ring for each worker, who alone writes to it; the program alone reads. What does not fit is
  * lost and counted: the writer never waits.
  *
  * Neither side believes the other. The writer keeps its own place, and takes a reader's place that cannot be for a full ring; the

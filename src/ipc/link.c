@@ -254,6 +254,18 @@ static size_t files_of(struct msghdr *m, int ret_files[IPC_FILES_SEEN_MAX])
 	return n;
 }
 
+/*
+ * Whether any message of that sender has a file. Where none has, none is received: to read, to measure and even to close a file of somebody who
+ * wishes us ill can take as long as he likes (FUSE).
+ */
+static bool brings_files(enum proc sender, enum proc receiver)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (rows[i].files && (rows[i].from & 1u << sender) && (rows[i].to & 1u << receiver))
+			return true;
+	return false;
+}
+
 /* The other end learns it from our table's digest, which is in any frame. */
 static enum rc refuse_table(struct ipc_link *l, uint64_t table, struct err *e)
 {
@@ -274,13 +286,13 @@ enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 		{ .iov_base = &f->u, .iov_len = sizeof f->u } };
 	struct msghdr m = { .msg_iov = iov,
 		.msg_iovlen = 2,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof control };
+		.msg_control = brings_files(l->peer, l->self) ? control.bytes : NULL };
 	int files[IPC_FILES_SEEN_MAX];
 	ssize_t n;
 	int tries = 0;
 
 	f->file = -1;
+	m.msg_controllen = m.msg_control ? sizeof control : 0;
 	if (!ipc_link_up(l))
 		return err_add(e, RC_IO, "no link to %s", proc_name(l->peer));
 	/* For a peer that ended with frames unread the kernel reports ECONNRESET once; what it sent before comes
@@ -303,7 +315,10 @@ enum rc ipc_recv(struct ipc_link *l, struct ipc_frame *ret_frame, struct err *e)
 			proc_name(l->peer));
 	else if (f->head.table != IPC_TABLE)
 		rc = refuse_table(l, f->head.table, e);
-	else if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	else if (m.msg_flags & MSG_CTRUNC)
+		rc = err_add(e, RC_MALFORMED, "frame from %s: more files than any message has",
+			proc_name(l->peer));
+	else if (m.msg_flags & MSG_TRUNC)
 		rc = err_add(e, RC_MALFORMED, "frame from %s: larger than any message", proc_name(l->peer));
 	else
 		rc = ipc_admit(l->peer, l->self, &f->head, body_n, files_n, e);

@@ -163,7 +163,9 @@
 	M(CAPTURE_ENDED,   FROM(DATAPLANE), FROM(CONTROL), struct msg_result, 0)	/* it could not begin */			\
 	M(TRACE_LINE,      FROM(DATAPLANE), FROM(CONTROL), struct msg_row, 0)								\
 	/* the administrator's program */													\
-	M(CLI_REQUEST,     FROM(CLI), FROM(CONTROL), struct msg_cli_request, 1)	/* the file: a configuration, or /dev/null */	\
+	M(CLI_REQUEST,     FROM(CLI), FROM(CONTROL), struct msg_cli_request, 0)								\
+	M(CLI_MEMORY,      FROM(CONTROL), FROM(CLI), struct msg_memory, 1)	/* to be filled, or with what was asked for */	\
+	M(CLI_FILLED,      FROM(CLI), FROM(CONTROL), struct msg_empty, 0)	/* it is; nobody takes a file from the program */	\
 	M(CLI_ROW,         FROM(CONTROL), FROM(CLI), struct msg_row, 0)									\
 	M(CLI_END,         FROM(CONTROL), FROM(CLI), struct msg_result, 0)
 /* clang-format on */
@@ -510,6 +512,10 @@ enum commit_flags {
 
 #define CONFIRM_MINUTES_MAX 1440
 
+struct msg_memory {
+	uint64_t bytes;
+};
+
 struct msg_cli_request {
 	uint32_t command; /* enum cli_command */
 	uint32_t ike_command;
@@ -522,6 +528,7 @@ struct msg_cli_request {
 	struct packet_filters packets; /* of a trace or capture */
 	uint32_t stages;	       /* of a capture */
 	uint32_t zero_2;
+	uint64_t bytes; /* of the text that it is about: a configuration, a signature */
 	char name[NAME_MAX_BYTES];
 	char comment[256]; /* of a commit */
 	uint8_t base[32];  /* with COMMIT_BASE: the SHA-256 of the text that this one was made from */

@@ -1,5 +1,9 @@
 """Administrators who are users of the machine: each by the account that the kernel says, on the gateway's real socket."""
+import inspect
 import json
+import os
+import socket
+import struct
 
 import pexpect
 import pytest
@@ -158,3 +162,39 @@ def test_who_is_removed_is_out(lab, hq):
     assert "who is no administrator" in as_user(hq, "engineer", "clear", "hit-count").stderr
     lab.commit("hq", config_of("hq"), "without administrators")
     assert last(lab, "config_commit")["admin"] == "root (console)"
+
+
+def stubborn():
+    """A connection whose close waits for an hour: its peer reads nothing, so that what it has sent never arrives."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    client.setblocking(False)
+    try:
+        while True:
+            client.send(bytes(1 << 20))
+    except BlockingIOError:
+        pass
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    return listener, client
+
+
+def test_a_file_does_not_stop_control(hq):
+    """Who may connect may send nothing that has to be closed: control would wait for it."""
+    if tuple(int(n) for n in os.uname().release.split("-")[0].split(".")[:2]) < (6, 16):
+        pytest.skip("this kernel cannot refuse files at a socket (SO_PASSRIGHTS)")
+    script = f"""
+import array, os, socket, struct, subprocess, sys
+{inspect.getsource(stubborn)}
+listener, client = stubborn()
+os.setuid({STRANGER})
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect("/run/plaingate/control.sock")
+try:
+    s.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [client.fileno()]))])
+    client.close()
+except PermissionError:
+    print("refused", flush=True)
+os._exit(subprocess.run(["timeout", "20", "plaingate", "show", "status"], stdout=subprocess.DEVNULL).returncode)
+"""
+    done = hq.run(["/usr/bin/python3", "-c", script], check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "refused"), done.stderr

@@ -113,21 +113,15 @@ int login_run(void)
 	struct msg_result r = { 0 };
 	struct err e = { 0 };
 
-	int null;
-
 	if (!getenv("SSH_CONNECTION"))
 		return shell_run();
-	if ((null = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) {
-		perror("plaingate: /dev/null");
-		return STATUS_FAILED;
-	}
 	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child }, NULL);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN);
 	key_find(l.request.comment, sizeof l.request.comment);
 	connection_find(&l.request.from);
-	enum rc rc = client_request_watched(socket && *socket ? socket : CLI_SOCKET_DEFAULT, &l.request, null,
+	enum rc rc = client_request_watched(socket && *socket ? socket : CLI_SOCKET_DEFAULT, &l.request, NULL,
 		on_row, goes_on, &l, &r, &e);
 	if (l.over)
 		return l.status;

@@ -35,7 +35,7 @@ void who_ask(const char *socket)
 	struct msg_result r = { .rc = RC_INTERNAL };
 
 	memset(&who, 0, sizeof who);
-	who.answered = client_request(socket, &q, -1, row, NULL, &r, NULL) == RC_OK && r.rc == RC_OK;
+	who.answered = client_request(socket, &q, NULL, row, NULL, &r, NULL) == RC_OK && r.rc == RC_OK;
 	if (who.answered && !who.found && geteuid() != 0)
 		snprintf(who.role, sizeof who.role, "%s", role_word(NULL, ROLE_READ_ONLY));
 }

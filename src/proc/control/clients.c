@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "proc/control/control.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@ static void client_forget(struct client *c)
 	relay_forget(c);
 	commit_forget(c);
 	session_forget(c);
+	client_memory_forget(c);
 	c->work = CLIENT_ENDED;
 }
 
@@ -33,54 +33,41 @@ static void client_close(struct client *c)
 	c->work = CLIENT_FREE;
 }
 
-/* The text goes into the file that came with the request: a file of memory, so that no write can make us
- * wait. */
-static void answer_text(struct client *c, int file, const char *text, size_t text_n, const char *which)
+static void answer_text(struct client *c, const char *text, size_t n, const char *which)
 {
-	size_t n = 0;
+	struct err e = { 0 };
 
-	while (n < text_n) {
-		ssize_t part = pwrite(file, text + n, text_n - n, (off_t)n);
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part <= 0)
-			break;
-		n += (size_t)part;
-	}
-	if (n < text_n)
-		client_end(c, RC_IO, 0, "the configuration could not be written to the memfd of the request");
+	if (client_memory_answer(c, text, n, &e))
+		client_end(c, e.rc, 0, "%s", e.text);
 	else
 		client_end(c, RC_OK, (uint32_t)n, "%s", which);
+	client_memory_forget(c);
 }
 
 /* The text of a proposal, and its statement as the answer. */
-static void answer_proposal(struct client *c, int file)
+static void answer_proposal(struct client *c)
 {
 	char statement[SIGNED_STATEMENT_MAX], *text = NULL;
 	struct err e = { 0 };
 	size_t n = 0;
 
-	if (file < 0 || fcntl(file, F_GET_SEALS) < 0)
-		client_end(c, RC_MALFORMED, 0, "the file for the configuration is not a memfd");
-	else if (proposals_read(c->control, c->request.rollback, statement, &text, &n, &e))
+	if (proposals_read(c->control, c->request.rollback, statement, &text, &n, &e))
 		client_end(c, e.rc, 0, "%s", e.text);
 	else
-		answer_text(c, file, text, n, statement);
+		answer_text(c, text, n, statement);
 	free(text);
 }
 
-static void answer_config(struct client *c, int file)
+static void answer_config(struct client *c)
 {
 	const struct control *k = c->control;
 	struct err e = { 0 };
 	char which[60], *text;
 	size_t n;
 
-	if (file < 0 || fcntl(file, F_GET_SEALS) < 0) {
-		client_end(c, RC_MALFORMED, 0, "the file for the configuration is not a memfd");
-	} else if (c->request.rollback == 0) {
+	if (c->request.rollback == 0) {
 		snprintf(which, sizeof which, "generation %llu", (unsigned long long)k->running.generation);
-		answer_text(c, file, k->running.text, k->running.n, which);
+		answer_text(c, k->running.text, k->running.n, which);
 	} else if (c->request.rollback > ROLLBACKS_MAX) {
 		client_end(c, RC_RANGE, 0, "rollback %u: %d configurations are kept", c->request.rollback,
 			ROLLBACKS_MAX);
@@ -88,63 +75,95 @@ static void answer_config(struct client *c, int file)
 		client_end(c, e.rc, 0, "there is no rollback %u: %s", c->request.rollback, e.text);
 	} else {
 		snprintf(which, sizeof which, "rollback %u", c->request.rollback);
-		answer_text(c, file, text, n, which);
+		answer_text(c, text, n, which);
 		free(text);
 	}
 }
 
-static void take_request(struct client *c, struct ipc_frame *f)
+/* It is permitted; texts are there. */
+static void request_serve(struct client *c)
 {
-	int file = ipc_frame_take(f);
+	switch (c->request.command) {
+	case CLI_SHOW:
+		relay_show(c);
+		break;
+	case CLI_CHECK:
+		commit_check(c);
+		break;
+	case CLI_COMMIT:
+		commit_begin(c);
+		break;
+	case CLI_CONFIG:
+		answer_config(c);
+		break;
+	case CLI_PROPOSAL:
+		answer_proposal(c);
+		break;
+	case CLI_SIGN:
+		proposals_sign(c);
+		break;
+	case CLI_WITHDRAW:
+		proposals_withdraw(c);
+		break;
+	case CLI_CLEAR_SESSIONS:
+	case CLI_CAPTURE:
+	case CLI_CLEAR_HIT_COUNT:
+	case CLI_TRACE:
+	case CLI_IKE:
+	case CLI_CONFIRM:
+		relay_act(c);
+		break;
+	default:
+		client_end(c, RC_UNSUPPORTED, 0, "unknown request %u", c->request.command);
+	}
+}
 
-	c->request = f->u.CLI_REQUEST;
+/* A text comes before the request is served: the client writes it into memory that it is given. */
+static void text_ask(struct client *c)
+{
+	struct err e = { 0 };
+
+	if (c->request.bytes > CONFIG_TEXT_MAX)
+		err_add(&e, RC_LIMIT, "the configuration has %llu bytes, at most %u are allowed",
+			(unsigned long long)c->request.bytes, CONFIG_TEXT_MAX);
+	else
+		client_memory_give(c, c->request.bytes, &e);
+	if (e.rc) {
+		if (c->request.command == CLI_COMMIT)
+			entry_config_refused(c->control, c, NULL, e.text);
+		client_end(c, e.rc, 0, "%s", e.text);
+		return;
+	}
+	c->work = CLIENT_FILLS;
+	c->deadline = c->control->child->loop.now + CLIENT_WAIT_NS;
+}
+
+static void take_request(struct client *c, const struct msg_cli_request *q)
+{
+	c->request = *q;
 	c->request.name[sizeof c->request.name - 1] = '\0';
 	c->request.comment[sizeof c->request.comment - 1] = '\0';
 	c->deadline = 0;
-	if (c->request.command == CLI_LOGIN) {
+	if (q->command == CLI_LOGIN)
 		session_begin(c);
-	} else if (!session_admits(c)) {
+	else if (!session_admits(c))
 		client_end(c, RC_DENIED, 0, "this user comes by ssh, and has no session");
-	} else if (authorize_request(c)) {
-		switch (c->request.command) {
-		case CLI_SHOW:
-			relay_show(c);
-			break;
-		case CLI_CHECK:
-			commit_check(c, file);
-			break;
-		case CLI_COMMIT:
-			commit_begin(c, file);
-			break;
-		case CLI_CONFIG:
-			answer_config(c, file);
-			break;
-		case CLI_PROPOSAL:
-			answer_proposal(c, file);
-			break;
-		case CLI_SIGN:
-			proposals_sign(c, file);
-			break;
-		case CLI_WITHDRAW:
-			proposals_withdraw(c);
-			break;
-		case CLI_CLEAR_SESSIONS:
-		case CLI_CAPTURE:
-			c->file = file >= 0 ? dup(file) : -1;
-			relay_act(c);
-			break;
-		case CLI_CLEAR_HIT_COUNT:
-		case CLI_TRACE:
-		case CLI_IKE:
-		case CLI_CONFIRM:
-			relay_act(c);
-			break;
-		default:
-			client_end(c, RC_UNSUPPORTED, 0, "unknown request %u", c->request.command);
-		}
-	}
-	if (file >= 0)
-		close(file);
+	else if (!authorize_request(c))
+		return;
+	else if (q->command == CLI_CHECK || q->command == CLI_COMMIT || q->command == CLI_SIGN)
+		text_ask(c);
+	else
+		request_serve(c);
+}
+
+/* Another configuration may run by now, or its session be over. */
+static void take_text(struct client *c)
+{
+	c->deadline = 0;
+	if (!session_admits(c))
+		client_end(c, RC_DENIED, 0, "this user comes by ssh, and has no session");
+	else if (authorize_request(c))
+		request_serve(c);
 }
 
 static void client_frame(struct port *p, struct ipc_frame *f)
@@ -152,7 +171,9 @@ static void client_frame(struct port *p, struct ipc_frame *f)
 	struct client *c = p->context;
 
 	if (c->work == CLIENT_NEW && f->head.id == IPC_CLI_REQUEST)
-		take_request(c, f);
+		take_request(c, &f->u.CLI_REQUEST);
+	else if (c->work == CLIENT_FILLS && f->head.id == IPC_CLI_FILLED)
+		take_text(c);
 	else
 		port_end(p);
 }
@@ -204,7 +225,8 @@ static struct client *place_for_client(struct control *k)
 		struct client *c = &k->clients[i];
 		if (c->work == CLIENT_FREE)
 			return c;
-		if (c->work != CLIENT_PAUSED && c->work != CLIENT_NEW && c->work != CLIENT_ENDED)
+		if (c->work != CLIENT_PAUSED && c->work != CLIENT_NEW && c->work != CLIENT_FILLS &&
+			c->work != CLIENT_ENDED)
 			continue;
 		if (!idle || gives_way(k, c, idle))
 			idle = c;
@@ -242,7 +264,7 @@ static void accept_client(struct loop *l, struct watch *w, short revents)
 		return;
 	}
 	*c = (struct client){
-		.control = k, .work = CLIENT_NEW, .uid = who.uid, .pid = (uint32_t)who.pid, .file = -1
+		.control = k, .work = CLIENT_NEW, .uid = who.uid, .pid = (uint32_t)who.pid, .memory = -1
 	};
 	c->port.on_frame = client_frame;
 	c->port.on_drained = client_drained;

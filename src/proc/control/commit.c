@@ -177,13 +177,13 @@ static void faults_rows(struct client *c, const struct faults *f)
 }
 
 /* Reads and compiles into r; e says what is wrong, for the person. */
-static enum rc prepare(struct client *c, int file, struct running *r, struct err *e)
+static enum rc prepare(struct client *c, struct running *r, struct err *e)
 {
 	struct faults faults = { 0 };
 	const char *name = c->request.name[0] ? c->request.name : "configuration";
 	char *text = NULL;
 	size_t n = 0;
-	enum rc rc = config_store_read_file(file, &text, &n, e);
+	enum rc rc = client_memory_read(c, &text, &n, e);
 
 	r->generation = c->control->running.generation + 1;
 	if (!rc)
@@ -208,11 +208,11 @@ static void check_judged(struct control *k, struct client *c)
 	client_end(c, fault->rc, 0, "%s", fault->rc ? fault->text : "the configuration is valid");
 }
 
-void commit_check(struct client *c, int file)
+void commit_check(struct client *c)
 {
 	struct running r = { .memory = -1 };
 	struct err e = { 0 };
-	enum rc rc = prepare(c, file, &r, &e);
+	enum rc rc = prepare(c, &r, &e);
 
 	if (!rc && !(c->request.flags & COMMIT_CLOSE_ALL))
 		rc = snapshot_check_not_closed(r.block, c->request.name, &e);
@@ -324,7 +324,7 @@ void commit_signed(struct client *c, const struct proposal *p, char *text, size_
 		commit_proceed(k, c);
 }
 
-void commit_begin(struct client *c, int file)
+void commit_begin(struct client *c)
 {
 	struct control *k = c->control;
 	struct commit *m = &k->commit;
@@ -348,7 +348,7 @@ void commit_begin(struct client *c, int file)
 	memcpy(m->who, c->who, sizeof m->who);
 	m->confirm_minutes = MIN_OF(c->request.confirm_minutes, CONFIRM_MINUTES_MAX);
 	c->work = CLIENT_COMMIT;
-	rc = prepare(c, file, &m->next, &e);
+	rc = prepare(c, &m->next, &e);
 	k->child->loop.now =
 		clock_mono(); /* a large text has taken its time: who is asked now has all of theirs */
 	if (!rc)

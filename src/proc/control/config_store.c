@@ -65,11 +65,6 @@ static enum rc read_fd(int fd, size_t max, char **ret_text, size_t *ret_n, struc
 	return RC_OK;
 }
 
-enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e)
-{
-	return read_fd(fd, CONFIG_TEXT_MAX, ret_text, ret_n, e);
-}
-
 static enum rc read_file(int dir, const char *name, size_t max, char **ret_text, size_t *ret_n, struct err *e)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -10,6 +10,7 @@
  *	certificates.c  the certificates of a configuration
  *	certifiers.c    the certifiers are asked whether they can use them
  *	answer.c        what a client is answered
+ *	memory.c        texts and memory between control and a client
  *	authorize.c     who speaks, and whether that is permitted: commands, and what a commit changes
  *	administrators.c  the table of administrators
  *	sessions.c      administrators who come by ssh
@@ -59,6 +60,7 @@ enum { LISTENER_LOCAL, LISTENER_SSH, LISTENERS }; /* index of RESOURCE_CLI_SOCKE
 enum client_work {
 	CLIENT_FREE,
 	CLIENT_NEW,	/* connected, no request yet */
+	CLIENT_FILLS,	/* it writes the text of its request into the memory that it was given */
 	CLIENT_ENTRY,	/* the ledger's receipt is awaited */
 	CLIENT_RELAY,	/* an owner's answer is awaited */
 	CLIENT_PAUSED,	/* between two pieces of a table: it has to take what waits for it first */
@@ -112,7 +114,7 @@ struct client {
 	uint32_t rows;	     /* of the pieces before it */
 	void (*forget)(struct client *c); /* it goes before its answer, which is aborted */
 	struct judgement judgement;
-	int file; /* of a capture, until the data plane has it; -1: none */
+	int memory; /* that the client was given (memory.c), while it is needed; -1: none */
 	struct session session;
 	struct msg_cli_request request;
 };
@@ -261,6 +263,15 @@ void client_warning(void *client, const char *text);
 void client_end(struct client *c, enum rc rc, uint32_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* memory.c */
+/* Of that size, to be filled by the client, or by whoever else gets c->memory. */
+enum rc client_memory_give(struct client *c, uint64_t bytes, struct err *e);
+/* What the client has filled. The caller frees *ret_text, which ends with a zero octet behind its n. */
+enum rc client_memory_read(struct client *c, char **ret_text, size_t *ret_n, struct err *e);
+/* With that text, for a client who has asked for it. */
+enum rc client_memory_answer(struct client *c, const char *text, size_t n, struct err *e);
+void client_memory_forget(struct client *c);
+
 /* authorize.c */
 /* Says who asks. False: the role does not permit it; the refusal is entered and told. */
 bool authorize_request(struct client *c);
@@ -285,10 +296,10 @@ void relay_owner_lost(struct control *k, enum proc peer);
 void relay_tick(struct control *k); /* holds owners back while a client's queue is full */
 
 /* commit.c */
-void commit_begin(struct client *c, int file);
+void commit_begin(struct client *c);
 /* Of a proposal that has what it needs; the text is taken over. */
 void commit_signed(struct client *c, const struct proposal *p, char *text, size_t n);
-void commit_check(struct client *c, int file); /* CLI_CHECK: says what a commit would say */
+void commit_check(struct client *c); /* CLI_CHECK: says what a commit would say */
 void commit_forget(struct client *c);
 void commit_tick(struct control *k);
 void commit_finish(struct control *k); /* all have answered, or the time is over */
@@ -322,7 +333,7 @@ void entry_proposal(
 	struct control *k, const struct proposal *p, const char *who, const char *event, const char *key);
 
 /* sign.c */
-void proposals_sign(struct client *c, int file);
+void proposals_sign(struct client *c);
 void proposals_withdraw(struct client *c);
 
 /* running.c */
@@ -395,7 +406,6 @@ enum rc config_store_unconfirmed_write(
 enum rc config_store_unconfirmed_read(
 	int dir, utc_us *ret_deadline, uint32_t *ret_minutes, char **ret_text, size_t *ret_n, struct err *e);
 enum rc config_store_unconfirmed_remove(int dir, struct err *e);
-/* All of a regular file that a client sent. */
 /* What is said of the commit of the running text, which is there; of it (n 0) or of one of the history. */
 void config_store_ssh_uids_write(int dir, const char *text, size_t n);
 enum rc config_store_ssh_uids_read(int dir, char **ret_text, size_t *ret_n, struct err *e);
@@ -408,7 +418,6 @@ enum rc config_store_proposal_write(int dir, unsigned slot, const char *text, si
 void config_store_proposal_remove(int dir, unsigned slot);
 /* What ran n configurations before the running one. RC_NOT_FOUND. */
 enum rc config_store_history_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
-enum rc config_store_read_file(int fd, char **ret_text, size_t *ret_n, struct err *e);
 
 /* entries.c */
 struct ledger_body;

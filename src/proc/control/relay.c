@@ -96,13 +96,6 @@ void relay_show(struct client *c)
 
 /* ---- acts ---- */
 
-static void file_forget(struct client *c)
-{
-	if (c->file >= 0)
-		close(c->file);
-	c->file = -1;
-}
-
 static void act_now(struct client *c)
 {
 	struct control *k = c->control;
@@ -135,8 +128,9 @@ static void act_now(struct client *c)
 		capture.packets = q->packets;
 		capture.stages = q->stages;
 		asked(c, CLIENT_CAPTURE, PROC_DATAPLANE,
-			ipc_send_CAPTURE(child_link(k->child, PROC_DATAPLANE), c->tag, &capture, c->file), 0);
-		file_forget(c);
+			ipc_send_CAPTURE(child_link(k->child, PROC_DATAPLANE), c->tag, &capture, c->memory),
+			0);
+		client_memory_forget(c);
 		break;
 	default:
 		memcpy(ike.name, q->name, sizeof ike.name);
@@ -189,17 +183,22 @@ static const char *capture_detail(char *ret_text, size_t size, const struct msg_
 	return ret_text;
 }
 
+/* Then it has its memory, too. */
 static bool capture_is_sound(struct client *c)
 {
 	const struct msg_cli_request *q = &c->request;
+	struct err e = { 0 };
 
 	if (in_progress(c->control, CLIENT_CAPTURE)) {
 		client_end(c, RC_AGAIN, 0, "another capture is in progress");
 		return false;
 	}
-	if (q->stages == 0 || q->stages >> CAPTURE_STAGES_N || c->file < 0) {
-		client_end(
-			c, RC_MALFORMED, 0, "malformed request: expected stages of a capture and its memory");
+	if (q->stages == 0 || q->stages >> CAPTURE_STAGES_N) {
+		client_end(c, RC_MALFORMED, 0, "malformed request: expected stages of a capture");
+		return false;
+	}
+	if (client_memory_give(c, sizeof(struct capture_memory), &e) != RC_OK) {
+		client_end(c, e.rc, 0, "%s", e.text);
 		return false;
 	}
 	return true;
@@ -262,7 +261,7 @@ void relay_forget(struct client *c)
 	if (c->work == CLIENT_CAPTURE)
 		ipc_send_CAPTURE_END(
 			child_link(c->control->child, PROC_DATAPLANE), c->tag, &(struct msg_empty){ 0 });
-	file_forget(c);
+	client_memory_forget(c);
 	if (c->work == CLIENT_TRACE)
 		ipc_send_TRACE(child_link(c->control->child, PROC_DATAPLANE), c->tag, &stop);
 }

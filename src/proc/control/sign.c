@@ -65,7 +65,7 @@ static enum rc sign(struct control *k, struct proposal *p, const uint8_t *blob, 
 	return rc;
 }
 
-void proposals_sign(struct client *c, int file)
+void proposals_sign(struct client *c)
 {
 	struct control *k = c->control;
 	struct proposal *p;
@@ -83,7 +83,7 @@ void proposals_sign(struct client *c, int file)
 		return;
 	}
 	rc = k->commit.under_way ? err_add(&e, RC_AGAIN, "another commit is in progress")
-				 : config_store_read_file(file, &armor, &armor_n, &e);
+				 : client_memory_read(c, &armor, &armor_n, &e);
 	if (!rc)
 		rc = sshsig_from_armor(blob, &blob_n, armor, armor_n, &e);
 	uint32_t had = p->signed_by.n;

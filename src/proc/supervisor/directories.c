@@ -26,6 +26,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 #define VIEW_GROUP "plaingate-view"
 
 struct owner {
@@ -380,6 +384,8 @@ static enum rc cli_socket(struct supervisor *s, uint32_t index, const char *path
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_errno(e, RC_IO, "make the command line's socket");
+	/* A file that a client sends is closed by who receives, which the client can make wait (SO_LINGER): none is let in, where the kernel can. */
+	setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){ 0 }, sizeof(int));
 	unlink(a.sun_path); /* of one before: the lock says that it is gone */
 	mode_t old = umask(0777 & ~mode);
 	bool bound = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0;

@@ -46,9 +46,12 @@ void take_all(uint64_t generation);
 /* Started, and all that a start sends taken. */
 void started(uint64_t generation);
 int memory_of(const char *text);
+struct ipc_link reach(void);
+/* file: with the text of the request, or for the one that is asked for; else -1. It stays the caller's. */
+void ask_on(struct ipc_link *l, struct msg_cli_request q, int file);
 struct ipc_link ask(struct msg_cli_request q, int file);
 /* True: the connection is ended without an answer. False: the owner of the table is asked. */
-bool ask_in_vain(struct msg_cli_request q, int file, enum proc owner);
+bool ask_in_vain(struct msg_cli_request q, enum proc owner);
 struct ipc_link commit(const char *text);
 void ends(struct ipc_link *l, enum rc rc, const char *says);
 /* What is there is there soon: the other process needs its time. That nothing is there is looked at as it is

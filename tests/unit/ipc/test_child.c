@@ -296,7 +296,7 @@ static void test_last_words_after_a_failed_send(void **state)
 
 static void request(struct stage *s)
 {
-	assert_int_equal(ipc_send_CLI_REQUEST(&s->cli, 0, &(struct msg_cli_request){ 0 }, 0), RC_OK);
+	assert_int_equal(ipc_send_CLI_REQUEST(&s->cli, 0, &(struct msg_cli_request){ 0 }), RC_OK);
 	expect(s, "CLI_REQUEST from cli");
 }
 

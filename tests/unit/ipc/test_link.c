@@ -182,6 +182,33 @@ static void expect_refused(const void *bytes, size_t n, const int *files, size_t
 	assert_int_equal(open_files(), before);
 }
 
+/* The program of somebody who may look brings none: it is not even received, and so need not be closed, which could take for ever. */
+static void test_no_file_of_a_client(void **state)
+{
+	static struct {
+		struct ipc_head head;
+		struct msg_cli_request body;
+	} m;
+	static struct ipc_frame f;
+	struct err e = { 0 };
+	struct ipc_link l;
+	int fds[2], before = open_files(), file = 1;
+
+	m.head = (struct ipc_head){ .id = IPC_CLI_REQUEST, .body_n = sizeof m.body, .table = ipc_table() };
+	for (int n = 0; n < 2; n++) {
+		pair(fds);
+		ipc_link_open(&l, fds[1], PROC_CONTROL, PROC_CLI);
+		raw_send(fds[0], &m, n ? sizeof m : 1, &file, 1);
+		assert_int_equal(ipc_recv(&l, &f, &e), RC_MALFORMED);
+		assert_non_null(strstr(e.text, n ? "more files than any message has" : "shorter than"));
+		assert_true(l.dead);
+		ipc_link_close(&l);
+		close(fds[0]);
+		err_clear(&e);
+	}
+	assert_int_equal(open_files(), before);
+}
+
 static void test_broken_frames(void **state)
 {
 	static struct {
@@ -402,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_admission_matrix),
 		cmocka_unit_test(test_what_the_design_forbids),
 		cmocka_unit_test(test_every_message_travels),
+		cmocka_unit_test(test_no_file_of_a_client),
 		cmocka_unit_test(test_broken_frames),
 		cmocka_unit_test(test_another_table),
 		cmocka_unit_test(test_missing_file),
