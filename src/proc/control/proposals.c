@@ -107,7 +107,8 @@ static bool signature_parse(struct signed_by *s, const char *line)
 {
 	char digits[BASE64_SIZE(SSHSIG_BLOB_MAX)];
 
-	return sscanf(line, "%31s %50s %1537s", s->admin, s->key, digits) == 3 &&
+	_Static_assert(sizeof digits == 1536 + 1, "as sscanf is told");
+	return sscanf(line, "%31s %50s %1536s", s->admin, s->key, digits) == 3 &&
 	       base64_to_bytes(s->blob, sizeof s->blob, &s->n, digits, strlen(digits));
 }
 

@@ -13,8 +13,8 @@
 
 const char *const nats[] = { "",
 	"nat { source { rule all { from trust; to untrust; then { source-nat interface; } } } }",
-	"nat { source { rule all { from trust; to untrust; then { source-nat interface; } }\n"
-	"  rule all6 { from trust; to untrust; then { source-nat interface-ipv6; } } } }" };
+	("nat { source { rule all { from trust; to untrust; then { source-nat interface; } }\n"
+	 "  rule all6 { from trust; to untrust; then { source-nat interface-ipv6; } } } }") };
 const char *nat;
 
 struct team carries, plain;
