@@ -76,12 +76,17 @@ struct certify_want {
 
 struct ocsp_table;
 
-/* What a question has of OCSP, and what the engine writes while it judges: the certificates of the paths that it has found. */
+#define CERTIFY_WANTS_MAX (2 * (CERTIFY_DEPTH_MAX - 1)) /* of two paths */
+
+/*
+ * What a question has of OCSP, and what the engine writes while it judges: the certificates of the path that it accepts; of none, those of the
+ * first path that lacks nothing but answers, and of the last one.
+ */
 struct certify_ocsp {
 	const struct ocsp_table *table;
 	const char *const *authority; /* by anchor; NULL: no responder belongs to it */
-	uint32_t n;
-	struct certify_want want[CERTIFY_DEPTH_MAX - 1];
+	uint32_t n, kept_n;	      /* kept_n of them are of an earlier path */
+	struct certify_want want[CERTIFY_WANTS_MAX];
 };
 
 struct certify_question {

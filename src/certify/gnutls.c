@@ -309,8 +309,10 @@ static size_t anchor_of(const struct engine *g, size_t n)
 /* Of the whole path: that one of it is revoked ends what was begun with it, which another fault does not. */
 static uint32_t revocation_check(const struct engine *g, size_t n)
 {
-	uint32_t first = CERTIFY_OK;
+	uint32_t first = ocsp_path_begin(g->q, n - 1);
 
+	if (first != CERTIFY_OK)
+		return first;
 	for (size_t i = 0; i + 1 < n; i++) {
 		struct certify_want *w = ocsp_want_next(g->q, anchor_of(g, n));
 		if (w)
@@ -367,9 +369,13 @@ static bool path_is_good(struct engine *g, size_t n)
 		else if (status != 0)
 			reason = status_reason(status);
 	}
-	if (reason == CERTIFY_OK)
+	if (reason == CERTIFY_OK) {
 		reason = revocation_check(g, n);
-	if (g->reason == CERTIFY_OK || g->reason == CERTIFY_NO_PATH || reason == CERTIFY_REVOKED)
+		ocsp_path_end(g->q, reason);
+	}
+	/* Of all paths one reason: the first one, but for what ends an IKE SA, and for what an answer can mend. */
+	if (g->reason == CERTIFY_OK || g->reason == CERTIFY_NO_PATH || reason == CERTIFY_REVOKED ||
+		(reason == CERTIFY_NO_OCSP && g->reason != CERTIFY_REVOKED))
 		g->reason = reason;
 	return reason == CERTIFY_OK;
 }

@@ -334,8 +334,10 @@ static uint32_t revocation_check(const struct engine *g)
 {
 	STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(g->ctx);
 	size_t anchor = g->q->ocsp ? anchor_of(g, sk_X509_value(path, sk_X509_num(path) - 1)) : 0;
-	uint32_t first = CERTIFY_OK;
+	uint32_t first = ocsp_path_begin(g->q, (size_t)sk_X509_num(path) - 1);
 
+	if (first != CERTIFY_OK)
+		return first;
 	for (int i = 0; i + 1 < sk_X509_num(path); i++) {
 		X509 *c = sk_X509_value(path, i), *issuer = sk_X509_value(path, i + 1);
 		struct certify_want *w = ocsp_want_next(g->q, anchor);

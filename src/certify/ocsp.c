@@ -36,12 +36,53 @@ const struct ocsp_entry *ocsp_find(const struct ocsp_table *t, const struct cert
 	return i < OCSP_ENTRIES_MAX ? &t->at[i] : NULL;
 }
 
-static bool issuer_is_used(const struct ocsp_table *t, uint32_t issuer)
+/* What the entries of an issuer are. */
+struct issued {
+	uint64_t used; /* number of the last use of one; 0: there is none */
+	bool asked, revoked, kept;
+};
+
+/* Whether the entries of a are rather to go than those of b. */
+static bool goes_before(const struct issued *a, const struct issued *b)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		if (t->at[i].issuer == issuer)
-			return true;
-	return false;
+	return a->revoked != b->revoked ? b->revoked : a->kept != b->kept ? b->kept : a->used < b->used;
+}
+
+/* Its entries become the first ones that are replaced, and nothing finds them. */
+static void issuer_forget(struct ocsp_table *t, uint32_t issuer)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (t->at[i].request_n == 0 || t->at[i].issuer != issuer)
+			continue;
+		t->evicted++;
+		t->unkept += t->at[i].kept;
+		t->at[i] = (struct ocsp_entry){ 0 };
+		t->key[i] = 0;
+	}
+}
+
+/* OCSP_ISSUERS_MAX: all of them are being asked about. */
+static uint32_t issuer_free(struct ocsp_table *t)
+{
+	struct issued of[OCSP_ISSUERS_MAX] = { 0 };
+	uint32_t best = OCSP_ISSUERS_MAX;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct ocsp_entry *e = &t->at[i];
+		if (e->request_n == 0)
+			continue;
+		struct issued *s = &of[e->issuer];
+		s->used = MAX_OF(s->used, e->used);
+		s->asked |= e->asked;
+		s->revoked |= e->said.state == OCSP_REVOKED;
+		s->kept |= e->kept;
+	}
+	for (uint32_t i = 0; i < OCSP_ISSUERS_MAX; i++)
+		if (!of[i].asked && (best == OCSP_ISSUERS_MAX || goes_before(&of[i], &of[best])))
+			best = i;
+	if (best < OCSP_ISSUERS_MAX)
+		issuer_forget(t, best);
+	return best;
 }
 
 /* OCSP_ISSUERS_MAX: there is no room. */
@@ -52,14 +93,10 @@ static uint32_t issuer_place(struct ocsp_table *t, const struct certify_want *w)
 	while (i < OCSP_ISSUERS_MAX &&
 		(t->issuers[i].n != w->issuer_n || memcmp(t->issuers[i].der, w->issuer, w->issuer_n) != 0))
 		i++;
-	if (i < OCSP_ISSUERS_MAX)
+	if (i < OCSP_ISSUERS_MAX || (i = issuer_free(t)) == OCSP_ISSUERS_MAX)
 		return i;
-	for (i = 0; i < OCSP_ISSUERS_MAX && t->issuers[i].n != 0 && issuer_is_used(t, i);)
-		i++;
-	if (i < OCSP_ISSUERS_MAX) {
-		t->issuers[i].n = w->issuer_n;
-		memcpy(t->issuers[i].der, w->issuer, w->issuer_n);
-	}
+	t->issuers[i].n = w->issuer_n;
+	memcpy(t->issuers[i].der, w->issuer, w->issuer_n);
 	return i;
 }
 
@@ -84,7 +121,10 @@ static uint32_t place_free(struct ocsp_table *t)
 		if (revoked != best_revoked ? best_revoked : e->used < b->used)
 			best = i;
 	}
-	t->evicted += best < OCSP_ENTRIES_MAX;
+	if (best < OCSP_ENTRIES_MAX) {
+		t->evicted++;
+		t->unkept += t->at[best].kept;
+	}
 	return best;
 }
 
@@ -93,7 +133,7 @@ struct ocsp_entry *ocsp_enter(struct ocsp_table *t, const struct certify_want *w
 	uint32_t i = place_of(t, w), issuer;
 
 	if (i == OCSP_ENTRIES_MAX) {
-		if (w->request_n == 0 || w->issuer_n == 0 || strlen(w->authority) >= NAME_MAX_BYTES ||
+		if (!ocsp_is_askable(w) || strlen(w->authority) >= NAME_MAX_BYTES ||
 			(issuer = issuer_place(t, w)) == OCSP_ISSUERS_MAX ||
 			(i = place_free(t)) == OCSP_ENTRIES_MAX)
 			return NULL;
@@ -164,12 +204,39 @@ const char *certify_ocsp_fault_text(uint32_t fault)
 	return texts[fault < CERTIFY_OCSP_FAULT_COUNT ? fault : CERTIFY_OCSP_INTERNAL];
 }
 
+uint32_t ocsp_path_begin(const struct certify_question *q, size_t n)
+{
+	struct certify_ocsp *o = q->ocsp;
+
+	if (!o)
+		return CERTIFY_OK;
+	o->n = o->kept_n;
+	return n < CERTIFY_DEPTH_MAX ? CERTIFY_OK : CERTIFY_LIMIT;
+}
+
+/* An engine may try other paths after one that lacks answers: they are still asked for, if none of the others is good. */
+void ocsp_path_end(const struct certify_question *q, uint32_t reason)
+{
+	struct certify_ocsp *o = q->ocsp;
+
+	if (!o)
+		return;
+	if (reason == CERTIFY_OK && o->kept_n > 0) {
+		o->n -= o->kept_n;
+		memmove(o->want, &o->want[o->kept_n], o->n * sizeof o->want[0]);
+		o->kept_n = 0;
+	} else if (reason == CERTIFY_NO_OCSP && o->kept_n == 0) {
+		o->kept_n = o->n;
+	}
+}
+
 struct certify_want *ocsp_want_next(const struct certify_question *q, size_t anchor)
 {
 	struct certify_ocsp *o = q->ocsp;
 
-	if (!o || anchor >= q->anchors_n || !o->authority[anchor] || o->n == COUNT_OF(o->want))
+	if (!o || anchor >= q->anchors_n || !o->authority[anchor])
 		return NULL;
+	assert(o->n < COUNT_OF(o->want)); /* ocsp_path_begin() has seen to it */
 	struct certify_want *w = &o->want[o->n++];
 	w->authority = o->authority[anchor];
 	w->known = false;

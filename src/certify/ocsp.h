@@ -14,8 +14,8 @@
 #include "certify/certify.h"
 
 #define OCSP_ENTRIES_MAX 16384 /* as accepted chains (accepted.h) */
-#define OCSP_ISSUERS_MAX 64
-#define OCSP_SKEW_S	 60 /* of the clocks: an answer is valid so much earlier and longer */
+#define OCSP_ISSUERS_MAX 256   /* 1 MB */
+#define OCSP_SKEW_S	 60    /* of the clocks: an answer is valid so much earlier and longer */
 #define OCSP_NO_NEXT_S                                                                                       \
 	300 /* how long one without nextUpdate counts (RFC 6960 4.2.2.1: newer ones may be there at any time) */
 #define OCSP_LEAST_S                                                                                         \
@@ -49,8 +49,8 @@ struct ocsp_issuer {
 
 /* All zero: empty. */
 struct ocsp_table {
-	uint64_t last; /* number of a use */
-	uint64_t evicted;
+	uint64_t last;			/* number of a use */
+	uint64_t evicted, unkept;	/* that made room; and those of them that an accepted chain has */
 	uint32_t n;			/* places that were ever in use */
 	uint64_t key[OCSP_ENTRIES_MAX]; /* of each, to find it by */
 	struct ocsp_entry at[OCSP_ENTRIES_MAX];
@@ -60,7 +60,16 @@ struct ocsp_table {
 /* for tests: what is known of it. NULL: nothing, and nothing was asked. */
 const struct ocsp_entry *ocsp_find(const struct ocsp_table *t, const struct certify_want *w);
 
-/* The entry, a new one if need be: the one that was used longest ago goes for it. NULL: all of them, or all issuers, are in use. */
+/* It has a request and an issuer: they are not longer than the limits of certify.h. */
+static inline bool ocsp_is_askable(const struct certify_want *w)
+{
+	return w->request_n > 0 && w->issuer_n > 0;
+}
+
+/*
+ * The entry, a new one if need be: the one that was used longest ago goes for it, and where the issuer is a new one all those of the issuer that
+ * was. NULL: it is not askable, or all entries, or all issuers, are being asked about.
+ */
 struct ocsp_entry *ocsp_enter(struct ocsp_table *t, const struct certify_want *w);
 
 /* What an answer says, by an engine: CERTIFY_OCSP_OK, and it is the entry's; or which of _EARLY, _LATE, _OLDER it is. */
@@ -80,9 +89,12 @@ static inline bool ocsp_is_current(const struct ocsp_entry *e, int64_t now_s)
 const char *certify_ocsp_fault_text(uint32_t fault);
 
 /*
- * For the engines. ocsp_want_next(): room for a certificate of a path to `anchor`, whose request and issuer the engine writes; NULL: it has no
- * responder. ocsp_judge(): by the CRLs' reason and the table what is to be said of that certificate. w NULL: no OCSP.
+ * For the engines, of each path: ocsp_path_begin() before its n certificates below the anchor are judged, CERTIFY_LIMIT: there are too many; then
+ * of each ocsp_want_next(), room for what asks about it, whose request and issuer the engine writes (NULL: the anchor has no responder), and
+ * ocsp_judge(): by the CRLs' reason and the table what is to be said of it (w NULL: no OCSP); and ocsp_path_end().
  */
+uint32_t ocsp_path_begin(const struct certify_question *q, size_t n);
+void ocsp_path_end(const struct certify_question *q, uint32_t reason);
 struct certify_want *ocsp_want_next(const struct certify_question *q, size_t anchor);
 uint32_t ocsp_judge(const struct certify_question *q, struct certify_want *w, uint32_t by_lists);
 

@@ -43,6 +43,20 @@ static enum rc fetched_check(
 	return RC_OK;
 }
 
+/* What has issued others is asked for in each question to the responder. */
+static enum rc responder_check(const struct snapshot *s, const struct snap_authority *a,
+	const struct snap_certificate_file *file, struct err *e)
+{
+	for (uint32_t i = 0; a->responder && i < file->certificates.count; i++) {
+		uint32_t n = (uint32_t)snap_certificates(s)[file->certificates.first + i].n;
+		if (n > CERTIFY_ISSUER_MAX)
+			return err_add(e, RC_MALFORMED,
+				"it has an ocsp-url, and certificate %u of file '%s' has %u octets: expected at most %u, as OCSP is asked about no certificate of a longer issuer",
+				i + 1, file->name, n, (unsigned)CERTIFY_ISSUER_MAX);
+	}
+	return RC_OK;
+}
+
 enum rc certifier_check(const struct certifier *x, const struct snapshot *s, struct err *e)
 {
 	for (uint32_t i = 0; i < s->authorities.count; i++) {
@@ -53,6 +67,8 @@ enum rc certifier_check(const struct certifier *x, const struct snapshot *s, str
 			rc = crls_check(x->engine->input, x->directory, file->name, e);
 		if (rc == RC_OK)
 			rc = fetched_check(a, file, e);
+		if (rc == RC_OK)
+			rc = responder_check(s, a, file, e);
 		if (rc != RC_OK)
 			return err_add(e, rc, "ca-profile '%s', by %s", a->name, proc_name(x->engine->self));
 	}

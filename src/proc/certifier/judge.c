@@ -76,7 +76,7 @@ void certifier_judge(struct certifier *x, const struct certify_ask *a, struct ce
 	uint32_t reason = certify_ask_read(&q, lists.bag, a);
 	struct certify_der asked = q.id;
 
-	x->ocsp->question.n = 0;
+	x->ocsp->question.n = x->ocsp->question.kept_n = 0;
 	if (reason == CERTIFY_OK)
 		reason = peer_apply(x, a->peer, &lists, &q);
 	if (reason != CERTIFY_OK) {

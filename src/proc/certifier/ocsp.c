@@ -46,10 +46,18 @@ static struct ocsp_out *out_free(struct ocsp *o)
 	return NULL;
 }
 
+/* What becomes of a certificate that no answer is there about. */
+static const char *without_text(const struct certifier *x, const char *authority)
+{
+	const struct snap_authority *a = authority_of(x, authority);
+
+	return a && a->revocation == REVOCATION_HARD ? "without a CRL it is refused (revocation-check hard)"
+						     : "it is accepted without (revocation-check soft)";
+}
+
 /* Said once, as long as it is the same. */
 static void failed(struct certifier *x, struct ocsp_entry *e, const char *why)
 {
-	const struct snap_authority *a = authority_of(x, e->authority);
 	char serial[2 * CERTIFY_SERIAL_MAX + 1];
 
 	x->ocsp->failures++;
@@ -58,10 +66,7 @@ static void failed(struct certifier *x, struct ocsp_entry *e, const char *why)
 		log_warn(
 			"ca-profile '%s': no OCSP answer about the certificate with serial number %s: %s; %s",
 			e->authority, hex_from_bytes(serial, e->serial, e->serial_n), why,
-			e->said.state == OCSP_REVOKED ? "it stays revoked"
-			: a && a->revocation == REVOCATION_HARD
-				? "without a CRL it is refused (revocation-check hard)"
-				: "it is accepted without (revocation-check soft)");
+			e->said.state == OCSP_REVOKED ? "it stays revoked" : without_text(x, e->authority));
 	ocsp_fail(e, why, now_of());
 }
 
@@ -163,10 +168,31 @@ static void waiting_drop(struct ocsp *o, uint32_t ike_sa)
 			o->waiting[i].until = 0;
 }
 
+/* NULL: it cannot be asked about, which is said; or there is no room now. */
+static struct ocsp_entry *enter(struct certifier *x, const struct certify_want *w)
+{
+	struct ocsp *o = x->ocsp;
+	struct ocsp_entry *e = ocsp_enter(&o->table, w);
+	char serial[2 * CERTIFY_SERIAL_MAX + 1];
+
+	if (!ocsp_is_askable(w))
+		log_warn(
+			"ca-profile '%s': OCSP is not asked about the certificate with serial number %s: its issuer's certificate has more than %u octets; %s",
+			w->authority, hex_from_bytes(serial, w->serial, w->serial_n),
+			(unsigned)CERTIFY_ISSUER_MAX, without_text(x, w->authority));
+	if (o->table.unkept != o->unkept)
+		log_warn(
+			"OCSP is not asked again about %llu certificates of chains that were accepted: there are more than %u certificates, or %u issuers",
+			(unsigned long long)(o->table.unkept - o->unkept), (unsigned)OCSP_ENTRIES_MAX,
+			(unsigned)OCSP_ISSUERS_MAX);
+	o->unkept = o->table.unkept;
+	return e;
+}
+
 enum ocsp_wait ocsp_wait(struct certifier *x, const struct certify_ask *a, uint32_t reason)
 {
 	struct ocsp *o = x->ocsp;
-	struct ocsp_entry *open[CERTIFY_DEPTH_MAX - 1];
+	struct ocsp_entry *open[CERTIFY_WANTS_MAX];
 	int64_t now_s = now_of();
 	uint32_t n = 0;
 
@@ -175,10 +201,17 @@ enum ocsp_wait ocsp_wait(struct certifier *x, const struct certify_ask *a, uint3
 		return OCSP_JUDGED; /* no answer makes that better */
 	for (uint32_t i = 0; i < o->question.n; i++) {
 		const struct certify_want *w = &o->question.want[i];
-		struct ocsp_entry *e = w->known ? NULL : ocsp_enter(&o->table, w);
+		if (w->known)
+			continue;
+		struct ocsp_entry *e = enter(x, w);
+		if (!e && ocsp_is_askable(w))
+			return OCSP_BUSY; /* what is under way ends within OCSP_WAIT_NS */
 		if (e && (e->asked || ocsp_is_due(e, now_s)))
 			open[n++] = e;
 	}
+	for (uint32_t i = 0; i < n; i++)
+		if (open[i]->request_n == 0)
+			return OCSP_BUSY; /* it made room for another of them */
 	if (n == 0)
 		return OCSP_JUDGED;
 	struct ocsp_waiting *w = waiting_place(o, a->peer);
@@ -274,7 +307,8 @@ void ocsp_keep(struct certifier *x)
 	struct ocsp *o = x->ocsp;
 
 	for (uint32_t i = 0; i < o->question.n; i++) {
-		struct ocsp_entry *e = ocsp_enter(&o->table, &o->question.want[i]);
+		const struct certify_want *w = &o->question.want[i];
+		struct ocsp_entry *e = ocsp_is_askable(w) ? enter(x, w) : NULL;
 		if (e)
 			e->kept = true;
 	}

@@ -50,7 +50,7 @@ struct ocsp_waiting {
 	mono_ns until; /* 0: free */
 	struct certify_ask ask;
 	uint32_t n;
-	struct ocsp_entry *entry[CERTIFY_DEPTH_MAX - 1];
+	struct ocsp_entry *entry[CERTIFY_WANTS_MAX];
 };
 
 struct certifier;
@@ -67,14 +67,15 @@ struct ocsp {
 	struct certify_ocsp question; /* of the chain that was judged last */
 	const char *authority[CERTIFICATE_ANCHORS];
 	struct ocsp_out out[OCSP_OUT_MAX];
-	struct ocsp_entry *due[OCSP_WAITING_MAX *
-			       (CERTIFY_DEPTH_MAX - 1)]; /* to be asked, in turn; chains wait for them */
+	struct ocsp_entry
+		*due[OCSP_WAITING_MAX * CERTIFY_WANTS_MAX]; /* to be asked, in turn; chains wait for them */
 	uint32_t due_n, next; /* next: where the search for what is asked once more begins */
 	struct ocsp_waiting waiting[OCSP_WAITING_MAX];
 	uint64_t last_tag;
 	void (*answer)(struct certifier *x,
 		const struct certify_ask *a); /* judges it with what is known now, and tells */
 	uint64_t answers, failures;	      /* that counted, and that did not */
+	uint64_t unkept;		      /* of the table, when it was said last */
 	struct timer tick;
 };
 

@@ -12,14 +12,6 @@
 
 #include <cmocka.h>
 
-#define RESPONDERS                                                                                                     \
-	"pki { ca-profile a { file a.crt; ocsp-url http://192.0.2.7/; } "                                              \
-	"ca-profile h { file h.crt; revocation-check hard; ocsp-url http://192.0.2.7/h; } } "                          \
-	"ike { proposal p { encryption aes256gcm16; dh-group ecp256; } "                                               \
-	"peer p1 { remote-address 192.0.2.1; local-certificate gw; remote-id b.example; trusted-ca a; proposals p; } " \
-	"peer p2 { remote-address 192.0.2.2; local-certificate gw; remote-id b.example; trusted-ca h; proposals p; } " \
-	"peer p3 { remote-address 192.0.2.3; pre-shared-key k; proposals p; } }"
-
 static uint64_t tag; /* of its question */
 
 static bool is_about(

@@ -202,6 +202,20 @@ static void before_a_commit(void **state)
 	checked_text(FETCHED, "it has a crl-url, and 2 certificates in file 'a.crt'");
 	pem[0][n] = '\0';
 	checked_text(FETCHED, NULL);
+	/* OCSP is not asked about the certificates of an issuer that is too long for a question */
+	char names[CERTIFY_ISSUER_MAX + 64] = "DNS:";
+	for (size_t i = 4; i < sizeof names - 1; i++)
+		names[i] = i % 64 == 63 ? '.' : 'a';
+	struct made long_one = make_certificate((struct make){ .subject = "long",
+		.constraints = "critical,CA:TRUE",
+		.usage = "critical,keyCertSign,cRLSign",
+		.names = names });
+	pem_of(1, &long_one);
+	checked(NULL);
+	checked_text(RESPONDERS, "it has an ocsp-url, and certificate 1 of file 'h.crt' has 4");
+	made_free(&long_one);
+	pem_of(1, &hard);
+	checked_text(RESPONDERS, NULL);
 	/* the one in force is still that of before */
 	assert_int_equal(about(0, &end_entity), CERTIFY_OK);
 	made_free(&weak);

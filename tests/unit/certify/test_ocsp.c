@@ -293,6 +293,125 @@ static void chains_by_what_is_known(void **state)
 	judge(CERTIFY_CRL_SOFT, CERTIFY_REVOKED, "revoked some time ago");
 }
 
+/* An intermediate, so many certificates of it that differ in nothing but the serial number, and an end entity below. */
+#define COPIES 8
+
+static struct made middle, copies[COPIES], last;
+
+static struct made copy_of(const struct made *m, long serial, const struct made *from)
+{
+	struct made copy = { .c = X509_dup(m->c) };
+	uint8_t *der = NULL;
+
+	MUST(copy.c && ASN1_INTEGER_set(X509_get_serialNumber(copy.c), serial) == 1 &&
+		X509_set_issuer_name(copy.c, X509_get_subject_name(from->c)) == 1 &&
+		X509_sign(copy.c, from->key, EVP_sha256()) > 0);
+	copy.der.n = (size_t)i2d_X509(copy.c, &der);
+	copy.der.b = der;
+	return copy;
+}
+
+static void copies_make(const struct made *from)
+{
+	middle = make_certificate((struct make){ .subject = "middle",
+		.from = &root,
+		.constraints = "critical,CA:TRUE",
+		.usage = "critical,keyCertSign,cRLSign",
+		.no_key_ids = true });
+	last = make_certificate((struct make){ .subject = "end",
+		.from = &middle,
+		.usage = "critical,digitalSignature",
+		.names = NAMES,
+		.no_key_ids = true });
+	for (int i = 0; i < COPIES; i++)
+		copies[i] = copy_of(&middle, 1000 + i, i ? from : &root);
+}
+
+static void copies_free(void)
+{
+	for (int i = 0; i < COPIES; i++)
+		made_free(&copies[i]);
+	made_free(&middle);
+	made_free(&last);
+}
+
+static struct certify_question copies_question(struct certify_der *bag)
+{
+	bag[0] = last.der;
+	for (int i = 0; i < COPIES; i++)
+		bag[1 + i] = copies[i].der;
+	lists[0] = lists[1] = (struct certify_ocsp){ .table = &table, .authority = &authority };
+	return (struct certify_question){ .anchors = &root.der,
+		.anchors_n = 1,
+		.bag = bag,
+		.bag_n = 1 + COPIES,
+		.now_s = MADE_NOW,
+		.id_kind = CERTIFY_ID_DNS,
+		.id = { (const uint8_t *)"gw.example.com", 14 } };
+}
+
+static void copies_lead_past_nothing(void **state)
+{
+	struct certify_der bag[1 + COPIES];
+
+	copies_make(&root);
+	struct certify_question q = copies_question(bag);
+	q.ocsp = &lists[0];
+	assert_int_equal(certify_libcrypto(&libcrypto, &q), CERTIFY_OK);
+	assert_int_equal(lists[0].n, 2);
+	struct ocsp_entry *e = ocsp_enter(&table, &lists[0].want[0]);
+	const struct certify_ocsp_said said = { OCSP_REVOKED, MADE_NOW, MADE_NOW + 100 };
+	assert_int_equal(ocsp_take(e, &said, MADE_NOW), CERTIFY_OCSP_OK);
+	assert_int_equal(certify_libcrypto(&libcrypto, &q), CERTIFY_REVOKED);
+	q.ocsp = &lists[1];
+	assert_int_equal(certify_gnutls(&gnutls, &q), CERTIFY_REVOKED);
+	/* hard, and of the end entity it is known that it is good: the intermediate is asked about, in the first of all paths */
+	forget(NULL);
+	q = copies_question(bag);
+	q.revocation = CERTIFY_CRL_HARD;
+	q.ocsp = &lists[1];
+	assert_int_equal(certify_gnutls(&gnutls, &q), CERTIFY_NO_OCSP);
+	assert_int_equal(lists[1].kept_n, 2);
+	assert_int_equal(lists[1].n, 4);
+	for (int i = 0; i < 2; i++) {
+		const struct certify_ocsp_said good = { OCSP_GOOD, MADE_NOW, MADE_NOW + 100 };
+		e = ocsp_enter(&table, &lists[1].want[i]);
+		assert_int_equal(ocsp_take(e, &good, MADE_NOW), CERTIFY_OCSP_OK);
+	}
+	lists[1] = (struct certify_ocsp){ .table = &table, .authority = &authority };
+	assert_int_equal(certify_gnutls(&gnutls, &q), CERTIFY_OK);
+	assert_int_equal(lists[1].n, 2);
+	copies_free();
+}
+
+/* To an authority with a responder leads one path, and others to one without: what an answer can mend is waited for. */
+static void another_path_hides_no_question(void **state)
+{
+	const char *of[] = { "ca", NULL };
+	struct made without = make_authority("without", NULL);
+	struct certify_der bag[1 + COPIES];
+
+	copies_make(&without);
+	const struct certify_der anchors[] = { root.der, without.der };
+	struct certify_question q = copies_question(bag);
+	q.anchors = anchors;
+	q.anchors_n = 2;
+	q.revocation = CERTIFY_CRL_HARD;
+	q.ocsp = &lists[1];
+	lists[1].authority = of;
+	for (int turn = 0; turn < 2; turn++) {
+		assert_int_equal(certify_gnutls(&gnutls, &q), CERTIFY_NO_OCSP);
+		assert_true(lists[1].n >= 2);
+		assert_int_equal(lists[1].want[0].issuer_n, copies[0].der.n);
+		assert_memory_equal(lists[1].want[0].issuer, copies[0].der.b, copies[0].der.n);
+		bag[1] = copies[COPIES - 1].der; /* and when it is the last one */
+		bag[COPIES] = copies[0].der;
+		lists[1] = (struct certify_ocsp){ .table = &table, .authority = of };
+	}
+	copies_free();
+	made_free(&without);
+}
+
 static void the_table(void **state)
 {
 	struct ocsp_entry *e = known(OCSP_REVOKED, MADE_NOW, MADE_NOW + 100);
@@ -331,12 +450,27 @@ static void the_table(void **state)
 		assert_non_null(ocsp_enter(&table, &w));
 	}
 	assert_ptr_equal(ocsp_find(&table, &lists[0].want[0]), e);
-	/* issuers, too */
-	for (uint32_t i = 0; i < OCSP_ISSUERS_MAX; i++) {
+	/* issuers, too: the one that was used longest ago goes with its entries, and not the one that has revoked */
+	w = lists[0].want[0];
+	for (uint32_t i = 0; i < OCSP_ISSUERS_MAX + 10; i++) {
 		memcpy(w.issuer + 8, &i, sizeof i);
 		memcpy(w.request + 8, &(uint32_t){ i + 1 }, sizeof i);
-		assert_true((ocsp_enter(&table, &w) != NULL) == (i < OCSP_ISSUERS_MAX - 1));
+		assert_non_null(ocsp_enter(&table, &w));
+		assert_non_null(ocsp_find(&table, &w));
 	}
+	assert_ptr_equal(ocsp_find(&table, &lists[0].want[0]), e);
+	for (uint32_t i = 0; i < OCSP_ISSUERS_MAX + 10; i++) {
+		memcpy(w.request + 8, &(uint32_t){ i + 1 }, sizeof i);
+		assert_int_equal(ocsp_find(&table, &w) != NULL, i > 10);
+	}
+	/* nor one that an accepted chain has, as long as there are others; and then it is counted */
+	assert_int_equal(table.unkept, 0);
+	for (uint32_t i = 0; i < OCSP_ENTRIES_MAX; i++)
+		table.at[i].kept = true;
+	memcpy(w.issuer, "another", 7);
+	memcpy(w.request + 8, "another", 7);
+	assert_non_null(ocsp_enter(&table, &w));
+	assert_int_equal(table.unkept, 1);
 	/* none of them asked for, and no room */
 	for (uint32_t i = 0; i < OCSP_ENTRIES_MAX; i++)
 		table.at[i].asked = true;
@@ -385,6 +519,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(answers_are_judged, forget),
 		cmocka_unit_test_setup(octets_that_are_none, forget),
 		cmocka_unit_test_setup(chains_by_what_is_known, forget),
+		cmocka_unit_test_setup(copies_lead_past_nothing, forget),
+		cmocka_unit_test_setup(another_path_hides_no_question, forget),
 		cmocka_unit_test_setup(the_table, forget),
 	};
 
