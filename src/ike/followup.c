@@ -4,7 +4,8 @@
  * continues. What is made, an IKE SA or a child SA, has keys after the last; rekey.c and create.c say what happens then.
  *
  * Between two requests a responder's part stands in sa->followup: one for each IKE SA, the newest, for IKE_FOLLOWUP_S. A request
- * that continues nothing is answered with STATE_NOT_FOUND, and its sender begins again.
+ * that continues nothing is answered with STATE_NOT_FOUND, and its sender begins again. Meanwhile nothing of ours begins (initiate.c), so a peer
+ * that begins one after another and goes on with none gets IKE_FOLLOWUPS_S for all of them; then what we want has its turn.
  */
 #include "ike/internal.h"
 
@@ -180,6 +181,11 @@ static void finished(struct ike *c, struct ike_sa *sa, struct step *st, const st
 
 /* ---- responder ---- */
 
+static mono_ns wait_end(const struct ike *c, mono_ns from)
+{
+	return MIN_OF(c->now + IKE_FOLLOWUP_S * NS_PER_S, from + IKE_FOLLOWUPS_S * NS_PER_S);
+}
+
 /* Another value for each response. */
 static void link_write(struct ike_out *o, struct followup *f)
 {
@@ -194,11 +200,12 @@ void followup_await(
 	struct ike *c, struct ike_sa *sa, struct ike_sa *successor, ike_then *done, struct ike_out *o)
 {
 	struct step *st = &sa->steps[SIDE_PEER];
+	mono_ns from = sa->followup ? sa->followup->from : c->now;
 
 	followup_drop(c, sa); /* the peer begins another one, and will not continue it */
 	sa->followup = ike_alloc(sizeof *sa->followup);
 	*sa->followup = (struct followup){
-		.successor = successor, .done = done, .until = c->now + IKE_FOLLOWUP_S * NS_PER_S
+		.successor = successor, .done = done, .from = from, .until = wait_end(c, from)
 	};
 	if (!successor) {
 		sa->followup->child = st->child;
@@ -294,7 +301,7 @@ static void answer_done(struct ike *c, struct ike_sa *sa, struct step *st, const
 	o = message_begin_response(c, sa);
 	ike_out_ke(&o, st->dh, st->ke.at, st->ke.n);
 	link_write(&o, sa->followup);
-	sa->followup->until = c->now + IKE_FOLLOWUP_S * NS_PER_S;
+	sa->followup->until = wait_end(c, sa->followup->from);
 	message_send_response(c, sa, &o);
 }
 

@@ -116,6 +116,8 @@ enum ike_limit_number {
 #define IKE_HALF_OPEN_S	      30 /* responder waits for IKE_AUTH */
 /* how long a responder waits for the next IKE_FOLLOWUP_KE: RFC 9370 section 2.2.4 has 5 to 20 */
 #define IKE_FOLLOWUP_S	      20
+/* and how long nothing of ours begins because of such waits, one after the other */
+#define IKE_FOLLOWUPS_S	      60
 #define IKE_FOLLOWUP_LINK_MAX 256 /* octets of the peer's notify that names what our next one continues */
 #define IKE_FAILED_S	      20  /* how long a refused IKE SA answers retransmissions */
 #define IKE_REPLACED_S	      60  /* how long a replaced IKE or child SA waits for the peer's delete */

@@ -216,7 +216,7 @@ struct followup {
 	struct child_sa *child;
 	ike_then *done; /* after the last one */
 	uint8_t link[8];
-	mono_ns until;
+	mono_ns from, until; /* from: since when one has waited, this one or others that it replaced */
 	/* Of a child SA, as of its step. */
 	uint32_t old_spi_in;
 	struct blob lineage, peer_nonce;

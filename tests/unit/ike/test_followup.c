@@ -154,12 +154,32 @@ static void its_time_ends_in_another_exchange(void **state)
 	assert_int_equal(puppet_ike_sas(&p), 1);
 }
 
+/* It begins one rekey after another and goes on with none: what we want has its turn nevertheless. */
+static void its_rekeys_are_without_end(void **state)
+{
+	uint32_t begun = 0;
+
+	(void)state;
+	peer_rekeys(spi, 0x60);
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	puppet_forget(&p);
+	for (; !said(EX_CREATE_CHILD_SA, false); begun++) {
+		assert_true(begun <= IKE_FOLLOWUPS_S / (IKE_FOLLOWUP_S / 2));
+		peer_rekeys(begun % 2 ? spi : other_spi, 0x60);
+		puppet_forget(&p);
+		puppet_run(&p, IKE_FOLLOWUP_S * 1000 / 2);
+	}
+	assert_true(begun > 2); /* it had its time */
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(ours_fails_while_theirs_stands),
 		T(its_time_ends_in_another_exchange),
+		T(its_rekeys_are_without_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,6 +203,24 @@ static void peers_that_is_left(void **state)
 	assert_int_equal(puppet_children(&p), 0);
 }
 
+/* It begins one after another and goes on with none: what we want has its turn nevertheless. */
+static void peers_without_end(void **state)
+{
+	uint32_t begun = 0;
+
+	peer_creates(0x3000, 0, 0x60);
+	assert_int_equal(ike_input_order(p.core, p.now, IKE_ORDER_REKEY_CHILD, "t0", NULL), RC_OK);
+	puppet_settle(&p);
+	puppet_forget(&p);
+	for (; !said(EX_CREATE_CHILD_SA, false); begun++) {
+		assert_true(begun <= IKE_FOLLOWUPS_S / (IKE_FOLLOWUP_S / 2));
+		peer_creates(0x3001 + begun, 0, 0x60);
+		puppet_forget(&p);
+		puppet_run(&p, IKE_FOLLOWUP_S * 1000 / 2);
+	}
+	assert_true(begun > 2); /* it had its time */
+}
+
 /* What it was to replace is gone before its end. */
 static void peers_rekey_of_one_that_is_gone(void **state)
 {
@@ -350,6 +368,7 @@ int main(void)
 		T(peers),
 		T(peers_with_another_value),
 		T(peers_that_is_left),
+		T(peers_without_end),
 		T(peers_rekey_of_one_that_is_gone),
 		T(ours),
 		T(ours_that_fails),
