@@ -249,6 +249,10 @@ enum rc login_give_up(struct err *e)
 		rc = limit(RLIMIT_FSIZE, LOGIN_FILE_BYTES, "file size", e);
 	if (rc == RC_OK)
 		rc = limit(RLIMIT_MEMLOCK, 0, "locked memory", e);
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+	if (rc == RC_OK)
+		rc = limit(RLIMIT_DATA, LOGIN_DATA, "memory", e);
+#endif
 	if (rc == RC_OK && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		rc = err_errno(e, RC_IO, "clear ambient capabilities");
 	if (rc == RC_OK && prctl(PR_SET_SECUREBITS,

@@ -156,9 +156,13 @@ static enum rc own_mount(int keys, int socket, struct err *e)
 			socket, PLACE "/run/plaingate/control.sock", MS_NOSUID | MS_NODEV | MS_NOEXEC, e);
 	if (rc == RC_OK)
 		rc = mount_open(keys, PLACE "/keys", MS_NOSUID | MS_NODEV | MS_NOEXEC, e);
-	if (rc == RC_OK)
-		rc = mount_new(
-			"tmpfs", PLACE "/home", MS_NOSUID | MS_NODEV | MS_NOEXEC, LOGIN_HOME_MEMORY, e);
+	for (unsigned i = 0; rc == RC_OK && i < LOGIN_HOMES; i++) {
+		char at[32];
+		snprintf(at, sizeof at, PLACE LOGIN_HOME_FORMAT, i);
+		rc = make_directory(at, 0700, e);
+		if (rc == RC_OK)
+			rc = mount_new("tmpfs", at, MS_NOSUID | MS_NODEV | MS_NOEXEC, LOGIN_HOME_MEMORY, e);
+	}
 	return rc == RC_OK ? mount_new("tmpfs", PLACE "/tmp", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 				     LOGIN_TMP_MEMORY, e)
 			   : rc;
@@ -172,7 +176,7 @@ static enum rc root_fill(int keys, int socket, struct err *e)
 	} directories[] = { { "/etc", 0755 }, { "/etc/ssh", 0755 }, { "/etc/ssh/keys", 0755 },
 		{ "/dev", 0755 }, { "/proc", 0555 }, { "/run", 0755 }, { "/run/sshd", 0755 },
 		{ "/run/plaingate", 0755 }, { "/shell", 0755 }, { "/keys", 0700 }, { "/home", 0755 },
-		{ "/tmp", 0755 }, { "/var", 0755 } };
+		{ "/homes", 0755 }, { "/tmp", 0755 }, { "/var", 0755 } };
 	enum rc rc = mount_new("tmpfs", PLACE, MS_NOSUID, LOGIN_ROOT_MEMORY, e);
 
 	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(directories); i++) {

@@ -6,7 +6,8 @@
  *                   user have no effect (nosuid, no_new_privs)
  *   /etc, /shell    memory; root's; what the process `ssh` writes: accounts, keys, sshd's configuration, the administrator's program
  *   /keys           the directory of the host key, root's alone
- *   /home, /tmp     memory, bounded; each administrator's own directory; nothing in them is executed
+ *   /homes/N        memory, bounded, one file system for each administrator, to which /home/NAME leads; nothing in it is executed
+ *   /tmp            memory, bounded; sshd's: sessions cannot write there (sandbox_session())
  *   /run/plaingate/control.sock   control's socket
  *   /dev, /proc     a handful of devices, own terminals, own processes
  *
@@ -20,6 +21,8 @@
 #include "base/err.h"
 
 #include <sys/types.h>
+
+#define LOGIN_HOME_FORMAT "/homes/%02u" /* 0 to LOGIN_HOMES - 1 (sandbox/table.h) */
 
 struct login_places {
 	const char *keys;   /* directory of the host key, of the machine */

@@ -22,4 +22,10 @@ enum rc sandbox_enter(enum proc self, struct err *e);
  */
 enum rc sandbox_offline(struct err *e);
 
+/*
+ * For an administrator's session by ssh, and what it starts: from now on it makes, changes and removes files below `home` alone; devices that exist
+ * may be written to. Not reversible. Source: landlock(7). RC_UNSUPPORTED: the kernel has no Landlock, and nothing has changed.
+ */
+enum rc sandbox_session(const char *home, struct err *e);
+
 #endif

@@ -70,11 +70,16 @@ enum rc filter_load(enum proc self, struct err *e);
  * a full one is nobody else's disk.
  */
 #define LOGIN_ROOT_MEMORY "size=128m,nr_inodes=1024,mode=0755" /* with the administrator's program */
-#define LOGIN_HOME_MEMORY "size=64m,nr_inodes=4096,mode=0755"
-#define LOGIN_TMP_MEMORY  "size=4m,nr_inodes=1024,mode=1777"
+/* Each home: fewer directories below each other than files that may be open (proc/ssh/accounts.c empties it). */
+#define LOGIN_HOME_MEMORY "size=8m,nr_inodes=128,mode=0700"
+#define LOGIN_HOMES	  64u
+/* Sessions write nothing here (sandbox_session()), sshd does as their users: a directory, a socket and a file of two pages for each session;
+ * LOGIN_PROCESSES sessions of as many users as there are fit. */
+#define LOGIN_TMP_MEMORY  "size=64m,nr_inodes=16384,mode=1777"
 #define LOGIN_PROCESSES	  64u /* of one user */
 #define LOGIN_FILES	  256u
 #define LOGIN_FILE_BYTES  (64ull << 20)
+#define LOGIN_DATA	  (256ull << 20) /* memory of one process; without effect under sanitizers */
 
 extern const unsigned login_capabilities[];
 extern const size_t login_capabilities_n;

@@ -9,6 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from kit import config_of, ledger_entries, processes, show, wait_for
+from nodes import LabError
 
 TIMEOUT = 60
 GATEWAY = "10.1.0.1"
@@ -251,6 +252,71 @@ def test_a_session_has_no_privilege(lab, client):
         said = dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M))
         assert said["NoNewPrivs"] == "1" and said["Seccomp"] == "2" and int(said["CapEff"], 16) == int(said["CapPrm"], 16) == 0
         assert len(set(said["Uid"].split())) == 1 and said["Uid"].split()[0] != "0"
+    child.close(force=True)
+
+
+def rest_of(directory):
+    """Of a file system, filled with octets until there is no room; what was filled in."""
+    filled = directory / "filled"
+    try:
+        with filled.open("wb", buffering=0) as file:
+            while file.write(b"x" * 65536):
+                pass
+    except OSError:
+        pass
+    return filled
+
+
+def test_no_role_can_fill_what_all_share(lab, client):
+    """Where sshd has to write to begin a session no session writes; at home it does, and that is its own."""
+    child = client.shell("bob")
+    child.sendline("configure")
+    child.expect("bob@hq# ")
+    for place in ("/tmp/here", "/run/here", "/homes/00/here"):
+        child.sendline(f"save {place}")
+        child.expect("bob@hq# ")
+        assert "ermission denied" in child.before, child.before
+    child.sendline("save here")
+    child.expect("bob@hq# ")
+    assert "ermission denied" not in child.before, child.before
+    root = Path(f"/proc/{session_pids(lab)[0]}/root")
+    assert not list((root / "tmp").glob("here")) and (root / "home/bob").is_symlink()
+    homes = {os.stat(root / str((root / "home" / name).readlink()).lstrip("/")).st_dev for name in ("alice", "bob", "visitor")}
+    assert len(homes) == 3, "each has a file system of its own"
+    home = root / str((root / "home/bob").readlink()).lstrip("/")
+    assert (home / "here").is_file()
+    rest_of(home)
+    assert os.statvfs(home).f_bavail == 0
+    assert client.run("alice", command=["show", "system", "ssh"]).returncode == 0
+    lab.commit("hq", configuration(client, more=f'administrator carol {{ role read-only; key "{client.public("foreign")}"; }}'), "another one")
+    assert client.run("carol", key="foreign", command=["show", "system", "ssh"]).returncode == 0
+    assert client.run("bob", command=["show", "system", "ssh"]).returncode == 0, "nor is he locked out himself"
+    child.close(force=True)
+    lab.commit("hq", configuration(client), "and back")
+
+
+def test_an_account_that_cannot_be_written_holds_up_no_other(lab, client):
+    """And is written once it can be."""
+    holder = processes(lab, "hq")["ssh"][0]
+    keys = Path(f"/proc/{holder}/root/etc/ssh/keys")
+    obstacle = keys / "aaron.new"  # alphabetically first; the process ssh makes a file of this name
+    obstacle.mkdir()
+    more = f'administrator aaron {{ role read-only; key "{client.public("foreign")}"; }} administrator zoe {{ role read-only; key "{client.public("stranger")}"; }}'
+    with pytest.raises(LabError, match="is committed, but refused by ssh: make '/etc/ssh/keys/aaron.new'"):
+        lab.commit("hq", configuration(client, more=more), "two more")
+    assert client.run("zoe", key="stranger", command=["show", "system", "ssh"]).returncode == 0
+    refused(client.run("aaron", key="foreign"))
+    assert "aaron" in show(lab, "hq", "system", "ssh")[0]["last_error"]
+    obstacle.rmdir()
+    wait_for(lambda: client.run("aaron", key="foreign", command=["show", "system", "ssh"]).returncode == 0, TIMEOUT, "the account that could not be written")
+    lab.commit("hq", configuration(client), "and back")
+
+
+def test_a_session_has_a_limit_of_memory(lab, client):
+    child = client.shell("bob")
+    for pid in session_pids(lab):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max data size +268435456 +268435456 ", limits, re.M), limits
     child.close(force=True)
 
 

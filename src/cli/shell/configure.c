@@ -137,28 +137,33 @@ static void rollback(struct shell *s, const char *words)
 		fputs("load complete\n", stdout);
 }
 
-/* Lines up to Ctrl-D, or to one that is a full stop. */
-static char *lines_read(struct shell *s)
+/* Lines up to Ctrl-D, or to one that is a full stop; no more than a configuration may have. The caller frees *ret_text. */
+static enum rc lines_read(struct shell *s, char **ret_text, size_t *ret_n, struct err *e)
 {
-	char *text = NULL, *line;
+	char *line = NULL;
 	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
+	FILE *f = open_memstream(ret_text, ret_n);
 
 	if (!f)
-		return NULL;
+		return err_add(e, RC_INTERNAL, "out of memory");
 	if (line_is_terminal(s->lines))
 		fputs("[the text, then Ctrl-D on a line of its own]\n", stdout);
 	snprintf(s->prompt, sizeof s->prompt, "%s", "");
 	line_plain(s->lines, true);
-	while ((line = line_read(s->lines)) && strcmp(line, ".") != 0 && !line_was_interrupted(s->lines))
-		fprintf(f, "%s\n", line);
-	line_plain(s->lines, false);
-	fclose(f);
-	if (line && line_was_interrupted(s->lines)) {
-		free(text);
-		return NULL;
+	while ((line = line_read(s->lines)) && strcmp(line, ".") != 0 && !line_was_interrupted(s->lines)) {
+		n += strlen(line) + 1;
+		if (n <= CONFIG_TEXT_MAX) /* what is beyond it is read, and not kept */
+			fprintf(f, "%s\n", line);
 	}
-	return text;
+	line_plain(s->lines, false);
+	if (fclose(f) != 0 || !*ret_text)
+		return err_add(e, RC_INTERNAL, "out of memory");
+	if (line && line_was_interrupted(s->lines))
+		return err_add(e, RC_AGAIN, "interrupted: nothing is loaded");
+	return n <= CONFIG_TEXT_MAX
+		       ? RC_OK
+		       : err_add(e, RC_LIMIT, "the text is longer than the %u octets of a configuration",
+				 CONFIG_TEXT_MAX);
 }
 
 static void load(struct shell *s, const char *words)
@@ -178,12 +183,10 @@ static void load(struct shell *s, const char *words)
 	bool terminal = w.n == 2 && strcmp(w.at[1], "terminal") == 0;
 	if (w.n != 2 || how == EDIT_LOAD_COUNT)
 		err_add(&e, RC_MALFORMED, "expected merge, replace, override or set, and a file or terminal");
-	else if (terminal && !(text = lines_read(s)))
-		err_add(&e, RC_AGAIN, "interrupted: nothing is loaded");
-	else if (!terminal)
+	else if (terminal)
+		lines_read(s, &text, &n, &e);
+	else
 		text_read(w.at[1], &text, &n, &e);
-	if (terminal && text)
-		n = strlen(text);
 	if (!e.rc &&
 		!edit_load(s->candidate, (enum edit_load)how, text, n, terminal ? "terminal" : w.at[1], &e)) {
 		candidate_forget_rollback(s);

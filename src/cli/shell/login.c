@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin/ssh_uids.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/connection.h"
@@ -22,6 +23,7 @@
 #include "cli/shell/limits.h"
 #include "cli/shell/shell.h"
 #include "crypto/hash.h"
+#include "sandbox/sandbox.h"
 
 bool login_is_asked_for(int argc, char **argv)
 {
@@ -106,6 +108,18 @@ static void on_child(int signal)
 	(void)signal;
 }
 
+/* Before anything is read. Without Landlock the bounds of the file systems are all there is (docs/threat-model.md). */
+static enum rc confine(struct err *e)
+{
+	const char *home = getenv("HOME"); /* sshd's, of the accounts that the process ssh writes */
+	enum rc rc = sandbox_session(home ? home : "/", e);
+
+	if (rc != RC_UNSUPPORTED)
+		return rc;
+	err_clear(e);
+	return RC_OK;
+}
+
 int login_run(void)
 {
 	const char *socket = getenv(CLI_SOCKET_ENV);
@@ -113,8 +127,12 @@ int login_run(void)
 	struct msg_result r = { 0 };
 	struct err e = { 0 };
 
-	if (!getenv("SSH_CONNECTION"))
+	if (!getenv("SSH_CONNECTION") || !ssh_uid_is_ours(getuid()))
 		return shell_run();
+	if (confine(&e) != RC_OK) {
+		fprintf(stderr, "plaingate: no session: %s\n", e.text);
+		return STATUS_FAILED;
+	}
 	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child }, NULL);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);

@@ -34,12 +34,13 @@ static enum rc setup_apply(struct ssh *s, struct err *e)
 	was = s->setup;
 	s->setup = s->next;
 	enum rc rc = ssh_accounts_write(s, &was, e);
-	if (rc != RC_OK)
-		return rc;
-	if (s->setup.is_on)
-		return ssh_server_apply(s, e);
-	ssh_server_end(s);
-	return RC_OK;
+	if (!s->setup.is_on)
+		ssh_server_end(s);
+	else if (rc == RC_OK)
+		rc = ssh_server_apply(s, e);
+	else
+		ssh_server_apply(s, NULL); /* for those whose files could be written; the tick repairs */
+	return rc;
 }
 
 static void setup_take(struct ssh *s, struct ipc_frame *f)
@@ -107,7 +108,7 @@ static void on_message(struct child *c, enum proc peer, struct ipc_frame *f)
 	}
 }
 
-/* What did not start begins once its reason is gone: the ledger has room again, or the port is free. */
+/* What did not start begins once its reason is gone: the ledger has room again, the port is free, or a file can be written. */
 static void on_tick(struct loop *l, struct timer *t)
 {
 	struct ssh *s = t->context;
@@ -115,6 +116,10 @@ static void on_tick(struct loop *l, struct timer *t)
 
 	(void)l;
 	ssh_failures_enter(s);
+	if (s->accounts_due && ssh_accounts_write(s, &s->setup, &e) != RC_OK) {
+		snprintf(s->last, sizeof s->last, "%.*s", (int)sizeof s->last - 1, e.text);
+		err_clear(&e);
+	}
 	if (s->setup.is_on && s->state == SSH_OFF && ssh_server_apply(s, &e) != RC_OK)
 		snprintf(s->last, sizeof s->last, "%.*s", (int)sizeof s->last - 1, e.text);
 }

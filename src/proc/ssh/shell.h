@@ -40,7 +40,9 @@ struct ssh {
 	char log_text[SSH_LOG_ROOM];
 	size_t log_n;
 	enum ssh_state state;
-	struct ssh_setup setup, next; /* next: has come, and is being checked */
+	struct ssh_setup setup, next;	     /* next: has come, and is being checked */
+	uint32_t home_uid[SSH_ACCOUNTS_MAX]; /* whose the home of that number is; 0: nobody's */
+	bool accounts_due;		     /* not all files of setup could be written */
 	char config[SSH_CONFIG_TEXT_MAX];
 	enum ssh_since version;
 	bool has_program;
@@ -56,7 +58,7 @@ void ssh_init(struct ssh *s, struct child *child, int supervisor_fd);
 /* accounts.c */
 /* A file of the namespace: all of it or as it was. */
 enum rc ssh_file_write(const char *path, const char *text, size_t n, mode_t mode, struct err *e);
-/* Accounts, keys and homes of s->setup, which has taken the place of `was`: who is gone is ended. */
+/* Accounts, keys and homes of s->setup, which has taken the place of `was`: who is gone is ended. An error is the first one; the rest is written. */
 enum rc ssh_accounts_write(struct ssh *s, const struct ssh_setup *was, struct err *e);
 
 /* server.c */
