@@ -205,12 +205,40 @@ bool child_hand_over(struct ike *c, const struct child_sa *ch)
 	return true;
 }
 
-void child_activate(struct ike *c, const struct child_sa *ch)
+void child_activate(struct ike *c, struct child_sa *ch)
 {
 	struct ike_action *a = ike_action_add(c, IKE_ACTIVATE);
 
 	a->sa = (struct sa_ref){ .tunnel = ch->tunnel, .spi_in = ch->spi_in };
-	a->number = ++c->activations;
+	a->number = ch->activation = ++c->activations;
+}
+
+/* That with the lowest number above `after` and up to `last`. */
+static struct child_sa *unanswered(const struct tunnel *t, uint64_t after, uint64_t last)
+{
+	struct child_sa *found = NULL;
+
+	LIST_FOR (struct child_sa, ch, &t->children, of_tunnel)
+		if (ch->activation > after && ch->activation <= last && ch->state != CH_LINGER &&
+			(!found || ch->activation < found->activation))
+			found = ch;
+	return found;
+}
+
+void child_tell_again(struct ike *c, uint32_t tunnel, uint64_t last)
+{
+	const struct tunnel *t = &c->tunnels[tunnel];
+	struct child_sa *ch;
+
+	assert(tunnel < c->tunnels_n);
+	LIST_FOR (struct child_sa, each, &t->children, of_tunnel)
+		if (each->redirected)
+			child_tell_endpoint(c, each);
+	/* In their order: of several the last one sends. */
+	for (uint64_t after = c->activated; (ch = unanswered(t, after, last)) != NULL;) {
+		after = ch->activation;
+		child_activate(c, ch);
+	}
 }
 
 void child_take_over(struct ike *c, uint32_t tunnel)
@@ -226,6 +254,7 @@ void child_take_over(struct ike *c, uint32_t tunnel)
 void child_tell_endpoint(struct ike *c, struct child_sa *ch)
 {
 	ch->remote = ch->sa->remote;
+	ch->redirected = true;
 	ike_action_add(c, IKE_ENDPOINT)->endpoint =
 		(struct sa_endpoint){ .tunnel = ch->tunnel, .spi_in = ch->spi_in, .remote = ch->remote };
 }

@@ -40,6 +40,16 @@ void ike_input_activated(struct ike *c, mono_ns now, uint64_t number)
 	sa_settle_all(c);
 }
 
+void ike_input_dataplane_up(struct ike *c, mono_ns now)
+{
+	uint64_t last = c->activations;
+
+	c->now = now;
+	for (uint32_t i = 0; i < c->tunnels_n; i++)
+		child_tell_again(c, i, last);
+	sa_settle_all(c);
+}
+
 /* A child SA in the data plane that no IKE SA here has: it is from before a restart of this process or of the
  * keeper. */
 static void orphan_seen(struct ike *c, mono_ns now, const struct sa_usage *usage)

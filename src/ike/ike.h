@@ -68,6 +68,8 @@ void ike_input_acquire(
 void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage);
 /* The data plane has done what the IKE_ACTIVATE with that number asked for, and those before it. */
 void ike_input_activated(struct ike *c, mono_ns now, uint64_t number);
+/* Another data plane is there. It has the SAs of the one before, and maybe not what that one was told last. */
+void ike_input_dataplane_up(struct ike *c, mono_ns now);
 /* What the resolver knows of a peer by name; of another name or peer than the configuration's it is ignored. */
 void ike_input_peer_resolved(struct ike *c, mono_ns now, const struct peer_name_told *told);
 /* Replaces the cookie secret; the previous one is valid until the next call. */

@@ -415,7 +415,9 @@ void child_tell_endpoint(struct ike *c, struct child_sa *ch);
 /* It has been installed: its IKE SA may have moved meanwhile. */
 void child_follow(struct ike *c, struct child_sa *ch);
 /* Has the data plane send on it. */
-void child_activate(struct ike *c, const struct child_sa *ch);
+void child_activate(struct ike *c, struct child_sa *ch);
+/* To another data plane, once more: what was said of the tunnel's child SAs up to that number, and what the one before may not have read. */
+void child_tell_again(struct ike *c, uint32_t tunnel, uint64_t last);
 /* Another child sends all that this one does from now on; false: there is none. */
 bool child_hand_over(struct ike *c, const struct child_sa *ch);
 /* At the end of an event: has the data plane send on the child that another one handed over to. */

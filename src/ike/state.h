@@ -121,6 +121,7 @@ struct child_sa {
 	uint16_t additional[ADDITIONAL_MAX]; /* that its proposal names; 0: none */
 	uint8_t additional_done;
 	bool esn, encap;
+	bool redirected; /* the data plane was told of another endpoint since it was installed */
 	/* per_worker.c (RFC 9611). For worker resource - 1; 0: for all. Of the latter: */
 	uint16_t resource;
 	bool shares;		/* both sides have said that others may stand beside it */
@@ -148,7 +149,8 @@ struct child_sa {
 	/* the data plane sends on it from then on, if no packet has come in on it before; 0: as it was
 	 * installed */
 	mono_ns activate_at;
-	char *reason; /* why it is removed; text_of() */
+	uint64_t activation; /* number of the last SA_ACTIVATE about it; 0: none */
+	char *reason;	     /* why it is removed; text_of() */
 	/* from the data plane */
 	bool used;
 	mono_ns last_in; /* packet, by what was reported last */

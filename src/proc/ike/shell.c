@@ -396,6 +396,16 @@ static void on_link_lost(struct child *c, enum proc peer)
 	settle(s);
 }
 
+static void on_link(struct child *c, enum proc peer)
+{
+	struct ike_shell *s = c->context;
+
+	if (peer != PROC_DATAPLANE || !s->core)
+		return;
+	ike_input_dataplane_up(s->core, c->loop.now);
+	settle(s);
+}
+
 static void on_stop(struct child *c)
 {
 	struct ike_shell *s = c->context;
@@ -407,6 +417,7 @@ static void on_stop(struct child *c)
 const struct child_ops ike_shell_ops = {
 	.on_resource = on_resource,
 	.on_start = on_start,
+	.on_link = on_link,
 	.on_link_lost = on_link_lost,
 	.on_message = on_message,
 	.on_stop = on_stop,

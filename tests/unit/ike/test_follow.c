@@ -180,6 +180,13 @@ static void older_packets_move_nothing(void **state)
 	puppet_usage_from(&p, p.child_in, 300, &p.at);
 	assert_int_equal(p.moved, 1);
 	expect_shown_at(&to);
+	/* Another data plane is told once more: the one before may not have read it. */
+	p.last_moved.spi_in = 0;
+	ike_input_dataplane_up(p.core, p.now);
+	puppet_settle(&p);
+	assert_int_equal(p.moved, 2);
+	assert_int_equal(p.last_moved.spi_in, p.child_in);
+	assert_true(endpoint_same(&p.last_moved.remote, &to));
 }
 
 /* An address of the other family, or none, cannot be sent to from here. */

@@ -236,6 +236,33 @@ static void initial_contact_with_a_slow_keeper(void **state)
 	assert_int_equal(p.last_activated.spi_in, p.spis);
 }
 
+/* The data plane ends before it reads SA_ACTIVATE: the next one is told, and what was answered is not said again. */
+static void a_data_plane_that_ends_meanwhile(void **state)
+{
+	(void)state;
+	assert_true(puppet_init_as_initiator(&p, false));
+	puppet_request(&p, EX_IKE_AUTH);
+	puppet_auth_payloads(&p, 0x7000);
+	ike_out_notify(&p.out, NTF_INITIAL_CONTACT, NULL, 0);
+	p.silent = true;
+	puppet_send(&p);
+	p.activated = 0;
+	puppet_run(&p, IKE_ACTIVATE_MS + 10);
+	assert_int_equal(p.activated, 1);
+	p.last_activated.spi_in = 0;
+	ike_input_dataplane_up(p.core, p.now);
+	puppet_settle(&p);
+	assert_int_equal(p.activated, 2);
+	assert_int_equal(p.last_activated.spi_in, p.spis);
+	p.silent = false; /* and one that has it */
+	ike_input_dataplane_up(p.core, p.now);
+	puppet_settle(&p);
+	assert_int_equal(p.activated, 3);
+	ike_input_dataplane_up(p.core, p.now);
+	puppet_settle(&p);
+	assert_int_equal(p.activated, 3);
+}
+
 /* ---- what anybody can say ---- */
 
 static void say_unprotected(
@@ -390,6 +417,7 @@ int main(void)
 		R(an_answer_ends_the_doubt),
 		I(initial_contact_in_an_answer),
 		I(initial_contact_with_a_slow_keeper),
+		I(a_data_plane_that_ends_meanwhile),
 		R(initial_contact_in_an_answer),
 		R(initial_contact_with_a_slow_keeper),
 		I(unprotected_words_only_ask),
