@@ -136,3 +136,19 @@ char *roles_that_may(
 		snprintf(ret_text + n, size - n, "%sroot", n ? " or " : "");
 	return ret_text;
 }
+
+void roles_warn(const struct administrators *a, void (*fn)(void *context, const char *text), void *context)
+{
+	char text[300];
+
+	for (uint32_t i = 0; a && i < a->roles_n; i++) {
+		if (!role_may_change(a, ROLE_OWN + i, "system administrators") ||
+			!role_may_command(a, ROLE_OWN + i, "commit"))
+			continue;
+		snprintf(text, sizeof text,
+			"role '%s' may change 'system administrators': whoever has it can give himself any other role (deny-path \"system "
+			"administrators\" prevents it)",
+			a->role[i].name);
+		fn(context, text);
+	}
+}

@@ -104,5 +104,7 @@ bool words_begin(const char *words, const char *with);
 /* "engineer, security-officer or root": who could. */
 char *roles_that_may(
 	char *ret_text, size_t size, const struct administrators *a, const char *words, bool is_path);
+/* What of the roles of a configuration gives more than it seems to. */
+void roles_warn(const struct administrators *a, void (*fn)(void *context, const char *text), void *context);
 
 #endif

@@ -6,12 +6,30 @@
 
 size_t signed_statement_text(char ret_text[SIGNED_STATEMENT_MAX], const struct signed_statement *s)
 {
-	char base[65], text[65];
+	static const uint8_t none[32];
+	char base[65], text[65], certificates[65] = "none";
 
+	hex_from_bytes(base, s->base, sizeof s->base);
+	hex_from_bytes(text, s->text, sizeof s->text);
+	if (memcmp(s->certificates, none, sizeof none) != 0)
+		hex_from_bytes(certificates, s->certificates, sizeof s->certificates);
+	if (s->is_first_form)
+		return (size_t)snprintf(ret_text, SIGNED_STATEMENT_MAX,
+			SIGNED_NAMESPACE " v1\nbase-generation %" PRIu64
+					 "\nbase %s\ntext %s\nconfirm-within %u\n",
+			s->base_generation, base, text, s->confirm_minutes);
 	return (size_t)snprintf(ret_text, SIGNED_STATEMENT_MAX,
-		SIGNED_NAMESPACE " v1\nbase-generation %" PRIu64 "\nbase %s\ntext %s\nconfirm-within %u\n",
-		s->base_generation, hex_from_bytes(base, s->base, sizeof s->base),
-		hex_from_bytes(text, s->text, sizeof s->text), s->confirm_minutes);
+		SIGNED_NAMESPACE " v2\nbase-generation %" PRIu64
+				 "\nbase %s\ntext %s\ncertificates %s\nconfirm-within %u\noptions %s\n",
+		s->base_generation, base, text, certificates, s->confirm_minutes,
+		signed_options_text(s->options));
+}
+
+const char *signed_options_text(uint32_t options)
+{
+	static const char *const texts[] = { "none", "close-all", "cut-off", "close-all cut-off" };
+
+	return texts[options & SIGNED_OPTIONS];
 }
 
 static uint32_t of_path(const struct signed_rules *r, const char *path)
@@ -92,6 +110,29 @@ static enum rc may_sign(const struct administrators *a, const struct administrat
 				"the signature of '%s' does not count: the role %s may not change '%s'",
 				who->name, role_word(a, who->role), paths->at[i]);
 	return RC_OK;
+}
+
+/* One that is another administrator's as well counts for whom a signature would count; RSA of more than 4096 bits signs nothing. */
+static bool key_can_sign(const struct administrators *a, const struct administrator *one, const char *text)
+{
+	struct ssh_key key;
+
+	return ssh_key_parse(&key, text, strlen(text), NULL, NULL, NULL) == RC_OK &&
+	       sshsig_key_can_sign(&key) && owner(a, &key) == one;
+}
+
+uint32_t signed_signers(const struct administrators *a, const char *path)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a->n; i++) {
+		bool can = false;
+		for (uint32_t k = 0; k < a->at[i].keys.n && !can; k++)
+			can = key_can_sign(a, &a->at[i], a->at[i].keys.at[k]);
+		n += can && role_may_command(a, a->at[i].role, "commit") &&
+		     role_may_change(a, a->at[i].role, path);
+	}
+	return n;
 }
 
 enum rc signed_count_add(struct signed_count *c, const struct administrators *a,

@@ -4,13 +4,15 @@
  *
  * The statement is text, each line ended by a line feed, and what `ssh-keygen -Y sign -n plaingate-commit` is given:
  *
- *	plaingate-commit v1
+ *	plaingate-commit v2
  *	base-generation 11
  *	base <SHA-256 of the text that runs, in hexadecimal digits>
  *	text <SHA-256 of the text that is to run>
+ *	certificates <SHA-256 of the files that the text names, as they are stored with it>, or none
  *	confirm-within 10		minutes, after which the base comes back unless somebody confirms; 0: it does not
+ *	options none			or close-all, cut-off: guards that are overridden
  *
- * The difference follows from the two texts, and is not signed beside them.
+ * The difference follows from the two texts, and is not signed beside them. v1 had neither certificates nor options: ledgers of that time have it.
  *
  * Pure. Callers: proc/control, src/verify, cli. Any thread.
  */
@@ -21,16 +23,27 @@
 #include "admin/sshsig.h"
 
 #define SIGNED_NAMESPACE     "plaingate-commit"
-#define SIGNED_STATEMENT_MAX 256 /* octets of its text, with the terminator */
+#define SIGNED_STATEMENT_MAX 384 /* octets of its text, with the terminator */
+
+enum signed_option {
+	SIGNED_CLOSE_ALL = 1 << 0,
+	SIGNED_CUT_OFF = 1 << 1,
+	SIGNED_OPTIONS = SIGNED_CLOSE_ALL | SIGNED_CUT_OFF,
+};
 
 struct signed_statement {
 	uint64_t base_generation;
-	uint8_t base[32], text[32]; /* SHA-256 */
-	uint32_t confirm_minutes;
+	uint8_t base[32], text[32],
+		certificates[32];	   /* SHA-256; certificates: all zero where there are none */
+	uint32_t confirm_minutes, options; /* enum signed_option */
+	bool is_first_form;		   /* v1 */
 };
 
 /* Returns the length of the text. */
 size_t signed_statement_text(char ret_text[SIGNED_STATEMENT_MAX], const struct signed_statement *s);
+
+/* "close-all cut-off", "none". */
+const char *signed_options_text(uint32_t options);
 
 /* Whether anything needs a signature. */
 bool signed_demands(const struct administrators *a);
@@ -40,6 +53,9 @@ bool signed_demands(const struct administrators *a);
  * anything does, so that no lower number can be put in the way of a higher one. 0: none.
  */
 uint32_t signed_required(const struct administrators *a, const struct admin_words *paths);
+
+/* Administrators who can sign a change of that path: with a key that can sign and is nobody else's, and a role that may commit it. */
+uint32_t signed_signers(const struct administrators *a, const char *path);
 
 /* Whose signatures there are, each administrator once. */
 struct signed_count {

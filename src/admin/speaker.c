@@ -1,6 +1,7 @@
 #include "admin/speaker.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct speaker speaks_as(enum speaker_kind kind, const struct administrator *one, uint32_t uid)
 {
@@ -38,4 +39,12 @@ char *speaker_text(char ret_text[SPEAKER_TEXT_MAX], const struct speaker *s)
 	else
 		snprintf(ret_text, SPEAKER_TEXT_MAX, "%s (%s)", s->name, from[s->kind]);
 	return ret_text;
+}
+
+bool speakers_are_one(const char *a, const char *b)
+{
+	const char *a_end = strstr(a, " ("), *b_end = strstr(b, " (");
+	size_t a_n = a_end ? (size_t)(a_end - a) : strlen(a), b_n = b_end ? (size_t)(b_end - b) : strlen(b);
+
+	return a_n == b_n && memcmp(a, b, a_n) == 0;
 }

@@ -24,5 +24,7 @@ struct speaker {
 struct speaker speaker_of(const struct administrators *a, const struct ssh_uids *ssh, uint32_t uid);
 /* "root (console)", "alice (local)", "alice (ssh)", "uid 1000". */
 char *speaker_text(char ret_text[SPEAKER_TEXT_MAX], const struct speaker *s);
+/* Of two such texts: by ssh and at the machine it is the same person. */
+bool speakers_are_one(const char *a, const char *b);
 
 #endif

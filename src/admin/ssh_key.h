@@ -48,7 +48,6 @@ struct ssh_key {
 };
 
 /* "ssh-ed25519"; "none" for a value that is no type. */
-/* for tests: nothing prints it yet */
 const char *ssh_key_type_name(uint32_t type);
 
 /*

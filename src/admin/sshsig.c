@@ -186,3 +186,13 @@ size_t sshsig_armor(char *ret_text, const void *blob, size_t n)
 		at += (size_t)snprintf(ret_text + at, SSHSIG_ARMOR_MAX - at, "%.*s\n", LINE_OWN, digits + i);
 	return at + (size_t)snprintf(ret_text + at, SSHSIG_ARMOR_MAX - at, "%s\n", END);
 }
+
+bool sshsig_key_can_sign(const struct ssh_key *key)
+{
+	/* What stands around key and signature, whose number of RSA is at most as long as the key's blob. */
+	const size_t around = MAGIC_N + 4 + 4 + 4 + strlen("plaingate-commit") + 4 + 4 + strlen("sha512") +
+			      4 + 4 + strlen("rsa-sha2-512") + 4;
+
+	return strcmp(ssh_key_type_name(key->type), "ssh-rsa") != 0 ||
+	       around + 2 * (size_t)key->n - strlen("ssh-rsa") - 4 <= SSHSIG_BLOB_MAX;
+}

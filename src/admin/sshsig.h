@@ -37,4 +37,7 @@ enum rc sshsig_key(struct ssh_key *ret_key, const void *blob, size_t n, struct e
 enum rc sshsig_verify(struct ssh_key *ret_key, const void *blob, size_t blob_n, const char *name_space,
 	const void *message, size_t n, struct err *e);
 
+/* Whether a signature of that key fits SSHSIG_BLOB_MAX: RSA of more than 4096 bits does not. */
+bool sshsig_key_can_sign(const struct ssh_key *key);
+
 #endif

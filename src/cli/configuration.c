@@ -1,6 +1,7 @@
 /* Configurations between this program and control. */
 #include "cli/configuration.h"
 
+#include "admin/administrators.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/connection.h"
@@ -42,10 +43,11 @@ int configuration_check(
 	struct faults faults = { 0 };
 	struct err e = { 0 };
 	void *block = NULL;
+	struct administrators *a = NULL;
 	char says[ERR_TEXT_MAX + WARNINGS_UNCHECKED_MAX], unchecked[WARNINGS_UNCHECKED_MAX];
 	size_t bytes = 0;
 
-	if (model_read(text, n, name, 0, NULL, &block, &bytes, &faults, &e) ||
+	if (model_read_administrators(text, n, name, 0, NULL, &block, &bytes, &a, &faults, &e) ||
 		configured_keys_check(&((const struct snapshot *)block)->evidence, name, &e) ||
 		(!close_all && snapshot_check_not_closed(block, name, &e))) {
 		if (faults.n)
@@ -61,7 +63,9 @@ int configuration_check(
 			s->peers.count, s->tunnels.count, warnings_unchecked(unchecked, s));
 		findings_result(f, says);
 		warnings_print(s, f);
+		warnings_roles(a, f);
 	}
+	administrators_free(a);
 	free(block);
 	return f->errors ? STATUS_FAILED : STATUS_OK;
 }

@@ -45,11 +45,22 @@ static enum rc statement_check(const char *statement, const char *base, size_t b
 	struct signed_statement s = { 0 };
 	char own[SIGNED_STATEMENT_MAX];
 	const char *generation = strstr(statement, "base-generation "),
-		   *confirm = strstr(statement, "confirm-within ");
+		   *certificates = strstr(statement, "certificates "),
+		   *confirm = strstr(statement, "confirm-within "), *options = strstr(statement, "options ");
+	char set[65] = "";
 
 	if (generation && confirm) {
 		s.base_generation = strtoull(generation + strlen("base-generation "), NULL, 10);
 		s.confirm_minutes = (uint32_t)strtoul(confirm + strlen("confirm-within "), NULL, 10);
+	}
+	if (certificates && sscanf(certificates, "certificates %64[0-9a-f]", set) == 1 &&
+		!hex_to_bytes(s.certificates, sizeof s.certificates, set))
+		return err_add(e, RC_MALFORMED,
+			"malformed statement of the gateway: expected a SHA-256 of certificates, found '%s'",
+			set);
+	if (options) {
+		s.options |= strstr(options, "close-all") ? SIGNED_CLOSE_ALL : 0;
+		s.options |= strstr(options, "cut-off") ? SIGNED_CUT_OFF : 0;
 	}
 	sha256(s.base, base, base_n);
 	sha256(s.text, text, text_n);

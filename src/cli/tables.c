@@ -27,7 +27,8 @@ static const struct cli_column administrators_columns[] = {
 static const struct cli_column proposals_columns[] = {
 	{ "proposal", "proposal", RIGHT }, { "time", "time", LEFT }, { "admin", "admin", LEFT }, { "comment", "comment", LEFT },
 	{ "base", "over generation", RIGHT }, { "required", "required", RIGHT }, { "signatures", "signatures", RIGHT },
-	{ "signed_by", "signed by", LEFT }, { "confirm_within", "confirm (min)", RIGHT }, { "until", "until", LEFT }, { "sha256", "SHA-256", LEFT },
+	{ "signed_by", "signed by", LEFT }, { "confirm_within", "confirm (min)", RIGHT },
+	{ "options", "options", LEFT }, { "until", "until", LEFT }, { "sha256", "SHA-256", LEFT },
 };
 static const struct cli_column export_columns[] = {
 	{ "name", "name", LEFT }, { "state", "state", LEFT }, { "to", "to", LEFT }, { "records", "records", RIGHT }, { "lost", "lost", RIGHT },

@@ -5,6 +5,7 @@
  */
 #include "cli/warnings.h"
 
+#include "admin/administrators.h"
 #include "base/nearest.h"
 #include "cli/certificates.h"
 #include "cli/connection.h"
@@ -288,13 +289,23 @@ void warnings_print(const struct snapshot *s, struct findings *f)
 	own_connection(s, f);
 }
 
+void warnings_roles(const struct administrators *a, struct findings *f)
+{
+	roles_warn(a, print, f);
+}
+
 void warnings_print_taken(const char *text, size_t n, struct findings *f)
 {
 	struct faults none;
 	void *block = NULL;
 	size_t bytes = 0;
 
-	if (model_read(text, n, f->name, 0, NULL, &block, &bytes, &none, NULL) == RC_OK)
+	struct administrators *a = NULL;
+
+	if (model_read_administrators(text, n, f->name, 0, NULL, &block, &bytes, &a, &none, NULL) == RC_OK) {
 		warn(block, f, true);
+		warnings_roles(a, f);
+	}
+	administrators_free(a);
 	free(block);
 }

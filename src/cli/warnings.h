@@ -7,6 +7,9 @@
 #include "model/snapshot.h"
 
 void warnings_print(const struct snapshot *s, struct findings *f);
+struct administrators;
+/* Of roles that give more than they seem to. */
+void warnings_roles(const struct administrators *a, struct findings *f);
 #define WARNINGS_UNCHECKED_MAX 320 /* octets of a text: all of its parts */
 
 /* What of it only the gateway's machine can tell, and this one cannot: "; not checked on this machine: …", or "". */

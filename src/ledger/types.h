@@ -144,9 +144,11 @@
 	F(CONFIG_COMMIT,         "previous",     STRING, "SHA-256 of the text it replaces")	\
 	F(CONFIG_COMMIT,         "sha256",       STRING, "of the configuration's text")	\
 	F(CONFIG_SIGNATURE,      "admin",        STRING, "the administrator whose key it is, in the configuration that runs until then")	\
+	F(CONFIG_SIGNATURE,      "certificates", ADDED,  "the set of config_certificates that was signed with the text; empty: none")	\
 	F(CONFIG_SIGNATURE,      "confirm_within", NUMBER, "minutes in which the commit has to be confirmed; 0: it stays")	\
 	F(CONFIG_SIGNATURE,      "generation",   NUMBER, "of the commit")	\
 	F(CONFIG_SIGNATURE,      "key",          STRING, "its fingerprint, as `ssh-keygen -l` prints it")	\
+	F(CONFIG_SIGNATURE,      "options",      ADDED,  "of the commit: close-all, cut-off, both, or none")	\
 	F(CONFIG_SIGNATURE,      "sha256",       STRING, "of the configuration's text")	\
 	F(CONFIG_SIGNATURE,      "signature_0",  STRING, "the signature (SSHSIG), base64, its first 760 digits")	\
 	F(CONFIG_SIGNATURE,      "signature_1",  STRING, "the rest")	\
@@ -168,9 +170,11 @@
 	F(CONFIG_CERTIFICATES,   "certificates", NUMBER, "how many there are")	\
 	F(CONFIG_CERTIFICATES,   "files",        STRING, "their files, in order; the number of those that have no room")	\
 	F(CONFIG_CERTIFICATES,   "generation",   NUMBER, "of the configuration")	\
+	F(CONFIG_CERTIFICATES,   "set",          ADDED,  "SHA-256 of the names of the files and their certificates, as they are stored with the text: what signers sign")	\
 	F(CONFIG_CERTIFICATES,   "sha256",       STRING, "of their octets (DER), one after the other, file by file")	\
 	F(CONFIG_REFUSED,        "admin",        STRING, "who, as in config_commit")	\
 	F(CONFIG_REFUSED,        "error",        STRING, "why it was refused")	\
+	F(CONFIG_REFUSED,        "generation",   ADDED,  "that it would have been; 0: the stored one was refused at a start")	\
 	F(CONFIG_REFUSED,        "sha256",       STRING, "of the refused text")	\
 	F(ADMIN_ACT,             "act",          STRING, "the action")	\
 	F(ADMIN_ACT,             "admin",        STRING, "who, as in config_commit")	\

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/signed.h"
 #include "model/compile.h"
 #include "model/schema.h"
 
@@ -22,27 +23,16 @@ static enum rc path_rule(struct compiler *c, const struct lyd_node *node)
 	return RC_OK;
 }
 
-/* Administrators with a key whose role may commit a change of that path. */
-static uint32_t signers(const struct administrators *a, const char *path)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < a->n; i++)
-		n += a->at[i].keys.n > 0 && role_may_command(a, a->at[i].role, "commit") &&
-		     role_may_change(a, a->at[i].role, path);
-	return n;
-}
-
 /* What nobody can sign is closed for ever, and what demands it most of all. */
 static enum rc can_be_signed(
 	struct compiler *c, const struct lyd_node *at, const char *path, uint32_t required)
 {
-	uint32_t can = signers(c->administrators, path);
+	uint32_t can = signed_signers(c->administrators, path);
 
 	if (required <= can)
 		return RC_OK;
 	return tree_fault(c->faults, at,
-		"%u signatures are required for '%s', and %u administrators can give one: expected at least as many with a key and a role that "
+		"%u signatures are required for '%s', and %u administrators can give one: expected at least as many with a key of their own that can sign (RSA: at most 4096 bits) and a role that "
 		"may commit this",
 		required, path, can);
 }

@@ -14,7 +14,8 @@
 /* An entry config_signature, until the commit that it belongs to. */
 struct signature {
 	uint64_t generation;
-	uint32_t confirm_minutes;
+	uint32_t confirm_minutes, options;
+	bool is_first_form; /* its statement has no certificates and no options */
 	uint8_t sha256[SHA256_SIZE], blob[SSHSIG_BLOB_MAX];
 	size_t n;
 };
@@ -23,6 +24,15 @@ struct in_force {
 	bool known; /* the ledger has said what runs */
 	uint64_t generation;
 	uint8_t sha256[SHA256_SIZE];
+	bool certificates_known;
+	uint8_t certificates[SHA256_SIZE]; /* all zero: it has none */
+};
+
+/* An entry config_certificates, until the commit that it belongs to. */
+struct certificates {
+	bool is_there, is_known;
+	uint64_t generation;
+	uint8_t set[SHA256_SIZE];
 };
 
 struct signed_commits_check {
@@ -32,7 +42,11 @@ struct signed_commits_check {
 	struct in_force now,
 		before; /* before: until the commit that was entered last, for one that was not carried out */
 	struct in_force base; /* comes back unless somebody confirms; not known: nothing does */
+	/* All of it as it was until the commit that was entered last: its verdict stands once it is known not to have been refused. */
+	struct in_force base_before;
+	struct signed_commits_report report_before;
 	bool just_committed;
+	struct certificates certificates;
 	struct signature signature[SIGNED_REQUIRED_MAX];
 	size_t signatures_n;
 	bool too_many;
@@ -113,6 +127,14 @@ static bool sha256_read(const struct ledger_entry *entry, const char *key, uint8
 	return ledger_entry_hex(entry, key, ret, SHA256_SIZE);
 }
 
+static bool field_is(const struct ledger_entry *entry, const char *key, const char *text)
+{
+	size_t n;
+	const char *value = ledger_entry_field(entry, key, &n);
+
+	return value && n == strlen(text) && memcmp(value, text, n) == 0;
+}
+
 /* ---- signatures ---- */
 
 static bool blob_read(const struct ledger_entry *entry, struct signature *s)
@@ -133,6 +155,11 @@ static void signature_take(struct signed_commits_check *c, const struct ledger_e
 {
 	struct signature s = { .generation = ledger_entry_number(entry, "generation"),
 		.confirm_minutes = (uint32_t)ledger_entry_number(entry, "confirm_within") };
+	size_t n;
+
+	s.is_first_form = ledger_entry_field(entry, "options", &n) == NULL;
+	for (uint32_t options = 0; options <= SIGNED_OPTIONS; options++)
+		s.options |= field_is(entry, "options", signed_options_text(options)) ? options : 0;
 
 	if (c->signatures_n == COUNT_OF(c->signature) || !sha256_read(entry, "sha256", s.sha256) ||
 		!blob_read(entry, &s))
@@ -161,6 +188,7 @@ static bool signatures_good(struct signed_commits_check *c, const struct adminis
 
 	memcpy(s.base, c->now.sha256, sizeof s.base);
 	memcpy(s.text, next->sha256, sizeof s.text);
+	memcpy(s.certificates, next->certificates, sizeof s.certificates);
 	if (c->too_many)
 		return finding(c, "generation %llu: its signatures are malformed, or more than %d",
 			       (unsigned long long)next->generation, SIGNED_REQUIRED_MAX),
@@ -168,6 +196,8 @@ static bool signatures_good(struct signed_commits_check *c, const struct adminis
 	for (size_t i = 0; i < c->signatures_n; i++) {
 		const struct signature *of = &c->signature[i];
 		s.confirm_minutes = of->confirm_minutes;
+		s.options = of->options;
+		s.is_first_form = of->is_first_form;
 		if (of->generation != next->generation ||
 			memcmp(of->sha256, next->sha256, sizeof of->sha256) != 0 ||
 			of->confirm_minutes != c->signature[0].confirm_minutes)
@@ -204,41 +234,74 @@ static void unreadable(struct signed_commits_check *c, const char *which, const 
 			(unsigned long long)of->generation, e->text);
 }
 
-/* By the configuration that runs until then. */
-static enum rc judge(struct signed_commits_check *c, const struct rules *base, const struct in_force *next)
+/* What the commit changes, certificates as well. */
+static enum rc paths_of(struct signed_commits_check *c, const struct rules *base, const struct in_force *next,
+	struct admin_words *ret_paths, struct err *e)
 {
-	struct admin_words paths = { 0 };
 	struct rules text = { 0 };
-	struct err e = { 0 };
-	enum rc rc;
+	enum rc rc = c->text(c->context, next->sha256, &text.text, &text.n);
 
-	if (!signed_demands(base->administrators)) {
-		c->report.free++;
-		return RC_OK;
-	}
-	rc = c->text(c->context, next->sha256, &text.text, &text.n);
 	if (!rc)
-		rc = model_difference(base->text, base->n, text.text, text.n, path_take, &paths, &e);
-	if (rc)
-		unreadable(c, "of", next, rc, &e);
-	else
-		signatures_good(
-			c, base->administrators, next, &paths, signed_required(base->administrators, &paths));
-	admin_words_done(&paths);
+		rc = model_difference(base->text, base->n, text.text, text.n, path_take, ret_paths, e);
+	if (!rc && c->now.certificates_known && next->certificates_known &&
+		memcmp(c->now.certificates, next->certificates, sizeof next->certificates) != 0 &&
+		!admin_words_add_new(ret_paths, "pki"))
+		rc = RC_INTERNAL;
 	rules_done(&text);
-	return rc == RC_INTERNAL ? rc : RC_OK;
+	return rc;
 }
 
-/* A base that comes back: the statement that its successor's signers signed says so. */
-static void restored(struct signed_commits_check *c, const struct in_force *next)
+/* A base that comes back: the statement that its successor's signers signed says so, or nobody had to sign what it takes back. */
+static void restored(struct signed_commits_check *c, const struct in_force *next, uint32_t required)
 {
-	if (c->base.known && memcmp(c->base.sha256, next->sha256, sizeof next->sha256) == 0)
+	bool is_base =
+		c->base.known && memcmp(c->base.sha256, next->sha256, sizeof next->sha256) == 0 &&
+		(!c->base.certificates_known || !next->certificates_known ||
+			memcmp(c->base.certificates, next->certificates, sizeof next->certificates) == 0);
+
+	if (is_base || required == 0)
 		c->report.restored++;
 	else
 		finding(c,
 			"generation %llu came back without signatures, and no commit before it was to be confirmed over this text",
 			(unsigned long long)next->generation);
-	c->base.known = false;
+}
+
+/* By the configuration that runs until then. ret_required: the signatures that it needed. */
+static enum rc judge(struct signed_commits_check *c, const struct rules *base, const struct in_force *next,
+	bool restores, uint32_t *ret_required)
+{
+	struct admin_words paths = { 0 };
+	struct err e = { 0 };
+	enum rc rc = RC_OK;
+	bool demands = signed_demands(base->administrators);
+
+	*ret_required = 0;
+	if (demands && (rc = paths_of(c, base, next, &paths, &e)) == RC_OK)
+		*ret_required = signed_required(base->administrators, &paths);
+	if (rc)
+		unreadable(c, "of", next, rc, &e);
+	else if (restores)
+		restored(c, next, *ret_required);
+	else if (demands)
+		signatures_good(c, base->administrators, next, &paths, *ret_required);
+	else
+		c->report.free++;
+	admin_words_done(&paths);
+	return rc == RC_INTERNAL ? rc : RC_OK;
+}
+
+/* What may come back without a signature. Of a commit that needed some, those who signed it say so; and nothing comes back over a signed one. */
+static void base_take(struct signed_commits_check *c, uint32_t required, uint32_t entry_minutes)
+{
+	uint32_t minutes = required > 0 && c->signatures_n ? c->signature[0].confirm_minutes : entry_minutes;
+
+	if (required > 0 && !c->signatures_n)
+		minutes = 0;
+	if (required > 0)
+		c->base.known = false;
+	if (minutes > 0 && !c->base.known)
+		c->base = c->now;
 }
 
 static enum rc commit_judge(
@@ -246,8 +309,8 @@ static enum rc commit_judge(
 {
 	struct rules base = { 0 };
 	struct err e = { 0 };
+	uint32_t required = 0;
 	enum rc rc = rules_of(c, c->now.sha256, &base, &e);
-	bool demands = rc == RC_OK && signed_demands(base.administrators);
 
 	if (rc == RC_NOT_FOUND && c->report.first_seen == 0) {
 		c->report.unseen++;
@@ -258,18 +321,12 @@ static enum rc commit_judge(
 	} else if (!rc) {
 		if (c->report.first_seen == 0)
 			c->report.first_seen = next->generation;
-		if (restores && demands)
-			restored(c, next);
-		else if (restores)
-			c->report.restored++;
-		else
-			rc = judge(c, &base, next);
+		rc = judge(c, &base, next, restores, &required);
 	}
-	/* What may come back without a signature. Of a commit that needed some, those who signed it say so. */
-	uint32_t minutes =
-		demands ? (c->signatures_n ? c->signature[0].confirm_minutes : 0) : confirm_minutes;
-	if (!restores && minutes > 0 && !c->base.known)
-		c->base = c->now;
+	if (restores)
+		c->base.known = false;
+	else
+		base_take(c, required, confirm_minutes);
 	rules_done(&base);
 	return rc;
 }
@@ -293,7 +350,15 @@ static enum rc commit_take(struct signed_commits_check *c, const struct ledger_e
 	size_t admin_n = 0;
 	const char *admin = ledger_entry_field(entry, "admin", &admin_n);
 
+	c->report_before = c->report;
+	c->base_before = c->base;
 	c->report.commits++;
+	next.certificates_known = true;
+	if (c->certificates.is_there && c->certificates.generation == next.generation) {
+		next.certificates_known = c->certificates.is_known;
+		memcpy(next.certificates, c->certificates.set, sizeof next.certificates);
+	}
+	c->certificates.is_there = false;
 	if (!sha256_read(entry, "sha256", next.sha256) || !sha256_read(entry, "previous", previous)) {
 		finding(c,
 			"the entry of generation %llu is malformed: expected the SHA-256 of its text and of the one before",
@@ -301,7 +366,7 @@ static enum rc commit_take(struct signed_commits_check *c, const struct ledger_e
 		return RC_OK;
 	}
 	if (!c->now.known)
-		c->now = (struct in_force){ true, next.generation - 1, { 0 } },
+		c->now = (struct in_force){ .known = true, .generation = next.generation - 1 },
 		memcpy(c->now.sha256, previous, sizeof previous);
 	if (memcmp(previous, c->now.sha256, sizeof previous) != 0)
 		finding(c,
@@ -319,6 +384,15 @@ static enum rc commit_take(struct signed_commits_check *c, const struct ledger_e
 
 /* ---- what else the ledger says about configurations ---- */
 
+/* A commit that was entered and then not carried out: what ran before it runs, and what was found about it is nothing. */
+static void refused(struct signed_commits_check *c)
+{
+	c->now = c->before;
+	c->base = c->base_before;
+	c->report = c->report_before;
+	c->just_committed = false;
+}
+
 static void load_take(struct signed_commits_check *c, const struct ledger_entry *entry)
 {
 	struct in_force loaded = { .known = true, .generation = ledger_entry_number(entry, "generation") };
@@ -332,30 +406,69 @@ static void load_take(struct signed_commits_check *c, const struct ledger_entry 
 		finding(c,
 			"a configuration was loaded (generation %llu) that was never committed: its file was changed, removed or damaged",
 			(unsigned long long)loaded.generation);
+	if (was_before)
+		refused(c);
+	if (c->now.known && memcmp(loaded.sha256, c->now.sha256, SHA256_SIZE) == 0) {
+		loaded.certificates_known = c->now.certificates_known;
+		memcpy(loaded.certificates, c->now.certificates, sizeof loaded.certificates);
+	}
 	c->now = loaded;
 	c->just_committed = false;
 }
 
-/* A commit that was entered and then not carried out: what ran before it runs. */
-static void refusal_take(struct signed_commits_check *c, const struct ledger_entry *entry)
+/* Ahead of a commit, or behind the load of what was committed. */
+static enum rc certificates_take(struct signed_commits_check *c, const struct ledger_entry *entry)
 {
-	uint8_t sha[SHA256_SIZE];
+	struct certificates set = { .is_there = true,
+		.generation = ledger_entry_number(entry, "generation") };
+	struct rules rules = { 0 };
+	struct err e = { 0 };
+	enum rc rc = RC_OK;
 
-	if (c->just_committed && c->before.known && sha256_read(entry, "sha256", sha) &&
-		memcmp(sha, c->now.sha256, sizeof sha) == 0) {
-		c->now = c->before;
-		c->just_committed = false;
+	set.is_known = sha256_read(entry, "set", set.set);
+	if (!c->now.known || set.generation != c->now.generation) {
+		c->certificates = set;
+		return RC_OK;
 	}
-	c->signatures_n = 0;
-	c->too_many = false;
+	if (set.is_known && c->now.certificates_known &&
+		memcmp(set.set, c->now.certificates, sizeof set.set) != 0) {
+		rc = rules_of(c, c->now.sha256, &rules, &e);
+		if (!rc && signed_demands(rules.administrators))
+			finding(c,
+				"generation %llu was loaded with other certificates than it was committed with: its files were changed, removed or damaged",
+				(unsigned long long)c->now.generation);
+		rules_done(&rules);
+	}
+	c->now.certificates_known = set.is_known;
+	memcpy(c->now.certificates, set.set, sizeof set.set);
+	return rc == RC_INTERNAL ? rc : RC_OK;
 }
 
-static bool field_is(const struct ledger_entry *entry, const char *key, const char *text)
+/* The commit whose entry is the last of a configuration; entries from before refusals had a generation name its text alone. */
+static bool refuses_last(const struct signed_commits_check *c, const struct ledger_entry *entry)
 {
+	uint8_t sha[SHA256_SIZE];
+	char digits[24] = "";
 	size_t n;
-	const char *value = ledger_entry_field(entry, key, &n);
+	const char *generation = ledger_entry_field(entry, "generation", &n);
 
-	return value && n == strlen(text) && memcmp(value, text, n) == 0;
+	if (!c->just_committed || !c->before.known || !sha256_read(entry, "sha256", sha) ||
+		memcmp(sha, c->now.sha256, sizeof sha) != 0)
+		return false;
+	if (!generation)
+		return true;
+	if (n < sizeof digits)
+		memcpy(digits, generation, n);
+	return strtoull(digits, NULL, 10) == c->now.generation;
+}
+
+static void refusal_take(struct signed_commits_check *c, const struct ledger_entry *entry)
+{
+	if (refuses_last(c, entry))
+		refused(c);
+	c->certificates.is_there = false;
+	c->signatures_n = 0;
+	c->too_many = false;
 }
 
 enum rc signed_commits_check_entry(
@@ -368,6 +481,8 @@ enum rc signed_commits_check_entry(
 	case LEDGER_CONFIG_SIGNATURE:
 		signature_take(c, entry);
 		break;
+	case LEDGER_CONFIG_CERTIFICATES:
+		return certificates_take(c, entry);
 	case LEDGER_CONFIG_LOAD:
 		load_take(c, entry);
 		break;

@@ -9,6 +9,7 @@ import pytest
 from kit import config_of, ledger_directory, ledger_entries, processes, show, wait_for
 
 PEOPLE = {"alice": "engineer", "bob": "engineer", "carol": "security-officer", "dave": "security-officer"}
+UIDS = {name: str(4101 + i) for i, name in enumerate(PEOPLE)}
 NAMESPACE = "plaingate-commit"
 
 
@@ -40,7 +41,7 @@ def agent(keys):
 
 
 def configuration(keys, required, more="", host="hq"):
-    people = "\n".join(f'administrator {name} {{ role {role}; key "{(keys / name).with_suffix(".pub").read_text().strip()}"; }}'
+    people = "\n".join(f'administrator {name} {{ role {role}; uid {UIDS[name]}; key "{(keys / name).with_suffix(".pub").read_text().strip()}"; }}'
                        for name, role in PEOPLE.items())
     return config_of("hq", ("host-name hq;", f"host-name {host};\nadministrators {{ {people} }}\ncommit {{ signatures-required {required}; {more} }}"))
 
@@ -125,6 +126,36 @@ def test_proposals_outlive_control(lab, keys):
     assert sign(lab, keys, other, "bob", statement="x").returncode == 1
 
 
+def test_numbers_are_given_once(lab, keys):
+    numbers = [propose(lab, configuration(keys, 2, host=f"hq-n{i}")) for i in range(4)]
+    done = lab["hq"].run(["plaingate", "commit", "/etc/plaingate/proposed.conf"], check=False)
+    assert done.returncode == 1 and "root (console) has 4 proposals" in done.stderr
+    for number in numbers:
+        lab["hq"].run(["plaingate", "commit", "withdraw", str(number)])
+    pid = processes(lab, "hq")["control"][0]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: lab["hq"].run(["plaingate", "show", "status"], check=False).returncode == 0
+             and processes(lab, "hq").get("control", (pid,))[0] != pid, 20, "another control")
+    number = propose(lab, configuration(keys, 2, host="hq-n4"))
+    assert number == numbers[-1] + 1
+    lab["hq"].run(["plaingate", "commit", "withdraw", str(number)])
+
+
+def test_who_withdraws(lab, keys):
+    lab["hq"].run("chmod 0666 /run/plaingate/control.sock")
+    number = propose(lab, configuration(keys, 2, host="hq-of-root"), "a test", "--cut-off")
+    assert proposals(lab)[-1]["options"] == "cut-off"
+    statement = lab["hq"].run(["plaingate", "commit", "statement", str(number)]).stdout
+    assert "plaingate-commit v2" in statement and "certificates none" in statement and "options cut-off" in statement
+
+    def withdraw(who):
+        return lab["hq"].run(["setpriv", "--reuid", UIDS[who], "--regid", "65534", "--clear-groups", "/usr/libexec/plaingate/plaingate", "commit",
+                              "withdraw", str(number)], check=False)
+    done = withdraw("carol")
+    assert done.returncode == 1 and "only who has proposed it or may sign it" in done.stderr
+    assert withdraw("alice").returncode == 0 and proposals(lab) == []
+
+
 def test_fewer_signatures_need_those_of_before(lab, keys):
     number = propose(lab, configuration(keys, 1, host="hq-four"))
     assert "may not change" in sign(lab, keys, number, "alice").stderr
@@ -139,6 +170,10 @@ def test_what_is_not_confirmed_comes_back(lab, keys):
     for name in ("alice", "bob"):
         assert sign(lab, keys, number, name).returncode == 0
     assert "hq-six" in runs(lab)
+    other = propose(lab, configuration(keys, 2, host="hq-seven"))
+    assert sign(lab, keys, other, "alice").returncode == 0
+    done = sign(lab, keys, other, "bob")
+    assert done.returncode == 1 and "waits until" in done.stderr and "hq-six" in runs(lab), "what comes back undoes no signed commit"
     wait_for(lambda: runs(lab) == before, 90, "the configuration from before")
 
 

@@ -41,7 +41,9 @@ static struct world {
 		uint8_t sha256[SHA256_SIZE];
 		bool gone;
 	} text[TEXTS_MAX];
-	unsigned now; /* text that runs */
+	unsigned now;			   /* text that runs */
+	uint8_t certificates[SHA256_SIZE]; /* of the next commit, as signers have them */
+	uint32_t entered_options;
 	uint64_t generation;
 } w;
 
@@ -109,9 +111,11 @@ static void signed_over(unsigned person, const struct signed_statement *s, const
 	assert_true(n < 760);
 	ledger_body_begin(&b, LEDGER_CONFIG_SIGNATURE);
 	ledger_body_str(&b, "admin", names[person]);
+	ledger_body_str(&b, "certificates", ""); /* verify goes by config_certificates */
 	ledger_body_u64(&b, "confirm_within", s->confirm_minutes);
 	ledger_body_u64(&b, "generation", generation);
 	ledger_body_str(&b, "key", "SHA256:x");
+	ledger_body_str(&b, "options", signed_options_text(w.entered_options));
 	ledger_body_str(&b, "sha256", hex_from_bytes(hex, w.text[text].sha256, 32));
 	ledger_body_str(&b, "signature_0", digits);
 	ledger_body_str(&b, "signature_1", "");
@@ -125,6 +129,7 @@ static struct signed_statement statement_of(
 
 	memcpy(s.base, w.text[base].sha256, 32);
 	memcpy(s.text, w.text[text].sha256, 32);
+	memcpy(s.certificates, w.certificates, 32);
 	return s;
 }
 
@@ -182,7 +187,7 @@ static struct signed_commits_report verify(void)
 
 /* ---- the history: nothing demanded, then two signatures, then commits under it ---- */
 
-enum { FREE, SIGNED, NEXT, LATER, WITHOUT_BOB, LOWERED, PATHS, NEXT_WITHOUT_BOB, TEXTS };
+enum { FREE, SIGNED, NEXT, LATER, WITHOUT_BOB, LOWERED, PATHS, NEXT_WITHOUT_BOB, PKI, PKI_LATER, TEXTS };
 
 static void begin(void)
 {
@@ -197,6 +202,8 @@ static void begin(void)
 		"        path \"system host-name\" {\n            signatures-required 1;\n        }\n",
 		"signed");
 	text_make(BOB, 2, "", "next");
+	text_make(PEOPLE, 0, "        path pki {\n            signatures-required 2;\n        }\n", "signed");
+	text_make(PEOPLE, 0, "        path pki {\n            signatures-required 2;\n        }\n", "later");
 	assert_int_equal(w.texts_n, TEXTS);
 	loaded(FREE, 1);
 	committed("root (console)", SIGNED, 0);
@@ -447,20 +454,168 @@ static void confirm_added(void)
 	committed("", SIGNED, 0);
 }
 
-static void refused_after_its_entry(void)
+static void refused(unsigned text, uint64_t generation)
 {
 	struct ledger_body b;
 	char hex[65];
 
-	good_commit(NEXT);
 	ledger_body_begin(&b, LEDGER_CONFIG_REFUSED);
 	ledger_body_str(&b, "admin", "alice (ssh)");
 	ledger_body_str(&b, "error", "the disk is full");
-	ledger_body_str(&b, "sha256", hex_from_bytes(hex, w.text[NEXT].sha256, 32));
+	ledger_body_strf(&b, "generation", "%llu", (unsigned long long)generation);
+	ledger_body_str(&b, "sha256", hex_from_bytes(hex, w.text[text].sha256, 32));
 	event_add(&b, ledger_body_done(&b));
+}
+
+/* As entries were before they had what is ADDED now: that field goes. */
+static void field_drop(const char *key)
+{
+	struct event *v = &w.event[w.events_n - 1];
+	char name[40], *at, *end;
+
+	snprintf(name, sizeof name, "\"%s\":\"", key);
+	assert_non_null(at = strstr(v->body, name));
+	assert_non_null(end = strchr(at + strlen(name), '"'));
+	end += end[1] == ',' ? 2 : 1;
+	memmove(at, end, strlen(end) + 1);
+	v->n = strlen(v->body);
+}
+
+static void refused_after_its_entry(void)
+{
+	good_commit(NEXT);
+	refused(NEXT, w.generation);
 	w.now = SIGNED;
 	w.generation--;
 	good_commit(LATER);
+}
+
+/* By a gateway of before: the text says which. */
+static void refused_without_a_generation(void)
+{
+	good_commit(NEXT);
+	refused(NEXT, w.generation);
+	field_drop("generation");
+	w.now = SIGNED;
+	w.generation--;
+	good_commit(LATER);
+}
+
+/* Its text was never stored, so it is nowhere. */
+static void refused_and_not_kept(void)
+{
+	refused_after_its_entry();
+	w.text[NEXT].gone = true;
+}
+
+/* What runs is committed once more, and refused before it is entered. */
+static void refused_of_the_same_text(void)
+{
+	good_commit(NEXT);
+	refused(NEXT, w.generation + 1);
+	good_commit(LATER);
+}
+
+static void first_form(unsigned person, unsigned text)
+{
+	struct signed_statement s = statement_of(w.now, text, w.generation, 0);
+
+	s.is_first_form = true;
+	signed_over(person, &s, SIGNED_NAMESPACE, text, w.generation + 1);
+	field_drop("certificates");
+	field_drop("options");
+}
+
+static void of_the_first_form(void)
+{
+	first_form(ALICE, NEXT);
+	first_form(BOB, NEXT);
+	committed("alice (ssh)", NEXT, 0);
+}
+
+/* ---- certificates ---- */
+
+static void certificates(uint64_t generation, uint8_t which)
+{
+	struct ledger_body b;
+	char hex[65];
+
+	memset(w.certificates, which, sizeof w.certificates);
+	ledger_body_begin(&b, LEDGER_CONFIG_CERTIFICATES);
+	ledger_body_u64(&b, "certificates", 1);
+	ledger_body_str(&b, "files", "a.crt");
+	ledger_body_u64(&b, "generation", generation);
+	ledger_body_str(&b, "set", hex_from_bytes(hex, w.certificates, 32));
+	ledger_body_str(&b, "sha256", hex);
+	event_add(&b, ledger_body_done(&b));
+}
+
+static void certificates_signed(void)
+{
+	certificates(w.generation + 1, 1);
+	good_commit(NEXT);
+	certificates(w.generation, 1); /* a restart */
+	certificates(w.generation + 1, 2);
+	good_commit(NEXT);
+}
+
+/* The text is the same, and needs two signatures as well: only what is signed differs. */
+static void certificates_exchanged(void)
+{
+	certificates(w.generation + 1, 1);
+	signs(ALICE, NEXT, 0);
+	signs(BOB, NEXT, 0);
+	certificates(w.generation + 1, 2);
+	committed("alice (ssh)", NEXT, 0);
+}
+
+static void certificates_loaded(void)
+{
+	certificates(w.generation + 1, 1);
+	good_commit(NEXT);
+	loaded(NEXT, w.generation);
+	certificates(w.generation, 2);
+}
+
+static void certificates_unsigned(void)
+{
+	signs(CAROL, PKI, 0);
+	signs(DAVE, PKI, 0);
+	committed("carol (ssh)", PKI, 0); /* from here on only pki needs signatures */
+	committed("alice (ssh)", PKI_LATER, 0);
+	certificates(w.generation + 1, 1);
+	committed("alice (ssh)", PKI, 0);
+}
+
+/* ---- what comes back ---- */
+
+static void free_place(void)
+{
+	signs(CAROL, PKI, 0);
+	signs(DAVE, PKI, 0);
+	committed("carol (ssh)", PKI, 0);
+	committed("alice (ssh)", PKI_LATER, 10);
+}
+
+static void free_place_came_back(void)
+{
+	free_place();
+	committed("", PKI, 0);
+}
+
+static void came_back_over_a_signed_one(void)
+{
+	signs(ALICE, NEXT, 10);
+	signs(BOB, NEXT, 10);
+	committed("alice (ssh)", NEXT, 10);
+	good_commit(LATER);
+	committed("", SIGNED, 0);
+}
+
+static void options_added(void)
+{
+	w.entered_options = SIGNED_CUT_OFF;
+	good_commit(NEXT);
 }
 
 /* clang-format off */
@@ -475,6 +630,17 @@ static const struct row {
 	{ restart, "nothing: a restart", GOOD },
 	{ came_back, "nothing: a signed commit that nobody confirmed comes back", GOOD },
 	{ refused_after_its_entry, "nothing: a commit that was entered and not carried out", GOOD },
+	{ refused_without_a_generation, "nothing: the same of a gateway whose refusals had no generation", GOOD },
+	{ refused_and_not_kept, "nothing: the same, and its text was never stored", GOOD },
+	{ refused_of_the_same_text, "nothing: what runs was committed once more, and refused", GOOD },
+	{ of_the_first_form, "nothing: statements of the first form", GOOD },
+	{ certificates_signed, "nothing: certificates, a restart, and others that were signed", GOOD },
+	{ free_place_came_back, "nothing: an unconfirmed commit of a place that needs no signature comes back", GOOD },
+	{ certificates_exchanged, "other certificates than were signed with the text", "not this key's over this message" },
+	{ certificates_loaded, "other certificates at a start than were committed", "loaded with other certificates" },
+	{ certificates_unsigned, "other certificates without the signatures that `pki` needs", "has 0 signatures" },
+	{ options_added, "a guard overridden that the signers did not sign", "not this key's over this message" },
+	{ came_back_over_a_signed_one, "what comes back undoes a signed commit that came after it", "came back without signatures" },
 	{ one_short, "one signature less", "has 1 signatures, and the configuration before it demands 2" },
 	{ unsigned_by_root, "no signature, by root", "has 0 signatures" },
 	{ twice_by_the_same, "two signatures of one administrator", "'alice' has signed this already" },

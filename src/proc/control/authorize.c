@@ -108,8 +108,7 @@ static bool changed(void *context, const char *path, const char *where)
 /* They come with a text of the history, or are read again: the statements do not tell. */
 static bool certificates_differ(const struct running *a, const struct running *b)
 {
-	return a->certificates_n != b->certificates_n ||
-	       (a->certificates_n && memcmp(a->certificates, b->certificates, a->certificates_n) != 0);
+	return memcmp(a->certificates_sha256, b->certificates_sha256, sizeof a->certificates_sha256) != 0;
 }
 
 enum rc authorize_commit(struct client *c, const struct running *next, struct err *e)

@@ -10,6 +10,7 @@
 #include "ipc/certificate_file.h"
 #include "proc/control/control.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -117,7 +118,12 @@ static enum rc stored_make(struct running *r, struct err *e)
 			k < file->certificates.first + file->certificates.count; k++)
 			certificate_write(f, s, &snap_certificates(s)[k]);
 	}
-	return fclose(f) == 0 ? RC_OK : err_add(e, RC_INTERNAL, "out of memory");
+	if (fclose(f) != 0)
+		return err_add(e, RC_INTERNAL, "out of memory");
+	const char *set = strchr(r->certificates, '\n') + 1;
+	crypto_hash_sha256(r->certificates_sha256, (const unsigned char *)set,
+		(size_t)(r->certificates + r->certificates_n - set));
+	return RC_OK;
 }
 
 static enum rc certificates_take(

@@ -130,7 +130,7 @@ static void text_ask(struct client *c)
 		client_memory_give(c, c->request.bytes, &e);
 	if (e.rc) {
 		if (c->request.command == CLI_COMMIT)
-			entry_config_refused(c->control, c, NULL, e.text);
+			entry_config_refused(c->control, c, NULL, c->control->running.generation + 1, e.text);
 		client_end(c, e.rc, 0, "%s", e.text);
 		return;
 	}

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void commit_over(struct control *k)
 {
@@ -23,7 +24,7 @@ static void commit_refuse(struct control *k, enum rc rc, const char *why)
 	struct commit *m = &k->commit;
 
 	assert(m->under_way);
-	entry_config_refused(k, m->client, m->next.text ? m->next.sha256 : NULL, why);
+	entry_config_refused(k, m->client, m->next.text ? m->next.sha256 : NULL, m->next.generation, why);
 	if (m->client)
 		client_end(m->client, rc, 0, "%s", why);
 	commit_over(k);
@@ -99,7 +100,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	/* Where one is unconfirmed already, what it restores is on the disk: the deadline of this one is written
 	 * after its text, so that a commit that fails extends nothing. */
 	bool begins = m->confirm_minutes && !k->unconfirmed.pending, extends = m->confirm_minutes && !begins;
-	if ((begins && unconfirmed_begin(k, m->confirm_minutes, &e)) ||
+	if ((begins && unconfirmed_begin(k, m->confirm_minutes, m->who, &e)) ||
 		config_store_write(k->config_dir, &m->next, &k->running, &e)) {
 		if (begins)
 			unconfirmed_end_logged(k);
@@ -115,7 +116,7 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 	proposals_committed(k, m->proposal);
 	if (m->restores)
 		unconfirmed_end_logged(k);
-	else if (extends && unconfirmed_begin(k, m->confirm_minutes, &e))
+	else if (extends && unconfirmed_begin(k, m->confirm_minutes, m->who, &e))
 		log_warn("%s; the deadline of the unconfirmed commit before it is kept", e.text);
 	if (m->restores)
 		log_info("generation %llu restores the configuration from before the unconfirmed commit",
@@ -132,8 +133,7 @@ static void commit_enter(struct control *k)
 {
 	entry_config_overrides(k, &k->commit);
 	entry_config_certificates(k, &k->commit.next);
-	entry_config_signatures(k, &k->commit);
-	if (entry_config_commit(k, &k->commit, on_commit_receipt))
+	if (entry_config_signatures(k, &k->commit) || entry_config_commit(k, &k->commit, on_commit_receipt))
 		commit_refuse(k, RC_DENIED, "the ledger is not running, so nothing is changed");
 }
 
@@ -250,8 +250,9 @@ static void commit_decide(struct control *k)
 	struct admin_words paths = { 0 };
 	uint32_t required = 0;
 	struct err e = { 0 };
-	enum rc rc =
-		m->proposal ? RC_OK : proposals_needed(k, m->next.text, m->next.n, &paths, &required, &e);
+	enum rc rc = m->proposal ? RC_OK
+				 : proposals_needed(k, m->next.text, m->next.n, m->next.certificates_sha256,
+					   &paths, &required, &e);
 
 	admin_words_done(&paths);
 	if (rc) {
@@ -292,14 +293,20 @@ void commit_signed(struct client *c, const struct proposal *p, char *text, size_
 	struct commit *m = &k->commit;
 	struct faults faults = { 0 };
 	struct err e = { 0 };
-	enum rc rc;
+	enum rc rc = unconfirmed_admits(k, c->who, true, &e);
 
 	assert(!m->under_way);
+	if (rc) {
+		free(text);
+		client_end(c, rc, 0, "%s", e.text);
+		return;
+	}
 	*m = (struct commit){
 		.under_way = true, .client = c, .cookie = k->next_tag++, .uid = c->uid, .next.memory = -1
 	};
 	m->proposal = p->id;
 	m->signatures_n = p->signed_by.n;
+	m->options = p->statement.options;
 	memcpy(m->signature, p->signature, sizeof m->signature);
 	memcpy(m->comment, p->comment, sizeof m->comment);
 	memcpy(m->who, c->who, sizeof m->who);
@@ -315,6 +322,11 @@ void commit_signed(struct client *c, const struct proposal *p, char *text, size_
 	if (!rc && memcmp(m->next.sha256, p->statement.text, sizeof m->next.sha256) != 0)
 		rc = err_add(&e, RC_MALFORMED,
 			"proposal %llu is damaged on the disk: its text is another one",
+			(unsigned long long)p->id);
+	if (!rc && memcmp(m->next.certificates_sha256, p->statement.certificates,
+			   sizeof p->statement.certificates) != 0)
+		rc = err_add(&e, RC_STALE,
+			"the certificates in the directory are not those any more that were signed with proposal %llu: put them back, or commit again",
 			(unsigned long long)p->id);
 	if (!rc)
 		rc = guards_check(m, &k->running, c, &e);
@@ -339,6 +351,10 @@ void commit_begin(struct client *c)
 		client_end(c, RC_STALE, 0,
 			"another configuration has been committed since this candidate was begun (generation %llu runs now): nothing is changed",
 			(unsigned long long)k->running.generation);
+		return;
+	}
+	if (unconfirmed_admits(k, c->who, false, &e)) {
+		client_end(c, e.rc, 0, "%s", e.text);
 		return;
 	}
 	*m = (struct commit){

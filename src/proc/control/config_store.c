@@ -19,13 +19,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUNNING	     "running.conf"
-#define GENERATION   "generation"
-#define UNCONFIRMED  "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
-#define CERTIFICATES "certificates"
-#define HISTORY	     "rollback."
-#define OF_NAME	     "%s." CERTIFICATES /* of that text; of running.conf alone without a name in front */
-#define PROPOSAL     "proposal."	/* of a slot: control's proposals.c */
+#define RUNNING	      "running.conf"
+#define GENERATION    "generation"
+#define UNCONFIRMED   "unconfirmed" /* "# DEADLINE MINUTES", LF, and the text */
+#define CERTIFICATES  "certificates"
+#define HISTORY	      "rollback."
+#define OF_NAME	      "%s." CERTIFICATES /* of that text; of running.conf alone without a name in front */
+#define PROPOSAL      "proposal."	 /* of a slot: control's proposals.c */
+#define PROPOSAL_LAST "proposals"	 /* the number of the last one */
 #define KEPT                                                                                                 \
 	"history." /* and the SHA-256 of a text that needs no number any more, and is needed by `verify config` */
 #define SSH_USERS "ssh.users"
@@ -182,6 +183,25 @@ enum rc config_store_proposal_write(int dir, unsigned slot, const char *text, si
 	if (!rc && fsync(dir) != 0)
 		rc = err_errno(e, RC_IO, "fsync the configuration's directory");
 	return rc;
+}
+
+uint64_t config_store_proposal_last(int dir)
+{
+	char *text = NULL;
+	size_t n;
+	uint64_t last =
+		read_file(dir, PROPOSAL_LAST, 32, &text, &n, NULL) == RC_OK ? strtoull(text, NULL, 10) : 0;
+
+	free(text);
+	return last;
+}
+
+enum rc config_store_proposal_last_write(int dir, uint64_t last, struct err *e)
+{
+	char text[32];
+	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)last);
+
+	return write_file(dir, PROPOSAL_LAST, text, (size_t)n, e);
 }
 
 void config_store_proposal_remove(int dir, unsigned slot)

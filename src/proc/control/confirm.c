@@ -1,7 +1,8 @@
 /*
  * A commit that has to be confirmed: without `plaingate confirm` in its time, the configuration before it is
  * restored by a commit. Its deadline and that text are on the disk before the commit is, so that they outlive
- * control and the machine. A further commit in that time confirms nothing: what is restored stays what ran
+ * control and the machine. Until then only who made it may commit further, and nothing that needs signatures: what comes back
+ * undoes nobody else's commit, and no signed one. Such a commit confirms nothing: what is restored stays what ran
  * before the first of them. The deadline is wall-clock time; when the clock is set back, the whole time starts
  * again.
  */

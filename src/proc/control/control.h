@@ -54,6 +54,7 @@ enum { LISTENER_LOCAL, LISTENER_SSH, LISTENERS }; /* index of RESOURCE_CLI_SOCKE
 #define TICK_NS		  (50 * NS_PER_MS) /* while there are clients or a commit */
 #define ROLLBACKS_MAX	  50
 #define WAITING_MAX	  16 /* commits that wait for signatures */
+#define WAITING_EACH_MAX  4  /* of one author */
 #define RESOLVER_WAIT_NS                                                                                     \
 	(3 * NS_PER_S) /* for the resolver's first word, before the data plane gets a configuration without it */
 
@@ -131,6 +132,8 @@ struct running {
 	int memory;			       /* the sealed memfd that the processes get */
 	char *certificates; /* as they are stored with the text (certificates.c); NULL: it has none */
 	size_t certificates_n;
+	uint8_t certificates_sha256
+		[32];		/* of these, without the text's digest before them; all zero: it has none */
 	bool certificates_kept; /* they are those that ran with a text of the history, not the directory's */
 };
 
@@ -173,6 +176,7 @@ struct commit {
 	bool restores;		  /* what ran before one that was not confirmed */
 	struct judgement judgement;
 	uint64_t proposal; /* that it was; 0: none */
+	uint32_t options;  /* of it: enum signed_option */
 	uint32_t signatures_n;
 	struct signed_by signature[SIGNED_REQUIRED_MAX];
 	struct err close_all, cut_off,
@@ -182,6 +186,7 @@ struct commit {
 /* A commit that waits to be confirmed; what ran before it is on the disk. */
 struct unconfirmed {
 	bool pending;
+	char who[SPEAKER_TEXT_MAX]; /* has committed it; "": not known any more */
 	uint32_t minutes;
 	utc_us deadline;
 };
@@ -308,9 +313,12 @@ void commit_restore(struct control *k, char *text, size_t n);
 
 /* proposals.c */
 void proposals_load(struct control *k);
-/* What a commit of that text needs; the paths that it changes are added to those of the caller, where anything needs a signature. */
-enum rc proposals_needed(struct control *k, const char *text, size_t n, struct admin_words *ret_paths,
-	uint32_t *ret_required, struct err *e);
+/*
+ * What a commit of that text with these certificates needs; the paths that it changes are added to those of the caller, where anything needs a
+ * signature.
+ */
+enum rc proposals_needed(struct control *k, const char *text, size_t n, const uint8_t certificates[32],
+	struct admin_words *ret_paths, uint32_t *ret_required, struct err *e);
 /* The commit becomes a proposal, and its client is told. */
 void proposals_add(struct control *k, struct commit *m, const struct client *c, uint32_t required);
 void proposals_show(struct client *c);
@@ -320,7 +328,7 @@ enum rc proposals_read(struct control *k, uint32_t id, char ret_statement[SIGNED
 /* Another configuration runs; id: it was that proposal, or 0. */
 void proposals_committed(struct control *k, uint64_t id);
 /* Ahead of config_commit, whose receipt stands for them as well. */
-void entry_config_signatures(struct control *k, const struct commit *m);
+enum rc entry_config_signatures(struct control *k, const struct commit *m);
 struct proposal *proposal_find(struct control *k, uint64_t id); /* NULL: there is none */
 void proposals_sweep(struct control *
 		k); /* those whose time is over, and those over another configuration than the one that runs */
@@ -412,6 +420,9 @@ enum rc config_store_ssh_uids_read(int dir, char **ret_text, size_t *ret_n, stru
 void config_store_commit_write(int dir, const char *text, size_t n);
 enum rc config_store_commit_read(int dir, uint32_t n, char **ret_text, size_t *ret_n, struct err *e);
 bool config_store_has_history(int dir, uint32_t n);
+/* The number of the last proposal, which no other gets; 0: there was none. */
+uint64_t config_store_proposal_last(int dir);
+enum rc config_store_proposal_last_write(int dir, uint64_t last, struct err *e);
 /* Commits that wait for signatures, 1..WAITING_MAX. RC_NOT_FOUND. */
 enum rc config_store_proposal_read(int dir, unsigned slot, char **ret_text, size_t *ret_n, struct err *e);
 enum rc config_store_proposal_write(int dir, unsigned slot, const char *text, size_t n, struct err *e);
@@ -429,7 +440,9 @@ void entry_config_load(struct control *k);
 void entry_config_certificates(struct control *k, const struct running *r);
 /* A request that the role does not permit: as many in a second as limits.h says, and the number of those between them. */
 void entry_admin_refused(struct control *k, const struct client *c, const char *words);
-void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why);
+/* generation: that it would have been; 0: of a text that was refused at a start. */
+void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256,
+	uint64_t generation, const char *why);
 /* The action that was entered last for this client is not carried out; also when its entry never came to be. */
 void entry_admin_act_aborted(struct control *k, const struct client *c, const char *why);
 enum rc entry_admin_act(
@@ -441,8 +454,12 @@ enum rc entry_admin_act(
 void history_note(struct control *k, const struct commit *m, uint64_t entry);
 /* `show system commit`. */
 void history_show(struct client *c);
+/* Who has committed what runs; "": that is not noted. */
+void history_who(struct control *k, char ret_who[SPEAKER_TEXT_MAX]);
 
-enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e);
+enum rc unconfirmed_begin(struct control *k, uint32_t minutes, const char *who, struct err *e);
+/* RC_AGAIN, with who and until when: one waits to be confirmed that is somebody else's, or would be followed by a signed one. */
+enum rc unconfirmed_admits(const struct control *k, const char *who, bool is_signed, struct err *e);
 /* The commit stays, confirmed or replaced. On an error it is still unconfirmed. */
 enum rc unconfirmed_end(struct control *k, struct err *e);
 void unconfirmed_end_logged(

@@ -90,12 +90,14 @@ void entry_config_certificates(struct control *k, const struct running *r)
 	ledger_body_u64(&b, "certificates", s->certificates.count);
 	ledger_body_str(&b, "files", files);
 	ledger_body_u64(&b, "generation", r->generation);
+	ledger_body_str(&b, "set", sha256_text(text, r->certificates_sha256));
 	ledger_body_str(&b, "sha256", sha256_text(text, hash));
 	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the certificates of the configuration cannot be entered in the ledger");
 }
 
-void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256, const char *why)
+void entry_config_refused(struct control *k, const struct client *c, const uint8_t *sha256,
+	uint64_t generation, const char *why)
 {
 	struct ledger_body b;
 	char text[65];
@@ -103,6 +105,7 @@ void entry_config_refused(struct control *k, const struct client *c, const uint8
 	ledger_body_begin(&b, LEDGER_CONFIG_REFUSED);
 	ledger_body_str(&b, "admin", c ? c->who : "");
 	ledger_body_str(&b, "error", why);
+	ledger_body_strf(&b, "generation", "%llu", (unsigned long long)generation);
 	ledger_body_str(&b, "sha256", sha256_text(text, sha256));
 	if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
 		log_error("the refused configuration cannot be entered in the ledger: %s", why);

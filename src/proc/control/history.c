@@ -84,6 +84,18 @@ static void history_row(struct client *c, uint32_t n)
 	free(text);
 }
 
+void history_who(struct control *k, char ret_who[SPEAKER_TEXT_MAX])
+{
+	char *text = NULL;
+	struct noted noted;
+	size_t n;
+	bool known = config_store_commit_read(k->config_dir, 0, &text, &n, NULL) == RC_OK &&
+		     noted_parse(&noted, text) && noted.generation == k->running.generation;
+
+	snprintf(ret_who, SPEAKER_TEXT_MAX, "%s", known ? noted.admin : "");
+	free(text);
+}
+
 void history_show(struct client *c)
 {
 	uint32_t limit = c->request.show.limit, rows = 0;

@@ -4,7 +4,7 @@
  * carries a signature here says nothing. Each is checked again when the commit is made.
  *
  * A proposal is a file `proposal.SLOT`:
- *	ID BASE-GENERATION CREATED CONFIRM-MINUTES FLAGS SIGNATURES BASE-SHA256 TEXT-SHA256 LF
+ *	ID BASE-GENERATION CREATED CONFIRM-MINUTES FLAGS SIGNATURES BASE-SHA256 TEXT-SHA256 CERTIFICATES-SHA256 LF
  *	author LF comment LF name LF
  *	ADMINISTRATOR FINGERPRINT BASE64 LF	for each signature
  *	the text
@@ -64,17 +64,19 @@ static void line_put(char *to, size_t size, const char *text)
 
 enum rc proposal_store(struct control *k, const struct proposal *p, const char *text, size_t n, struct err *e)
 {
-	char *all = malloc(PROPOSAL_HEAD_MAX + n), base[65], of[65], digits[BASE64_SIZE(SSHSIG_BLOB_MAX)];
+	char *all = malloc(PROPOSAL_HEAD_MAX + n), base[65], of[65], set[65],
+	     digits[BASE64_SIZE(SSHSIG_BLOB_MAX)];
 	size_t at;
 	enum rc rc;
 
 	if (!all)
 		return err_add(e, RC_INTERNAL, "out of memory");
 	at = (size_t)snprintf(all, PROPOSAL_HEAD_MAX,
-		"%" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u %u %s %s\n%s\n%s\n%s\n", p->id,
+		"%" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u %u %s %s %s\n%s\n%s\n%s\n", p->id,
 		p->statement.base_generation, (uint64_t)p->created, p->statement.confirm_minutes, p->flags,
 		p->signed_by.n, hex_from_bytes(base, p->statement.base, 32),
-		hex_from_bytes(of, p->statement.text, 32), p->author, p->comment, p->name);
+		hex_from_bytes(of, p->statement.text, 32), hex_from_bytes(set, p->statement.certificates, 32),
+		p->author, p->comment, p->name);
 	for (uint32_t i = 0; i < p->signed_by.n && at < PROPOSAL_HEAD_MAX; i++) {
 		base64_from_bytes(digits, p->signature[i].blob, p->signature[i].n);
 		at += (size_t)snprintf(all + at, PROPOSAL_HEAD_MAX - at, "%s %s %s\n", p->signature[i].admin,
@@ -116,21 +118,24 @@ static bool signature_parse(struct signed_by *s, const char *line)
 static bool head_parse(struct proposal *p, const char *all, size_t n, const char **ret_text)
 {
 	const char *at = all, *end = all + n;
-	char line[PROPOSAL_LINE_MAX], base[65], text[65];
+	char line[PROPOSAL_LINE_MAX], base[65], text[65], set[65];
 	uint64_t created;
 
 	*p = (struct proposal){ 0 };
 	if (!line_take(&at, end, line, sizeof line) ||
-		sscanf(line, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u %64[0-9a-f] %64[0-9a-f]", &p->id,
-			&p->statement.base_generation, &created, &p->statement.confirm_minutes, &p->flags,
-			&p->signed_by.n, base, text) != 8 ||
+		sscanf(line,
+			"%" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u %64[0-9a-f] %64[0-9a-f] %64[0-9a-f]",
+			&p->id, &p->statement.base_generation, &created, &p->statement.confirm_minutes,
+			&p->flags, &p->signed_by.n, base, text, set) != 9 ||
 		p->id == 0 || p->signed_by.n > SIGNED_REQUIRED_MAX ||
 		!hex_to_bytes(p->statement.base, 32, base) || !hex_to_bytes(p->statement.text, 32, text) ||
+		!hex_to_bytes(p->statement.certificates, 32, set) ||
 		!line_take(&at, end, p->author, sizeof p->author) ||
 		!line_take(&at, end, p->comment, sizeof p->comment) ||
 		!line_take(&at, end, p->name, sizeof p->name))
 		return false;
 	p->created = created;
+	p->statement.options = p->flags & SIGNED_OPTIONS;
 	for (uint32_t i = 0; i < p->signed_by.n; i++)
 		if (!line_take(&at, end, line, sizeof line) || !signature_parse(&p->signature[i], line))
 			return false;
@@ -204,6 +209,7 @@ void proposals_load(struct control *k)
 	char *all;
 	size_t n;
 
+	k->proposal_last = config_store_proposal_last(k->config_dir);
 	for (unsigned i = 0; i < WAITING_MAX; i++) {
 		struct proposal *p = &k->proposals[i];
 		if (config_store_proposal_read(k->config_dir, i + 1, &all, &n, &e) != RC_OK) {
@@ -230,8 +236,8 @@ static bool path_take(void *context, const char *path, const char *where)
 	return admin_words_add_new(context, path);
 }
 
-enum rc proposals_needed(struct control *k, const char *text, size_t n, struct admin_words *ret_paths,
-	uint32_t *ret_required, struct err *e)
+enum rc proposals_needed(struct control *k, const char *text, size_t n, const uint8_t certificates[32],
+	struct admin_words *ret_paths, uint32_t *ret_required, struct err *e)
 {
 	const struct running *r = &k->running;
 	enum rc rc = RC_OK;
@@ -240,9 +246,34 @@ enum rc proposals_needed(struct control *k, const char *text, size_t n, struct a
 	if (!r->administrators || !signed_demands(r->administrators))
 		return RC_OK;
 	rc = model_difference(r->text, r->n, text, n, path_take, ret_paths, e);
+	if (!rc && memcmp(certificates, r->certificates_sha256, 32) != 0 &&
+		!admin_words_add_new(ret_paths, "pki"))
+		rc = err_add(e, RC_INTERNAL, "out of memory");
 	if (!rc)
 		*ret_required = signed_required(r->administrators, ret_paths);
 	return rc;
+}
+
+/* NULL: all are taken, or the author has enough of them. */
+static struct proposal *place_for(struct control *k, const char *author, struct err *e)
+{
+	struct proposal *free_one = NULL;
+	unsigned own = 0;
+
+	for (size_t i = 0; i < WAITING_MAX; i++) {
+		if (k->proposals[i].id == 0 && !free_one)
+			free_one = &k->proposals[i];
+		else if (k->proposals[i].id != 0)
+			own += speakers_are_one(k->proposals[i].author, author);
+	}
+	if (own >= WAITING_EACH_MAX)
+		err_add(e, RC_LIMIT, "%s has %u proposals: withdraw one first (show system commit proposals)",
+			author, own);
+	else if (!free_one)
+		err_add(e, RC_LIMIT,
+			"there are %d proposals: one has to be signed or withdrawn first (show system commit proposals)",
+			WAITING_MAX);
+	return own < WAITING_EACH_MAX ? free_one : NULL;
 }
 
 void proposals_add(struct control *k, struct commit *m, const struct client *c, uint32_t required)
@@ -251,13 +282,9 @@ void proposals_add(struct control *k, struct commit *m, const struct client *c, 
 	struct err e = { 0 };
 
 	proposals_sweep(k);
-	for (size_t i = 0; i < WAITING_MAX && !p; i++)
-		if (k->proposals[i].id == 0)
-			p = &k->proposals[i];
-	if (!p) {
-		client_end(m->client, RC_LIMIT, 0,
-			"there are %d proposals: withdraw one first (show system commit proposals)",
-			WAITING_MAX);
+	if (!(p = place_for(k, c->who, &e)) ||
+		config_store_proposal_last_write(k->config_dir, k->proposal_last + 1, &e)) {
+		client_end(m->client, e.rc, 0, "%s, so nothing is proposed", e.text);
 		return;
 	}
 	*p = (struct proposal){ .id = ++k->proposal_last,
@@ -265,7 +292,9 @@ void proposals_add(struct control *k, struct commit *m, const struct client *c, 
 		.required = required,
 		.flags = c->request.flags };
 	p->statement = (struct signed_statement){ .base_generation = k->running.generation,
-		.confirm_minutes = m->confirm_minutes };
+		.confirm_minutes = m->confirm_minutes,
+		.options = p->flags & SIGNED_OPTIONS };
+	memcpy(p->statement.certificates, m->next.certificates_sha256, 32);
 	memcpy(p->statement.base, k->running.sha256, 32);
 	memcpy(p->statement.text, m->next.sha256, 32);
 	snprintf(p->author, sizeof p->author, "%s", c->who);
@@ -299,7 +328,7 @@ enum rc proposals_read(struct control *k, uint32_t id, char ret_statement[SIGNED
 }
 
 /* Ahead of config_commit, whose receipt stands for them as well. */
-void entry_config_signatures(struct control *k, const struct commit *m)
+enum rc entry_config_signatures(struct control *k, const struct commit *m)
 {
 	char digits[BASE64_SIZE(SSHSIG_BLOB_MAX)], text[65];
 	struct ledger_body b;
@@ -309,17 +338,23 @@ void entry_config_signatures(struct control *k, const struct commit *m)
 		base64_from_bytes(digits, s->blob, s->n);
 		ledger_body_begin(&b, LEDGER_CONFIG_SIGNATURE);
 		ledger_body_str(&b, "admin", s->admin);
+		ledger_body_str(&b, "certificates",
+			m->next.certificates ? hex_from_bytes(text, m->next.certificates_sha256, 32) : "");
 		ledger_body_u64(&b, "confirm_within", m->confirm_minutes);
 		ledger_body_u64(&b, "generation", m->next.generation);
 		ledger_body_str(&b, "key", s->key);
+		ledger_body_str(&b, "options", signed_options_text(m->options));
 		ledger_body_str(&b, "sha256", hex_from_bytes(text, m->next.sha256, 32));
 		ledger_body_strf(&b, "signature_0", "%.*s", SIGNATURE_FIELD, digits);
 		ledger_body_str(
 			&b, "signature_1", strlen(digits) > SIGNATURE_FIELD ? digits + SIGNATURE_FIELD : "");
-		if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0))
+		if (entry_send(k, LEDGER_ASYNC, &b, NULL, 0)) {
 			log_error("a signature of generation %llu cannot be entered in the ledger",
 				(unsigned long long)m->next.generation);
+			return RC_DENIED;
+		}
 	}
+	return RC_OK;
 }
 
 /* ---- show system commit proposals ---- */
@@ -344,6 +379,7 @@ static void proposal_row(struct client *c, const struct proposal *p)
 	jw_u64(&w, "signatures", p->signed_by.n);
 	jw_str(&w, "signed_by", by);
 	jw_u64(&w, "confirm_within", p->statement.confirm_minutes);
+	jw_str(&w, "options", signed_options_text(p->flags));
 	jw_str(&w, "until", utc_text(until, p->created + PROPOSAL_LIFE_US));
 	jw_str(&w, "sha256", hex_from_bytes(text, p->statement.text, 32));
 	jw_end(&w);

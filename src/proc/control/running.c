@@ -113,7 +113,7 @@ enum rc running_load(struct control *k, struct err *e)
 			entry_config_certificates(k, r);
 			return RC_OK;
 		}
-		entry_config_refused(k, NULL, r->sha256, fault.text);
+		entry_config_refused(k, NULL, r->sha256, 0, fault.text);
 	}
 	log_line(rc == RC_NOT_FOUND ? LOG_WARN : LOG_ERROR,
 		"%s; all traffic is denied, to the host as well, until a configuration is committed",

@@ -323,6 +323,8 @@ static const char *request_words(const struct msg_cli_request *q)
 		return "check";
 	case CLI_CONFIG:
 		return "show configuration";
+	case CLI_PROPOSAL:
+		return "commit text";
 	default:
 		return NULL; /* what acts has an entry of its own, before it acts */
 	}

@@ -53,7 +53,8 @@ static enum rc sign(struct control *k, struct proposal *p, const uint8_t *blob, 
 	enum rc rc = proposal_text(k, p, ret_text, ret_n, e);
 
 	if (!rc)
-		rc = proposals_needed(k, *ret_text, *ret_n, &paths, &p->required, e);
+		rc = proposals_needed(
+			k, *ret_text, *ret_n, p->statement.certificates, &paths, &p->required, e);
 	if (!rc)
 		rc = recount(k, p, &paths, blob, blob_n, e);
 	if (!rc && p->signed_by.n > had && proposal_store(k, p, *ret_text, *ret_n, e)) {
@@ -106,13 +107,46 @@ void proposals_sign(struct client *c)
 	commit_signed(c, p, text, n);
 }
 
+/* Who has proposed it, and who could sign it. */
+static enum rc may_withdraw(const struct client *c, const struct proposal *p, struct err *e)
+{
+	struct control *k = c->control;
+	struct admin_words paths = { 0 };
+	const char *refused = NULL;
+	char *text = NULL;
+	uint32_t required;
+	size_t n;
+
+	if (speakers_are_one(p->author, c->who))
+		return RC_OK;
+	enum rc rc = proposal_text(k, p, &text, &n, e);
+	if (!rc)
+		rc = proposals_needed(k, text, n, p->statement.certificates, &paths, &required, e);
+	for (uint32_t i = 0; i < paths.n && !rc && !refused; i++)
+		if (!role_may_change(k->running.administrators, c->speaker.role, paths.at[i]))
+			refused = paths.at[i];
+	if (!rc && (refused || c->speaker.kind == SPEAKER_ROOT))
+		rc = err_add(e, RC_DENIED,
+			"proposal %u is of %s: only who has proposed it or may sign it withdraws it%s%s%s",
+			c->request.rollback, p->author, refused ? ", and this role may not change '" : "",
+			refused ? refused : "", refused ? "'" : "");
+	admin_words_done(&paths);
+	free(text);
+	return rc;
+}
+
 void proposals_withdraw(struct client *c)
 {
 	struct control *k = c->control;
 	struct proposal *p = proposal_find(k, c->request.rollback);
+	struct err e = { 0 };
 
 	if (!p) {
 		client_end(c, RC_NOT_FOUND, 0, "there is no proposal %u", c->request.rollback);
+		return;
+	}
+	if (may_withdraw(c, p, &e)) {
+		client_end(c, e.rc, 0, "%s", e.text);
 		return;
 	}
 	proposal_remove(k, p, c->who, "withdrawn");

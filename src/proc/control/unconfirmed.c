@@ -5,15 +5,32 @@
 #include "proc/control/control.h"
 #include "proc/control/limits.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static void pending(struct control *k, utc_us deadline, uint32_t minutes)
+enum rc unconfirmed_admits(const struct control *k, const char *who, bool is_signed, struct err *e)
+{
+	const struct unconfirmed *u = &k->unconfirmed;
+	char until[UTC_TEXT_MAX];
+
+	if (!u->pending || (!is_signed && speakers_are_one(u->who, who)))
+		return RC_OK;
+	utc_text(until, u->deadline);
+	return err_add(e, RC_AGAIN,
+		"generation %llu by %s waits until %.19sZ to be confirmed, and what ran before it comes back unless it is: nothing is changed. Confirm "
+		"it (plaingate confirm), or commit this after that time",
+		(unsigned long long)k->running.generation, u->who[0] ? u->who : "somebody", until);
+}
+
+static void pending(struct control *k, utc_us deadline, uint32_t minutes, const char *who)
 {
 	k->unconfirmed = (struct unconfirmed){ .pending = true, .deadline = deadline, .minutes = minutes };
+	snprintf(k->unconfirmed.who, sizeof k->unconfirmed.who, "%s", who);
 	loop_arm(&k->child->loop, &k->confirm_timer, NS_PER_S, NS_PER_S);
 }
 
-enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
+enum rc unconfirmed_begin(struct control *k, uint32_t minutes, const char *who, struct err *e)
 {
 	utc_us deadline = clock_utc() + minutes * MINUTE_US;
 	const struct running *before = &k->running; /* with its certificates */
@@ -30,7 +47,7 @@ enum rc unconfirmed_begin(struct control *k, uint32_t minutes, struct err *e)
 			  : config_store_unconfirmed_begin(k->config_dir, deadline, minutes, before, e);
 	free(text);
 	if (!rc)
-		pending(k, deadline, minutes);
+		pending(k, deadline, minutes, who);
 	return rc;
 }
 
@@ -58,15 +75,16 @@ void unconfirmed_end_logged(struct control *k)
 
 void unconfirmed_load(struct control *k)
 {
-	char *text = NULL;
+	char *text = NULL, who[SPEAKER_TEXT_MAX];
 	struct err e = { 0 };
 	uint32_t minutes;
 	utc_us deadline;
 	size_t n;
 	enum rc rc = config_store_unconfirmed_read(k->config_dir, &deadline, &minutes, &text, &n, &e);
 
+	history_who(k, who);
 	if (rc == RC_OK)
-		pending(k, deadline, minutes);
+		pending(k, deadline, minutes, who);
 	else if (rc != RC_NOT_FOUND)
 		log_error("%s; the unconfirmed commit stays in force", e.text);
 	free(text);

@@ -122,6 +122,31 @@ static int people(void **state)
 	return rc;
 }
 
+/* What would come back undoes nobody else's commit: others wait, whoever may confirms. */
+static void one_unconfirmed_at_a_time(void **state)
+{
+	if (geteuid() != 0)
+		skip();
+	struct ipc_link l = commit_as(0, RUNS "# root's\n", "site.conf", 5);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "root (console)");
+	take_all(2);
+	ends_behind_rows(&l, RC_OK, "unless 'plaingate confirm' is run by");
+	for (int again = 0; again < 2; again++) {
+		l = commit_as(ENGINEER, RUNS "# the engineer's\n", "site.conf", 0);
+		ends(&l, RC_AGAIN, "generation 2 by root (console) waits until 2");
+		stop();
+		started(2);
+	}
+	l = commit_as(0, RUNS "# root's again\n", "site.conf", 5);
+	enter(LEDGER_CONFIG_COMMIT, RC_OK, "root (console)");
+	take_all(3);
+	ends_behind_rows(&l, RC_OK, "unless 'plaingate confirm' is run by");
+	l = ask_as(ENGINEER, (struct msg_cli_request){ .command = CLI_CONFIRM }, -1);
+	enter(LEDGER_ADMIN_ACT, RC_OK, "engineer (local)");
+	ends(&l, RC_OK, "is confirmed");
+	takes(ENGINEER, RUNS "# the engineer's\n", 4, "engineer (local)");
+}
+
 /* ---- commands ---- */
 
 static const struct {
@@ -470,6 +495,7 @@ int main(int argc, char **argv)
 		TEST(comments_and_history),
 		TEST(two_at_once),
 		TEST(others_confirm),
+		TEST(one_unconfirmed_at_a_time),
 		TEST(who_is_removed_is_out),
 		TEST(somebody_can_always_enter),
 		TEST(administrators_are_shown),

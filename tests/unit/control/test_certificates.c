@@ -10,7 +10,14 @@
 	"peer x { remote-address 192.0.2.1; remote-id \"%s\"; local-certificate gw; trusted-ca a; proposals p; } }\n"
 #define PEM(digits) "-----BEGIN CERTIFICATE-----\n" digits "\n-----END CERTIFICATE-----\n"
 
-static char text[sizeof PKI + 80];
+#define SIGNER                                                                                               \
+	"system { administrators { administrator a { role engineer; "                                        \
+	"key \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjz1RVFmSG5ns3cfjse+7qpZlEXRnTeDgonBTefaAvT a\"; } "     \
+	"administrator b { role security-officer; key \""                                                    \
+	"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINcTHsk2Jrs0IA53zPwBbahAJdybzysFx94uCT1Fqy0u b\"; } } "         \
+	"commit { path pki { signatures-required 1; } } }\n"
+
+static char text[sizeof PKI + sizeof SIGNER + 80];
 
 static void file_write(const char *name, const char *what)
 {
@@ -146,6 +153,23 @@ static void commits_as(const char *name, uint32_t minutes, uint64_t generation, 
 			strstr(expect(&l, IPC_CLI_ROW)->u.CLI_ROW.json, "those that ran with this text"));
 	warned(&l);
 	ends(&l, RC_OK, "is running");
+}
+
+/* The same text with other files: what `pki` needs, it needs as well. */
+static void certificates_need_signatures(void **state)
+{
+	snprintf(text, sizeof text, SIGNER PKI, "CN=*");
+	files_are(1);
+	commits_as("site.conf", 0, 1, 1);
+	commits_as("site.conf", 0, 2, 1); /* nothing is others than what runs */
+	files_are(2);
+	struct ipc_link l = commit_as("site.conf", 0);
+	enter(LEDGER_CONFIG_PROPOSAL, RC_OK, "\"event\":\"proposed\"");
+	warned(&l);
+	ends(&l, RC_OK, "nothing is changed until 1 administrators have signed it");
+	stop();
+	starts_with(2, 1);
+	enter(LEDGER_CONFIG_CERTIFICATES, RC_OK, BOTH);
 }
 
 static void is_there(const char *name, bool wanted)
@@ -308,7 +332,8 @@ static void restarts(void **state)
 	/* SHA-256 of 30 00 01 30 00 02 */
 	enter(LEDGER_CONFIG_CERTIFICATES, RC_OK,
 		BOTH
-		",\"generation\":1,\"sha256\":\"cabe031e510da7d903ea732a0895772de6130e60895e4d81caa56142dfd15bcd\"");
+		",\"generation\":1,\"set\":\"cb1ae77abe84af129e1eccb468e739f4a1cab156df2469313b46332783daa35c\","
+		"\"sha256\":\"cabe031e510da7d903ea732a0895772de6130e60895e4d81caa56142dfd15bcd\"");
 	if (look_inside())
 		assert_int_equal(running_octet(), 1);
 	stop();
@@ -415,6 +440,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(killed_between, fresh, cleared),
 		cmocka_unit_test_setup_teardown(unconfirmed, fresh, cleared),
 		cmocka_unit_test_setup_teardown(history, fresh, cleared),
+		cmocka_unit_test_setup_teardown(certificates_need_signatures, fresh, cleared),
 		cmocka_unit_test_setup_teardown(certifiers_are_asked, fresh, cleared),
 	};
 
