@@ -78,15 +78,42 @@ static struct waiting_question *place_free(struct questions *q)
 	return &q->at[i];
 }
 
-/* The newest question of whoever has most of them. */
-static struct waiting_question *newest_of_most(struct questions *q)
+static uint32_t of_source(const struct questions *q, const struct certify_ask *a)
 {
-	struct waiting_question *found = &q->at[0];
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < QUESTIONS_MAX; i++)
+		n += q->at[i].number != 0 && q->at[i].ask.peer == a->peer && q->at[i].ask.source == a->source;
+	return n;
+}
+
+/* Which peer has most of them; of several the one with the newest. */
+static uint32_t peer_of_most(const struct questions *q)
+{
+	const struct waiting_question *found = &q->at[0];
 	uint32_t most = 0;
 
 	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
 		uint32_t n = q->at[i].number == 0 ? 0 : of_peer(q, q->at[i].ask.peer);
 		if (n > most || (n > 0 && n == most && q->at[i].number > found->number)) {
+			most = n;
+			found = &q->at[i];
+		}
+	}
+	return found->ask.peer;
+}
+
+/* Of the peer's sources, the newest of the one that has most. NULL: it has none. */
+static struct waiting_question *newest_of_peer(struct questions *q, uint32_t peer)
+{
+	struct waiting_question *found = NULL;
+	uint32_t most = 0;
+
+	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
+		if (q->at[i].number == 0 || q->at[i].ask.peer != peer)
+			continue;
+		uint32_t n = of_source(q, &q->at[i].ask);
+		if (n > most || (n == most && q->at[i].number > found->number)) {
 			most = n;
 			found = &q->at[i];
 		}
@@ -98,25 +125,29 @@ bool questions_add(
 	struct questions *q, const struct certify_ask *a, uint64_t now, struct certify_ask *ret_refused)
 {
 	struct waiting_question *place;
-	bool full;
+	uint32_t own, most;
+	bool full, share;
 
 	for (size_t i = 0; i < QUESTIONS_MAX; i++)
 		if (q->at[i].number != 0 && q->at[i].ask.ike_sa == a->ike_sa)
 			forget(q, &q->at[i]);
+	own = of_peer(q, a->peer);
 	full = q->n == QUESTIONS_MAX;
-	place = full ? newest_of_most(q) : place_free(q);
-	if (of_peer(q, a->peer) >= QUESTIONS_PER_PEER_MAX ||
-		(full && of_peer(q, place->ask.peer) <= of_peer(q, a->peer) + 1)) {
-		*ret_refused = *a; /* its peer has most, or would have as many */
+	most = full ? peer_of_most(q) : a->peer;
+	/* Its peer has its share, or most, or would have as many: then another one of that peer's goes. */
+	share = own >= QUESTIONS_PER_PEER_MAX || (full && of_peer(q, most) <= own + 1);
+	place = share ? newest_of_peer(q, a->peer) : full ? newest_of_peer(q, most) : place_free(q);
+	if (share && (!place || of_source(q, &place->ask) <= of_source(q, a) + 1)) {
+		*ret_refused = *a; /* or its source has */
 		return false;
 	}
-	if (full) {
+	if (share || full) {
 		*ret_refused = place->ask;
 		forget(q, place);
 	}
 	*place = (struct waiting_question){ .number = ++q->last, .since = now, .ask = *a };
 	q->n++;
-	return !full;
+	return !share && !full;
 }
 
 /* Peers take turns by their index: those after the last one come first. */

@@ -93,7 +93,7 @@ void sa_ask_next(struct ike *c, struct ike_sa *sa)
 	a->request.tag = ++c->tags << 16 | sa->slot;
 	sa->flight = a->request.tag;
 	if (a->request.op == KEEPER_AUTH_VERIFY && a->epoch == sa->steps[a->side].epoch)
-		certify_ask_emit(c, &a->request.u.AUTH_VERIFY, &sa->steps[a->side].in->p);
+		certify_ask_emit(c, &a->request.u.AUTH_VERIFY, sa->steps[a->side].in);
 	act = ike_action_add(c, IKE_ASK);
 	act->keeper = ike_alloc(sizeof *act->keeper);
 	*act->keeper = a->request;

@@ -145,9 +145,9 @@ const char *certs_obstacle(const struct ike *c, const struct snap_peer *p, const
 		   : "the peer sent no X.509 certificate (CERT payload of encoding 4)";
 }
 
-void certify_ask_emit(struct ike *c, const struct keeper_auth_verify *q, const struct ike_payloads *in)
+void certify_ask_emit(struct ike *c, const struct keeper_auth_verify *q, const struct message *m)
 {
-	struct ike_walk at = ike_walk_over(in);
+	struct ike_walk at = ike_walk_over(&m->p);
 	struct ike_view certificate;
 	struct certify_ask *ask;
 	uint8_t encoding;
@@ -158,6 +158,7 @@ void certify_ask_emit(struct ike *c, const struct keeper_auth_verify *q, const s
 	ask->generation = q->generation;
 	ask->ike_sa = q->handle;
 	ask->peer = q->peer;
+	ask->source = source_slot(c, &m->remote.addr);
 	ask->id_n = q->id_n;
 	memcpy(ask->id, q->id, sizeof ask->id);
 	struct wr w = wr_over(ask->bag, sizeof ask->bag);

@@ -79,7 +79,7 @@ void certreq_write_all(const struct ike *c, struct ike_out *o);
 /* Why the certificates of its IKE_AUTH cannot be judged, or ours is not there; NULL: the certifiers and the keeper decide. */
 const char *certs_obstacle(const struct ike *c, const struct snap_peer *p, const struct ike_payloads *in);
 /* The question to both certifiers, ahead of an AUTH_VERIFY about this message. */
-void certify_ask_emit(struct ike *c, const struct keeper_auth_verify *q, const struct ike_payloads *in);
+void certify_ask_emit(struct ike *c, const struct keeper_auth_verify *q, const struct message *m);
 
 /* ---- share.c: what one identity of a template has ---- */
 struct ike_instance *instance_get(struct ike_peer *p, const struct blob *user); /* makes it, if need be */

@@ -66,7 +66,8 @@ struct certify_ask {
 	uint32_t peer;	     /* index in the snapshot's peers */
 	uint16_t id_n;
 	uint16_t bag_n; /* octets of `bag` */
-	uint32_t zero;
+	uint32_t
+		source; /* equal for questions of one source (addr_source()): it does not take all places of its peer */
 	uint8_t id[KEEPER_ID_MAX]; /* the peer's identification payload body, as in keeper_auth_verify */
 	uint8_t bag
 		[CERTIFY_ASK_MAX]; /* for each certificate 32 bits of length, in network order, and its DER; the end entity's first */

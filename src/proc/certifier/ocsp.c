@@ -146,18 +146,20 @@ static void waiting_answer(struct certifier *x)
 	}
 }
 
-static struct ocsp_waiting *waiting_place(struct ocsp *o, uint32_t peer)
+static struct ocsp_waiting *waiting_place(struct ocsp *o, const struct certify_ask *a)
 {
 	struct ocsp_waiting *found = NULL;
-	uint32_t n = 0;
+	uint32_t n = 0, of_source = 0;
 
 	for (size_t i = 0; i < OCSP_WAITING_MAX; i++) {
 		struct ocsp_waiting *w = &o->waiting[i];
-		n += w->until != 0 && w->ask.peer == peer;
+		bool same = w->until != 0 && w->ask.peer == a->peer;
+		n += same;
+		of_source += same && w->ask.source == a->source;
 		if (w->until == 0)
 			found = w;
 	}
-	return n < OCSP_WAITING_PEER_MAX ? found : NULL;
+	return n < OCSP_WAITING_PEER_MAX && of_source < OCSP_WAITING_SOURCE_MAX ? found : NULL;
 }
 
 /* Another one of the same IKE SA is replaced without a word, as it is while it waits to be judged. */
@@ -214,7 +216,7 @@ enum ocsp_wait ocsp_wait(struct certifier *x, const struct certify_ask *a, uint3
 			return OCSP_BUSY; /* it made room for another of them */
 	if (n == 0)
 		return OCSP_JUDGED;
-	struct ocsp_waiting *w = waiting_place(o, a->peer);
+	struct ocsp_waiting *w = waiting_place(o, a);
 	if (!w)
 		return OCSP_BUSY;
 	w->until = x->child->loop.now + OCSP_WAIT_NS;

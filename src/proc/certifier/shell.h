@@ -41,9 +41,10 @@
 #define OCSP_OUT_MAX 8 /* questions under way */
 #define OCSP_OUT_EACH_MAX                                                                                    \
 	4 /* of them to the responder of one authority: a slow one leaves room for the others */
-#define OCSP_OUT_AGAIN_MAX    2	 /* of them about chains that were accepted before */
-#define OCSP_WAITING_MAX      32 /* chains that wait for answers; 280 KB */
-#define OCSP_WAITING_PEER_MAX 8	 /* of one peer */
+#define OCSP_OUT_AGAIN_MAX	2  /* of them about chains that were accepted before */
+#define OCSP_WAITING_MAX	32 /* chains that wait for answers; 280 KB */
+#define OCSP_WAITING_PEER_MAX	8  /* of one peer */
+#define OCSP_WAITING_SOURCE_MAX 4  /* of them from one source: a template has many instances */
 
 /* A chain that is judged when what OCSP says of it is known, or will not be in time. */
 struct ocsp_waiting {

@@ -72,11 +72,12 @@ static void none(const char *why)
 	assert_int_equal(ipc_send_OCSP_ANSWER(&links[PROC_RESOLVER], tag, &a), RC_OK);
 }
 
-static uint32_t sa = 0x9000;
+static uint32_t sa = 0x9000, from; /* from: the source of a question */
 
 static void begin(uint32_t peer, const struct made *m)
 {
 	question(7, ++sa, peer);
+	ask.source = from;
 	store_be32(ask.bag, (uint32_t)m->der.n);
 	memcpy(ask.bag + 4, m->der.b, m->der.n);
 	ask.bag_n = (uint16_t)(4 + m->der.n);
@@ -178,12 +179,41 @@ static void revoked_later(void **state)
 	pki_free();
 }
 
+/* One source has half of what waits of a peer; who asks from another one waits beside it. */
+static void one_source_leaves_room(void **state)
+{
+	struct made many[OCSP_WAITING_SOURCE_MAX + 2];
+
+	if (!executable)
+		return;
+	pki_make();
+	configure(RESPONDERS, 7);
+	for (size_t i = 0; i < COUNT_OF(many); i++)
+		many[i] = certificate("many", &hard);
+	for (size_t i = 0; i < OCSP_WAITING_SOURCE_MAX; i++)
+		begin(1, &many[i]);
+	begin(1, &many[OCSP_WAITING_SOURCE_MAX]);
+	assert_int_equal(told(), CERTIFY_BUSY);
+	from = 5;
+	begin(1, &many[OCSP_WAITING_SOURCE_MAX + 1]);
+	from = 0;
+	for (size_t i = 0; i <= OCSP_WAITING_SOURCE_MAX; i++) {
+		next(&links[PROC_KEEPER], IPC_CERTIFY_VERDICT);
+		assert_int_equal(
+			frame.u.CERTIFY_VERDICT.verdict.reason, CERTIFY_NO_OCSP); /* each has waited */
+	}
+	for (size_t i = 0; i < COUNT_OF(many); i++)
+		made_free(&many[i]);
+	pki_free();
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test_setup_teardown(a_chain_waits, start, stop),
 		cmocka_unit_test_setup_teardown(without_an_answer, start, stop),
 		cmocka_unit_test_setup_teardown(revoked_later, start, stop),
+		cmocka_unit_test_setup_teardown(one_source_leaves_room, start, stop),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);

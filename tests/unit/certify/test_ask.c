@@ -122,11 +122,16 @@ static void identities(void **state)
 static struct questions waiting;
 static struct certify_ask refused, taken;
 
-static bool add(uint32_t peer, uint32_t sa, uint64_t now)
+static bool add_from(uint32_t source, uint32_t peer, uint32_t sa, uint64_t now)
 {
-	struct certify_ask a = { .generation = 1, .peer = peer, .ike_sa = sa };
+	struct certify_ask a = { .generation = 1, .peer = peer, .ike_sa = sa, .source = source };
 
 	return questions_add(&waiting, &a, now, &refused);
+}
+
+static bool add(uint32_t peer, uint32_t sa, uint64_t now)
+{
+	return add_from(0, peer, sa, now);
 }
 
 static void bounded(void **state)
@@ -156,6 +161,31 @@ static void bounded(void **state)
 	assert_int_equal(questions_expire(&waiting, 2), QUESTIONS_MAX);
 	assert_int_equal(waiting.n, 0);
 	assert_false(questions_take(&waiting, 1, &taken));
+}
+
+/* Instances of one template: a source that asks without end leaves room for each of the others. */
+static void sources_of_a_peer(void **state)
+{
+	waiting = (struct questions){ 0 };
+	for (uint32_t i = 0; i < 1000; i++)
+		add_from(77, 1, 100 + i, 1);
+	assert_int_equal(waiting.n, QUESTIONS_PER_PEER_MAX);
+	for (uint32_t i = 1; i < QUESTIONS_PER_PEER_MAX; i++) {
+		assert_false(add_from(i, 1, 2000 + i, 1));
+		assert_int_equal(refused.source, 77);
+	}
+	assert_false(add_from(99, 1, 3000, 1)); /* all have one */
+	assert_int_equal(refused.source, 99);
+	assert_int_equal(waiting.n, QUESTIONS_PER_PEER_MAX);
+	/* and the same when other peers fill what is left */
+	waiting = (struct questions){ 0 };
+	for (uint32_t p = 1; p <= QUESTIONS_MAX / QUESTIONS_PER_PEER_MAX; p++)
+		for (uint32_t i = 0; i < QUESTIONS_PER_PEER_MAX; i++)
+			assert_true(add_from(p, p, 1000 * p + i, 1));
+	assert_false(add_from(5, 1, 9000, 1));
+	assert_int_equal(refused.peer, 1);
+	assert_int_equal(refused.source, 1);
+	assert_int_equal(waiting.n, QUESTIONS_MAX);
 }
 
 /* A thousand of one peer never come before two of another. */
@@ -201,7 +231,7 @@ static void random_questions(void **state)
 	srand(20261130);
 	for (uint32_t i = 1; i <= 4000; i++) {
 		in++;
-		gone += !add((uint32_t)rand() % 9, i, i);
+		gone += !add_from((uint32_t)rand() % 5, (uint32_t)rand() % 9, i, i);
 		if (rand() % 3 == 0)
 			out += questions_take(&waiting, 1, &taken);
 		if (rand() % 200 == 0)
@@ -218,6 +248,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_bag),
 		cmocka_unit_test(identities),
 		cmocka_unit_test(bounded),
+		cmocka_unit_test(sources_of_a_peer),
 		cmocka_unit_test(fair),
 		cmocka_unit_test(configurations),
 		cmocka_unit_test(random_questions),
