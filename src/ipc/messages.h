@@ -501,7 +501,7 @@ enum cli_command {
 	CLI_PROPOSAL, /* the text of a proposal, and its statement */
 	CLI_SIGN,     /* a signature for one, in a file */
 	CLI_WITHDRAW,
-	CLI_LOGIN /* by ssh: the connection stays, and is the session; comment: the key's fingerprint */
+	CLI_LOGIN /* by ssh: the connection stays, and is the session; comment: by which key (admin/ssh_certificate.h) */
 };
 
 enum commit_flags {

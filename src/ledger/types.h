@@ -191,7 +191,7 @@
 	F(SSH_START,             "program",      STRING, "SHA-256 of the administrator's program that a login runs")	\
 	F(SSH_START,             "sshd",         STRING, "SHA-256 of sshd, or of sshd-session where there is one")	\
 	F(ADMIN_LOGIN,           "admin",        STRING, "the administrator's name")	\
-	F(ADMIN_LOGIN,           "key",          STRING, "fingerprint of the key, or of the certificate, that was shown")	\
+	F(ADMIN_LOGIN,           "key",          STRING, "fingerprint of the key that was shown; of a certificate that of its key and of its authority")	\
 	F(ADMIN_LOGIN,           "role",         STRING, "the administrator's role then")	\
 	F(ADMIN_LOGIN,           "session",      NUMBER, "of this run of control")	\
 	F(ADMIN_LOGIN,           "source",       STRING, "address that the administrator came from")	\

@@ -14,7 +14,7 @@ from nodes import LabError
 TIMEOUT = 60
 GATEWAY = "10.1.0.1"
 BACK_DOOR = "<<< %s(un='%s') = %u"
-KEYS = ("alice", "bob", "stranger", "authority", "foreign", "visitor")
+KEYS = ("alice", "bob", "stranger", "authority", "second", "foreign", "visitor")
 PLAIN = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20"]
 
 
@@ -46,6 +46,9 @@ class Client:
     def public(self, name):
         return " ".join((self.directory / f"{name}.pub").read_text().split()[:2])
 
+    def fingerprint(self, name):
+        return subprocess.run(["ssh-keygen", "-lf", str(self.directory / f"{name}.pub")], capture_output=True, text=True, check=True).stdout.split()[1]
+
     def words(self, user, *options, key=None, command=()):
         identity = ["-o", "IdentitiesOnly=yes", "-i", str(self.directory / (key or user))]
         return ["ssh", *self.named(user), *PLAIN, "-o", "BatchMode=yes", *identity, *options, GATEWAY, *command]
@@ -73,7 +76,7 @@ class Client:
                         str(self.directory / f"{name}.pub")], check=True)
 
 
-def configuration(client, alice=True, key="alice", more=""):
+def configuration(client, alice=True, key="alice", more="", authority="authority"):
     one = f'administrator alice {{ role engineer; key "{client.public(key)}"; }}' if alice else ""
     return config_of("hq", ("    host-name hq;\n", f"""    host-name hq;
     ssh;
@@ -81,7 +84,7 @@ def configuration(client, alice=True, key="alice", more=""):
         {one}
         administrator bob {{ role read-only; key "{client.public('bob')}"; }}
         administrator visitor {{ role read-only; }}
-        authority "{client.public('authority')}";
+        authority "{client.public(authority)}";
         {more}
     }}
 """))
@@ -125,8 +128,7 @@ def test_an_administrator_gets_the_shell(lab, client):
     child.expect(pexpect.EOF)
     login = awaited(lab, "admin_login", admin="alice")
     assert login["role"] == "engineer" and login["source"] == "10.1.0.2"
-    fingerprint = subprocess.run(["ssh-keygen", "-lf", str(client.directory / "alice.pub")], capture_output=True, text=True, check=True).stdout.split()[1]
-    assert login["key"] == fingerprint
+    assert login["key"] == client.fingerprint("alice")
     awaited(lab, "admin_command", admin="alice", command="show system users")
     awaited(lab, "admin_logout", admin="alice", session=login["session"])
 
@@ -147,7 +149,7 @@ def test_the_host_key_is_the_gateways_own(lab, client):
 def test_a_certificate_names_its_administrator(lab, client):
     client.certificate("visitor", "visitor", "authority", "-V", "+1h")
     assert "running" in client.run("visitor", command=["show", "system", "ssh"]).stdout
-    assert awaited(lab, "admin_login", admin="visitor")["key"].endswith("(certificate)")
+    assert awaited(lab, "admin_login", admin="visitor")["key"] == f"{client.fingerprint('visitor')} (certificate of {client.fingerprint('authority')})"
 
 
 # --- attempts to get in ---
@@ -366,6 +368,34 @@ def test_a_key_that_is_removed_ends_its_session(lab, client):
     assert client.run("alice", key="stranger", command=["show", "system", "ssh"]).returncode == 0
     lab.commit("hq", configuration(client), "and back")
     assert client.run("alice", command=["show", "system", "ssh"]).returncode == 0
+
+
+@pytest.mark.parametrize("user, gone, why", [
+    ("visitor", {"authority": "foreign"}, "the configuration does not have the authority of this certificate any more"),
+    ("alice", {"key": "stranger"}, "the configuration does not have this administrator's key any more"),
+], ids=["authority", "key"])
+def test_a_connection_that_stands_begins_no_session_by_what_is_removed(lab, client, user, gone, why):
+    """Over one connection (ControlMaster), whose sshd has long let it in; another authority beside it changes nothing."""
+    if user == "visitor":
+        client.certificate("visitor", "visitor", "authority", "-V", "+1h")
+    shared = ["-o", f"ControlPath={client.directory}/shared"]
+    command = ["show", "system", "ssh"]
+    master = spawn(client.node.words("env")[0], client.node.words("env")[1:] + client.words(user, "-M", "-N", *shared), encoding="utf-8", timeout=TIMEOUT)
+    wait_for(lambda: (client.directory / "shared").exists(), TIMEOUT, "the connection")
+    child = client.shell(user, *shared)
+    assert client.run(user, *shared, command=command).returncode == 0
+    lab.commit("hq", configuration(client, more=f'authority "{client.public("second")}";'), "one authority more")
+    assert client.run(user, *shared, command=command).returncode == 0
+    child.sendline("show system ssh | no-more")
+    child.expect("running")
+    lab.commit("hq", configuration(client, **gone), "gone")
+    child.expect(f"the session is ended: {why}")
+    done = client.run(user, *shared, command=command)
+    assert done.returncode != 0 and why in done.stderr and not done.stdout, done
+    master.close(force=True)
+    wait_for(lambda: not (client.directory / "shared").exists() or (client.directory / "shared").unlink() is None, TIMEOUT, "its end")
+    lab.commit("hq", configuration(client), "and back")
+    assert client.run(user, command=command).returncode == 0
 
 
 def test_an_administrator_who_is_removed_is_gone(lab, client):

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin/ssh_certificate.h"
 #include "admin/ssh_uids.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -22,7 +23,6 @@
 #include "cli/run.h"
 #include "cli/shell/limits.h"
 #include "cli/shell/shell.h"
-#include "crypto/hash.h"
 #include "sandbox/sandbox.h"
 
 bool login_is_asked_for(int argc, char **argv)
@@ -30,23 +30,30 @@ bool login_is_asked_for(int argc, char **argv)
 	return (argc == 3 && strcmp(argv[1], "-c") == 0) || (argc == 2 && strcmp(argv[1], "shell") == 0);
 }
 
-/* sshd's ExposeAuthInfo: "publickey TYPE BASE64". What control is told of the key is for the ledger, and decides nothing. */
-static void key_find(char *ret_text, size_t size)
+/*
+ * By what the connection was let in: sshd's ExposeAuthInfo, "publickey TYPE BASE64", of its own file, which this session cannot change. Control
+ * demands at each session that it still lets in. Nothing: control refuses.
+ */
+static void key_find(char ret_text[SSH_SHOWN_SIZE])
 {
 	const char *path = getenv("SSH_USER_AUTH");
 	FILE *f = path ? fopen(path, "re") : NULL;
-	char type[64], base64[LOGIN_KEY_MAX], digest[BASE64_SIZE(SHA256_SIZE)];
-	uint8_t blob[LOGIN_KEY_MAX], hash[SHA256_SIZE];
+	char type[64], base64[LOGIN_KEY_MAX], of_key[SSH_FINGERPRINT_SIZE],
+		of_authority[SSH_FINGERPRINT_SIZE];
+	uint8_t blob[LOGIN_KEY_MAX];
+	struct ssh_certificate certificate;
+	struct ssh_key key;
 	size_t n;
 
 	ret_text[0] = '\0';
 	if (f && fscanf(f, "publickey %63s %8191s", type, base64) == 2 &&
 		base64_to_bytes(blob, sizeof blob, &n, base64, strlen(base64))) {
-		sha256(hash, blob, n);
-		base64_from_bytes(digest, hash, sizeof hash);
-		digest[strcspn(digest, "=")] = '\0';
-		snprintf(ret_text, size, "SHA256:%s%s", digest,
-			strstr(type, "-cert-") ? " (certificate)" : "");
+		if (ssh_key_from_blob(&key, blob, n, NULL) == RC_OK)
+			snprintf(ret_text, SSH_SHOWN_SIZE, "%s", ssh_key_fingerprint(of_key, &key));
+		else if (ssh_certificate_read(&certificate, blob, n, NULL) == RC_OK)
+			snprintf(ret_text, SSH_SHOWN_SIZE, "%s" SSH_CERTIFICATE_OF "%s)",
+				ssh_key_fingerprint(of_key, &certificate.key),
+				ssh_key_fingerprint(of_authority, &certificate.authority));
 	}
 	if (f)
 		fclose(f);
@@ -137,7 +144,8 @@ int login_run(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN);
-	key_find(l.request.comment, sizeof l.request.comment);
+	_Static_assert(sizeof l.request.comment >= SSH_SHOWN_SIZE, "it fits");
+	key_find(l.request.comment);
 	connection_find(&l.request.from);
 	enum rc rc = client_request_watched(socket && *socket ? socket : CLI_SOCKET_DEFAULT, &l.request, NULL,
 		on_row, goes_on, &l, &r, &e);

@@ -36,6 +36,7 @@
 
 #include "admin/signed.h"
 #include "admin/speaker.h"
+#include "admin/ssh_certificate.h"
 #include "admin/ssh_uids.h"
 #include "ipc/child.h"
 #include "model/dynamic.h"
@@ -91,8 +92,7 @@ struct session {
 	bool open;	 /* its login is in the ledger, its end is not */
 	uint64_t number; /* of this control */
 	utc_us since;
-	uint64_t authorities; /* a hash of those that there were when it began */
-	char name[ADMIN_NAME_MAX + 1], key[72], source[ADDR_TEXT_MAX], reason[96];
+	char name[ADMIN_NAME_MAX + 1], key[SSH_SHOWN_SIZE], source[ADDR_TEXT_MAX], reason[96];
 	mono_ns minute;
 	uint32_t in_minute; /* commands that were entered in it */
 	uint64_t unentered; /* and those beyond, since the last entry */

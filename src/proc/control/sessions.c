@@ -4,7 +4,6 @@
  * session such a user
  * may nothing. A session ends when its administrator, its key or the process `ssh` is gone.
  */
-#include "admin/ssh_key.h"
 #include "base/log.h"
 #include "ledger/types.h"
 #include "proc/control/control.h"
@@ -15,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define BY_CERTIFICATE " (certificate)" /* behind the fingerprint (cli/shell/login.c) */
 
 /* ---- what the process `ssh` is given ---- */
 
@@ -101,30 +98,17 @@ void sessions_load(struct control *k)
 
 /* ---- sessions ---- */
 
-static bool key_is_of(const char *fingerprint, const struct administrator *a)
+/* n: octets of the fingerprint. */
+static bool is_one_of(const char *fingerprint, size_t n, const struct admin_words *keys)
 {
 	char own[SSH_FINGERPRINT_SIZE];
 	struct ssh_key key;
 
-	for (uint32_t i = 0; i < a->keys.n; i++)
-		if (ssh_key_parse(&key, a->keys.at[i], strlen(a->keys.at[i]), NULL, NULL, NULL) == RC_OK &&
-			strcmp(ssh_key_fingerprint(own, &key), fingerprint) == 0)
+	for (uint32_t i = 0; i < keys->n; i++)
+		if (ssh_key_parse(&key, keys->at[i], strlen(keys->at[i]), NULL, NULL, NULL) == RC_OK &&
+			strlen(ssh_key_fingerprint(own, &key)) == n && memcmp(own, fingerprint, n) == 0)
 			return true;
 	return false;
-}
-
-static uint64_t authorities_hash(const struct administrators *a)
-{
-	uint64_t hash =
-		0xcbf29ce484222325u; /* FNV-1a: whether they are the same as before, and nothing else */
-
-	for (uint32_t i = 0; i < a->authorities.n; i++)
-		for (const char *c = a->authorities.at[i];; c++) {
-			hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-			if (!*c)
-				break;
-		}
-	return hash;
 }
 
 /* Why this session is not, or no longer, permitted; NULL: it is. */
@@ -134,19 +118,21 @@ static const char *objection(const struct client *c)
 	const struct administrators *a = k->running.administrators;
 	const char *name = ssh_uid_name(&k->ssh_uids, c->uid);
 	const struct administrator *one = name ? administrator_named(a, name) : NULL;
-	const char *key = c->session.key;
-	size_t n = strlen(key), suffix = strlen(BY_CERTIFICATE);
+	const char *key = c->session.key, *of = strstr(key, SSH_CERTIFICATE_OF);
 
 	if (!one || !a->ssh.on)
 		return "the configuration has no such administrator any more";
 	if (c->session.name[0] && strcmp(c->session.name, name) != 0)
 		return "this user is another administrator's by now";
-	if (n > suffix && strcmp(key + n - suffix, BY_CERTIFICATE) == 0)
-		return a->authorities.n > 0 && c->session.authorities == authorities_hash(a)
+	if (of) {
+		of += strlen(SSH_CERTIFICATE_OF);
+		return is_one_of(of, strcspn(of, ")"), &a->authorities)
 			       ? NULL
-			       : "the authorities of certificates are not those any more by which it began";
-	return key_is_of(key, one) ? NULL
-				   : "the configuration does not have this administrator's key any more";
+			       : "the configuration does not have the authority of this certificate any more";
+	}
+	return is_one_of(key, strlen(key), &one->keys)
+		       ? NULL
+		       : "the configuration does not have this administrator's key any more";
 }
 
 static void entry_of_session(struct ledger_body *b, const struct client *c, enum ledger_type type)
@@ -284,8 +270,7 @@ void session_begin(struct client *c)
 			LOGINS_EACH_MAX, LOGINS_MAX);
 		return;
 	}
-	c->session = (struct session){ .number = ++k->sessions_n,
-		.authorities = authorities_hash(k->running.administrators) };
+	c->session = (struct session){ .number = ++k->sessions_n };
 	snprintf(c->session.name, sizeof c->session.name, "%s", name);
 	snprintf(c->session.key, sizeof c->session.key, "%.*s", (int)sizeof c->session.key - 1,
 		c->request.comment);
