@@ -33,7 +33,8 @@ struct questions {
 
 /*
  * Keeps a copy of *a. Where there is no room the newest of whoever has most waiting goes, which may be *a: of peers, and of one peer (a template
- * has many instances) of sources. *ret_refused is a copy of that one. Another of the same IKE SA is replaced without a word. False: something was refused.
+ * has many instances) of sources. *ret_refused is a copy of that one. Another of the same IKE SA is replaced without a word. False: something
+ * was refused.
  */
 bool questions_add(
 	struct questions *q, const struct certify_ask *a, uint64_t now, struct certify_ask *ret_refused);

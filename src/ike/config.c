@@ -178,12 +178,17 @@ static void abandon_request(struct ike *c, struct ike_sa *sa, bool peer_moves, c
 	struct step *st = &sa->steps[SIDE_PEER];
 	bool child_moves = st->child && renumbered(to, st->child->tunnel) != st->child->tunnel;
 
-	if (!st->busy || (!peer_moves && !child_moves))
+	if (!(st->busy || sa->put_off) || (!peer_moves && !child_moves))
 		return;
-	if (sa->state < ST_UP)
-		sa_kill(c, sa, "the configuration has changed");
-	else
+	if (sa->state >= ST_UP) {
 		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+	} else if (sa->state == ST_AUTH_WAIT && st->in && st->in->h.exchange == EX_IKE_AUTH) {
+		/* Without an answer the peer would repeat IKE_AUTH until it gives up. */
+		message_answer_notify(c, sa, NTF_TEMPORARY_FAILURE, NULL, 0);
+		sa_fail(c, sa, "the configuration has changed");
+	} else {
+		sa_kill(c, sa, "the configuration has changed");
+	}
 }
 
 static void renumber_children(struct ike *c, struct ike_sa *sa, const struct renumbering *to)

@@ -30,7 +30,7 @@ struct puppet {
 		struct snapshot head;
 		struct snap_ike_proposal ike[2];
 		struct snap_esp_proposal esp[2];
-		struct snap_peer peers[1];
+		struct snap_peer peers[2]; /* the second one is in no configuration of puppet_init() */
 		struct selector selectors[2 * SELECTORS_MAX];
 		struct snap_tunnel tunnels[2];
 		/* puppet_certify() */

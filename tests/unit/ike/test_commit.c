@@ -28,13 +28,13 @@ enum exchange {
 	EXCHANGES
 };
 
-enum commit { TIMERS, PEER_CHANGED, TUNNEL_CHANGED, TUNNEL_GONE, TUNNELS_SWAPPED, COMMITS };
+enum commit { TIMERS, PEER_CHANGED, TUNNEL_CHANGED, TUNNEL_GONE, TUNNELS_SWAPPED, PEER_BEFORE, COMMITS };
 
 static const char *const exchange_names[] = { "first contact by the peer", "first contact by us",
 	"child by the peer", "child by us", "child rekey by the peer", "child rekey by us",
 	"IKE rekey by the peer", "IKE rekey by us", "delete by us" };
 static const char *const commit_names[] = { "timers", "another peer", "another tunnel", "one tunnel less",
-	"tunnels in another order" };
+	"tunnels in another order", "one peer more before it" };
 
 static void commit(enum commit what)
 {
@@ -59,6 +59,13 @@ static void commit(enum commit what)
 	case TUNNELS_SWAPPED:
 		p.config.tunnels[0] = p.config.tunnels[1];
 		p.config.tunnels[1] = t;
+		break;
+	case PEER_BEFORE:
+		p.config.peers[1] = p.config.peers[0];
+		snprintf(p.config.peers[0].name, NAME_MAX_BYTES, "another");
+		p.config.peers[0].remote.b[3] = 77;
+		p.config.head.peers.count = 2;
+		p.config.tunnels[0].peer = p.config.tunnels[1].peer = 1;
 		break;
 	case COMMITS:
 		break;
@@ -283,10 +290,53 @@ static void named_to_the_end(void **state)
 	}
 }
 
+/* A peer that begins, which keeps its name and gets another number: it goes on, or is told that it has to begin again. */
+static void half_open(void **state)
+{
+	for (unsigned asked = 0; asked < 3; asked++) {
+		uint32_t read = 0;
+
+		begin(INIT_BY_PEER);
+		while (p.asked_n > 0)
+			puppet_answer_keeper(&p);
+		assert_true(puppet_read_last(&p));
+		memcpy(p.spi_r, p.header.spi_r, 8);
+		if (asked) {
+			assert_true(move(&read));
+			assert_int_equal(p.asked[0].op, KEEPER_AUTH_VERIFY);
+		}
+		if (asked == 2) { /* put off: the keeper cannot decide now */
+			p.fail[KEEPER_AUTH_VERIFY] = RC_AGAIN;
+			puppet_answer_keeper(&p);
+			assert_int_equal(p.refusals, 1);
+		}
+		puppet_forget(&p);
+		read = 0;
+		commit(PEER_BEFORE);
+		if (asked) {
+			assert_true(puppet_read_last(&p));
+			assert_int_equal(p.header.exchange, EX_IKE_AUTH);
+			assert_true(puppet_says(&p, NTF_TEMPORARY_FAILURE));
+		} else {
+			p.own_id = 1;
+			puppet_request(&p, EX_IKE_AUTH);
+			puppet_auth_payloads(&p, 0x2000);
+			puppet_send(&p);
+			assert_int_equal(p.asked_n, 1);
+			while (move(&read))
+				;
+			assert_int_equal(puppet_children(&p), 1);
+			assert_int_equal(p.refusals, 0);
+		}
+		puppet_done(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(named_to_the_end),
+		cmocka_unit_test(half_open),
 		cmocka_unit_test(every_exchange_cut_everywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
