@@ -133,6 +133,22 @@ def test_an_administrator_gets_the_shell(lab, client):
     awaited(lab, "admin_logout", admin="alice", session=login["session"])
 
 
+def test_what_is_not_confirmed_is_announced(lab, client):
+    """To who is logged in and to who logs in; not to whom it does not wait for any more."""
+    child = client.shell("alice")
+    file = lab["hq"].state / "etc" / "unconfirmed.conf"
+    file.write_text(configuration(client) + "# another\n", encoding="utf-8")
+    lab["hq"].run(["plaingate", "commit", "/etc/plaingate/unconfirmed.conf", "--comment", "x", "--confirm-within", "5"])
+    child.expect(r"generation \d+ by root \(console\) is not confirmed: what ran before it comes back at 2")
+    said = client.run("bob", command=["show", "system", "ssh"])
+    assert said.returncode == 0 and "by root (console) is not confirmed" in said.stderr and re.search(r"in [1-5] min", said.stderr)
+    lab["hq"].run(["plaingate", "confirm"])
+    said = client.run("bob", command=["show", "system", "ssh"])
+    assert said.returncode == 0 and "confirmed" not in said.stderr
+    child.sendline("exit")
+    child.expect(pexpect.EOF)
+
+
 def test_one_command(client):
     done = client.run("alice", command=["show", "system", "ssh"])
     assert done.returncode == 0 and "running" in done.stdout, done

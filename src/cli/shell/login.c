@@ -4,7 +4,7 @@
  */
 #include "cli/shell/login.h"
 
-#include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,13 +73,30 @@ static int shell_of_session(void)
 	return command && *command ? shell_command(command) : shell_run();
 }
 
+/* What concerns everybody who is logged in: above the prompt, or over it. False: the row is none of these. */
+static bool notice(const char *json, size_t n, struct err *e)
+{
+	char *copy = strndup(json, n);
+	json_t *row = copy ? render_row(copy, e) : NULL;
+	const char *text = json_string_value(json_object_get(row, "text"));
+
+	if (text) {
+		fputs("\r\nplaingate: ", stderr);
+		render_safe(stderr, text, strlen(text), false);
+		fputs("\r\n", stderr);
+	}
+	bool is_one = text != NULL;
+	json_decref(row);
+	free(copy);
+	return is_one;
+}
+
 /* After control's receipt: the session begins. */
 static enum rc on_row(void *context, const char *json, size_t n, struct err *e)
 {
 	struct login *l = context;
-	(void)json;
-	(void)n;
-	if (l->begun)
+
+	if (notice(json, n, e) || l->begun)
 		return RC_OK;
 	fflush(stdout);
 	l->child = fork();

@@ -118,6 +118,12 @@ static void on_commit_receipt(void *context, uint64_t cookie, const struct msg_l
 		unconfirmed_end_logged(k);
 	else if (extends && unconfirmed_begin(k, m->confirm_minutes, m->who, &e))
 		log_warn("%s; the deadline of the unconfirmed commit before it is kept", e.text);
+	char waits[UNCONFIRMED_TEXT_MAX];
+	unconfirmed_text(k, waits);
+	if (m->confirm_minutes)
+		sessions_tell(k, m->who, waits);
+	if (m->restores)
+		sessions_tell(k, "", m->comment);
 	if (m->restores)
 		log_info("generation %llu restores the configuration from before the unconfirmed commit",
 			(unsigned long long)k->running.generation);

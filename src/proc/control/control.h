@@ -255,6 +255,8 @@ bool sessions_give(struct control *k);	    /* to the process ssh */
 void sessions_lost(struct control *k);	    /* the process ssh is gone, and sshd with it */
 void session_begin(struct client *c);	    /* CLI_LOGIN */
 void session_forget(struct client *c);
+/* A line for everybody who is logged in by ssh, but for that person. */
+void sessions_tell(struct control *k, const char *except, const char *text);
 bool session_admits(struct client *c); /* whether its user may ask at all: by ssh only in a session */
 void sessions_show(struct client *c);
 
@@ -458,6 +460,9 @@ void history_show(struct client *c);
 void history_who(struct control *k, char ret_who[SPEAKER_TEXT_MAX]);
 
 enum rc unconfirmed_begin(struct control *k, uint32_t minutes, const char *who, struct err *e);
+#define UNCONFIRMED_TEXT_MAX 256
+/* Who has committed what waits to be confirmed, and how long; "": nothing does. */
+void unconfirmed_text(const struct control *k, char ret_text[UNCONFIRMED_TEXT_MAX]);
 /* RC_AGAIN, with who and until when: one waits to be confirmed that is somebody else's, or would be followed by a signed one. */
 enum rc unconfirmed_admits(const struct control *k, const char *who, bool is_signed, struct err *e);
 /* The commit stays, confirmed or replaced. On an error it is still unconfirmed. */

@@ -218,6 +218,10 @@ static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_r
 		return;
 	}
 	struct jw w = jw_over(row.json, sizeof row.json, false);
+	char waits[UNCONFIRMED_TEXT_MAX];
+	unconfirmed_text(k, waits);
+	if (waits[0])
+		client_warning(c, waits); /* ahead of what begins the shell */
 	jw_object(&w, NULL);
 	jw_str(&w, "name", c->session.name);
 	jw_str(&w, "role", role_of(c));
@@ -227,6 +231,14 @@ static void on_receipt(void *context, uint64_t cookie, const struct msg_ledger_r
 	c->session.open = true;
 	c->session.since = clock_utc();
 	client_row(c, &row);
+}
+
+void sessions_tell(struct control *k, const char *except, const char *text)
+{
+	for (size_t i = 0; i < CLIENTS_MAX && text[0]; i++)
+		if (k->clients[i].work == CLIENT_SESSION &&
+			!speakers_are_one(except, k->clients[i].session.name))
+			client_warning(&k->clients[i], text);
 }
 
 static unsigned sessions_of(const struct control *k, uint32_t uid)

@@ -23,6 +23,23 @@ enum rc unconfirmed_admits(const struct control *k, const char *who, bool is_sig
 		(unsigned long long)k->running.generation, u->who[0] ? u->who : "somebody", until);
 }
 
+void unconfirmed_text(const struct control *k, char ret_text[UNCONFIRMED_TEXT_MAX])
+{
+	const struct unconfirmed *u = &k->unconfirmed;
+	char until[UTC_TEXT_MAX];
+	utc_us now = clock_utc();
+
+	ret_text[0] = '\0';
+	if (!u->pending)
+		return;
+	utc_text(until, u->deadline);
+	snprintf(ret_text, UNCONFIRMED_TEXT_MAX,
+		"generation %llu by %s is not confirmed: what ran before it comes back at %.19sZ (in %llu min) unless 'plaingate confirm' is run",
+		(unsigned long long)k->running.generation, u->who[0] ? u->who : "somebody", until,
+		(unsigned long long)(u->deadline > now ? (u->deadline - now + MINUTE_US - 1) / MINUTE_US
+						       : 0));
+}
+
 static void pending(struct control *k, utc_us deadline, uint32_t minutes, const char *who)
 {
 	k->unconfirmed = (struct unconfirmed){ .pending = true, .deadline = deadline, .minutes = minutes };
