@@ -47,6 +47,21 @@
 	"c//KdPdszMCTDxymeysIjhLJO09ipZyHUAjDTBeSBPGb8CjARBxgiSUZBYAQQztdut3ImUoxVK6Hk4Ua8rc5Up+Z8TToXw7lHAgNgAjqKxJB5T" \
 	"SaXSVRwO/iLBP8Pk9q1n7oww54W/4wR6rW88kSAm/DeV80zTqp weak"                                                        \
 	"\""
+#define KEY_HUGE /* RSA of 5120 bits */                                                                        \
+	"\""                                                                                                   \
+	"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAACgQDsQrF1DRuVkl3R1LqHx9MNot9l55trfxwN0DkA+AHaMJnfJU/QfHaujbJxS80C" \
+	"vHRhOr1hgL+Zgh1Y0nOd3wOY4UU7+79j1/7Q9nnUFyM26tB8qZ5SnfrSpBDlOACa1RwXRJG+YsyM626VYy+6Ba8nyMQiQkHQavWu" \
+	"joDYmuChIBPXgn4SHk2g9bk2Hj8mzqFmYOdXYAokbjZwiCZS9A/E4Fl8WRgGEjZAoNSlE7Rl8VBcyEseIrM6VCI4p5TzHcxu2Fq4" \
+	"EXLftEEdYNWe1eDJQnfp7JnGuKGUrRViy8dpo3SCMdTDK3zSmLyX4Dd7ciWK7BAwQSwpd/FeehnJk3xKDPgK+N/+9RdWokpbEGzR" \
+	"wLq8al63bAfcUu+wfDtR0P7qkZvSQKZnZGoeQLkzebYMUeLQqbjc30wwHDx21wNApOGl5Jwc2Cgu+c86KcbaXistlUSLWPL2gJYo" \
+	"Z6T61Wqbjz4RwLBhOIiANoq3fIhEqqAxHfICmcmiTd9+eZ/2sLVNzRpNePLx8Dg9FCprQ7L6RvRbsaSpfhsuqqz6XQAlnRgKNQjx" \
+	"8YaLFCwN7wLDk/HKKsG45tn3XkDWp5xvSKJZXi0YnsfbUfis9TcQU2FSJpS4zsvjZVJY6A+1CO5dwTlvOZ9pCJVkv0QihGRhM2yl" \
+	"XUzBYGz5FnNA49TP+nNexUYNvDsQGRGGFB0Kk/Rt0pD9JfxD6YCmyrZiaAVhhhTRE5beOZhEW1VXNfMPP1zG2+D6MKd/ybU4BFp2" \
+	"Z3IpkyqH6fYeSpprsjh1JA45wanDdkaWWB9heEqk80q7PFTi/4I4NW5jHn4EdEI8wvFpZbgDd6/QjdxOyTXukfsI0ZKn huge"    \
+	"\""
+#define SIGNER(key)                                                                                          \
+	"system { administrators { administrator a { role security-officer; key " key                        \
+	"; } } commit { signatures-required 1; } }"
 
 static enum rc read_text(const char *text, struct administrators **ret, struct err *e)
 {
@@ -142,6 +157,20 @@ static void test_mistakes(void **state)
 	}
 }
 
+/* Nobody can sign whose only key makes signatures that are longer than what is taken; the largest that are can. */
+static void test_who_can_sign(void **state)
+{
+	struct administrators *a;
+	struct err e = { 0 };
+
+	assert_int_equal(read_text(SIGNER(KEY_A), &a, &e), RC_OK);
+	administrators_free(a);
+	assert_int_equal(read_text(SIGNER(KEY_LONG), &a, &e), RC_OK);
+	administrators_free(a);
+	assert_int_not_equal(read_text(SIGNER(KEY_HUGE), &a, &e), RC_OK);
+	assert_non_null(strstr(e.text, "0 administrators can give one"));
+}
+
 /* Each limit, and one more. */
 static void test_limits(void **state)
 {
@@ -171,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_who_can_sign),
 		cmocka_unit_test(test_limits),
 	};
 	int failed = cmocka_run_group_tests_name("model administrators", tests, NULL, NULL);
