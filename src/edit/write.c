@@ -125,6 +125,12 @@ static void put_beside(struct text *t, const struct stmt *s)
 	text_puts(t, "\n");
 }
 
+/* Nothing stands in the block: an empty line alone would not be written, and the next reader would see no block. */
+static bool is_empty(const struct stmt *block)
+{
+	return !block->first && (!block->below || block->below[strspn(block->below, "\n")] == '\0');
+}
+
 void write_stmt(struct text *t, const struct stmt *s, unsigned depth)
 {
 	put_comments(t, s->above, depth, s->parent && !s->prev);
@@ -132,7 +138,7 @@ void write_stmt(struct text *t, const struct stmt *s, unsigned depth)
 	if (s->inactive)
 		text_puts(t, "inactive: ");
 	write_head(t, s);
-	if (!stmt_is_block(s) || (!s->first && !s->below)) {
+	if (!stmt_is_block(s) || is_empty(s)) {
 		text_puts(t, ";");
 		put_beside(t, s);
 		return;

@@ -37,10 +37,10 @@ def spawned_end():
 class Client:
     """host-a, with keys in its own directory."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, keys=KEYS):
         self.node, self.directory = lab["host-a"], lab["host-a"].state / "ssh"
         self.directory.mkdir()
-        for name in KEYS:
+        for name in keys:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(self.directory / name)], check=True)
 
     def public(self, name):
