@@ -94,6 +94,13 @@ static enum rc limit(int what, rlim_t max, const char *name, struct err *e)
 	return setrlimit(what, &r) < 0 ? err_errno(e, RC_IO, "limit %s", name) : RC_OK;
 }
 
+/* A write beyond it fails with EFBIG, as on a full disk: a log that is a file ends no process. */
+static enum rc limit_files(rlim_t octets, struct err *e)
+{
+	signal(SIGXFSZ, SIG_IGN);
+	return limit(RLIMIT_FSIZE, octets, "file size", e);
+}
+
 static enum rc limits(const struct confinement *c, struct err *e)
 {
 	enum rc rc = limit(RLIMIT_CORE, 0, "core", e);
@@ -103,7 +110,7 @@ static enum rc limits(const struct confinement *c, struct err *e)
 	if (rc == RC_OK)
 		rc = limit(RLIMIT_NPROC, c->threads_max, "threads", e);
 	if (rc == RC_OK)
-		rc = limit(RLIMIT_FSIZE, c->file_bytes_max, "file size", e);
+		rc = limit_files(c->file_bytes_max, e);
 	if (rc == RC_OK)
 		rc = limit(RLIMIT_MEMLOCK, c->locked_bytes_max, "locked memory", e);
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
@@ -246,7 +253,7 @@ enum rc login_give_up(struct err *e)
 	if (rc == RC_OK)
 		rc = limit(RLIMIT_NPROC, LOGIN_PROCESSES, "processes", e);
 	if (rc == RC_OK)
-		rc = limit(RLIMIT_FSIZE, LOGIN_FILE_BYTES, "file size", e);
+		rc = limit_files(LOGIN_FILE_BYTES, e);
 	if (rc == RC_OK)
 		rc = limit(RLIMIT_MEMLOCK, 0, "locked memory", e);
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
