@@ -7,6 +7,7 @@ import base64
 import hashlib
 import http.client
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 TILE = 256
 DASH = "\u2014"
+SIGNATURES_MAX = 16
 
 
 class LogError(Exception):
@@ -98,6 +100,37 @@ class Key:
         return f"{text}\n{DASH} {self.name} {base64.b64encode(self.id + signature).decode()}\n"
 
 
+    def signed(self, text, lines):
+        """One of the lines of a note is this key's signature of its text."""
+        for name, octets in lines:
+            if name != self.name or octets[:4] != self.id:
+                continue
+            message, signature = memfd(text.encode()), memfd(octets[4:])
+            try:
+                done = subprocess.run(["openssl", "pkeyutl", "-verify", "-rawin", "-inkey", self.pem, "-in", f"/proc/self/fd/{message}",
+                                       "-sigfile", f"/proc/self/fd/{signature}"], capture_output=True, check=False, pass_fds=[message, signature])
+            finally:
+                os.close(message)
+                os.close(signature)
+            return done.returncode == 0
+        return False
+
+
+def signature_lines(text):
+    """(name, octets) of each signature line of a note (C2SP signed-note); None: there are others, or none."""
+    lines = []
+    for line in text.split("\n")[:-1]:
+        form = re.fullmatch(DASH + r" ([^\s+]+) ([A-Za-z0-9+/]+={0,2})", line)
+        try:
+            octets = base64.b64decode(form.group(2), validate=True) if form else b""
+        except ValueError:
+            octets = b""
+        if len(octets) < 5:
+            return None
+        lines.append((form.group(1), octets))
+    return lines if text.endswith("\n") and 0 < len(lines) <= SIGNATURES_MAX else None
+
+
 def memfd(data):
     """openssl signs what it can measure, so no pipe."""
     fd = os.memfd_create("note")
@@ -115,9 +148,12 @@ class Log:
         """All entries, by the checkpoint's size; the checkpoint must be of this log's key."""
         if not (self.dir / "checkpoint").exists():
             return []
-        origin, size, head = (self.dir / "checkpoint").read_text(encoding="utf-8").split("\n")[:3]
+        text, lines = self.note()
+        origin, size, head = text.split("\n")[:3]
         if origin != self.key.name:
             raise LogError(f"{self.dir}: the log's origin is '{origin}', and the key's name '{self.key.name}'")
+        if not self.key.signed(text, lines or []):
+            raise LogError(f"{self.dir}: its checkpoint is not signed by the log's key; nothing is added to it, and no witness is asked")
         found = []
         while len(found) < int(size):
             n, width = len(found) // TILE, min(TILE, int(size) - len(found))
@@ -129,6 +165,11 @@ class Log:
         if base64.b64encode(root([leaf_hash(e) for e in found])).decode() != head:
             raise LogError(f"{self.dir}: its entries do not lead to its checkpoint's root; nothing is added to it")
         return found
+
+    def note(self):
+        """The checkpoint's text and its signature lines."""
+        text, _, signatures = (self.dir / "checkpoint").read_text(encoding="utf-8").rpartition("\n\n")
+        return text + "\n", signature_lines(signatures)
 
     def tile_file(self, level, n, width):
         name = number_path(n) + ("" if width == TILE else f".p/{width}")
@@ -167,6 +208,9 @@ class Log:
         """Asks a witness (C2SP tlog-witness), and adds its lines to the checkpoint."""
         leaves = [leaf_hash(e) for e in self.entries]
         note = (self.dir / "checkpoint").read_text(encoding="utf-8")
+        text, lines = self.note()
+        if text != self.head() or not self.key.signed(text, lines or []):
+            raise LogError(f"{self.dir}: its checkpoint is not that of its entries, signed by the log's key: no witness is asked")
         old = 0
         for _ in range(2):  # the second time with the size that the witness has
             proof = [base64.b64encode(h).decode() for h in (consistency(old, leaves) if old else [])]
@@ -178,8 +222,14 @@ class Log:
                 raise LogError(f"{url}: the witness has seen {old} entries of this log, and here are {len(leaves)}: this is not the whole log")
         if status != 200:
             raise LogError(f"{url}: status {status}: {body.strip()[:200]}")
-        kept = [line for line in note.rstrip("\n").split("\n") if line.split(" ")[:2] != body.split(" ")[:2]]
-        self.write(self.dir / "checkpoint", ("\n".join(kept) + "\n" + body).encode())
+        own = (self.key.name, self.key.id)
+        fresh = signature_lines(body)
+        if not fresh or any((name, octets[:4]) == own for name, octets in fresh) or len(lines) + len(fresh) > SIGNATURES_MAX:
+            raise LogError(f"{url}: its answer is not signature lines of a note, of other keys than the log's: {body[:200]!r}")
+        replaced = {(name, octets[:4]) for name, octets in fresh}
+        kept = [line for line in lines if (line[0], line[1][:4]) not in replaced]
+        signatures = "".join(f"{DASH} {name} {base64.b64encode(octets).decode()}\n" for name, octets in kept + fresh)
+        self.write(self.dir / "checkpoint", f"{text}\n{signatures}".encode())
 
     def proof(self, index):
         """The .tlog-proof of an entry under the checkpoint as it is now (C2SP tlog-proof)."""

@@ -10,8 +10,8 @@
  *
  * merkle/tree.h makes proofs from the roots of perfect subtrees; the two sources of such roots are here: a
  * list of leaf hashes, and the tiles of a log, however they are reached. Pure.
- * No process of a gateway needs such a file: they are made for foreign readers (tests/foreign). Callers:
- * that, tests, fuzzers. Any thread.
+ * No process of a gateway reads or makes such a file: `plaingate verify release` reads them (src/release); they are made for foreign readers
+ * (tests/foreign) and by tools/release. Callers: those, tests, fuzzers. Any thread.
  */
 #ifndef MERKLE_PROOF_H
 #define MERKLE_PROOF_H
@@ -32,7 +32,7 @@ struct tlog_proof {
 	size_t note_n;
 };
 
-/* Only for tests. Strict. RC_OK; RC_MALFORMED or RC_LIMIT with the line, found and expected. The note is not looked at
+/* Strict. RC_OK; RC_MALFORMED or RC_LIMIT with the line, found and expected. The note is not looked at
  * yet. */
 enum rc tlog_proof_parse(struct tlog_proof *ret_proof, const void *bytes, size_t n, struct err *e);
 
@@ -45,7 +45,7 @@ struct tlog_proof_verdict {
 };
 
 /*
- * Only for tests: is the entry with this leaf hash in the log, as the policy requires? RC_OK: the note is signed by a log of
+ * Is the entry with this leaf hash in the log, as the policy requires? RC_OK: the note is signed by a log of
  * the policy, which must have one, a quorum cosigned it, and the path leads from the leaf to its root.
  * RC_RANGE: the index is not below the size. RC_AUTH, RC_MALFORMED: the text says what is wrong.
  */

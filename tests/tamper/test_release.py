@@ -2,11 +2,13 @@
 and each way of passing off something else is refused by its name."""
 import base64
 import hashlib
+import http.server
 import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from test_verdicts import BUILD, FOUND, GOOD, UNKNOWN
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = BUILD / "src/cli/plaingate"
 sys.path.insert(0, str(ROOT / "tools"))
-from tlog import Key, Log, leaf_hash, root  # noqa: E402
+from tlog import Key, Log, LogError, leaf_hash, root  # noqa: E402
 
 ORIGIN = "releases.example/plaingate"
 MAINTAINERS = ("one", "two", "three")
@@ -272,6 +274,68 @@ def test_what_makes_no_statement(world, copy, tmp_path):
     assert world.verify(tmp_path / "nothing")[0] == UNKNOWN
     (copy / "release.tlog-proof").unlink()
     assert world.verify(copy)[0] == UNKNOWN
+
+
+@pytest.fixture
+def small_log(world, tmp_path):
+    """Of one entry, and not the world's."""
+    tree = Log(tmp_path / "small", Key(ORIGIN, world.log_key))
+    tree.add(b"one entry")
+    return tree
+
+
+def test_a_head_that_the_key_has_not_signed(world, small_log):
+    """Nothing is added to it, and no witness hears of it."""
+    checkpoint = small_log.dir / "checkpoint"
+    text, _, line = checkpoint.read_text(encoding="utf-8").rpartition("\n\n")
+    octets = bytearray(base64.b64decode(line.split(" ")[2]))
+    octets[-1] ^= 1
+    others = Key(ORIGIN, world.place / "log.pem")
+    others.id = b"\0\0\0\0"
+    for signatures in (f"\u2014 {ORIGIN} {base64.b64encode(octets).decode()}\n", others.note(text + "\n").rpartition("\n\n")[2], "", line.replace("\u2014", "-"),
+                       line + "a line that is none\n"):
+        checkpoint.write_text(f"{text}\n\n{signatures}", encoding="utf-8")
+        with pytest.raises(LogError, match="not signed by the log's key"):
+            Log(small_log.dir, small_log.key)
+        with pytest.raises(LogError, match="no witness is asked"):
+            small_log.cosign("http://127.0.0.1:1")
+
+
+def test_what_a_witness_answers_is_signature_lines(small_log):
+    """Anything else would stand in a note that is published."""
+    answers, good = [], "\u2014 w.example/1 " + base64.b64encode(bytes(80)).decode() + "\n"
+
+    class Witness(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answers[0].encode())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Witness) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            before = (small_log.dir / "checkpoint").read_bytes()
+            own = before.decode().rpartition("\n\n")[2]
+            for body in ("", "\n", good[:-1], good + "\n", "\n" + good, good.replace("\u2014", "-"), good.replace("\u2014", "\u2013"), "another text\n\n" + good,
+                         good.replace(" w", "  w"), "\u2014 w.example/1 AAAA\n", "\u2014 w.example/1 !!!!!!!!\n", own, good + own, good * 40):
+                answers[:] = [body]
+                with pytest.raises(LogError, match="signature lines"):
+                    small_log.cosign(url)
+                assert (small_log.dir / "checkpoint").read_bytes() == before, body
+            for body in (good, good, good.replace("/1", "/2")):  # one line of each witness
+                answers[:] = [body]
+                small_log.cosign(url)
+            assert (small_log.dir / "checkpoint").read_text(encoding="utf-8") == before.decode() + good + good.replace("/1", "/2")
+            assert Log(small_log.dir, small_log.key).entries == [b"one entry"]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_log_is_of_tiles_that_others_read(world):
