@@ -100,8 +100,8 @@ static enum rc system_mount(struct err *e)
 {
 	static const char *const parts[] = { "/usr/sbin/sshd", "/usr/sbin/nologin",
 		"/usr/lib/openssh/sshd-session", "/usr/lib/openssh/sshd-auth", "/usr/bin/ssh-keygen",
-		"/usr/bin/ping", "/usr/bin/traceroute", "/usr/share/terminfo", "/usr/lib/terminfo",
-		"/usr/lib64", "/etc/ld.so.cache" };
+		"/usr/bin/ssh-add", "/usr/bin/ping", "/usr/bin/traceroute", "/usr/share/terminfo",
+		"/usr/lib/terminfo", "/usr/lib64", "/etc/ld.so.cache" };
 	static const char *const links[] = { "lib", "lib64", "bin", "sbin" };
 	char target[16], at[32];
 	enum rc rc = RC_OK;

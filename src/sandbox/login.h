@@ -2,7 +2,7 @@
  * The confinement of the process `ssh`, and through it of sshd and of every administrator's session: the one that stays root, because sshd
  * becomes each administrator's user. What it is root of is a mount namespace and a PID namespace of its own:
  *
- *   /usr            the machine's libraries and six of its programs, read only: no shell, interpreter, editor or pager; programs that change the
+ *   /usr            the machine's libraries and eight of its programs, read only: no shell, interpreter, editor or pager; programs that change the
  *                   user have no effect (nosuid, no_new_privs)
  *   /etc, /shell    memory; root's; what the process `ssh` writes: accounts, keys, sshd's configuration, the administrator's program
  *   /keys           the directory of the host key, root's alone

@@ -235,7 +235,7 @@ def test_no_shell_is_there(lab, client):
     root = Path(f"/proc/{session_pids(lab)[0]}/root")
     assert (root / "shell/plaingate").is_file()
     programs = {path.name for folder in ("usr/bin", "usr/sbin") for path in (root / folder).iterdir()}
-    assert programs <= {"ssh-keygen", "ping", "traceroute", "sshd", "nologin"}, programs
+    assert programs <= {"ssh-keygen", "ssh-add", "ping", "traceroute", "sshd", "nologin"}, programs
     for name in ("etc/shadow", "etc/passwd"):
         text = (root / name).read_text()
         assert "alice" in text and "plaingate-control" not in text
@@ -454,3 +454,29 @@ def test_a_control_that_hangs_lets_nobody_in(lab, client):
         os.kill(pid, signal.SIGCONT)
     out, _ = waiting.communicate(timeout=TIMEOUT)
     assert "running" in out, "once it goes on it answers"
+
+
+def test_a_forwarded_agent_signs_a_commit(lab, client):
+    """The last one here: from then on a commit needs a signature. The key never leaves the person's own machine."""
+    officer = f'administrator carol {{ role security-officer; key "{client.public("foreign")}"; }}'
+    signed = configuration(client, more=officer).replace("    ssh;\n", "    ssh;\n    commit { signatures-required 1; }\n")
+    lab.commit("hq", signed, "signatures from here on")
+    file = lab["hq"].state / "etc" / "proposed.conf"
+    file.write_text(signed.replace("host-name hq;", "host-name hq-signed;"), encoding="utf-8")
+    lab["hq"].run(["plaingate", "commit", "/etc/plaingate/proposed.conf"])
+    number = str(show(lab, "hq", "system", "commit", "proposals")[0]["proposal"])
+    path = client.directory / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    try:
+        wait_for(path.exists, TIMEOUT, "the agent")
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
+        subprocess.run(["ssh-add", "-q", client.directory / "alice"], env=environment, check=True)
+        done = client.run("alice", command=["commit", "sign", number], env=environment)
+        assert done.returncode != 0 and "forward one" in done.stdout + done.stderr, done
+        done = client.run("alice", "-o", "ForwardAgent=yes", command=["commit", "sign", number], env=environment)
+        assert done.returncode == 0 and "is running" in done.stdout, done
+    finally:
+        agent.terminate()
+        agent.wait(TIMEOUT)
+    assert "host-name hq-signed;" in lab["hq"].run(["plaingate", "show", "configuration"]).stdout
+    assert awaited(lab, "config_signature", admin="alice")
