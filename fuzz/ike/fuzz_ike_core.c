@@ -251,6 +251,10 @@ static void begin(uint8_t how)
 		p.config.head.workers = 3;
 		p.config.tunnels[0].flags |= TUNNEL_PER_WORKER;
 	}
+	if (how & 64) {
+		p.config.peers[0].flags |= PEER_REDIRECT_ACCEPT;
+		p.redirect = true;
+	}
 	if (how & 8)
 		p.setup.cookie_above = 0;
 	p.setup.puzzle_hardest = 8;

@@ -1,6 +1,6 @@
 /*
  * Bytes into the decoders of IKE messages. The first octet chooses: 0 a whole datagram; 1 what came out of an
- * SK payload, its first type in the second octet; from 2 on the bodies of single payloads.
+ * SK payload, its first type in the second octet; from 2 on the bodies of single payloads; 255 the data of REDIRECT.
  *
  * Beside the sanitizers: a failed parse leaves an empty result, what is accepted is within its limits and its
  * views within the input, and an offer or selectors that were taken mean the same when written and read
@@ -83,6 +83,25 @@ static void payloads(uint8_t first, const uint8_t *data, size_t n, bool encrypte
 	written_again(&p);
 }
 
+/* What is taken is written as it was. */
+static void gateway(const uint8_t *data, size_t n)
+{
+	static const struct ike_gateway zero;
+	uint8_t again[IKE_GATEWAY_MAX];
+	struct ike_gateway g;
+	struct err e = { 0 };
+	size_t again_n;
+
+	if (ike_gateway_read(&g, &(struct ike_view){ data, n }, &e) != RC_OK) {
+		MUST(memcmp(&g, &zero, sizeof g) == 0 && e.text[0] != '\0');
+		return;
+	}
+	inside(&g.id, data, n);
+	inside(&g.nonce, data, n);
+	again_n = ike_gateway_write(again, &g);
+	MUST(n > sizeof again ? again_n == 0 : again_n == n && memcmp(again, data, n) == 0);
+}
+
 static void one_body(uint8_t which, const uint8_t *data, size_t n)
 {
 	static struct ike_offer offer;
@@ -138,6 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		payloads(h.next_payload, data + 1 + IKE_HEADER_SIZE, size - 1 - IKE_HEADER_SIZE, false);
 	else if (data[0] == 1)
 		payloads(data[1], data + 2, size - 2, true);
+	else if (data[0] == 0xff)
+		gateway(data + 1, size - 1);
 	else if (data[0] > 1)
 		one_body(data[0], data + 1, size - 1);
 	return 0;

@@ -67,6 +67,7 @@
 	A(VPN_UP,          "vpn up")			\
 	A(VPN_REKEY,       "vpn rekey")			\
 	A(VPN_REKEY_CHILD, "vpn rekey-child")		\
+	A(VPN_REDIRECT,    "vpn redirect")		\
 	A(VPN_DOWN,        "vpn down")
 /* clang-format on */
 

@@ -483,6 +483,7 @@ static enum rc take_command(struct cli_line *line, int n, char *const *words, st
 				 : n - used > 0	   ? words[used]
 						   : NULL;
 		line->name = n - used > 1 ? words[used + 1] : NULL;
+		line->third = n - used > 2 ? words[used + 2] : NULL;
 		for (int k = used; i == COMMAND_REPLAY && k < n; k++)
 			line->captures[line->captures_n++] = words[k];
 		return RC_OK;

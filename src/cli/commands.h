@@ -103,11 +103,13 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 	C(IKE_REKEY,     "ike rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME.")	\
 	C(IKE_REKEY_CHILD, "ike rekey-child", "NAME", OPT(SOCKET), "Rekeys the child SA of the tunnel NAME.")	\
 	C(IKE_REAUTHENTICATE, "ike reauthenticate", "NAME", OPT(SOCKET), "Makes a new IKE SA with the peer NAME in place of the old one, by its keys, with new child SAs; nothing is lost.")	\
+	C(IKE_REDIRECT,  "ike redirect",   "NAME to GATEWAY", OPT(SOCKET), "Sends the established peer NAME to another gateway, by its address or name (RFC 5685), if it has announced that it follows.")	\
 	C(IKE_TERMINATE, "ike terminate",  "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, until `ike initiate` or the peer brings it up again.")	\
 	C(VPN_UP,        "vpn up",         "NAME",  OPT(SOCKET), "Brings up the tunnel or the peer NAME, as `ike initiate` does.")	\
 	C(VPN_DOWN,      "vpn down",       "NAME",  OPT(SOCKET), "Takes down the tunnel or the peer NAME, as `ike terminate` does.")	\
 	C(VPN_REKEY,     "vpn rekey",      "NAME",  OPT(SOCKET), "Rekeys the IKE SA of the peer NAME, as `ike rekey` does.")	\
 	C(VPN_REAUTHENTICATE, "vpn reauthenticate", "NAME", OPT(SOCKET), "Makes a new IKE SA with the peer NAME, as `ike reauthenticate` does.")	\
+	C(VPN_REDIRECT,  "vpn redirect",   "NAME to GATEWAY", OPT(SOCKET), "Sends the established peer NAME to another gateway, as `ike redirect` does.")	\
 	C(VPN_EXPLAIN,   "vpn explain",    "NAME",  OPT(SOCKET) | OPT(JSON),				\
 	  "Says step by step why the tunnels of the peer (or the tunnel) NAME are up or down: configuration, addresses, routes, keys, IKE, "	\
 	  "child SAs, traffic, policy; and what to change. Status 1 if a step does not hold. Changes nothing.")	\
@@ -209,6 +211,7 @@ struct cli_line {
 	enum cli_command_id command;
 	const char *argument; /* FILE, TABLE, NAME or DIR */
 	const char *name;     /* the second argument, or NULL */
+	const char *third;    /* likewise */
 	cli_options_set given;
 	const char *socket, *comment, *key, *policy, *checkpoint, *since, *keep, *archive, *capture, *ledger;
 	const char *signature; /* of commit sign */

@@ -394,6 +394,13 @@ static int run_ike(const struct cli_line *line, enum ike_command command)
 	uint32_t n;
 	int status;
 
+	if (command == IKE_REDIRECT &&
+		(strcmp(line->name, "to") != 0 || strlen(line->third) >= sizeof q.comment)) {
+		fprintf(stderr, "plaingate: expected NAME to GATEWAY, an address or a name of DNS\n");
+		return STATUS_USAGE;
+	}
+	if (command == IKE_REDIRECT)
+		snprintf(q.comment, sizeof q.comment, "%s", line->third);
 	snprintf(q.name, sizeof q.name, "%.*s", NAME_MAX_BYTES - 1, line->argument);
 	status = ask(line, &q, &n);
 	/* The peer has not answered yet. */
@@ -527,9 +534,19 @@ static int run_order(const struct cli_line *line)
 	case COMMAND_IKE_REAUTHENTICATE:
 	case COMMAND_VPN_REAUTHENTICATE:
 		return run_ike(line, IKE_REAUTHENTICATE);
+	case COMMAND_IKE_REDIRECT:
+	case COMMAND_VPN_REDIRECT:
+		return run_ike(line, IKE_REDIRECT);
 	default:
 		return run_ike(line, IKE_TERMINATE);
 	}
+}
+
+static int run_any_show(const struct cli_line *line)
+{
+	return line->command == COMMAND_SHOW_CONFIG	? run_show_config(line)
+	       : line->command == COMMAND_SHOW_SHADOWED ? run_show_shadowed(line)
+							: run_show(line);
 }
 
 int cli_run(const struct cli_line *line)
@@ -550,11 +567,9 @@ int cli_run(const struct cli_line *line)
 	case COMMAND_CONFIRM:
 		return run_confirm(line);
 	case COMMAND_SHOW_CONFIG:
-		return run_show_config(line);
 	case COMMAND_SHOW_SHADOWED:
-		return run_show_shadowed(line);
 	case COMMAND_SHOW:
-		return run_show(line);
+		return run_any_show(line);
 	case COMMAND_TRACE:
 		return run_trace(line);
 	case COMMAND_TEST_POLICY:
@@ -572,6 +587,8 @@ int cli_run(const struct cli_line *line)
 	case COMMAND_VPN_DOWN:
 	case COMMAND_IKE_REAUTHENTICATE:
 	case COMMAND_VPN_REAUTHENTICATE:
+	case COMMAND_IKE_REDIRECT:
+	case COMMAND_VPN_REDIRECT:
 		return run_order(line);
 	case COMMAND_VPN_EXPLAIN:
 		return run_vpn_explain(line);

@@ -117,6 +117,7 @@ static const struct cli_column ike_columns[] = {
 	"encapsulation", LEFT },
 	{ "fragmentation", "IKE fragmentation", LEFT }, { "full_transcript", "full transcript", LEFT },
 	{ "spi_i",    "SPI i",    LEFT }, { "spi_r",    "SPI r",    LEFT }, { "spis_in", "child SPIs in", LEFT }, { "wanted",   "wanted", LEFT },
+	{ "redirected_from", "redirected from", LEFT },
 	{ "retry_in_s", "retry in (s)", RIGHT }, { "reason", "reason", LEFT },
 	{ "refused",  "refused",  LEFT }, { "refused_s", "refused (s ago)", RIGHT }, { "offered", "offered by the peer", LEFT },
 	{ "configured", "configured", LEFT },

@@ -298,6 +298,24 @@ static void auth_child_failed(
 	own_exchange_done(c, sa);
 }
 
+/* RFC 5685 section 6: the gateway has authenticated itself, and sends us away. */
+static bool auth_redirected(struct ike *c, struct ike_sa *sa, struct step *st)
+{
+	char why[IKE_REASON_MAX];
+	enum redirected sent = redirect_read(c, sa, st->in, NULL, why);
+	uint32_t tunnel = st->tunnel;
+
+	if (sent == REDIRECTED_NOT)
+		return false;
+	own_exchange_done(c, sa);
+	if (sent == REDIRECTED && redirect_follow(c, sa, true, why))
+		tunnel_at_once(c, tunnel, why);
+	else
+		tunnel_failed(c, tunnel, why);
+	sa_close(c, sa, why);
+	return true;
+}
+
 static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_auth_verified *v = &r->u.AUTH_VERIFY;
@@ -330,6 +348,8 @@ static void auth_verified(struct ike *c, struct ike_sa *sa, struct step *st, con
 	liveness_second(c, sa, ike_notify_find(p, NTF_INITIAL_CONTACT), asked_at);
 	sa_peer_limit(c, sa);
 	ike_log(c, false, "peer %s: IKE SA established", sa_peer_name(c, sa));
+	if (auth_redirected(c, sa, st))
+		return;
 	if (refused || !(p->present & IKE_HAS(SA)) || !(p->present & IKE_HAS(TSI)) ||
 		!(p->present & IKE_HAS(TSR))) {
 		snprintf(text, sizeof text, "the peer refused the child SA with %s",
@@ -508,6 +528,24 @@ static bool is_childless(const struct step *st)
 	return !(st->in->p.present & IKE_HAS(SA));
 }
 
+/* RFC 5685 section 6: without a child SA. */
+static bool is_sent_away(const struct ike *c, const struct ike_sa *sa)
+{
+	const struct snap_peer *p = sa_peer(c, sa);
+
+	return p->redirect_to.type != ID_NONE && sa->redirectable &&
+	       redirect_applies(&p->redirect_to, sa->redirected_from, &sa->local.addr);
+}
+
+static void send_away(struct ike *c, struct ike_sa *sa, struct ike_out *o)
+{
+	uint8_t data[IKE_GATEWAY_MAX];
+
+	ike_out_notify(o, NTF_REDIRECT, data, redirect_data(data, &sa_peer(c, sa)->redirect_to, NULL));
+	sa->leaves_at = c->now + IKE_REDIRECTED_S * NS_PER_S;
+	c->counts[IKE_COUNT_REDIRECTS_SENT]++;
+}
+
 static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, const struct keeper_reply *r)
 {
 	const struct keeper_auth_signed *s = &r->u.AUTH_SIGN;
@@ -521,7 +559,7 @@ static void request_signed(struct ike *c, struct ike_sa *sa, struct step *st, co
 	st->auth_method = s->method;
 	blob_set(&st->auth, s->auth, s->auth_n);
 	st->tunnel = INDEX_NONE;
-	if (is_childless(st)) {
+	if (is_childless(st) || is_sent_away(c, sa)) {
 		request_answer(c, sa, st);
 		return;
 	}
@@ -602,7 +640,7 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	struct ike_out o = message_begin_response(c, sa);
 	uint8_t spi[4];
 
-	assert(ch ? ch->installing : st->refuse_child != 0 || is_childless(st));
+	assert(ch ? ch->installing : st->refuse_child != 0 || is_childless(st) || is_sent_away(c, sa));
 	ike_out_payload(&o, PL_IDR, id, peer_id_body(&p->local_id, &sa->local.addr, id));
 	certs_write(c, &o, p);
 	ike_out_auth(&o, (uint8_t)st->auth_method, st->auth.at, st->auth.n);
@@ -623,6 +661,8 @@ static void request_answer(struct ike *c, struct ike_sa *sa, struct step *st)
 	} else if (st->refuse_child) {
 		ike_out_notify(&o, st->refuse_child, NULL, 0);
 	}
+	if (is_sent_away(c, sa))
+		send_away(c, sa, &o);
 	crash_token_read(sa, &st->in->p);
 	crash_token_write(c, sa, &o);
 	peer_messages_offer(&o);

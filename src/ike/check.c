@@ -62,6 +62,7 @@ static const char *sa_wrong(const struct ike *c, const struct ike_sa *sa)
 	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->keepalive_at));
 	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->authenticated.begin));
 	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->authenticated.end));
+	MUST(sa->state != ST_UP || scheduled(c, &sa->due, sa->leaves_at));
 	MUST(!sa->hold || (sa->hold->sa == sa && scheduled(c, &sa->due, sa->hold->until)));
 	MUST(sa->state == ST_DEAD || sa->state == ST_LARVAL || sa->due.place != 0 || sa->asks_n > 0 ||
 		(sa->puzzle && link_used(&sa->puzzle->of_solving)));

@@ -265,6 +265,27 @@ const struct snap_peer *peer_choose(
 	return s.peer;
 }
 
+/* ---- whether we serve it ---- */
+
+const struct snap_id *peers_redirect(struct ike *c, const struct message *in)
+{
+	const struct snap_id *to = NULL;
+
+	for (int any = 0; any <= 1 && !to; any++)
+		for (uint32_t at = peers_first_at(c, &in->remote.addr, any); at != INDEX_NONE;
+			at = c->places[at].next) {
+			const struct snap_peer *p = &snap_peers(c->snap)[c->places[at].peer];
+
+			if (!may_be_at(c, c->places[at].peer, &in->local, &in->remote, any))
+				continue;
+			if (p->redirect_to.type == ID_NONE ||
+				(to && memcmp(to, &p->redirect_to, sizeof *to) != 0))
+				return NULL;
+			to = &p->redirect_to;
+		}
+	return to;
+}
+
 /* ---- whether we can begin ---- */
 
 const char *peer_initiate_obstacle(const struct snap_peer *p)

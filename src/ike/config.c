@@ -71,6 +71,9 @@ static bool same_peer(const struct snapshot *a, const struct snap_peer *pa, cons
 	x.certificate = y.certificate = 0;
 	x.connections_max = y.connections_max = 0;
 	x.dynamic = y.dynamic = 0; /* a number: compared by name */
+	x.redirect_to = y.redirect_to = (struct snap_id){ 0 };
+	if (!(x.flags & PEER_REDIRECT_ACCEPT)) /* what is allowed ends nothing; what was, may */
+		y.flags &= ~(uint32_t)PEER_REDIRECT_ACCEPT;
 	return same_name(a, pa, b, pb) && memcmp(&x, &y, sizeof x) == 0 &&
 	       same_records(a, b, snap_ike_proposals(a), snap_ike_proposals(b), pa->proposals, pb->proposals,
 		       sizeof(struct snap_ike_proposal)) &&
@@ -315,6 +318,7 @@ void ike_config(struct ike *c, mono_ns now, const struct snapshot *s)
 			c->peers[peers[i]].instances_refused = old_peers[i].instances_refused;
 			c->peers[peers[i]].claims_refused = old_peers[i].claims_refused;
 			named_move(&c->peers[peers[i]], &old_peers[i]);
+			redirect_move(&c->peers[peers[i]], &old_peers[i]);
 		}
 	peers_by_address(c);
 	tunnels_new(c, old_tunnels, &to);

@@ -78,7 +78,8 @@ static void end_all(struct ike *c, struct ike_sa *sa)
 /* From any state to DEAD or FAILED. */
 static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
 {
-	bool was_live, was_starting;
+	bool was_live, was_starting, elsewhere;
+	char why[IKE_REASON_MAX] = "";
 
 	assert(to == ST_DEAD || to == ST_FAILED);
 	end_relations(c, sa);
@@ -87,11 +88,16 @@ static void end(struct ike *c, struct ike_sa *sa, enum ike_state to)
 	sa_enter(c, sa, to);
 	end_all(c, sa);
 	tunnels_retry(c, sa->peer);
+	elsewhere = redirect_over(c, sa); /* at the configured address again, or there */
+	elsewhere |= was_starting && !sa->terminated && redirect_follow(c, sa, false, why);
+	if (why[0])
+		text_set(&sa->reason, "%s", why);
 	if (!was_live && !was_starting)
 		return;
 	ike_log(c, true, "peer %s: IKE SA %s: %s", sa_peer_name(c, sa),
 		was_live ? "ended" : "not established", text_of(sa->reason));
-	if (was_starting && !sa->terminated && named_next(c, sa->peer, &sa->remote.addr)) {
+	if (was_starting && !sa->terminated &&
+		(elsewhere || (!sa->redirected_from && named_next(c, sa->peer, &sa->remote.addr)))) {
 		tunnel_at_once(c, sa->first_tunnel, text_of(sa->reason));
 		return;
 	}

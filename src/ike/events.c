@@ -151,7 +151,7 @@ void ike_input_usage(struct ike *c, mono_ns now, const struct sa_usage *usage)
 static void end_misled(struct ike *c, uint32_t peer)
 {
 	LIST_FOR_SAFE (struct ike_sa, sa, after, &peer_entry(c, peer)->sas, of_peer)
-		if (sa->initiator && sa->state == ST_INIT_SENT &&
+		if (sa->initiator && sa->state == ST_INIT_SENT && !sa->redirected_from &&
 			!named_is_current(c, peer, &sa->remote.addr))
 			sa_kill(c, sa, "its name has other addresses now");
 }
@@ -294,6 +294,38 @@ enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const 
 		return err_add(e, RC_AGAIN,
 			"'%.63s' has no established IKE SA that this side can replace by a new one", name);
 	return done ? RC_OK : err_add(e, RC_AGAIN, "'%.63s' has no established SA", name);
+}
+
+enum rc ike_input_redirect(
+	struct ike *c, mono_ns now, const char *peer, const struct snap_id *to, struct err *e)
+{
+	uint8_t data[IKE_GATEWAY_MAX];
+	size_t n = redirect_data(data, to, NULL);
+	uint32_t index = 0, up = 0, sent = 0;
+
+	c->now = now;
+	while (index < c->peers_n && strcmp(snap_peers(c->snap)[index].name, peer) != 0)
+		index++;
+	if (index == c->peers_n)
+		return err_add(e, RC_NOT_FOUND, "no peer is named '%.63s'", peer);
+	LIST_FOR (struct ike_sa, sa, &peer_entry(c, index)->sas, of_peer) {
+		if (sa->state != ST_UP || sa->want_delete)
+			continue;
+		up++;
+		if (!sa->redirectable)
+			continue;
+		blob_set(&sa->send_to, data, n);
+		sa_touch(c, sa);
+		sent++;
+	}
+	sa_settle_all(c);
+	if (up == 0)
+		return err_add(e, RC_AGAIN, "'%.63s' has no established IKE SA", peer);
+	return sent > 0
+		       ? RC_OK
+		       : err_add(e, RC_UNSUPPORTED,
+				 "peer '%.63s' does not go where it is sent: it did not announce REDIRECT_SUPPORTED (RFC 5685), or this side began the IKE SA",
+				 peer);
 }
 
 /* ---- the ledgers ---- */

@@ -87,6 +87,14 @@ enum ike_order {
 enum rc ike_input_order(struct ike *c, mono_ns now, enum ike_order order, const char *name, struct err *e);
 
 /*
+ * Sends an established peer to another gateway (RFC 5685 section 5), in whatever IKE SA it has begun. RC_NOT_FOUND; RC_AGAIN: it has none;
+ * RC_UNSUPPORTED: it has not said that it goes where it is sent.
+ */
+bool ike_gateway_parse(struct snap_id *ret, const char *text); /* an address of a host, or a name */
+enum rc ike_input_redirect(
+	struct ike *c, mono_ns now, const char *peer, const struct snap_id *to, struct err *e);
+
+/*
  * A message from our ledger to a peer's, carried by an INFORMATIONAL exchange of the IKE SA between them. At
  * most one of each kind waits: a newer one replaces it. It is lost when the IKE SA ends; whoever waits for an
  * answer has a timer. RC_NOT_FOUND: no such peer; RC_AGAIN: no IKE SA now; RC_UNSUPPORTED: the peer does not
@@ -109,9 +117,10 @@ enum ike_action_kind {
 	IKE_CERTIFY, /* certify: to both certifiers, ahead of an AUTH_VERIFY; the keeper gets their answers */
 	IKE_REFUSED, /* refusal, for the ledger */
 	IKE_LOG,     /* text */
-	IKE_ACTIVATE,	  /* sa: the data plane may send on this child now; it answers with `number` */
-	IKE_ENDPOINT,	  /* endpoint: the peer of this child moved */
-	IKE_RESOLVE,	  /* resolve: the resolver is to tell of that peer by name, and to ask DNS again */
+	IKE_ACTIVATE, /* sa: the data plane may send on this child now; it answers with `number` */
+	IKE_ENDPOINT, /* endpoint: the peer of this child moved */
+	IKE_RESOLVE,  /* resolve: the resolver is to tell of that peer by name, and to ask DNS again */
+	IKE_REDIRECTED, /* redirected, for the ledger: by the gateway at `remote`, which is not there any more for us */
 	IKE_PEER_MESSAGE, /* message and bytes: from that peer's ledger to ours */
 };
 
@@ -144,6 +153,11 @@ struct ike_action {
 		} message;
 		struct peer_name_ask resolve;
 		struct {
+			char peer[NAME_MAX_BYTES];
+			char to[IKE_GATEWAY_TEXT_MAX]; /* an address or a name */
+			bool authenticated;	       /* the gateway was, when it said so */
+		} redirected;
+		struct {
 			bool warning;
 			const char *kind; /* a constant: its format */
 			char text[2 * IKE_REASON_MAX];
@@ -169,7 +183,9 @@ const struct ike_action *ike_action_next(struct ike *c);
 	C(UNSOLVED_REFUSED,   "puzzles-unsolved-refused", "requests without a solution that were answered with another puzzle")	\
 	C(HALF_OPEN_EVICTED,  "half-open-evicted",  "half-open IKE SAs that ended for a newer one, because there were too many")	\
 	C(PEER_PUZZLES_SOLVED, "peer-puzzles-solved", "puzzles of peers that were solved here")	\
-	C(PEER_PUZZLES_LEFT,  "peer-puzzles-left",  "puzzles of peers that were not: too hard, or with a function that is not known here")
+	C(PEER_PUZZLES_LEFT,  "peer-puzzles-left",  "puzzles of peers that were not: too hard, or with a function that is not known here")	\
+	C(REDIRECTS_SENT,     "redirects-sent",     "peers that were sent to another gateway (RFC 5685), in whatever exchange")	\
+	C(REDIRECTS_FOLLOWED, "redirects-followed", "redirects of peers that were followed here")
 /* clang-format on */
 
 enum ike_counter {

@@ -40,6 +40,11 @@ void info_start(struct ike *c, struct ike_sa *sa, enum ike_task task, struct chi
 	} else if (task == TASK_LIFETIME) {
 		sa->want_lifetime = false;
 		lifetime_write(c, sa, &o);
+	} else if (task == TASK_REDIRECT) {
+		ike_out_notify(&o, NTF_REDIRECT, sa->send_to.at, sa->send_to.n);
+		blob_free(&sa->send_to);
+		sa->leaves_at = c->now + IKE_REDIRECTED_S * NS_PER_S;
+		c->counts[IKE_COUNT_REDIRECTS_SENT]++;
 	}
 	message_send_request(c, sa, &o);
 }
@@ -135,6 +140,25 @@ static uint16_t fatal_notify(const struct ike_payloads *p)
 	return v && (v->type == NTF_AUTHENTICATION_FAILED || v->type == NTF_INVALID_SYNTAX) ? v->type : 0;
 }
 
+/*
+ * RFC 5685 section 5: the gateway sends us away. Make before break, as it lets us: what stands here stays until the other one has taken its place,
+ * and where that cannot be made nothing is lost before the gateway ends it.
+ */
+static void sent_away(struct ike *c, struct ike_sa *sa, const struct message *in)
+{
+	char why[IKE_REASON_MAX];
+	enum redirected sent = sa->redirected ? REDIRECTED_NOT : redirect_read(c, sa, in, NULL, why);
+
+	if (sent == REDIRECTED_NOT)
+		return;
+	if (sent == REDIRECTED_NOWHERE || !redirect_follow(c, sa, true, why)) {
+		ike_log(c, true, "peer %s: %s: not followed", sa_peer_name(c, sa), why);
+		return;
+	}
+	sa->redirected = true;
+	sa_move(c, sa, why);
+}
+
 void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 {
 	const struct ike_payloads *p = &st->in->p;
@@ -166,6 +190,7 @@ void on_info_request(struct ike *c, struct ike_sa *sa, struct step *st)
 	peer_messages_in(c, sa, p);
 	crash_token_read(sa, p);
 	lifetime_read(c, sa, p);
+	sent_away(c, sa, st->in);
 	o = message_begin_response(c, sa);
 	if (p->present & IKE_HAS(DELETE))
 		hold_begin(c, sa);

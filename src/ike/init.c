@@ -56,7 +56,9 @@ void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 	char text[IKE_REASON_MAX];
 	struct ike_sa *sa;
 
-	if (p->flags & PEER_REMOTE_NAME) {
+	bool redirected = redirect_begin_with(c, peer, &remote);
+
+	if (!redirected && p->flags & PEER_REMOTE_NAME) {
 		bool known = named_begin_with(c, peer, &remote);
 		if (!known || named_is_stale(c, peer))
 			named_ask(c, peer);
@@ -85,6 +87,8 @@ void init_start(struct ike *c, uint32_t peer, uint32_t tunnel)
 	sa->first_tunnel = tunnel;
 	sa->local = (struct endpoint){ .addr = p->local, .port = PORT_IKE };
 	sa->remote = (struct endpoint){ .addr = remote, .port = PORT_IKE };
+	if (redirected)
+		redirect_begun(c, sa);
 	init_begin(c, sa, proposals_first(c, p)->dh);
 }
 
@@ -119,6 +123,7 @@ static void init_send(struct ike *c, struct ike_sa *sa, struct step *st)
 	if (offers_additional(&offer))
 		ike_out_notify(&o, NTF_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
 	ike_out_notify(&o, NTF_IKE_SA_INIT_FULL_TRANSCRIPT_AUTH, NULL, 0);
+	redirect_offer(c, sa, &o);
 	message_send_request(c, sa, &o);
 	if (sa->state == ST_DEAD)
 		return;
@@ -206,6 +211,11 @@ void on_init_refused(struct ike *c, struct ike_sa *sa, struct step *st)
 	}
 	if (other_group(c, sa, st))
 		return;
+	/* As a refusal: end() goes there when no better response has come. */
+	if (redirect_read(c, sa, st->in, &sa->nonce_i, text) != REDIRECTED_NOT) {
+		doubt(c, sa, st, text);
+		return;
+	}
 	v = ike_notify_error(p);
 	if (!v) {
 		st->busy = false;
@@ -242,6 +252,7 @@ void on_init_response(struct ike *c, struct ike_sa *sa, struct step *st)
 		return;
 	}
 	solve_drop(sa); /* served all the same */
+	sa->redirect_to = (struct ip_addr){ 0 };
 	memcpy(sa->spi_r, in->h.spi_r, 8);
 	blob_set(&sa->nonce_r, in->p.nonce.at, in->p.nonce.n);
 	blob_set(&sa->init_theirs, in->bytes, in->n);
@@ -360,6 +371,7 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 	sa->fragments = fragmentation_agreed(p, &in->p);
 	sa->ppk_agreed = ppk_agreed(p, &in->p);
 	sa->transcript = transcript_is_offered(&in->p);
+	sa->redirectable = redirect_supported(&in->p, &sa->redirected_from);
 	nat_detection_read(sa, in);
 	sa->encap = sa->nat_known && (sa->peer_natted || sa->we_natted || (p->flags & PEER_FORCE_ENCAP));
 	blob_set(&sa->nonce_i, in->p.nonce.at, in->p.nonce.n);
@@ -375,6 +387,25 @@ static void answer_start(struct ike *c, const struct message *in, const struct i
 	sa_fill_answer(q, sa, 0, &in->p);
 }
 
+/*
+ * RFC 5685 section 3: nothing is kept of it, and no key exchange is made. Not one that was sent here by the gateway that it would be
+ * sent to, and not where it is already.
+ */
+static bool sent_away(struct ike *c, const struct message *in)
+{
+	const struct snap_id *to = peers_redirect(c, in);
+	uint8_t data[IKE_GATEWAY_MAX];
+	char *from = NULL;
+	bool sent = to && redirect_supported(&in->p, &from) && redirect_applies(to, from, &in->local.addr);
+
+	text_clear(&from);
+	if (!sent)
+		return false;
+	c->counts[IKE_COUNT_REDIRECTS_SENT]++;
+	message_refuse_init(c, in, NTF_REDIRECT, data, redirect_data(data, to, &in->p.nonce));
+	return true;
+}
+
 void init_request_received(struct ike *c, const struct message *in, const struct ike_row *row)
 {
 	const struct snap_peer *p, *first;
@@ -384,7 +415,7 @@ void init_request_received(struct ike *c, const struct message *in, const struct
 
 	if (!c->snap || in->n > KEEPER_MESSAGE_MAX)
 		return;
-	if (!init_admit(c, in, &cookie))
+	if (!init_admit(c, in, &cookie) || sent_away(c, in))
 		return;
 	p = peer_choose(c, in, &choice, &first);
 	if (!p) {

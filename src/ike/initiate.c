@@ -78,6 +78,8 @@ void own_initiate(struct ike *c, struct ike_sa *sa)
 		rekey_start(c, sa, DH_NONE);
 	else if (sa->want_token)
 		info_start(c, sa, TASK_TOKEN, NULL);
+	else if (sa->send_to.n > 0)
+		info_start(c, sa, TASK_REDIRECT, NULL);
 	else if (sa->want_lifetime)
 		info_start(c, sa, TASK_LIFETIME, NULL);
 	else if (peer_messages_wait(sa))

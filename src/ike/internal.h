@@ -4,7 +4,7 @@
  *
  *   values       memory.c
  *   effects      schedule.c action.c certificate.c ask.c
- *   look-up      share.c index.c named.c instance.c
+ *   look-up      share.c index.c named.c redirect.c instance.c
  *   negotiation  proposals.c selectors.c choose.c nat.c puzzle.c solve.c
  *   states       peer_message.c sa.c pairs.c tunnel.c child.c redundant.c per_worker.c successor.c end.c
  *   messages     seal.c message.c hold.c crash.c liveness.c follow.c move.c reauth.c
@@ -163,6 +163,28 @@ bool named_next(struct ike *c, uint32_t peer, const struct ip_addr *failed);
 bool named_told(struct ike *c, uint32_t peer, const struct peer_name_told *t); /* true: other addresses */
 bool named_may_act(struct ike *c, uint32_t peer); /* on other addresses, now; it counts as done */
 
+/* ---- redirect.c: gateways that send their peers to another one (RFC 5685) ---- */
+/* The gateway: whether who has begun goes where it is sent, and which one it comes from; whether it is to be sent there: not where it comes
+ * from, nor to where it has come; the data of REDIRECT, nonce NULL: in a protected message. */
+bool redirect_supported(const struct ike_payloads *p, char **ret_from);
+bool redirect_applies(const struct snap_id *to, const char *from, const struct ip_addr *here);
+size_t redirect_data(
+	uint8_t ret_data[IKE_GATEWAY_MAX], const struct snap_id *to, const struct ike_view *nonce);
+/* The one that is sent. Where the peer is now, if it has sent us elsewhere; the IKE SA is begun there. */
+bool redirect_begin_with(const struct ike *c, uint32_t peer, struct ip_addr *ret_remote);
+void redirect_begun(const struct ike *c, struct ike_sa *sa);
+void redirect_offer(const struct ike *c, struct ike_sa *sa, struct ike_out *o); /* in our IKE_SA_INIT */
+/* Whether the message sends us somewhere: not; nowhere that we go to, and why; to sa->redirect_to, in words. nonce NULL: it is protected. */
+enum redirected { REDIRECTED_NOT, REDIRECTED_NOWHERE, REDIRECTED };
+enum redirected redirect_read(struct ike *c, struct ike_sa *sa, const struct message *in,
+	const struct blob *nonce, char ret_why[IKE_REASON_MAX]);
+/* From now on the peer is at sa->redirect_to. False: it has none, or there were too many (then ret_why is set). */
+bool redirect_follow(struct ike *c, struct ike_sa *sa, bool authenticated, char ret_why[IKE_REASON_MAX]);
+/* It has ended; true: the peer is at its own address again. */
+bool redirect_over(struct ike *c, const struct ike_sa *sa);
+void redirect_inherit(struct ike_sa *from, struct ike_sa *to); /* the successor */
+void redirect_move(struct ike_peer *to, struct ike_peer *from);
+
 /* ---- ask.c: requests to the keeper ---- */
 /* A request to fill in; its answer goes to `then` (NULL: nobody waits) with the step, unless that was
  * abandoned. */
@@ -292,6 +314,8 @@ uint32_t peer_identify(
 	struct ike *c, const struct ike_sa *sa, const struct ike_payloads *p, uint32_t *ret_other);
 /* The body of an identification payload; without a configured identity the address is it. */
 size_t peer_id_body(const struct snap_id *id, const struct ip_addr *address, uint8_t ret[KEEPER_ID_MAX]);
+/* Where all peers that may be at the sender's address are sent; NULL: nowhere, or not all to one place. */
+const struct snap_id *peers_redirect(struct ike *c, const struct message *in);
 bool peer_id_matches(const struct snap_id *id, const struct ip_addr *address, const struct ike_view *body);
 /* Why only the peer can initiate; NULL: we can as well. */
 const char *peer_initiate_obstacle(const struct snap_peer *p);

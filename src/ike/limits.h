@@ -149,6 +149,14 @@ enum ike_limit_number {
 #define IKE_REAUTH_MIN_S      20
 #define IKE_REAUTH_NOTICE_S   60
 #define IKE_REAUTH_GRACE_S    10
+/*
+ * Redirect (RFC 5685): how often one peer may send us elsewhere, in which time (section 9 has these numbers as an example); and how long one
+ * that was sent away may stay.
+ */
+#define IKE_REDIRECTS_MAX     5
+#define IKE_REDIRECTS_S	      300
+#define IKE_REDIRECTED_S      30
+#define IKE_GATEWAY_TEXT_MAX  256
 /* Two handshakes that are so far apart were not begun at once: one that is not answered is given up sooner. */
 #define IKE_APART_S	      50
 /* how long our address must be gone: DHCP may remove it and add it again at once */

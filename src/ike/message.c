@@ -154,8 +154,9 @@ static unsigned tries_most(const struct ike *c, const struct ike_sa *sa)
 	/* Its ESP proves nothing: the data plane of a peer may outlive its IKE. */
 	if (sa->doubted && !newer_is_unfinished(c, sa))
 		return IKE_RETRANSMITS_DOUBTED;
-	if (sa->state == ST_INIT_SENT && named_has_others(c, sa->peer, &sa->remote.addr))
-		return IKE_RETRANSMITS_DOUBTED; /* they are tried in turn */
+	if (sa->state == ST_INIT_SENT &&
+		(sa->redirected_from || named_has_others(c, sa->peer, &sa->remote.addr)))
+		return IKE_RETRANSMITS_DOUBTED; /* they are tried in turn, and the configured one again */
 	return sa->state == ST_UP && alive ? IKE_RETRANSMITS_ALIVE : IKE_RETRANSMITS;
 }
 

@@ -38,8 +38,9 @@ void sa_move_on(struct ike *c, struct ike_sa *sa)
 	}
 	if (over)
 		sa_close(c, sa,
-			sa->authenticated.anew ? "replaced by a new IKE SA: reauthentication"
-					       : "replaced by a new IKE SA");
+			sa->redirected		 ? "replaced by a new IKE SA: redirected"
+			: sa->authenticated.anew ? "replaced by a new IKE SA: reauthentication"
+						 : "replaced by a new IKE SA");
 }
 
 /* Rekeys have been refused several times, and the last part of the lifetime has begun. */

@@ -36,6 +36,7 @@ void peers_free(struct ike_peer *peers, uint32_t n)
 		if (peers[i].named)
 			text_clear(&peers[i].named->why);
 		free(peers[i].named);
+		free(peers[i].redirect);
 	}
 	free(peers);
 }

@@ -207,6 +207,7 @@ void sa_memory_free(struct ike_sa *sa)
 	blob_free(&sa->user);
 	blob_free(&sa->intermediate);
 	blob_free(&sa->crash_token);
+	blob_free(&sa->send_to);
 	blob_free(&sa->request);
 	blob_free(&sa->peer_request);
 	blob_free(&sa->response);
@@ -219,6 +220,8 @@ void sa_memory_free(struct ike_sa *sa)
 	followup_free(sa);
 	hold_drop(sa);
 	free(sa->reason);
+	free(sa->redirect_name);
+	free(sa->redirected_from);
 	bytes_wipe(sa, sizeof *sa);
 	free(sa);
 }

@@ -81,6 +81,10 @@ static void tick_up(struct ike *c, struct ike_sa *sa)
 		return;
 	}
 	reauth_tick(c, sa);
+	if (reached(c, sa->leaves_at)) {
+		sa->leaves_at = 0;
+		sa_close(c, sa, "the peer was redirected, and did not leave");
+	}
 	if (reached(c, dpd_at(c, sa)) && sa->steps[SIDE_OWN].task == TASK_NONE)
 		sa->want_dpd = true;
 	if (reached(c, sa->keepalive_at)) {
@@ -105,7 +109,7 @@ static void set_due(struct ike *c, struct ike_sa *sa)
 		at = due_sooner(c, at, sa->expire_at);
 		at = due_sooner(c, at, sa->keepalive_at);
 		at = due_sooner(c, due_sooner(c, at, sa->authenticated.begin), sa->authenticated.end);
-		at = due_sooner(c, at, sa->childless_at);
+		at = due_sooner(c, due_sooner(c, at, sa->childless_at), sa->leaves_at);
 	}
 	if (sa->state == ST_UP && sa->steps[SIDE_OWN].task == TASK_NONE) {
 		at = due_sooner(c, at, dpd_at(c, sa));

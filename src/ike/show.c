@@ -108,6 +108,10 @@ static size_t show_sa(const struct ike *c, mono_ns now, const struct ike_sa *sa,
 	jw_bool(&w, "fragmentation", sa->fragments);
 	jw_bool(&w, "full_transcript", sa->transcript);
 	jw_u64(&w, "age_s", (now - sa->since) / NS_PER_S);
+	if (sa->redirected_from)
+		jw_str(&w, "redirected_from", sa->redirected_from);
+	if (sa->leaves_at != 0 || sa->redirected)
+		jw_bool(&w, "redirected", true);
 	if (sa->rekey_at != 0)
 		jw_u64(&w, "rekey_in_s", seconds_until(now, sa->rekey_at));
 	if (sa->authenticated.since != 0)

@@ -58,6 +58,7 @@ enum ike_task {
 	TASK_PEER_MESSAGE,
 	TASK_TOKEN,
 	TASK_LIFETIME,
+	TASK_REDIRECT,
 };
 
 enum child_state {
@@ -274,6 +275,15 @@ struct ike_authenticated {
 	mono_ns peer_begin; /* because of that we begin then, whatever is configured later; 0: never */
 };
 
+/* Where a peer has sent us (RFC 5685); redirect.c. */
+struct ike_redirect {
+	struct ip_addr to; /* instead of its own address; ADDR_NONE: not now */
+	struct ip_addr from_at;
+	char from[ADDR_TEXT_MAX];      /* the same, as text */
+	mono_ns at[IKE_REDIRECTS_MAX]; /* of the last ones; the oldest is `next` */
+	uint32_t next;
+};
+
 struct ike_sa {
 	struct link of_all, of_dirty, of_spi, of_peer_spi;
 	struct link of_peer;	       /* from its authentication, or our beginning it, to its end */
@@ -366,8 +376,17 @@ struct ike_sa {
 	/* another endpoint that it was seen at while we are behind a NAT ourselves: requests go there as
 	 * well */
 	struct endpoint elsewhere;
-	mono_ns hints_from;		  /* messages without protection may make us ask again; liveness.c */
-	char *reason;			  /* text_of() */
+	mono_ns hints_from; /* messages without protection may make us ask again; liveness.c */
+	char *reason;	    /* text_of() */
+	/* redirect.c */
+	bool follows;		    /* we began it, and have said that we go where we are sent */
+	bool redirectable;	    /* the peer began it, and has said so */
+	bool redirected;	    /* the peer has sent us away: it is moving */
+	struct ip_addr redirect_to; /* where; ADDR_NONE: nowhere, or we are on our way */
+	struct blob send_to;	    /* the peer has to be sent away: data of the notify */
+	mono_ns leaves_at;	    /* it was, and has to be gone then; 0: it was not */
+	char *redirect_name,
+		*redirected_from; /* of redirect_to; the gateway that sent whoever began it; text_of() */
 	char former_peer[NAME_MAX_BYTES]; /* its peer's name, once the configuration has that peer no more */
 
 	struct ask *asks, **asks_end;
@@ -420,7 +439,8 @@ struct ike_named {
 };
 
 struct ike_peer {
-	struct ike_named *named; /* NULL: it has an address, or any */
+	struct ike_named *named;       /* NULL: it has an address, or any */
+	struct ike_redirect *redirect; /* NULL: there was none */
 	struct link sas;       /* those that we begin, and the peer's once authenticated; the oldest first */
 	struct link instances; /* of a template */
 	/* A template each of whose identities has places of its own: there are as many as connections-limit allows. */

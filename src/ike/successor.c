@@ -32,7 +32,8 @@ void sa_replace(struct ike *c, struct ike_sa *sa, struct ike_sa *successor)
 	take_children(c, sa, successor);
 	peer_messages_move(sa, successor);
 	successor->authenticated = sa->authenticated;
-	successor->moving |= sa->moving && sa->authenticated.anew;
+	redirect_inherit(sa, successor);
+	successor->moving |= sa->moving && (sa->authenticated.anew || sa->redirected);
 	/* What the data plane reports of the children may be older than the last message on the old IKE SA. */
 	successor->seen_at = MAX_OF(successor->seen_at, sa->seen_at);
 	sa->peer_successor = 0;

@@ -480,11 +480,19 @@ struct msg_peer_message {
 	uint8_t bytes[PEER_MESSAGE_MAX];
 };
 
-enum ike_command { IKE_INITIATE, IKE_REKEY_IKE, IKE_REKEY_CHILD, IKE_TERMINATE, IKE_REAUTHENTICATE };
+enum ike_command {
+	IKE_INITIATE,
+	IKE_REKEY_IKE,
+	IKE_REKEY_CHILD,
+	IKE_TERMINATE,
+	IKE_REAUTHENTICATE,
+	IKE_REDIRECT
+};
 
 struct msg_ike_command {
 	uint32_t command, zero;
 	char name[NAME_MAX_BYTES]; /* of a tunnel or peer */
+	char gateway[256];	   /* of IKE_REDIRECT: an address or a name of DNS */
 };
 
 enum cli_command {
@@ -530,7 +538,7 @@ struct msg_cli_request {
 	uint32_t zero_2;
 	uint64_t bytes; /* of the text that it is about: a configuration, a signature */
 	char name[NAME_MAX_BYTES];
-	char comment[256]; /* of a commit */
+	char comment[256]; /* of a commit; of IKE_REDIRECT: the gateway */
 	uint8_t base[32];  /* with COMMIT_BASE: the SHA-256 of the text that this one was made from */
 };
 

@@ -426,7 +426,8 @@ static enum rc verify_admit(struct keys *k, const struct keeper_ike_sa *sa, cons
 	if ((rc = ppk_allowed(peer, sa, q->ppk != 0, e)) != RC_OK ||
 		(rc = peer_allows_proposal(k, peer, sa, e)) != RC_OK ||
 		(rc = messages_check(sa, false, q->message, q->message_n, q->other_n, e)) != RC_OK ||
-		(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK ||
+		(!(sa->role == KEEPER_INITIATOR && peer->flags & PEER_REDIRECT_ACCEPT) &&
+			(rc = endpoint_check(peer, "peer's", &peer->remote, &q->remote, e)) != RC_OK) ||
 		(rc = endpoint_check(peer, "local", &peer->local, &q->local, e)) != RC_OK)
 		return rc;
 	/* A pattern of a distinguished name is matched by the certifiers, who read DER. */

@@ -61,8 +61,10 @@ void peer_proof_of(const struct keys *k, struct peer_proof *ret_proof, const str
 		identity_find(k, key_name, peer->auth == PEER_AUTH_PSK ? IDENTITY_PSK : IDENTITY_PRIVATE);
 
 	/* How the proof was judged, too: what would not pass by the stricter rule has to prove itself by that. */
-	const uint32_t rules[] = { peer->flags & (PEER_ID_PATTERN | PEER_PSK_OF_ID | PEER_RSA_PKCS1),
-		requires_crls(k->snapshot, peer) };
+	bool elsewhere = peer->remote.family != ADDR_NONE && !addr_equal(&peer->remote, &sa->remote.addr);
+	uint32_t flags =
+		PEER_ID_PATTERN | PEER_PSK_OF_ID | PEER_RSA_PKCS1 | (elsewhere ? PEER_REDIRECT_ACCEPT : 0);
+	const uint32_t rules[] = { peer->flags & flags, requires_crls(k->snapshot, peer) };
 	uint8_t anchors[SHA256_SIZE];
 
 	anchors_digest(k->snapshot, peer, anchors);

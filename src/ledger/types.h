@@ -69,6 +69,7 @@
 	T(LEAVES_OPENED,         "leaves_opened",         "keeper",         "opened leaves, never used for a key exchange")	\
 	T(LEAF_BATCH_END,        "leaf_batch_end",        "keeper",         "no further leaf of this batch will be used")	\
 	T(HANDSHAKE_REFUSED,     "handshake_refused",     "ike keeper",     "a negotiation was refused")	\
+	T(IKE_REDIRECTED,        "ike_redirected",        "ike",            "a peer has sent this gateway to another one, which is called now in its place")	\
 	T(UPLINK_STATE,          "uplink_state",          "supervisor",     "an uplink whose health is checked has gone down or come back")	\
 	T(SERVER_STATE,          "server_state",          "supervisor",     "a server of destination NAT whose health is checked has gone down or come back")	\
 	T(SESSION_LOG,           "session_log",           "export",         "how far the session log has come: all its lines up to here are what they were")	\
@@ -312,6 +313,10 @@
 	F(HANDSHAKE_REFUSED,     "peer",         STRING, "its name in the configuration, if known")	\
 	F(HANDSHAKE_REFUSED,     "reason",       STRING, "why it was refused")	\
 	F(HANDSHAKE_REFUSED,     "remote",       STRING, "the peer's address and port")	\
+	F(IKE_REDIRECTED,        "authenticated", NUMBER, "1: the peer had authenticated itself; 0: anybody who saw our IKE_SA_INIT can have sent it")	\
+	F(IKE_REDIRECTED,        "from",         STRING, "address and port that it came from")	\
+	F(IKE_REDIRECTED,        "peer",         STRING, "its name in the configuration")	\
+	F(IKE_REDIRECTED,        "to",           STRING, "the other gateway, as it was named: an address or a name of DNS")	\
 	F(UPLINK_STATE,          "reason",       STRING, "why it is down; empty: it is up")	\
 	F(UPLINK_STATE,          "state",        STRING, "down or up")	\
 	F(UPLINK_STATE,          "uplink",       STRING, "its name in the configuration")	\

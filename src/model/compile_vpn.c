@@ -258,6 +258,34 @@ static enum rc peer_authentication(struct compiler *c, const struct lyd_node *no
 	return value_public_key(c, tree_child(c->m, node, "public-key"), p);
 }
 
+static enum rc peer_redirect(struct compiler *c, const struct lyd_node *node, struct snap_peer *p)
+{
+	const struct lyd_node *redirect = tree_child(c->m, node, "redirect");
+	const struct lyd_node *to = redirect ? tree_child(c->m, redirect, "to") : NULL;
+	const char *text = to ? lyd_get_value(to) : NULL;
+	struct ip_addr a;
+
+	if (redirect && tree_value(redirect, "accept"))
+		p->flags |= PEER_REDIRECT_ACCEPT;
+	if (!to)
+		return RC_OK;
+	if (addr_parse(&a, text) == RC_OK) {
+		id_from_addr(&p->redirect_to, &a);
+		if (value_is_no_host(&a) || addr_equal(&a, &p->local) || addr_equal(&a, &p->remote))
+			return tree_fault(c->faults, to,
+				"redirect to %s: expected the address of another gateway, neither ours nor the peer's",
+				text);
+		return RC_OK;
+	}
+	if (strlen(text) > sizeof p->redirect_to.data)
+		return tree_fault(c->faults, to,
+			"redirect to a name of %zu characters: at most %zu are allowed", strlen(text),
+			sizeof p->redirect_to.data);
+	p->redirect_to = (struct snap_id){ .type = ID_FQDN, .len = (uint8_t)strlen(text) };
+	memcpy(p->redirect_to.data, text, p->redirect_to.len);
+	return RC_OK;
+}
+
 static uint32_t peer_start(const struct snap_peer *p, const char *word)
 {
 	/* A peer at any address cannot be called; the model refuses `always` for it. */
@@ -303,6 +331,7 @@ static enum rc peer(struct compiler *c, const struct lyd_node *node)
 	rc = peer_addresses(c, node, p);
 	rc = faults_join(rc, peer_identities(c, node, p));
 	rc = faults_join(rc, peer_authentication(c, node, p));
+	rc = faults_join(rc, peer_redirect(c, node, p));
 	if ((rc = faults_join(rc, ike_proposals(c, node, &p->proposals))))
 		return rc;
 	p->start = peer_start(p, tree_value(node, "start"));

@@ -640,12 +640,12 @@ static const char *peer_fault(const struct snapshot *s, const struct snap_peer *
 		return "a malformed address";
 	if (p->local.family && p->remote.family && p->local.family != p->remote.family)
 		return "addresses of two families";
-	if (!id_ok(&p->local_id) || !id_ok(&p->remote_id))
-		return "a malformed identity";
+	if (!id_ok(&p->local_id) || !id_ok(&p->remote_id) || !snapshot_peer_redirect_ok(p))
+		return "a malformed identity, of its own, ours or the gateway's that it is sent to";
 	if (p->auth > PEER_AUTH_CERTIFICATE || p->start > PEER_START_ON_TRAFFIC)
 		return "an unknown way to authenticate or to start";
 	if (p->flags & ~(uint32_t)(PEER_FORCE_ENCAP | PEER_REMOTE_ANY | PEER_REQUIRE_PQ | PEER_ID_PATTERN |
-				   PEER_RSA_PKCS1 | PEER_PSK_OF_ID | PEER_REMOTE_NAME))
+				   PEER_RSA_PKCS1 | PEER_PSK_OF_ID | PEER_REMOTE_NAME | PEER_REDIRECT_ACCEPT))
 		return "an unknown flag";
 	if (((p->flags & (PEER_REMOTE_ANY | PEER_REMOTE_NAME)) != 0) != (p->remote.family == ADDR_NONE))
 		return "its address does not fit its flags";

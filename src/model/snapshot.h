@@ -507,7 +507,8 @@ enum peer_flags {
 	PEER_ID_PATTERN = 1 << 3, /* remote_id is what its identity ends with: peer_id.h */
 	PEER_RSA_PKCS1 = 1 << 4,  /* RSA signatures of PKCS#1 v1.5 are accepted as well */
 	PEER_PSK_OF_ID = 1 << 5,  /* with PEER_ID_PATTERN: each identity has a key of its own, IDENTITY.psk */
-	PEER_REMOTE_NAME = 1 << 6, /* the addresses of a name of DNS: `dynamic` */
+	PEER_REMOTE_NAME = 1 << 6,     /* the addresses of a name of DNS: `dynamic` */
+	PEER_REDIRECT_ACCEPT = 1 << 7, /* it may send us to another gateway (RFC 5685) */
 };
 
 /*
@@ -561,6 +562,8 @@ struct snap_peer {
 	char name[NAME_MAX_BYTES];
 	struct ip_addr local, remote; /* ADDR_NONE: chosen by the route; any, or by name */
 	struct snap_id local_id, remote_id;
+	struct snap_id
+		redirect_to; /* ID_IPV4, ID_IPV6 or ID_FQDN: it is sent to that gateway; ID_NONE: it is not */
 	uint32_t auth, start, flags;
 	char key_name[NAME_MAX_BYTES]; /* keeper's file: NAME.psk, or NAME.pem of our private key */
 	struct span trusted;	       /* of PEER_AUTH_CERTIFICATE: whom its certificate may lead to */

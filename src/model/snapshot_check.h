@@ -47,6 +47,7 @@ bool snapshot_dns_name_ok(const char *name);
 enum rc snapshot_check_schedules(const struct snapshot *s, struct err *e);
 bool snapshot_wildcard_ok(const struct snapshot *s, const struct ip_range *r);
 enum rc snapshot_check_dynamics(const struct snapshot *s, struct err *e);
+bool snapshot_peer_redirect_ok(const struct snap_peer *p);
 bool snapshot_peer_name_ok(const struct snapshot *s, const struct snap_peer *p); /* before the dynamics are */
 /* In the array, and none of them an address under a wildcard mask. */
 bool snapshot_plain_ranges(const struct snapshot *s, const struct span *span);

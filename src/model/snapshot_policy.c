@@ -235,3 +235,14 @@ enum rc snapshot_check_rule(struct snapshot_checking *c, uint32_t i, struct err 
 		return bad(e, "rules", i, "its description is not in the array, or not terminated");
 	return check_rule_order(c, i, e);
 }
+
+bool snapshot_peer_redirect_ok(const struct snap_peer *p)
+{
+	const struct snap_id *to = &p->redirect_to;
+
+	return to->type == ID_NONE   ? to->len == 0
+	       : to->type == ID_FQDN ? to->len > 0 && to->len <= sizeof to->data
+				     : to->len == (to->type == ID_IPV4		? 4
+							  : to->type == ID_IPV6 ? 16
+										: 255);
+}

@@ -128,6 +128,18 @@ struct ike_fragment {
  */
 enum rc ike_fragment_read(struct ike_fragment *ret, const void *bytes, size_t n, struct err *e);
 
+/* The data of REDIRECT and REDIRECTED_FROM (RFC 5685 section 7): which gateway, and the nonce of an answer that has no protection. */
+enum ike_gateway_type { GATEWAY_IPV4 = 1, GATEWAY_IPV6 = 2, GATEWAY_FQDN = 3 };
+struct ike_gateway {
+	uint8_t type; /* enum ike_gateway_type */
+	struct ike_view id, nonce;
+};
+/* RC_TRUNCATED; RC_MALFORMED: an address of another length, a name with other characters than those of host names; RC_UNSUPPORTED:
+ * another type. */
+enum rc ike_gateway_read(struct ike_gateway *ret, const struct ike_view *data, struct err *e);
+/* Octets; 0: it does not fit. */
+size_t ike_gateway_write(uint8_t ret_data[IKE_GATEWAY_MAX], const struct ike_gateway *g);
+
 /* Bodies of single payloads; what ike_payloads_read() uses. */
 enum rc ike_offer_read(struct ike_offer *ret, const void *bytes, size_t n, struct err *e);
 enum rc ike_notify_read(struct ike_notify *ret, const void *bytes, size_t n, struct err *e);

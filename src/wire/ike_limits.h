@@ -20,7 +20,8 @@
 #define IKE_CERTREQ_MAX	   16  /* authorities that a CERTREQ of ours names; 320 octets */
 #define IKE_NONCE_MIN	   16  /* RFC 7296 section 3.9 */
 #define IKE_NONCE_MAX	   256
-#define IKE_COOKIE_MAX	   64	/* RFC 7296 section 2.6 */
+#define IKE_COOKIE_MAX	   64			     /* RFC 7296 section 2.6 */
+#define IKE_GATEWAY_MAX	   (2 + 255 + IKE_NONCE_MAX) /* octets of REDIRECT's data: RFC 5685 section 7.2 */
 #define PUZZLE_KEYS	   4	/* of the solution of a puzzle (RFC 8019 section 7.1.3) */
 #define IKE_OFFER_TEXT_MAX 1024 /* octets of an SA payload as text */
 

@@ -71,6 +71,9 @@
 	N(MOBIKE_SUPPORTED,             16396)	\
 	N(AUTH_LIFETIME,                16403)	\
 	N(MULTIPLE_AUTH_SUPPORTED,      16404)	\
+	N(REDIRECT_SUPPORTED,           16406)	\
+	N(REDIRECT,                     16407)	\
+	N(REDIRECTED_FROM,              16408)	\
 	N(EAP_ONLY_AUTHENTICATION,      16417)	\
 	N(CHILDLESS_IKEV2_SUPPORTED,    16418)	\
 	N(QCD_TOKEN,                    16419)	\

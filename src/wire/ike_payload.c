@@ -246,3 +246,48 @@ enum rc ike_id_check(const void *bytes, size_t n, struct err *e)
 		return err_add(e, RC_MALFORMED, "malformed ID payload: an address of %zu octets", data_n);
 	return RC_OK;
 }
+
+static bool is_host_name(const struct ike_view *v)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		uint8_t c = v->at[i], lower = c | 0x20;
+
+		if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.')
+			return false;
+	}
+	return v->n > 0;
+}
+
+enum rc ike_gateway_read(struct ike_gateway *ret, const struct ike_view *data, struct err *e)
+{
+	struct rd r = rd_over(data->at, data->n);
+	struct ike_gateway g = { .type = rd_u8(&r) };
+
+	*ret = (struct ike_gateway){ 0 };
+	g.id.n = rd_u8(&r);
+	g.id.at = rd_take(&r, g.id.n);
+	g.nonce.n = rd_left(&r);
+	g.nonce.at = rd_take(&r, g.nonce.n);
+	if (r.bad)
+		return err_add(e, RC_TRUNCATED,
+			"malformed REDIRECT: the gateway's identity is longer than the notify");
+	if (g.type < GATEWAY_IPV4 || g.type > GATEWAY_FQDN)
+		return err_add(e, RC_UNSUPPORTED,
+			"REDIRECT to a gateway identity of type %u: 1, 2 and 3 are supported", g.type);
+	if (g.type != GATEWAY_FQDN ? g.id.n != (g.type == GATEWAY_IPV4 ? 4 : 16) : !is_host_name(&g.id))
+		return err_add(e, RC_MALFORMED,
+			"malformed REDIRECT: a gateway identity of type %u with %zu octets", g.type, g.id.n);
+	*ret = g;
+	return RC_OK;
+}
+
+size_t ike_gateway_write(uint8_t ret_data[IKE_GATEWAY_MAX], const struct ike_gateway *g)
+{
+	struct wr w = wr_over(ret_data, IKE_GATEWAY_MAX);
+
+	wr_u8(&w, g->type);
+	wr_u8(&w, (uint8_t)g->id.n);
+	wr_bytes(&w, g->id.at, g->id.n);
+	wr_bytes(&w, g->nonce.at, g->nonce.n);
+	return g->id.n > UINT8_MAX || w.bad ? 0 : 2 + g->id.n + g->nonce.n;
+}

@@ -9,6 +9,7 @@
  *	sim_ike --replay FIRST COUNT	each seed twice, in another order: both runs must be the same
  */
 #include "middle.h"
+#include "redirects.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -190,7 +191,7 @@ static void choose_network(struct world *w, struct plan *plan, struct sim_side s
 		sides[0].other = sim_address(SIM_SECOND_PUBLIC);
 }
 
-/* Each may know the other by a name. */
+/* Each may know the other by a name, and go where it is sent. */
 static void choose_names(uint64_t seed, struct plan *plan, struct sim_side sides[2])
 {
 	plan->named = !plan->nat && seed % 6 == 1;
@@ -198,6 +199,7 @@ static void choose_names(uint64_t seed, struct plan *plan, struct sim_side sides
 		sides[i].by_name = (seed / 6 + 1 + (seed / 6) / 3) >> i & 1;
 	plan->named = sides[0].by_name || sides[1].by_name;
 	sides[0].by_route = sides[1].by_route = plan->named;
+	redirects_choose(seed, sides);
 }
 
 /* Child SAs for each worker, on one side alone or on both, with as many workers or with others. */
@@ -355,6 +357,7 @@ static const char *meet_the_middle(struct world *w, const struct plan *plan, cha
 
 static void trouble(struct world *w, const struct plan *plan)
 {
+	redirects_forge(w);
 	w->net.lose = (uint32_t)world_chance(w, 0, plan->flavour == ROUGH ? 350 : 150);
 	w->net.repeat = (uint32_t)world_chance(w, 0, 150);
 	w->net.flip = (uint32_t)world_chance(w, 0, 20);
@@ -367,6 +370,7 @@ static void heal(struct world *w)
 	w->net.lose = w->net.repeat = w->net.flip = 0;
 	w->net.cut = false;
 	w->nodes[0].ledger_down = w->nodes[1].ledger_down = false;
+	w->on_datagram = NULL;
 	names_right(w);
 }
 
@@ -476,7 +480,7 @@ static void run_plan(struct world *w, struct plan *plan)
 
 static const char *verdict(struct world *w, const struct plan *plan, char *text, size_t size)
 {
-	const char *wrong = world_mismatch(w, text, size);
+	const char *wrong = w->wrong ? w->wrong : world_mismatch(w, text, size);
 	uint32_t ike_sas, up = world_tunnels_up(w, &ike_sas);
 
 	if (wrong)

@@ -170,3 +170,21 @@ uint32_t world_childless(struct world *w)
 		n += sa.children == 0;
 	return n;
 }
+
+void world_redirected(struct node *n)
+{
+	mono_ns *oldest = &n->redirected_at[n->redirected++ % IKE_REDIRECTS_MAX];
+
+	if (n->redirected_life != n->life) /* one that was restarted begins anew */
+		memset(n->redirected_at, 0, sizeof n->redirected_at);
+	n->redirected_life = n->life;
+	if (*oldest != 0 && n->w->now - *oldest < IKE_REDIRECTS_S * NS_PER_S)
+		n->w->wrong = "more redirects were followed than are allowed";
+	*oldest = n->w->now;
+}
+
+void world_judge(struct world *w, const struct ip_addr *from, const struct ip_addr *to)
+{
+	if (to->b[0] == 0 || to->b[0] == 127 || to->b[0] >= 224 || addr_equal(to, from))
+		w->wrong = "a message to an address that no peer can have";
+}

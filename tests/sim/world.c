@@ -308,8 +308,8 @@ void world_nat_change(struct world *w, enum sim_nat_change how)
 		w->nat_address.b[2], w->nat_address.b[3], w->nat_port[1]);
 }
 
-static void deliver_later(struct world *w, int to, const struct endpoint *local,
-	const struct endpoint *remote, const void *bytes, size_t n)
+void world_deliver(struct world *w, int to, const struct endpoint *local, const struct endpoint *remote,
+	const void *bytes, size_t n)
 {
 	mono_ns delay = world_chance(w, w->net.delay_min, w->net.delay_max) * NS_PER_MS;
 	struct event *e = event_add(w, EV_DATAGRAM, to, delay + 1);
@@ -342,13 +342,13 @@ static void network_send(struct node *n, const struct ike_action *a)
 	struct ip_addr second = sim_address(SIM_SECOND_PUBLIC);
 	uint8_t *changed;
 	size_t n_sent = a->n;
-	int receiver;
 
 	n->sent++;
 	if (from.addr.family == ADDR_NONE)
 		from.addr = n->side.address;
 	if (!addr_equal(&from.addr, &n->side.address))
 		return; /* it has this address no more */
+	world_judge(w, &from.addr, &to.addr);
 	if (w->net.nat && n->index == 0)
 		from = mapping(w, from.port);
 	if (w->net.nat && n->index == 1 && !mapped_back(w, &to))
@@ -359,7 +359,7 @@ static void network_send(struct node *n, const struct ike_action *a)
 		to.addr = w->nodes[1].side.address;
 	if (w->on_datagram)
 		w->on_datagram(w, n->index, a->bytes, a->n);
-	receiver = other_side(w, n->index, &to.addr);
+	int receiver = other_side(w, n->index, &to.addr);
 	if (!addr_equal(&to.addr, &w->nodes[receiver].side.address))
 		return;
 	if (w->net.cut || world_happens(w, w->net.lose)) {
@@ -371,9 +371,9 @@ static void network_send(struct node *n, const struct ike_action *a)
 		load_be32(a->bytes + 20), a->bytes[19] & 0x20 ? "response" : "request", a->n, a->bytes[0],
 		a->bytes[1]);
 	changed = w->change ? w->change(w, a->bytes, a->n, &n_sent) : NULL;
-	deliver_later(w, receiver, &to, &from, changed ? changed : a->bytes, n_sent);
+	world_deliver(w, receiver, &to, &from, changed ? changed : a->bytes, n_sent);
 	if (world_happens(w, w->net.repeat))
-		deliver_later(w, receiver, &to, &from, changed ? changed : a->bytes, n_sent);
+		world_deliver(w, receiver, &to, &from, changed ? changed : a->bytes, n_sent);
 	free(changed);
 }
 
@@ -428,8 +428,6 @@ void world_settle(struct world *w, struct node *n)
 		case IKE_SEND:
 			network_send(n, a);
 			break;
-		case IKE_KEEPALIVE:
-			break;
 		case IKE_ASK:
 			n->asked++;
 			world_say(w, "%c asks %s", 'A' + n->index, op_name(a->keeper->op));
@@ -442,6 +440,7 @@ void world_settle(struct world *w, struct node *n)
 			assert(e->request);
 			*e->request = *a->keeper;
 			break;
+		case IKE_KEEPALIVE:
 		case IKE_CERTIFY: /* no peer here has certificates */
 			break;
 		case IKE_REFUSED:
@@ -449,6 +448,9 @@ void world_settle(struct world *w, struct node *n)
 			snprintf(n->last_refusal, sizeof n->last_refusal, "%s", a->refusal->reason);
 			world_say(w, "%c refuses: %s (offered %s; configured %s)", 'A' + n->index,
 				a->refusal->reason, a->refusal->offered, a->refusal->configured);
+			break;
+		case IKE_REDIRECTED:
+			world_redirected(n);
 			break;
 		case IKE_LOG:
 			world_say(w, "%c log: %s", 'A' + n->index, a->log.text);

@@ -99,6 +99,9 @@ struct node {
 	uint64_t packets_astray; /* by an SA of another gateway than the one that the address belongs to */
 	uint64_t packets_misled; /* to a mapping of the NAT that is gone for longer than it takes to follow */
 	uint64_t peer_messages_got;
+	uint64_t redirected;
+	mono_ns redirected_at[IKE_REDIRECTS_MAX]; /* the last ones, */
+	uint64_t redirected_life;		  /* of this life */
 	char last_refusal[IKE_REASON_MAX];
 };
 
@@ -123,6 +126,7 @@ struct world {
 		struct world *w, int from, const uint8_t *bytes, size_t n); /* a look at what is sent */
 	/* What goes on instead, to be freed; NULL, as the hook may be: it goes on as it is. */
 	uint8_t *(*change)(struct world *w, const uint8_t *bytes, size_t n, size_t *ret_n);
+	const char *wrong; /* something that must not happen has; NULL: nothing has */
 	void (*on_log)(struct world *w, int node, bool warning, const char *text); /* NULL: nobody listens */
 };
 
@@ -149,6 +153,14 @@ void world_reconfigure(struct world *w, int node, const struct sim_side *side);
 /* A datagram straight into a core, as if it came from that address. */
 void world_inject(
 	struct world *w, int to, const struct endpoint *from, uint16_t to_port, const void *bytes, size_t n);
+
+/* The same, as late as by the network. */
+void world_deliver(struct world *w, int to, const struct endpoint *local, const struct endpoint *remote,
+	const void *bytes, size_t n);
+
+/* What must not happen: too many redirects in a time; a message to an address that no peer can have. */
+void world_redirected(struct node *n);
+void world_judge(struct world *w, const struct ip_addr *from, const struct ip_addr *to);
 
 struct sim_sa *world_sa(struct node *n, uint32_t spi_in); /* of its data plane; NULL: it has none */
 

@@ -288,7 +288,9 @@ static const struct {
 	const char *words, *asks;
 } synonyms[] = {
 	{ "ike initiate", "vpn up" }, { "ike rekey-child", "vpn rekey-child" }, { "ike rekey", "vpn rekey" },
-	{ "ike terminate", "vpn down" }, { "vpn explain", "show" }, /* it only looks */
+	{ "ike terminate", "vpn down" }, { "ike redirect", "vpn redirect" },
+	{ "ike reauthenticate", "vpn rekey" }, { "vpn reauthenticate", "vpn rekey" },
+	{ "vpn explain", "show" }, /* it only looks */
 	{ "configure",
 		"show configuration" }, /* a candidate is one's own: what it may become is seen by `commit` */
 };

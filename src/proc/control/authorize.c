@@ -37,6 +37,7 @@ static const enum admin_act ike_acts[] = {
 	[IKE_REKEY_CHILD] = ADMIN_VPN_REKEY_CHILD,
 	[IKE_TERMINATE] = ADMIN_VPN_DOWN,
 	[IKE_REAUTHENTICATE] = ADMIN_VPN_REKEY,
+	[IKE_REDIRECT] = ADMIN_VPN_REDIRECT,
 };
 
 /* As a role names it; what does not exist is permitted to nobody but root, who is told. */

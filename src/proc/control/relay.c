@@ -30,6 +30,7 @@ static const char *const ike_names[] = {
 	[IKE_REKEY_CHILD] = "rekey-child",
 	[IKE_TERMINATE] = "terminate",
 	[IKE_REAUTHENTICATE] = "reauthenticate",
+	[IKE_REDIRECT] = "redirect",
 };
 
 /* The owner was asked, or the client is told that it is not running. */
@@ -134,6 +135,7 @@ static void act_now(struct client *c)
 		break;
 	default:
 		memcpy(ike.name, q->name, sizeof ike.name);
+		memcpy(ike.gateway, q->comment, sizeof ike.gateway);
 		asked(c, CLIENT_RELAY, PROC_IKE,
 			ipc_send_IKE_COMMAND(child_link(k->child, PROC_IKE), c->tag, &ike), IKE_WAIT_NS);
 	}
@@ -238,7 +240,9 @@ void relay_act(struct client *c)
 	if (q->command == CLI_CONFIRM)
 		snprintf(detail, sizeof detail, "generation %llu", (unsigned long long)c->generation);
 	else if (q->command == CLI_IKE)
-		snprintf(detail, sizeof detail, "%s %s", ike_names[q->ike_command], q->name);
+		snprintf(detail, sizeof detail, "%s %s%s%.255s", ike_names[q->ike_command], q->name,
+			q->ike_command == IKE_REDIRECT ? " to " : "",
+			q->ike_command == IKE_REDIRECT ? q->comment : "");
 	else if (q->command == CLI_CAPTURE)
 		capture_detail(detail, sizeof detail, q);
 	else if (q->command == CLI_TRACE)

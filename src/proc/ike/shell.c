@@ -57,6 +57,25 @@ static void refusal_enter(struct ike_shell *s, const struct ike_refusal *r)
 		log_error("a refused handshake could not be recorded in the ledger");
 }
 
+static void redirect_enter(struct ike_shell *s, const struct ike_action *a)
+{
+	char from[ENDPOINT_TEXT_MAX];
+	struct ledger_body b;
+
+	endpoint_text(from, &a->remote);
+	log_warn("peer %s: %s redirects us to %s, and had %sauthenticated itself", a->redirected.peer, from,
+		a->redirected.to, a->redirected.authenticated ? "" : "not ");
+	ledger_body_begin(&b, LEDGER_IKE_REDIRECTED);
+	ledger_body_u64(&b, "authenticated", a->redirected.authenticated);
+	ledger_body_str(&b, "from", from);
+	ledger_body_str(&b, "peer", a->redirected.peer);
+	ledger_body_str(&b, "to", a->redirected.to);
+	size_t n = ledger_body_done(&b);
+	if (n == 0 ||
+		child_append(s->child, LEDGER_ASYNC, LEDGER_IKE_REDIRECTED, b.text, n, NULL, 0) != RC_OK)
+		log_error("a redirect could not be recorded in the ledger");
+}
+
 /* A message from a peer's ledger, for ours. */
 static void peer_message_deliver(struct ike_shell *s, const struct ike_action *a)
 {
@@ -102,6 +121,9 @@ static void action_do(struct ike_shell *s, const struct ike_action *a)
 		break;
 	case IKE_REFUSED:
 		refusal_enter(s, a->refusal);
+		break;
+	case IKE_REDIRECTED:
+		redirect_enter(s, a);
 		break;
 	case IKE_LOG:
 		log_kind(a->log.warning ? LOG_WARN : LOG_INFO, a->log.kind, "%s", a->log.text);
@@ -259,10 +281,18 @@ static void command(struct ike_shell *s, uint64_t tag, const struct msg_ike_comm
 	};
 	struct msg_result result = { .count = 1 };
 	struct err e = { 0 };
-	char name[NAME_MAX_BYTES + 1] = "";
+	char name[NAME_MAX_BYTES + 1] = "", gateway[sizeof m->gateway + 1] = "";
+	struct snap_id to;
 
 	memcpy(name, m->name, sizeof m->name);
-	if (m->command >= COUNT_OF(orders))
+	memcpy(gateway, m->gateway, sizeof m->gateway);
+	if (m->command == IKE_REDIRECT && !ike_gateway_parse(&to, gateway))
+		result.rc = (uint32_t)err_add(&e, RC_MALFORMED,
+			"redirect to '%.100s': expected the address of a gateway, or a name of DNS of at most %zu characters",
+			gateway, sizeof to.data);
+	else if (m->command == IKE_REDIRECT)
+		result.rc = (uint32_t)ike_input_redirect(s->core, s->child->loop.now, name, &to, &e);
+	else if (m->command >= COUNT_OF(orders))
 		result.rc = (uint32_t)err_add(&e, RC_RANGE, "unknown command %u for ike", m->command);
 	else
 		result.rc =

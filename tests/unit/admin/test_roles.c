@@ -34,6 +34,7 @@ static const struct {
 	{ "vpn up", "-yy--" },
 	{ "vpn rekey", "-yy--" },
 	{ "vpn rekey-child", "-yy--" },
+	{ "vpn redirect", "-yy--" },
 	{ "vpn down", "-yy--" },
 };
 

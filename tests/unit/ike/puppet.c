@@ -261,6 +261,11 @@ void puppet_settle(struct puppet *p)
 		case IKE_RESOLVE:
 			p->resolve_asked++;
 			break;
+		case IKE_REDIRECTED:
+			p->redirected++;
+			snprintf(p->last_redirected, sizeof p->last_redirected, "%s%s", a->redirected.to,
+				a->redirected.authenticated ? "" : " (not authenticated)");
+			break;
 		case IKE_ENDPOINT:
 			p->moved++;
 			p->last_moved = a->endpoint;
@@ -521,6 +526,14 @@ static void offer_extensions(struct puppet *p)
 {
 	if (p->ppk)
 		ike_out_notify(&p->out, NTF_USE_PPK, NULL, 0);
+	if (p->redirect)
+		ike_out_notify(&p->out, NTF_REDIRECT_SUPPORTED, NULL, 0);
+	if (p->redirected_from) {
+		uint8_t from[6] = { GATEWAY_IPV4, 4 };
+
+		memcpy(from + 2, p->redirected_from, 4);
+		ike_out_notify(&p->out, NTF_REDIRECTED_FROM, from, sizeof from);
+	}
 	if (p->additional)
 		ike_out_notify(&p->out, NTF_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL, 0);
 	if (p->transcript)

@@ -65,7 +65,8 @@ struct puppet {
 	struct sa_ref last_activated;
 	struct sa_endpoint last_moved;
 	char last_log[512];
-	uint32_t resolve_asked;
+	uint32_t resolve_asked, redirected;
+	char last_redirected[IKE_GATEWAY_TEXT_MAX + 32];
 	uint32_t messages;
 	enum ike_peer_message last_message;
 	size_t last_word_n;
@@ -78,13 +79,15 @@ struct puppet {
 	bool initiator; /* the puppet is the original initiator */
 	/* as its NAT detection says; with one of them port 4500 is used from IKE_AUTH on */
 	bool natted, core_natted;
-	const char *id;		       /* who it says it is; NULL: PUPPET_ID */
-	const struct selector *behind; /* the network that it asks for; NULL: all of the tunnel's */
-	const char *vendor;	       /* offered in IKE_AUTH; NULL: none */
-	bool fragments;		       /* offers RFC 7383 in IKE_SA_INIT */
-	bool ppk;		       /* and RFC 8784 */
-	uint16_t additional;	       /* what the puppet offers as ADDKE1, 0: nothing */
-	uint16_t child_additional;     /* the same of child SAs with a group */
+	const char *id;			/* who it says it is; NULL: PUPPET_ID */
+	const struct selector *behind;	/* the network that it asks for; NULL: all of the tunnel's */
+	const char *vendor;		/* offered in IKE_AUTH; NULL: none */
+	bool fragments;			/* offers RFC 7383 in IKE_SA_INIT */
+	bool redirect;			/* says REDIRECT_SUPPORTED there, */
+	const uint8_t *redirected_from; /* or the four octets of an address in REDIRECTED_FROM; NULL: not */
+	bool ppk;			/* and RFC 8784 */
+	uint16_t additional;		/* what the puppet offers as ADDKE1, 0: nothing */
+	uint16_t child_additional;	/* the same of child SAs with a group */
 	uint8_t spi_i[8], spi_r[8];
 	uint32_t own_id; /* of its next request */
 	uint64_t iv;
