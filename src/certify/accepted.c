@@ -56,8 +56,10 @@ bool accepted_add(struct accepted *t, const char *peer, const uint8_t key[CERTIF
 	memcpy(c->octets, a->id, a->id_n);
 	memcpy(c->octets + a->id_n, a->bag, a->bag_n);
 	remove_same(t, c);
-	while (t->n == ACCEPTED_MAX || (t->n > 0 && t->octets_n + size_of(c) > ACCEPTED_BYTES_MAX))
+	while (t->n == ACCEPTED_MAX || (t->n > 0 && t->octets_n + size_of(c) > ACCEPTED_BYTES_MAX)) {
 		remove_oldest(t);
+		t->evicted++;
+	}
 	t->octets_n += size_of(c);
 	t->at[t->n++] = c;
 	return true;

@@ -22,8 +22,9 @@ struct accepted_chain {
 /* All zero: empty. */
 struct accepted {
 	uint32_t n;
-	uint64_t last;	 /* number */
-	size_t octets_n; /* of all chains */
+	uint64_t last;	  /* number */
+	uint64_t evicted; /* that made room */
+	size_t octets_n;  /* of all chains */
 	struct accepted_chain *at[ACCEPTED_MAX];
 };
 

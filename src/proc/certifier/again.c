@@ -97,10 +97,16 @@ void again_configure(struct certifier *x)
 void again_keep(struct certifier *x, const struct certify_ask *a, const struct certify_verdict *v)
 {
 	uint8_t key[CERTIFY_DIGEST_SIZE];
+	uint64_t evicted = x->accepted.evicted;
 
 	if (!x->engine->digest(key, v->spki, v->spki_n) ||
 		!accepted_add(&x->accepted, snap_peers(x->snapshot.snapshot)[a->peer].name, key, a))
 		log_warn("out of memory: an IKE SA of a peer stays when its certificate is revoked");
+	if (x->accepted.evicted != evicted)
+		log_warn(
+			"more than %u chains, or %u octets of them, were accepted: the one of longest ago is not judged again (%llu so far), and its IKE SA stays when a CRL or OCSP revokes it",
+			(unsigned)ACCEPTED_MAX, (unsigned)ACCEPTED_BYTES_MAX,
+			(unsigned long long)x->accepted.evicted);
 }
 
 void again_judge(struct certifier *x)

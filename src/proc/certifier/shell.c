@@ -1,6 +1,7 @@
 #include "proc/certifier/shell.h"
 
 #include "base/log.h"
+#include "base/rate.h"
 #include "ledger/types.h"
 
 #include <stdio.h>
@@ -169,8 +170,14 @@ static void offer_take(struct certifier *x, struct ipc_frame *f)
 	struct err e = { 0 };
 
 	m->name[sizeof m->name - 1] = '\0';
-	result.rc = (uint32_t)fetched_judge(
-		&x->crls, x->snapshot.snapshot, m->name, (int64_t)(clock_utc() / 1000000), &e);
+	/* Questions wait meanwhile, and what offers may be taken over. */
+	bool taken =
+		rate_take(&x->offers, CERTIFIER_OFFERS_PER_S, CERTIFIER_OFFERS_BURST, x->child->loop.now);
+	result.rc = (uint32_t)(taken ? fetched_judge(&x->crls, x->snapshot.snapshot, m->name,
+					       (int64_t)(clock_utc() / 1000000), &e)
+				     : err_add(&e, RC_AGAIN,
+					       "more CRLs are offered than %u a second: ask again later",
+					       (unsigned)CERTIFIER_OFFERS_PER_S));
 	if (result.rc != RC_OK)
 		snprintf(result.text, sizeof result.text, "%s: %.*s", proc_name(x->engine->self),
 			(int)sizeof result.text - 32, e.text);

@@ -34,6 +34,8 @@
 #define CERTIFIER_LOOK_NS	 (1 * NS_PER_S) /* between two looks whether CRLs are others */
 #define CERTIFIER_QUESTIONS_EACH 8 /* after so many a chain is judged again, though others wait */
 #define CERTIFIER_UNSURE_MAX_S	 64
+#define CERTIFIER_OFFERS_PER_S	 1     /* CRLs of the resolver: each may have CERTIFY_CRL_BYTES_MAX */
+#define CERTIFIER_OFFERS_BURST	 64    /* one of each ca-profile at a start */
 #define CERTIFIER_PEER_SLOTS	 32768 /* names_slots(PEERS_MAX) */
 
 #define OCSP_WAIT_NS (3500 * NS_PER_MS) /* for an answer; the resolver gives up after three seconds */
@@ -119,6 +121,7 @@ struct certifier {
 	size_t base;	   /* octets in use after the first question; 0: there was none */
 	uint64_t stale;	   /* questions about configurations that were replaced meanwhile */
 	uint64_t too_late; /* that waited too long */
+	mono_ns offers;	   /* rate of CRLs that the resolver offers */
 };
 
 /* judge.c: what the configuration and CRLs say of it now; of a peer that it has not CERTIFY_NO_PATH. */

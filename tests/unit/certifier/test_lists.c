@@ -116,6 +116,26 @@ static void fetched_shown(void)
 	assert_int_equal(frame.u.SHOW_END.count, 5);
 }
 
+/* A resolver that offers without end is put off, so that questions are answered. */
+static void offers_without_end(void **state)
+{
+	uint32_t judged = 0;
+
+	if (!executable)
+		return;
+	pki_make();
+	configure(FETCHED, 7);
+	do {
+		struct msg_crl m = { .name = "a" };
+		assert_int_equal(ipc_send_CRL_OFFER(&links[PROC_RESOLVER], 99, &m), RC_OK);
+		next(&links[PROC_RESOLVER], IPC_CRL_JUDGED);
+	} while (frame.u.CRL_JUDGED.rc != RC_AGAIN && ++judged < 10000);
+	assert_true(judged >= CERTIFIER_OFFERS_BURST && judged < 10000);
+	assert_non_null(strstr(frame.u.CRL_JUDGED.text, "more CRLs are offered"));
+	assert_int_equal(about(0, &end_entity), CERTIFY_OK);
+	pki_free();
+}
+
 static void fetched_lists(void **state)
 {
 	if (!executable)
@@ -288,6 +308,7 @@ static int tests(void)
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test_setup_teardown(revocation, start, stop),
 		cmocka_unit_test_setup_teardown(fetched_lists, start, stop),
+		cmocka_unit_test_setup_teardown(offers_without_end, start, stop),
 		cmocka_unit_test_setup_teardown(fetched_over_restarts, start, stop),
 		cmocka_unit_test_setup_teardown(revoked_later, start, stop),
 		cmocka_unit_test_setup_teardown(counts_from_the_offer_on, start, stop),

@@ -122,6 +122,7 @@ static void full(void **state)
 	shown(5, 5, 5);
 	assert_true(add("b", 1));
 	assert_int_equal(t.n, ACCEPTED_MAX);
+	assert_true(t.evicted > 0); /* and it is counted */
 	for (uint32_t k = 0; k < t.n; k++)
 		assert_true(t.at[k]->number > oldest);
 }
