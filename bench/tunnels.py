@@ -161,12 +161,13 @@ def processor_seconds(pids):
 
 
 def octets(pids):
-    """What the processes have of the memory, shared pages by their parts."""
+    """What the processes have of the memory, shared pages by their parts, without files': their parts change as others use the same programs."""
     found = {}
     for pid in pids:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
         name = user_of(pid)
-        found[name] = found.get(name, 0) + sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+        found[name] = found.get(name, 0) + sum(int(line.split()[1]) * 1024 for line in rollup.splitlines()
+                                              if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
     return found
 
 
