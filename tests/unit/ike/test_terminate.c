@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#define STEP_NS	 (NS_PER_MS * 4 / 10)
-#define MOMENTS	 350
+#define STEP_NS	 (NS_PER_MS * 7 / 10)
+#define MOMENTS	 200
 #define UP_NS	 (15 * NS_PER_S)
 #define LATER_NS (120 * NS_PER_S)
 
