@@ -313,7 +313,7 @@
 	F(HANDSHAKE_REFUSED,     "peer",         STRING, "its name in the configuration, if known")	\
 	F(HANDSHAKE_REFUSED,     "reason",       STRING, "why it was refused")	\
 	F(HANDSHAKE_REFUSED,     "remote",       STRING, "the peer's address and port")	\
-	F(IKE_REDIRECTED,        "authenticated", NUMBER, "1: the peer had authenticated itself; 0: anybody who saw our IKE_SA_INIT can have sent it")	\
+	F(IKE_REDIRECTED,        "authenticated", NUMBER, "1: it came by the keys of an IKE SA; 0: anybody who saw our IKE_SA_INIT can have sent it")	\
 	F(IKE_REDIRECTED,        "from",         STRING, "address and port that it came from")	\
 	F(IKE_REDIRECTED,        "peer",         STRING, "its name in the configuration")	\
 	F(IKE_REDIRECTED,        "to",           STRING, "the other gateway, as it was named: an address or a name of DNS")	\
